@@ -1,0 +1,60 @@
+"""The service's image, built from source and pushed to the platform's registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from components.source import content_tag, revision
+from stacks.platform import Registry
+
+
+@dataclass(frozen=True)
+class SourceImageArgs:
+    """``context``: the build context's folder; ``dockerfile`` is relative to it; ``platform`` is that of the nodes."""
+
+    repository: str
+    registry: Registry
+    context: Path
+    dockerfile: str
+    platform: str
+    build_args: Mapping[str, str]
+
+
+class SourceImage(pulumi.ComponentResource):
+    """An image built from a folder: during `up` only, never in a preview, and only when the folder has changed.
+
+    Outputs ``digest``: REPOSITORY@sha256:DIGEST as the registry holds it. Build arguments ``REVISION`` (Git commit) and
+    ``VERSION`` (the tag) are added, for the image's labels.
+    """
+
+    digest: pulumi.Output[str]
+
+    def __init__(self, name: str, args: SourceImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:release:SourceImage", name, None, opts)
+        build_args = {**args.build_args, "REVISION": revision(args.context)}
+        tag = content_tag(args.context, args.dockerfile, args.platform, build_args)
+        image = docker.Image(
+            name,
+            image_name=pulumi.Output.concat(args.registry.url, "/", args.repository, ":", tag),
+            build={
+                "context": str(args.context),
+                "dockerfile": str(args.context / args.dockerfile),
+                "platform": args.platform,
+                "args": {**build_args, "VERSION": tag},
+            },
+            registry={
+                "server": args.registry.url,
+                "username": args.registry.username,
+                "password": args.registry.password,
+            }
+            if args.registry.password is not None
+            else None,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.digest = image.repo_digest
+        self.register_outputs({"digest": self.digest})

@@ -1,0 +1,180 @@
+"""PostgreSQL inside the cluster, for a laptop or a throw-away cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components.pod import Labels, migration_app, restricted_container, restricted_pod
+from stacks.platform import Database
+
+#: Database and user of the book's managed database, so that one service runs unchanged on every cloud.
+DATABASE_NAME = "demo"
+DATABASE_USER = "demouser"
+POSTGRES_PORT = 5432
+#: User and group `postgres` in the official image.
+POSTGRES_UID = 999
+PASSWORD_LENGTH = 24
+
+
+@dataclass(frozen=True)
+class LocalDatabaseArgs:
+    """``image`` has the official PostgreSQL image's interface; ``storage`` is the volume's size (a quantity)."""
+
+    service: str
+    namespace: pulumi.Input[str]
+    image: str
+    storage: str
+    rollout_timeout_seconds: int
+
+
+class LocalDatabase(pulumi.ComponentResource):
+    """A PostgreSQL of one pod with a volume of its own.
+
+    Makes a generated password, its Secret, the volume claim, a StatefulSet, a ClusterIP Service and a NetworkPolicy.
+    The claim is apart from the StatefulSet, so that data outlives pods, updates and replacements of the StatefulSet;
+    only `destroy` removes it. Outputs ``connection``.
+    """
+
+    connection: Database
+
+    def __init__(
+        self,
+        name: str,
+        args: LocalDatabaseArgs,
+        kubernetes: k8s.Provider,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("addressbook:local:Database", name, None, opts)
+        self._args = args
+        self._name = f"{args.service}-db"
+        self._labels = Labels(app=self._name, part_of=args.service)
+        self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
+
+        password = random.RandomPassword(
+            "database-password",
+            length=PASSWORD_LENGTH,
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        ).result
+        secret = k8s.core.v1.Secret(
+            "database-password", metadata=self._metadata(), string_data={"password": password}, opts=self._options
+        )
+        claim = k8s.core.v1.PersistentVolumeClaim(
+            "database",
+            metadata=self._metadata(),
+            spec={"access_modes": ["ReadWriteOnce"], "resources": {"requests": {"storage": args.storage}}},
+            opts=self._options,
+        )
+        service = k8s.core.v1.Service(
+            "database",
+            metadata=self._metadata(),
+            spec={
+                "selector": self._labels.selector,
+                "ports": [{"name": "postgres", "port": POSTGRES_PORT, "target_port": "postgres"}],
+            },
+            # Its endpoints come with the pod, which the StatefulSet is awaited for.
+            opts=self._options,
+        )
+        self._network_policy()
+        server = self._server(secret, claim)
+        self.connection = Database(
+            # Usable once the server answers: whoever uses the host name waits for it.
+            host=pulumi.Output.all(service.metadata["name"], args.namespace, server.id).apply(
+                lambda known: f"{known[0]}.{known[1]}.svc"
+            ),
+            port=POSTGRES_PORT,
+            name=DATABASE_NAME,
+            user=DATABASE_USER,
+            password=password,
+        )
+        self.register_outputs({"host": self.connection.host})
+
+    def _metadata(self) -> k8s.meta.v1.ObjectMetaArgs:
+        return k8s.meta.v1.ObjectMetaArgs(name=self._name, namespace=self._args.namespace, labels=self._labels.all)
+
+    def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
+        """Connections to the database come from the service's pods and migrations only; it opens none."""
+        clients: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+            "pod_selector": {
+                "match_expressions": [
+                    {"key": "app", "operator": "In", "values": [self._args.service, migration_app(self._args.service)]}
+                ]
+            }
+        }
+        return k8s.networking.v1.NetworkPolicy(
+            "database",
+            metadata=self._metadata(),
+            spec={
+                "pod_selector": {"match_labels": self._labels.selector},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": [{"from_": [clients], "ports": [{"port": POSTGRES_PORT, "protocol": "TCP"}]}],
+                "egress": [],
+            },
+            opts=self._options,
+        )
+
+    def _server(self, secret: k8s.core.v1.Secret, claim: k8s.core.v1.PersistentVolumeClaim) -> k8s.apps.v1.StatefulSet:
+        probe: k8s.core.v1.ProbeArgsDict = {
+            "exec_": {"command": ["pg_isready", "-U", DATABASE_USER, "-d", DATABASE_NAME, "-h", "127.0.0.1"]}
+        }
+        container = restricted_container(
+            {
+                "name": "postgres",
+                "image": self._args.image,
+                "env": [
+                    {"name": "POSTGRES_DB", "value": DATABASE_NAME},
+                    {"name": "POSTGRES_USER", "value": DATABASE_USER},
+                    {"name": "POSTGRES_PASSWORD_FILE", "value": "/run/secrets/postgres/password"},
+                    {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
+                ],
+                "ports": [{"name": "postgres", "container_port": POSTGRES_PORT}],
+                # Startup has a probe of its own: recovery after a hard stop may outlast any liveness limit.
+                "startup_probe": {
+                    **probe,
+                    "period_seconds": 1,
+                    "failure_threshold": self._args.rollout_timeout_seconds,
+                },
+                "readiness_probe": {**probe, "period_seconds": 2, "timeout_seconds": 5},
+                "liveness_probe": {**probe, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
+                "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+                "volume_mounts": [
+                    {"name": "data", "mount_path": "/var/lib/postgresql/data"},
+                    {"name": "password", "mount_path": "/run/secrets/postgres", "read_only": True},
+                    {"name": "run", "mount_path": "/var/run/postgresql"},
+                    {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108 a mount inside the container
+                ],
+            }
+        )
+        pod = restricted_pod(
+            POSTGRES_UID,
+            {
+                "containers": [container],
+                "volumes": [
+                    {"name": "data", "persistent_volume_claim": {"claim_name": claim.metadata["name"]}},
+                    {"name": "password", "secret": {"secret_name": secret.metadata["name"], "default_mode": 0o440}},
+                    {"name": "run", "empty_dir": {}},
+                    {"name": "tmp", "empty_dir": {}},
+                ],
+                "termination_grace_period_seconds": 30,
+            },
+        )
+        return k8s.apps.v1.StatefulSet(
+            "database",
+            metadata={
+                "name": self._name,
+                "namespace": self._args.namespace,
+                "labels": self._labels.all,
+                "annotations": {"pulumi.com/timeoutSeconds": str(self._args.rollout_timeout_seconds)},
+            },
+            spec={
+                "service_name": self._name,
+                "replicas": 1,
+                "selector": {"match_labels": self._labels.selector},
+                "template": {"metadata": {"labels": self._labels.all}, "spec": pod},
+            },
+            opts=self._options,
+        )

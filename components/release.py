@@ -1,0 +1,249 @@
+"""The release: stable, canary beside it, and the public Service that shares the users between them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components.fingerprint import fingerprint
+from components.image import SourceImage, SourceImageArgs
+from components.pod import Labels, migration_app
+from components.track import Track, TrackArgs, TrackName
+from stacks.platform import Platform
+from stacks.settings import ReleaseSettings, ServiceSettings, Traffic
+
+#: Name of the Secret with the service's environment, as in the book.
+DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
+PUBLIC_PORT = 80
+DNS_PORT = 53
+FINGERPRINT_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class ReleaseArgs:
+    """The platform to release on, which image each track runs, and the service that is released."""
+
+    platform: Platform
+    release: ReleaseSettings
+    service: ServiceSettings
+
+
+class Release(pulumi.ComponentResource):
+    """A service in the cluster, in one or two versions.
+
+    Makes the image (where a track is built from source), the service's ConfigMap and Secrets, a Track for stable and
+    one for the canary, the public Service ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
+
+    Stable waits for the canary, so its pods go only when the canary's are ready; the engine deletes last, so a
+    canary goes only when stable is fully up.
+
+    Outputs: ``url`` of the public Service; ``tracks``, for each its image (REPOSITORY@sha256:DIGEST), replicas and
+    share of the users in percent; ``traffic``; ``namespace``.
+    """
+
+    url: pulumi.Output[str]
+    outputs: dict[str, Any]
+
+    def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:release:Release", name, None, opts)
+        self._args = args
+        self._kubernetes = args.platform.kubernetes
+        self._namespace = args.platform.namespace
+        self._labels = Labels(app=args.service.service, part_of=args.service.service)
+        self._options = pulumi.ResourceOptions(parent=self, provider=self._kubernetes)
+
+        self._source = self._source_image() if args.release.builds_from_source else None
+        self._env_from, self._settings = self._environment()
+        tracks: dict[str, Track] = {}
+        if args.release.has_canary:
+            tracks["canary"] = self._track("canary", args.release.canary_image, args.release.canary_replicas)
+        tracks["stable"] = self._track(
+            "stable", args.release.stable_image, args.release.stable_replicas, after=tracks.get("canary")
+        )
+        self._disruption_budget()
+        self._network_policy()
+        public = self._public_service(tracks)
+
+        self.url = public.status.apply(lambda status: f"http://{_address(status)}")
+        shares = traffic_shares(args.release)
+        self.outputs = {
+            "url": self.url,
+            "namespace": self._namespace,
+            "traffic": args.release.traffic,
+            "tracks": {
+                track: {"image": made.image, "replicas": shares[track].replicas, "share": shares[track].percent}
+                for track, made in tracks.items()
+            },
+        }
+        self.register_outputs(self.outputs)
+
+    def _source_image(self) -> SourceImage:
+        service = self._args.service
+        return SourceImage(
+            "source",
+            SourceImageArgs(
+                repository=service.service,
+                registry=self._args.platform.registry,
+                context=service.context_folder,
+                dockerfile=service.dockerfile,
+                platform=service.build_platform,
+                build_args=service.build_args,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _track(self, track: TrackName, image: str, replicas: int, after: Track | None = None) -> Track:
+        return Track(
+            TrackArgs(
+                track=track,
+                image=self._source.digest if self._source and image in ("", "source") else image,
+                replicas=replicas,
+                service=self._args.service,
+                namespace=self._namespace,
+                env_from=self._env_from,
+                settings=self._settings,
+                after=after,
+            ),
+            kubernetes=self._kubernetes,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _environment(self) -> tuple[list[k8s.core.v1.EnvFromSourceArgsDict], pulumi.Output[str]]:
+        """ConfigMap and Secrets that the pods read, and the fingerprint whose change rolls them."""
+        service = self._args.service
+        metrics = {"METRICS_PORT": str(service.metrics_port)} if service.metrics_port else {}
+        plain: dict[str, pulumi.Input[str]] = {**metrics, **service.environment}
+        database = self._database_environment()
+        secret = {key: pulumi.Output.secret(value) for key, value in service.secret_environment.items()}
+
+        config = k8s.core.v1.ConfigMap(
+            "config", metadata=self._metadata(f"{service.service}-config"), data=plain, opts=self._options
+        )
+        sources: list[k8s.core.v1.EnvFromSourceArgsDict] = [
+            {"secret_ref": {"name": self._secret(DATABASE_SECRET, database).metadata["name"]}},
+            {"config_map_ref": {"name": config.metadata["name"]}},
+        ]
+        if secret:
+            made = self._secret(f"{service.service}-secrets", secret)
+            sources.append({"secret_ref": {"name": made.metadata["name"]}})
+
+        key = random.RandomPassword(
+            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
+        ).result
+        return sources, fingerprint(key, {**plain, **database, **secret})
+
+    def _database_environment(self) -> dict[str, pulumi.Input[str]]:
+        database = self._args.platform.database
+        return {
+            "NODE_ENV": "production",
+            "PORT": str(self._args.service.port),
+            "DB_HOST": database.host,
+            "DB_PORT": pulumi.Output.from_input(database.port).apply(str),
+            "DB_SCHEMA": database.name,
+            "DB_USER": database.user,
+            "DB_PASSWORD": database.password,
+            "DB_SSL": "true" if database.ssl else "false",
+            **({"DB_CA": database.ca} if database.ca is not None else {}),
+        }
+
+    def _secret(self, name: str, values: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
+        encoded = {
+            key: pulumi.Output.secret(value).apply(lambda text: base64.b64encode(text.encode()).decode())
+            for key, value in values.items()
+        }
+        return k8s.core.v1.Secret(name, metadata=self._metadata(name), data=encoded, opts=self._options)
+
+    def _public_service(self, tracks: Mapping[str, Track]) -> k8s.core.v1.Service:
+        """Follows the tracks: its selector moves only when the pods it moves to are ready."""
+        service = self._args.service
+        traffic = self._args.release.traffic
+        return k8s.core.v1.Service(
+            "public",
+            metadata=self._metadata(f"{service.service}-lb"),
+            spec={
+                "type": "LoadBalancer",
+                "selector": {"app": service.service, **({} if traffic == "split" else {"track": traffic})},
+                "ports": [{"name": "http", "port": PUBLIC_PORT, "target_port": "http"}],
+            },
+            opts=pulumi.ResourceOptions.merge(
+                self._options, pulumi.ResourceOptions(depends_on=[track.deployment for track in tracks.values()])
+            ),
+        )
+
+    def _disruption_budget(self) -> k8s.policy.v1.PodDisruptionBudget:
+        """Node drains take one pod of the service at a time, whichever track it is of."""
+        return k8s.policy.v1.PodDisruptionBudget(
+            "disruption-budget",
+            metadata=self._metadata(self._args.service.service),
+            spec={
+                "max_unavailable": 1,
+                "unhealthy_pod_eviction_policy": "AlwaysAllow",
+                "selector": {"match_labels": self._labels.selector},
+            },
+            opts=self._options,
+        )
+
+    def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
+        """In: the service's port from anywhere, metrics from the namespace. Out: DNS, database, configured ports."""
+        service = self._args.service
+        ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
+            {"ports": [{"port": "http", "protocol": "TCP"}]}
+        ]
+        if service.metrics_port:
+            ingress.append({"from_": [{"pod_selector": {}}], "ports": [{"port": "metrics", "protocol": "TCP"}]})
+        outward = [self._args.platform.database.port, *service.egress_ports]
+        return k8s.networking.v1.NetworkPolicy(
+            "network-policy",
+            metadata=self._metadata(service.service),
+            spec={
+                "pod_selector": {
+                    "match_expressions": [
+                        {"key": "app", "operator": "In", "values": [service.service, migration_app(service.service)]}
+                    ]
+                },
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": ingress,
+                "egress": [
+                    {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
+                    {"ports": [{"port": port, "protocol": "TCP"} for port in outward]},
+                ],
+            },
+            opts=self._options,
+        )
+
+    def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgsDict:
+        return {"name": name, "namespace": self._namespace, "labels": self._labels.all}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A track's pods and the share of the users' connections that they get, in percent."""
+
+    replicas: int
+    percent: float
+
+
+def traffic_shares(release: ReleaseSettings) -> dict[str, Share]:
+    """Share of users of each declared track: that of its replicas among those behind the public Service."""
+    replicas = {"stable": release.stable_replicas}
+    if release.has_canary:
+        replicas["canary"] = release.canary_replicas
+    open_tracks: Traffic = release.traffic
+    behind = {track: count for track, count in replicas.items() if open_tracks in ("split", track)}
+    total = sum(behind.values())
+    return {track: Share(count, round(100 * behind.get(track, 0) / total, 1)) for track, count in replicas.items()}
+
+
+def _address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:
+    """IP address or host name that the cloud gave the Service."""
+    balancer = status.load_balancer if status else None
+    ingress = (balancer.ingress if balancer else None) or []
+    if not ingress:
+        return "(pending)"
+    return ingress[0].ip or ingress[0].hostname or "(pending)"

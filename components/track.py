@@ -1,0 +1,210 @@
+"""A track of a release: stable or canary, its migration, its pods and a Service to reach them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.pod import Labels, migration_app, restricted_container, restricted_pod
+from stacks.settings import ServiceSettings
+
+TrackName = Literal["stable", "canary"]
+
+#: User that the pods run as; the image's files must be readable to any user.
+SERVICE_UID = 10001
+#: Seconds a pod gets to finish the requests it has begun, after the preStop pause.
+DRAIN_SECONDS = 20
+#: Pods a rollout may add at a time, so that 30 are not replaced one by one; at least one.
+MAX_SURGE = "25%"
+#: Seconds beyond the progress deadline that the provider waits, for each pod: Kubernetes' own verdict comes first.
+WAIT_PER_REPLICA_SECONDS = 10
+MIGRATION_RETRIES = 2
+#: Annotation whose change rolls the pods: fingerprint of the settings they read at their start.
+SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
+
+
+@dataclass(frozen=True)
+class TrackArgs:
+    """``env_from`` names the ConfigMap and Secrets that the pods read; ``settings`` is their fingerprint.
+
+    Nothing of the track changes before ``after``, another track, is up.
+    """
+
+    track: TrackName
+    image: pulumi.Input[str]
+    replicas: int
+    service: ServiceSettings
+    namespace: pulumi.Input[str]
+    env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
+    settings: pulumi.Input[str]
+    after: Track | None = None
+
+
+class Track(pulumi.ComponentResource):
+    """One version of the service in the cluster.
+
+    Makes a migration Job (run anew for each image, awaited before the pods), a Deployment that never falls below its
+    replicas during a rollout, and a ClusterIP Service that selects this track alone. Outputs ``image``.
+    """
+
+    image: pulumi.Output[str]
+    deployment: k8s.apps.v1.Deployment
+
+    def __init__(self, args: TrackArgs, kubernetes: k8s.Provider, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:release:Track", args.track, None, opts)
+        self._args = args
+        self._name = f"{args.service.service}-{args.track}"
+        self._labels = Labels(app=args.service.service, part_of=args.service.service, track=args.track)
+        self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
+        self.image = pulumi.Output.from_input(args.image)
+        waits_for: list[pulumi.Resource] = [args.after.deployment] if args.after else []
+        if args.service.migrate_command:
+            waits_for.append(self._migration(waits_for))
+        self.deployment = self._deployment(waits_for)
+        self._service()
+        self.register_outputs({"image": self.image, "replicas": args.replicas})
+
+    def _migration(self, after: Sequence[pulumi.Resource]) -> k8s.batch.v1.Job:
+        """The Job has a generated name, so that the next image's can run before this one's is removed."""
+        service = self._args.service
+        labels = Labels(app=migration_app(service.service), part_of=service.service, track=self._args.track)
+        container = restricted_container(
+            {
+                "name": "migrate",
+                "image": self._args.image,
+                "args": service.migrate_command[1:],
+                "command": service.migrate_command[:1],
+                "env_from": self._args.env_from,
+                "resources": self._resources(),
+                "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}],  # noqa: S108 inside the container
+            }
+        )
+        pod = restricted_pod(
+            SERVICE_UID,
+            {
+                "containers": [container],
+                "restart_policy": "Never",
+                "volumes": [{"name": "tmp", "empty_dir": {}}],
+            },
+        )
+        return k8s.batch.v1.Job(
+            f"{self._name}-migrate",
+            metadata={
+                "namespace": self._args.namespace,
+                "labels": labels.all,
+                # A migration that failed is run again by the next `up`.
+                "annotations": {"pulumi.com/replaceUnready": "true", **self._timeout(1)},
+            },
+            spec={
+                "backoff_limit": MIGRATION_RETRIES,
+                "active_deadline_seconds": service.rollout_timeout_seconds,
+                "template": {"metadata": {"labels": labels.all}, "spec": pod},
+            },
+            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=list(after))),
+        )
+
+    def _deployment(self, after: Sequence[pulumi.Resource]) -> k8s.apps.v1.Deployment:
+        service = self._args.service
+        return k8s.apps.v1.Deployment(
+            self._name,
+            metadata={
+                "name": self._name,
+                "namespace": self._args.namespace,
+                "labels": self._labels.all,
+                "annotations": self._timeout(self._args.replicas),
+            },
+            spec={
+                "replicas": self._args.replicas,
+                "selector": {"match_labels": self._labels.selector},
+                "progress_deadline_seconds": service.rollout_timeout_seconds,
+                "revision_history_limit": 3,
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rolling_update": {"max_surge": MAX_SURGE, "max_unavailable": 0},
+                },
+                "template": {
+                    "metadata": {
+                        "labels": self._labels.all,
+                        "annotations": {SETTINGS_ANNOTATION: self._args.settings},
+                    },
+                    "spec": self._pod(),
+                },
+            },
+            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=list(after))),
+        )
+
+    def _pod(self) -> k8s.core.v1.PodSpecArgsDict:
+        service = self._args.service
+        ports: list[k8s.core.v1.ContainerPortArgsDict] = [{"name": "http", "container_port": service.port}]
+        if service.metrics_port:
+            ports.append({"name": "metrics", "container_port": service.metrics_port})
+        alive: k8s.core.v1.ProbeArgsDict = {"http_get": {"path": service.liveness_path, "port": "http"}}
+        ready: k8s.core.v1.ProbeArgsDict = {"http_get": {"path": service.readiness_path, "port": "http"}}
+        container = restricted_container(
+            {
+                "name": service.service,
+                "image": self._args.image,
+                "ports": ports,
+                "env_from": self._args.env_from,
+                "resources": self._resources(),
+                "startup_probe": {**alive, "period_seconds": 1, "failure_threshold": service.rollout_timeout_seconds},
+                "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 3},
+                "readiness_probe": {**ready, "period_seconds": 2, "timeout_seconds": 5, "failure_threshold": 3},
+                # Endpoints settle while the pod still serves; needs no shell in the image (Kubernetes 1.30 or later).
+                "lifecycle": {"pre_stop": {"sleep": {"seconds": service.pre_stop_seconds}}}
+                if service.pre_stop_seconds
+                else {},
+                "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}],  # noqa: S108 inside the container
+            }
+        )
+        return restricted_pod(
+            SERVICE_UID,
+            {
+                "containers": [container],
+                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
+                "topology_spread_constraints": [
+                    {
+                        "max_skew": 1,
+                        "topology_key": "kubernetes.io/hostname",
+                        "when_unsatisfiable": "ScheduleAnyway",
+                        "label_selector": {"match_labels": self._labels.selector},
+                        "match_label_keys": ["pod-template-hash"],
+                    }
+                ],
+            },
+        )
+
+    def _resources(self) -> k8s.core.v1.ResourceRequirementsArgsDict:
+        service = self._args.service
+        return {
+            "requests": {"cpu": service.cpu_request, "memory": service.memory_request},
+            # No CPU limit: it would throttle at the very moment a rollout needs the speed.
+            "limits": {"memory": service.memory_limit},
+        }
+
+    def _service(self) -> k8s.core.v1.Service:
+        service = self._args.service
+        ports: list[k8s.core.v1.ServicePortArgsDict] = [{"name": "http", "port": 80, "target_port": "http"}]
+        if service.metrics_port:
+            ports.append({"name": "metrics", "port": service.metrics_port, "target_port": "metrics"})
+        return k8s.core.v1.Service(
+            self._name,
+            metadata={
+                "name": self._name,
+                "namespace": self._args.namespace,
+                "labels": self._labels.all,
+                # The Deployment is awaited; waiting for the endpoints too would only repeat it.
+                "annotations": {"pulumi.com/skipAwait": "true"},
+            },
+            spec={"selector": self._labels.selector, "ports": ports},
+            opts=self._options,
+        )
+
+    def _timeout(self, replicas: int) -> dict[str, str]:
+        seconds = self._args.service.rollout_timeout_seconds + WAIT_PER_REPLICA_SECONDS * replicas
+        return {"pulumi.com/timeoutSeconds": str(seconds)}

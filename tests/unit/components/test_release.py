@@ -1,0 +1,211 @@
+"""The resource graph of a release on the local cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.release import Share, traffic_shares
+from stacks.settings import ReleaseSettings
+
+Declare = Callable[..., Any]
+DIGEST = "sha256:" + "cd" * 32
+PINNED = f"localhost:5001/addressbook@{DIGEST}"
+
+
+def test_stable_alone(declare: Declare):
+    graph = declare(stableReplicas=2)
+    (deployment,) = graph.all("Deployment")
+    assert deployment.inputs["metadata"]["name"] == "addressbook-stable"
+    assert deployment.inputs["spec"]["replicas"] == 2
+    assert {service.inputs["metadata"]["name"] for service in graph.all("Service")} == {
+        "addressbook-lb",
+        "addressbook-stable",
+        "addressbook-db",
+    }
+    assert graph.outputs["url"] == "http://203.0.113.7"
+    assert graph.outputs["tracks"]["stable"]["replicas"] == 2
+    assert graph.outputs["tracks"]["stable"]["share"] == 100.0
+
+
+def test_a_canary_leaves_stable_as_it_is(declare: Declare):
+    before = {r.urn: r.inputs for r in declare().resources}
+    after = {r.urn: r.inputs for r in declare(canaryImage="source", canaryReplicas=2).resources}
+    assert {urn: after[urn] for urn in before} == before
+    added = {urn.rsplit("::", 1)[1] for urn in after.keys() - before.keys()}
+    assert added == {"canary", "addressbook-canary", "addressbook-canary-migrate"}
+
+
+def test_selectors_are_disjoint_and_the_public_service_follows_traffic(declare: Declare):
+    for traffic, expected in (
+        ("split", {"app": "addressbook"}),
+        ("stable", {"app": "addressbook", "track": "stable"}),
+        ("canary", {"app": "addressbook", "track": "canary"}),
+    ):
+        graph = declare(canaryImage=PINNED, canaryReplicas=1, traffic=traffic)
+        selectors = {
+            d.inputs["metadata"]["name"]: d.inputs["spec"]["selector"]["matchLabels"] for d in graph.all("Deployment")
+        }
+        assert selectors["addressbook-stable"] == {"app": "addressbook", "track": "stable"}
+        assert selectors["addressbook-canary"] == {"app": "addressbook", "track": "canary"}
+        public = graph.one("Service", "addressbook-lb")
+        assert public.inputs["spec"]["selector"] == expected
+        for deployment in graph.all("Deployment"):
+            labels = deployment.inputs["spec"]["template"]["metadata"]["labels"]
+            assert selectors[deployment.inputs["metadata"]["name"]].items() <= labels.items()
+
+
+def test_migration_pods_are_behind_no_service(declare: Declare):
+    graph = declare(canaryImage=PINNED, canaryReplicas=1)
+    selectors = [service.inputs["spec"]["selector"] for service in graph.all("Service")]
+    jobs = graph.all("Job")
+    assert len(jobs) == 2
+    for job in jobs:
+        labels = job.inputs["spec"]["template"]["metadata"]["labels"]
+        assert not any(selector.items() <= labels.items() for selector in selectors)
+
+
+def test_stable_waits_for_the_canary_and_pods_for_their_migration(declare: Declare):
+    graph = declare(canaryImage=PINNED, canaryReplicas=1)
+    canary = graph.one("Deployment", "addressbook-canary")
+    stable = graph.one("Deployment", "addressbook-stable")
+    public = graph.one("Service", "addressbook-lb")
+    assert canary.urn in stable.dependencies
+    assert {canary.urn, stable.urn} <= set(public.dependencies)
+    for deployment, job in ((canary, "addressbook-canary-migrate"), (stable, "addressbook-stable-migrate")):
+        assert graph.one("Job", job).urn in deployment.dependencies
+
+
+def test_images_are_pinned_or_built_once(declare: Declare):
+    graph = declare(canaryImage="source", canaryReplicas=1)
+    built = graph.one("Image")
+    assert built.inputs["buildOnPreview"] is False
+    images = {
+        container["image"]
+        for deployment in graph.all("Deployment")
+        for container in deployment.inputs["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {f"localhost:5001/addressbook@sha256:{'ab' * 32}"}
+    assert not declare(stableImage=PINNED, canaryImage=PINNED, canaryReplicas=1).all("Image")
+
+
+def test_a_preview_knows_the_graph_without_knowing_the_values(declare: Declare):
+    graph = declare(preview=True, canaryImage="source", canaryReplicas=1)
+    assert len(graph.all("Deployment")) == 2
+
+
+def test_secrets_stay_secret(declare: Declare):
+    graph = declare(secretEnvironment={"TOKEN": "hunter2"}, secret_keys=("secretEnvironment",))
+    params = graph.one("Secret", "db-params")
+    assert set(params.inputs["data"]) >= {"DB_PASSWORD", "DB_HOST", "DB_USER", "DB_SCHEMA", "DB_SSL", "DB_PORT", "PORT"}
+    assert any(path == "data" or path.startswith("data.DB_PASSWORD") for path in params.secret_paths)
+    for resource in graph.resources:
+        text = repr(resource.inputs)
+        if resource.type.endswith(":Secret"):
+            assert any(path.startswith(("data", "stringData")) for path in resource.secret_paths), resource.urn
+        else:
+            assert "password of" not in text, resource.urn
+            assert "hunter2" not in text, resource.urn
+
+
+def test_a_changed_secret_rolls_the_pods_without_telling_it(declare: Declare):
+    def annotations(**config: Any) -> dict[str, str]:
+        graph = declare(secret_keys=("secretEnvironment",), **config)
+        deployment = graph.one("Deployment", "addressbook-stable")
+        assert not any("annotations" in path for path in deployment.secret_paths)
+        return deployment.inputs["spec"]["template"]["metadata"]["annotations"]
+
+    first = annotations(secretEnvironment={"TOKEN": "one"})
+    assert first != annotations(secretEnvironment={"TOKEN": "two"})
+    assert first == annotations(secretEnvironment={"TOKEN": "one"})
+    assert annotations(environment={"A": "1"}) != annotations(environment={"A": "2"})
+
+
+def test_pods_meet_the_restricted_standard(declare: Declare):
+    graph = declare(canaryImage=PINNED, canaryReplicas=1)
+    workloads = graph.all("Deployment") + graph.all("StatefulSet") + graph.all("Job")
+    assert len(workloads) == 5
+    for workload in workloads:
+        pod = workload.inputs["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert set(container["resources"]) == {"requests", "limits"}
+    namespace = graph.one("Namespace")
+    assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_capacity_is_never_undercut_and_a_rollout_ends_in_its_time(declare: Declare):
+    deployment = declare(stableReplicas=10).one("Deployment")
+    spec = deployment.inputs["spec"]
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert spec["progressDeadlineSeconds"] == 120
+    assert int(deployment.inputs["metadata"]["annotations"]["pulumi.com/timeoutSeconds"]) >= 120
+    pod = spec["template"]["spec"]
+    pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] > pause
+
+
+def test_a_service_of_ones_own(declare: Declare, tmp_path: Any):
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    graph = declare(
+        service="shop",
+        buildContext=str(tmp_path),
+        port=8080,
+        metricsPort=0,
+        readinessPath="/healthz",
+        migrateCommand=[],
+        egressPorts=[443],
+    )
+    assert not graph.all("Job")
+    pod = graph.one("Deployment", "shop-stable").inputs["spec"]["template"]["spec"]["containers"][0]
+    assert pod["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    assert pod["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert graph.one("Image").inputs["imageName"].startswith("localhost:5001/shop:src-")
+    egress = graph.one("NetworkPolicy", "shop").inputs["spec"]["egress"]
+    assert {"port": 443, "protocol": "TCP"} in egress[1]["ports"]
+
+
+def test_every_resource_has_a_parent_and_the_named_cluster(declare: Declare):
+    graph = declare(canaryImage=PINNED, canaryReplicas=1)
+    (provider,) = graph.all("kubernetes")
+    assert provider.inputs["context"] == provider.inputs["clusterIdentifier"] == "kind-kind"
+    for resource in graph.resources:
+        if resource.type.startswith("kubernetes:"):
+            assert resource.provider.startswith(provider.urn), resource.urn
+        if resource.custom and not resource.type.endswith((":kubernetes", ":Namespace")):
+            assert "addressbook:" in resource.parent, resource.urn
+
+
+def test_wrong_config_registers_nothing(declare: Declare, monkeypatch: pytest.MonkeyPatch):
+    registered: list[str] = []
+    original = pulumi.CustomResource.__init__
+
+    def noted(self: Any, kind: str, *args: Any, **options: Any) -> None:
+        registered.append(kind)
+        original(self, kind, *args, **options)
+
+    monkeypatch.setattr(pulumi.CustomResource, "__init__", noted)
+    with pytest.raises(pulumi.RunError) as raised:
+        declare(stableReplicas=-1, traffic="canary", kubeContext="nowhere")
+    assert str(raised.value).count("\n  - ") == 3
+    assert not registered
+    declare()
+    assert registered  # the counter does count
+
+
+@pytest.mark.parametrize(
+    ("traffic", "stable", "canary"), [("split", 66.7, 33.3), ("stable", 100.0, 0.0), ("canary", 0.0, 100.0)]
+)
+def test_share_of_users_is_the_share_of_replicas_behind_the_public_service(traffic: Any, stable: float, canary: float):
+    release = ReleaseSettings(stableReplicas=2, canaryImage=PINNED, canaryReplicas=1, traffic=traffic)  # pyright: ignore[reportCallIssue]
+    assert traffic_shares(release) == {"stable": Share(2, stable), "canary": Share(1, canary)}

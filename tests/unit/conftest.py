@@ -1,0 +1,157 @@
+"""The program under Pulumi's mocks: every registration recorded as the engine would have received it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime import mocks, rpc
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE_DIGEST = "sha256:" + "ab" * 32
+
+LOCAL = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001"}
+
+#: What providers compute, by resource type; the rest of a resource's state is its inputs.
+COMPUTED: dict[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]] = {
+    "random:index/randomPassword:RandomPassword": lambda args: {
+        "result": pulumi.Output.secret(f"password of {args.name}")
+    },
+    "docker:index/image:Image": lambda args: {
+        "repoDigest": f"{args.inputs['imageName'].rpartition(':')[0]}@{IMAGE_DIGEST}"
+    },
+    "kubernetes:core/v1:Service": lambda args: {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}},
+}
+
+
+@dataclass
+class Registered:
+    """One resource as it was registered; ``inputs`` keep the engine's secret and unknown markers unwrapped."""
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    provider: str
+    custom: bool
+    inputs: dict[str, Any]
+    secret_paths: set[str]
+    dependencies: list[str]
+    options: Any
+
+
+@dataclass
+class Graph:
+    """All that a program registered, in order, and what it exported."""
+
+    resources: list[Registered] = field(default_factory=list[Registered])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def all(self, kind: str) -> list[Registered]:
+        """Resources whose type ends in ``kind``."""
+        return [resource for resource in self.resources if resource.type.endswith(f":{kind}")]
+
+    def one(self, kind: str, name: str | None = None) -> Registered:
+        """The one resource of that kind (and Kubernetes or Pulumi name)."""
+        found = [
+            resource
+            for resource in self.all(kind)
+            if name in (None, resource.name, resource.inputs.get("metadata", {}).get("name"))
+        ]
+        assert len(found) == 1, f"{len(found)} of {kind} {name or ''}: {[r.urn for r in self.resources]}"
+        return found[0]
+
+
+class _Providers(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        return {}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        computed = COMPUTED.get(args.typ, lambda _: {})(args)
+        return (f"{args.name}-id" if args.custom else None), {**args.inputs, **computed}
+
+
+class _Recorder(mocks.MockMonitor):
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(_Providers())
+        self.graph = graph
+
+    def RegisterResource(self, request: Any) -> Any:
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            plain = rpc.deserialize_properties(request.object, keep_unknowns=True)
+            secrets: set[str] = set()
+            self.graph.resources.append(
+                Registered(
+                    type=request.type,
+                    name=request.name,
+                    urn=response.urn,
+                    parent=request.parent,
+                    provider=request.provider,
+                    custom=request.custom,
+                    inputs=_unwrapped(plain, "", secrets),
+                    secret_paths=secrets,
+                    dependencies=list(request.dependencies),
+                    options=request,
+                )
+            )
+        return response
+
+
+def _unwrapped(value: Any, path: str, secrets: set[str]) -> Any:
+    """The value without secret wrappers, whose paths are noted."""
+    if rpc.is_rpc_secret(value):
+        secrets.add(path)
+        return _unwrapped(rpc.unwrap_rpc_secret(value), path, secrets)
+    if isinstance(value, dict):
+        return {key: _unwrapped(inner, f"{path}.{key}".lstrip("."), secrets) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_unwrapped(inner, f"{path}[{index}]", secrets) for index, inner in enumerate(value)]
+    return value
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kubeconfig with the context ``kind-kind``; nothing is there to connect to."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump({"contexts": [{"name": "kind-kind"}]}))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    return file
+
+
+@pytest.fixture
+def declare(kubeconfig: Path) -> Iterator[Callable[..., Graph]]:
+    """Run ``__main__.py`` with a config and return the graph it registered."""
+
+    def run(preview: bool = False, secret_keys: tuple[str, ...] = (), **config: Any) -> Graph:
+        schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+        values = {key: row["default"] for key, row in schema.items() if "default" in row} | LOCAL | config
+        pulumi.runtime.set_all_config(
+            {
+                f"addressbook:{key}": value if isinstance(value, str) else json.dumps(value)
+                for key, value in values.items()
+            },
+            [f"addressbook:{key}" for key in secret_keys],
+        )
+        graph = Graph()
+        mocks.set_mocks(_Providers(), project="addressbook", stack="test", preview=preview, monitor=_Recorder(graph))
+
+        @pulumi.runtime.test
+        def program() -> Any:
+            runpy.run_path(str(ROOT / "__main__.py"))
+            root = pulumi.runtime.get_root_resource()
+            exported = dict(cast(Any, root).outputs)
+            return pulumi.Output.from_input(exported).apply(lambda known: graph.outputs.update(known))
+
+        program()
+        return graph
+
+    yield run
+    pulumi.runtime.set_all_config({})
