@@ -48,7 +48,8 @@ class SourceImage(pulumi.ComponentResource):
                 "args": {**build_args, "VERSION": tag},
             },
             registry={
-                "server": args.registry.url,
+                # The host alone: the login is the server's, whatever path the repositories have.
+                "server": pulumi.Output.from_input(args.registry.url).apply(lambda url: url.partition("/")[0]),
                 "username": args.registry.username,
                 "password": args.registry.password,
             }

@@ -165,7 +165,10 @@ class Release(pulumi.ComponentResource):
         traffic = self._args.release.traffic
         return k8s.core.v1.Service(
             "public",
-            metadata=self._metadata(f"{service.service}-lb"),
+            metadata={
+                **self._metadata(f"{service.service}-lb"),
+                "annotations": dict(self._args.platform.load_balancer_annotations),
+            },
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": service.service, **({} if traffic == "split" else {"track": traffic})},

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pulumi_kubernetes as k8s
 
 
+#: Begins the message about a wrong config; commands know it by these words.
+WRONG_CONFIG = "the config is wrong, nothing was changed"
+
+
 @dataclass(frozen=True)
 class Database:
     """A PostgreSQL database that the service may use.
@@ -38,7 +42,7 @@ class Registry:
     """Where images are pushed to and the cluster pulls from.
 
     ``url`` is the prefix of a repository's name (host, or host/path). User name and password are for pushing; None
-    where the registry asks for none.
+    where the registry asks for none. The password is a secret.
     """
 
     url: pulumi.Input[str]
@@ -50,13 +54,15 @@ class Registry:
 class Platform:
     """What a release needs: a cluster to deploy to, a namespace in it, a registry and a database.
 
-    ``outputs`` are the stack outputs that the platform adds to the release's.
+    ``load_balancer_annotations`` are what the cloud wants on the public Service; ``outputs`` are the stack outputs
+    that the platform adds to the release's.
     """
 
     kubernetes: k8s.Provider
     namespace: pulumi.Output[str]
     registry: Registry
     database: Database
+    load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -77,7 +83,7 @@ def load_settings() -> Settings:
         )
     except ConfigFault as fault:
         faults = str(fault).splitlines()
-        title = f"the config of stack `{pulumi.get_stack()}` is wrong, nothing was changed; faults: {len(faults)}"
+        title = f"stack `{pulumi.get_stack()}`: {WRONG_CONFIG} (faults: {len(faults)})"
         raise pulumi.RunError("\n  - ".join([title, *faults])) from None
 
 

@@ -11,9 +11,11 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Set
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
@@ -46,6 +48,11 @@ class Keys(BaseModel):
     def key_names(cls) -> set[str]:
         """Config keys of the group."""
         return {to_camel(name) for name in cls.model_fields}
+
+    @classmethod
+    def lacking(cls) -> list[str]:
+        """What the group needs beside config and is not there (commands, credentials), a sentence each."""
+        return []
 
 
 class ReleaseSettings(Keys):
@@ -153,20 +160,22 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
     faults: list[str] = []
     if platform is None:
         faults.append(_fault("cloud", cloud, f"no such cloud; one of: {', '.join(clouds())}"))
-    faults += _useless_keys(values, cloud, platform)
-    if _is_set(values.get("secretEnvironment", "")) and "secretEnvironment" not in secret_keys:
+    unset = declared_defaults()
+    faults += _useless_keys(values, cloud, platform, unset)
+    if values.get("secretEnvironment", "{}") != unset["secretEnvironment"] and "secretEnvironment" not in secret_keys:
         faults.append("secretEnvironment: holds plain text; set each with `pulumi config set --secret --path`")
     groups: dict[type[Keys], Keys] = {}
     for group in (*COMMON, *([platform] if platform else [])):
         known = {key: values[key] for key in group.key_names() if key in values}
         if group is platform:  # unset means the cloud's own default
-            known = {key: value for key, value in known.items() if _is_set(value)}
+            known = {key: value for key, value in known.items() if value != unset.get(key)}
         try:
             groups[group] = group.model_validate({key: _decoded(value) for key, value in known.items()})
         except ValidationError as error:
             faults += [_described(fault) for fault in error.errors()]
     faults += _rules_between_keys(values)
     faults += _missing_build_context(groups)
+    faults += platform.lacking() if platform else []
     if faults or platform is None:
         raise ConfigFault("\n".join(faults))
     return Settings(
@@ -175,11 +184,6 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
         release=cast(ReleaseSettings, groups[ReleaseSettings]),
         service=cast(ServiceSettings, groups[ServiceSettings]),
     )
-
-
-def _is_set(value: str) -> bool:
-    """Whether a platform key is set; Pulumi.yaml says what stands for unset."""
-    return value not in ("", "0", "false", "{}", "[]")
 
 
 def _decoded(text: str) -> Any:
@@ -219,17 +223,19 @@ def _missing_build_context(groups: Mapping[type[Keys], Keys]) -> list[str]:
     return [_fault("buildContext", service.build_context, f"there is no {service.dockerfile} in that folder")]
 
 
-def _useless_keys(values: Mapping[str, str], cloud: str, platform: type[Keys] | None) -> list[str]:
+def _useless_keys(
+    values: Mapping[str, str], cloud: str, platform: type[Keys] | None, unset: Mapping[str, str]
+) -> list[str]:
     """Keys set that nothing will read: misspelt ones, and those of another cloud's platform."""
     used = {key for group in (*COMMON, *([platform] if platform else [])) for key in group.key_names()}
-    declared = declared_keys()
+    declared = {"cloud", *unset}
     faults: list[str] = []
     for key, value in sorted(values.items()):
         if key not in declared:
             near = difflib.get_close_matches(key, declared, n=1)
             hint = f"did you mean `{near[0]}`?" if near else "Pulumi.yaml lists the keys"
             faults.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
-        elif key not in used and platform is not None and _is_set(value):
+        elif key not in used and platform is not None and value != unset[key]:
             faults.append(
                 _fault(key, value, f"cloud `{cloud}` has no use for it (`pulumi config rm {key}` removes it)")
             )
@@ -238,10 +244,15 @@ def _useless_keys(values: Mapping[str, str], cloud: str, platform: type[Keys] | 
 
 def declared_keys() -> set[str]:
     """Keys that ``Pulumi.yaml`` declares."""
-    import yaml  # only needed for messages and tests
+    return {"cloud", *declared_defaults()}
 
+
+@cache
+def declared_defaults() -> dict[str, str]:
+    """Key -> default of ``Pulumi.yaml``, as the engine hands it over: what an unset key looks like."""
     project = cast(dict[str, Any], yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text()))
-    return set(project["config"])
+    defaults = {key: row["default"] for key, row in project["config"].items() if "default" in row}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in defaults.items()}
 
 
 def _fault(key: str, value: object, wrong: str) -> str:

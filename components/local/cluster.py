@@ -55,6 +55,8 @@ class Cluster(pulumi.ComponentResource):
             # New credentials or a new address for the same context never replace what runs on it.
             cluster_identifier=args.context,
             enable_server_side_apply=True,
+            # What Git says holds: a field that somebody took over by hand (`kubectl scale`) is taken back.
+            enable_patch_force=True,
             # Secrets and ConfigMaps keep their names when they change; the pods are rolled by a hash.
             enable_config_map_mutable=True,
             enable_secret_mutable=True,

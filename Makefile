@@ -1,0 +1,46 @@
+# Each target is one line; what it runs also works by hand. `make help` lists them.
+STACK ?= dev
+# A cluster of your own: `make up CONTEXT=kind-kind REGISTRY=localhost:5001`. Unset, the stack file says which.
+CONTEXT ?=
+REGISTRY ?=
+
+PYTHON := .venv/bin/python
+LAB := $(PYTHON) -m lab
+PROMOTION = eval "$$($(LAB) env)" && $(PYTHON) -m promotion
+SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status env test lint format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: .venv/ready ## bring the stack up; the first time, get or build all it needs
+	@$(LAB) up --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT)) && $(PROMOTION) up --stack $(STACK) $(SETTINGS)
+
+down: .venv/ready ## destroy the stack and take the lab away
+	@$(PROMOTION) down --stack $(STACK); $(LAB) down
+
+status: .venv/ready ## show what the stack runs
+	@$(PROMOTION) status --stack $(STACK)
+
+env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(make env)"
+	@$(LAB) env
+
+test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright && $(PYTHON) -m pytest $(TESTS)
+
+lint: .venv/ready ## lint, format and types only
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
+
+format: .venv/ready ## format the code
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+clean: .venv/ready ## remove the lab, its cache and the virtual environment
+	@$(LAB) down --cache; rm -rf .venv
+
+.venv/ready: requirements.txt requirements-lab.txt requirements-dev.txt app/requirements.txt
+	@echo "Python packages into .venv (first time about a minute)"
+	@python3 -m venv .venv 2>/dev/null || { echo "python3 has no venv module: apt-get install -y python3-venv" >&2; exit 2; }
+	@.venv/bin/pip install --quiet --disable-pip-version-check $(foreach file,$^,-r $(file))
+	@touch $@

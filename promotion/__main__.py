@@ -1,0 +1,7 @@
+"""``python -m promotion``: move a release along."""
+
+import sys
+
+from promotion.cli import main
+
+sys.exit(main())

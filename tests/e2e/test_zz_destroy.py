@@ -1,0 +1,19 @@
+"""The end of a stack. Last of the stack's tests, by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAMESPACE = "addressbook-e2e"
+
+
+def test_destroy_leaves_nothing(stack: Any):
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert stack.state().get("resources", []) == []
+    assert stack.kubectl("get", "namespace", NAMESPACE, check=False).returncode != 0
+    volumes = [
+        v
+        for v in stack.objects("persistentvolumes", "default")
+        if (v["spec"].get("claimRef") or {}).get("namespace") == NAMESPACE and v["status"]["phase"] == "Bound"
+    ]
+    assert volumes == []

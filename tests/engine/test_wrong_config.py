@@ -1,0 +1,101 @@
+"""Wrong config under the real engine: refused before anything is registered, in one message, with no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+NewProject = Callable[..., Any]
+
+
+@pytest.fixture
+def environment(toolchain: dict[str, str], tmp_path: Any) -> dict[str, str]:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("contexts: [{name: kind-kind}]")
+    return {**toolchain, "KUBECONFIG": str(kubeconfig)}
+
+
+GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001"}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({**GOOD, "cloud": "azure"}, ["cloud = 'azure'", "one of: "]),
+        ({**GOOD, "stableReplicas": -1}, ["stableReplicas", "1 or more"]),
+        ({**GOOD, "stableImage": "registry.example/addressbook:v2"}, ["stableImage", "REPOSITORY@sha256:"]),
+        ({**GOOD, "canaryReplicas": 2}, ["canaryReplicas is 2 but there is no canaryImage"]),
+        ({**GOOD, "traffic": "canary"}, ["traffic is `canary` but no canary is declared"]),
+        ({**GOOD, "kubeContext": "nowhere"}, ["kubeContext = 'nowhere'", "no such context", "kind-kind"]),
+        ({**GOOD, "nodeCout": 3}, ["nodeCout: no such key"]),
+        (
+            {**GOOD, "kubeContext": "nowhere", "stableReplicas": 0, "traffic": "both"},
+            ["kubeContext", "stableReplicas", "traffic"],
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else "+".join(k for k in value if GOOD.get(k) != value[k]),
+)
+def test_refused_by_preview_and_up(
+    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], said: list[str]
+):
+    project = new_project("wrong", environment, **config)
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        done = project.pulumi(*command, check=False)
+        shown = done.stdout + done.stderr
+        assert done.returncode != 0
+        for words in said:
+            assert words in shown, shown
+        assert "Traceback" not in shown
+        registered = [
+            r["urn"] for r in project.state().get("resources", []) if not r["type"].startswith("pulumi:pulumi:Stack")
+        ]
+        assert registered == []
+
+
+def test_a_wrong_type_is_refused_by_the_engine(new_project: NewProject, environment: dict[str, str]):
+    project = new_project("wrong", environment, **{**GOOD, "stableReplicas": "many"})
+    done = project.pulumi("preview", check=False)
+    assert done.returncode != 0
+    assert "stableReplicas" in done.stdout + done.stderr
+
+
+def test_the_command_line_ends_with_exit_code_2(new_project: NewProject, environment: dict[str, str]):
+    project = new_project("wrong", environment, **{**GOOD, "canaryReplicas": 2})
+    done = project.run("python", "-m", "promotion", "up", "--stack", "wrong", check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "there is no canaryImage" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["status", "--stack", "nowhere"], "there is no Pulumi.nowhere.yaml"),
+        (["up", "--stack", "wrong", "--set", "canaryReplicas"], "write KEY=VALUE"),
+        (["status", "--stack", "wrong"], "runs nothing"),
+        (["promote-everything"], "invalid choice"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    new_project: NewProject, environment: dict[str, str], arguments: list[str], said: str
+):
+    project = new_project("wrong", environment, **GOOD)
+    done = project.run("python", "-m", "promotion", *arguments, check=False)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_local_stack_imports_no_cloud_sdk(toolchain: dict[str, str], environment: dict[str, str]):
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, pulumi; pulumi.runtime.set_all_config({'project:cloud': 'local'})\n"
+        "import stacks.local, components.release\n"
+        "print(sorted(m for m in sys.modules if m in ('pulumi_aws', 'pulumi_gcp', 'pulumi_digitalocean')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
