@@ -19,7 +19,7 @@ up: .venv/ready ## bring the stack up; the first time, get or build all it needs
 	@$(LAB) up --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT)) && $(PROMOTION) up --stack $(STACK) $(SETTINGS)
 
 down: .venv/ready ## destroy the stack and take the lab away
-	@$(PROMOTION) down --stack $(STACK); $(LAB) down
+	@$(PROMOTION) down --stack $(STACK); status=$$?; $(LAB) down && exit $$status
 
 status: .venv/ready ## show what the stack runs
 	@$(PROMOTION) status --stack $(STACK)

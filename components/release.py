@@ -163,12 +163,12 @@ class Release(pulumi.ComponentResource):
         """Follows the tracks: its selector moves only when the pods it moves to are ready."""
         service = self._args.service
         traffic = self._args.release.traffic
+        metadata = self._metadata(f"{service.service}-lb")
+        if annotations := self._args.platform.load_balancer_annotations:
+            metadata["annotations"] = annotations
         return k8s.core.v1.Service(
             "public",
-            metadata={
-                **self._metadata(f"{service.service}-lb"),
-                "annotations": dict(self._args.platform.load_balancer_annotations),
-            },
+            metadata=metadata,
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": service.service, **({} if traffic == "split" else {"track": traffic})},

@@ -20,8 +20,8 @@ SERVICE_UID = 10001
 DRAIN_SECONDS = 20
 #: Pods a rollout may add at a time, so that 30 are not replaced one by one; at least one.
 MAX_SURGE = "25%"
-#: Seconds beyond the progress deadline that the provider waits, for each pod: Kubernetes' own verdict comes first.
-WAIT_PER_REPLICA_SECONDS = 10
+#: Seconds that the provider waits beyond the rollout's own deadline, so that Kubernetes' verdict comes first.
+WAIT_MARGIN_SECONDS = 10
 MIGRATION_RETRIES = 2
 #: Annotation whose change rolls the pods: fingerprint of the settings they read at their start.
 SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
@@ -97,7 +97,7 @@ class Track(pulumi.ComponentResource):
                 "namespace": self._args.namespace,
                 "labels": labels.all,
                 # A migration that failed is run again by the next `up`.
-                "annotations": {"pulumi.com/replaceUnready": "true", **self._timeout(1)},
+                "annotations": {"pulumi.com/replaceUnready": "true", **self._timeout()},
             },
             spec={
                 "backoff_limit": MIGRATION_RETRIES,
@@ -115,7 +115,7 @@ class Track(pulumi.ComponentResource):
                 "name": self._name,
                 "namespace": self._args.namespace,
                 "labels": self._labels.all,
-                "annotations": self._timeout(self._args.replicas),
+                "annotations": self._timeout(),
             },
             spec={
                 "replicas": self._args.replicas,
@@ -205,6 +205,5 @@ class Track(pulumi.ComponentResource):
             opts=self._options,
         )
 
-    def _timeout(self, replicas: int) -> dict[str, str]:
-        seconds = self._args.service.rollout_timeout_seconds + WAIT_PER_REPLICA_SECONDS * replicas
-        return {"pulumi.com/timeoutSeconds": str(seconds)}
+    def _timeout(self) -> dict[str, str]:
+        return {"pulumi.com/timeoutSeconds": str(self._args.service.rollout_timeout_seconds + WAIT_MARGIN_SECONDS)}

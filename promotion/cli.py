@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from promotion import stack as stacks
 from promotion.faults import DONE, WRONG_USE, Fault
 from promotion.report import next_commands, status_text
-from stacks.settings import PROJECT_ROOT
 
 EPILOG = "exit codes: 0 done; 1 failed; 2 wrong use or config, nothing was changed"
 
@@ -90,6 +89,11 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    stacks.down(stacks.selected(options.stack))
-    print(f"stack `{options.stack}` is gone; {PROJECT_ROOT.name}/Pulumi.{options.stack}.yaml stays")
+    try:
+        stack = stacks.selected(options.stack)
+    except stacks.NoStack:
+        print(f"stack `{options.stack}` does not exist: there is nothing to destroy")
+        return DONE
+    stacks.down(stack)
+    print(f"stack `{options.stack}` is gone; Pulumi.{options.stack}.yaml stays")
     return DONE

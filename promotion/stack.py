@@ -13,10 +13,14 @@ from stacks.platform import WRONG_CONFIG
 from stacks.settings import PROJECT_ROOT
 
 
+class NoStack(Fault):
+    """The backend has no stack of that name."""
+
+
 def selected(name: str, create: bool = False) -> automation.Stack:
     """The stack with that name; ``create`` makes it where the backend does not have it yet.
 
-    Raises Fault when there is no engine, no such stack, or no stack file for it.
+    Raises Fault when there is no engine, no stack file, or (as NoStack) no such stack.
     """
     if shutil.which("pulumi") is None:
         raise Fault(
@@ -32,7 +36,7 @@ def selected(name: str, create: bool = False) -> automation.Stack:
             return automation.Stack.create_or_select(name, workspace)
         return automation.Stack.select(name, workspace)
     except automation.StackNotFoundError:
-        raise Fault(f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it") from None
+        raise NoStack(f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it") from None
     except automation.CommandError as error:
         raise Fault(_last_lines(error)) from None
 

@@ -115,13 +115,8 @@ def test_a_canary_beside_the_stable_by_config_alone(calm: Any, api: Any):
 
     calm.configure(canaryReplicas="3")
     steps = calm.preview_steps()
-    changed = {
-        name: step["diffReasons"] for name, step in steps.items() if step["op"] == "update" and "diffReasons" in step
-    }
-    detailed = steps["addressbook-canary"]["detailedDiff"]
-    assert set(detailed) >= {"spec.replicas"}
-    assert all(path == "spec.replicas" or "timeoutSeconds" in path for path in detailed), detailed
-    assert not any("stable" in name for name in changed)
+    assert set(steps) == {"addressbook-canary"}
+    assert set(steps["addressbook-canary"]["detailedDiff"]) == {"spec.replicas"}
     calm.up()
     assert len(ready_pods(calm, "canary")) == 3
 
@@ -220,8 +215,6 @@ def test_the_password_is_nowhere_in_the_open(stack: Any):
 
 
 def test_a_preview_builds_and_pushes_nothing(calm: Any):
-    source = Path(calm.folder) / "app" / "README.md"
-    content = source.read_text()
     (repository,) = {calm.outputs()["tracks"]["stable"]["image"].split("@")[0]}
     registry, name = repository.split("/", 1)
 
@@ -238,7 +231,6 @@ def test_a_preview_builds_and_pushes_nothing(calm: Any):
         assert tags() == before
     finally:
         marker.unlink()
-        source.write_text(content)
     assert calm.preview_steps() == {}
 
 

@@ -19,8 +19,10 @@ IMAGE_DIGEST = "sha256:" + "ab" * 32
 
 LOCAL = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001"}
 
+Computed = dict[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]]
+
 #: What providers compute, by resource type; the rest of a resource's state is its inputs.
-COMPUTED: dict[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]] = {
+COMPUTED: Computed = {
     "random:index/randomPassword:RandomPassword": lambda args: {
         "result": pulumi.Output.secret(f"password of {args.name}")
     },
@@ -29,6 +31,20 @@ COMPUTED: dict[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]] = {
     },
     "kubernetes:core/v1:Service": lambda args: {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}},
 }
+
+
+@dataclass
+class Cloud:
+    """What a simulated cloud answers: properties it computes, by resource type, and results by function.
+
+    ``ids`` may say that a new resource has no id yet, as in a preview of an empty stack.
+    """
+
+    computed: Computed = field(default_factory=lambda: dict(COMPUTED))
+    functions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(
+        default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+    )
+    ids: bool = True
 
 
 @dataclass
@@ -70,17 +86,20 @@ class Graph:
 
 
 class _Providers(mocks.Mocks):
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        return {}
+        return self.cloud.functions[args.token](args.args)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        computed = COMPUTED.get(args.typ, lambda _: {})(args)
-        return (f"{args.name}-id" if args.custom else None), {**args.inputs, **computed}
+        computed = self.cloud.computed.get(args.typ, lambda _: {})(args)
+        return (f"{args.name}-id" if args.custom and self.cloud.ids else None), {**args.inputs, **computed}
 
 
 class _Recorder(mocks.MockMonitor):
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(_Providers())
+    def __init__(self, graph: Graph, cloud: Cloud) -> None:
+        super().__init__(_Providers(cloud))
         self.graph = graph
 
     def RegisterResource(self, request: Any) -> Any:
@@ -127,7 +146,13 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def declare(kubeconfig: Path) -> Iterator[Callable[..., Graph]]:
+def cloud() -> Cloud:
+    """What providers compute in a test; a test of another cloud than the local one adds to it."""
+    return Cloud()
+
+
+@pytest.fixture
+def declare(kubeconfig: Path, cloud: Cloud) -> Iterator[Callable[..., Graph]]:
     """Run ``__main__.py`` with a config and return the graph it registered."""
 
     def run(preview: bool = False, secret_keys: tuple[str, ...] = (), **config: Any) -> Graph:
@@ -141,7 +166,9 @@ def declare(kubeconfig: Path) -> Iterator[Callable[..., Graph]]:
             [f"addressbook:{key}" for key in secret_keys],
         )
         graph = Graph()
-        mocks.set_mocks(_Providers(), project="addressbook", stack="test", preview=preview, monitor=_Recorder(graph))
+        mocks.set_mocks(
+            _Providers(cloud), project="addressbook", stack="test", preview=preview, monitor=_Recorder(graph, cloud)
+        )
 
         @pulumi.runtime.test
         def program() -> Any:

@@ -1,0 +1,1 @@
+"""The addressbook: stores persons in PostgreSQL and serves them over HTTP."""

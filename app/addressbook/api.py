@@ -1,0 +1,167 @@
+"""The HTTP interface: what each route takes, does and answers."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from addressbook.database import Database, Unavailable
+from addressbook.forms import MAX_FORM_BYTES, is_form, parse_form
+from addressbook.persons import BadInput, Persons, check_name, parse_id
+
+BODY_SECONDS = 10.0
+"""A form of a few hundred bytes that takes longer than this is not coming."""
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+Found = TypeVar("Found")
+
+
+class Api:
+    """The routes, over the persons in a database."""
+
+    def __init__(self, persons: Persons) -> None:
+        self._persons = persons
+        self.routes = [
+            Route("/person", self.put_person, methods=["PUT"]),
+            Route("/person/{id}", self.get_person, methods=["GET"]),
+            Route("/person/{id}", self.delete_person, methods=["DELETE"]),
+            Route("/all", self.get_all, methods=["GET"]),
+            Route("/ready", self.get_ready, methods=["GET"]),
+            Route("/live", self.get_live, methods=["GET"]),
+        ]
+
+    async def put_person(self, request: Request) -> Response:
+        """Creates a person; with `id`, changes the person who has it (ids are given here, never taken)."""
+        form = await _read_form(request)
+        person_id = parse_id(form["id"]) if "id" in form else None
+        first_name = check_name("firstName", form.get("firstName"))
+        last_name = check_name("lastName", form.get("lastName"))
+        if person_id is None:
+            return _answer(await self._persons.create(first_name, last_name))
+        return _answer(_found(await self._persons.update(person_id, first_name, last_name)))
+
+    async def get_person(self, request: Request) -> Response:
+        return _answer(_found(await self._persons.get(parse_id(request.path_params["id"]))))
+
+    async def delete_person(self, request: Request) -> Response:
+        """Deletes a person and answers with who that was."""
+        return _answer(_found(await self._persons.delete(parse_id(request.path_params["id"]))))
+
+    async def get_all(self, _request: Request) -> Response:
+        return _answer(await self._persons.all())
+
+    async def get_ready(self, _request: Request) -> Response:
+        """Whether requests can be served now; asks the database."""
+        try:
+            await self._persons.ready()
+        except Unavailable as error:
+            return _answer({"ready": False, "error": error.reason}, 500)
+        return _answer({"ready": True})
+
+    async def get_live(self, _request: Request) -> Response:
+        """Whether the process answers; never asks the database, whose failure no restart here mends."""
+        return _answer({"live": True})
+
+
+def create_app(database: Database) -> Starlette:
+    """The application; opens the pool when it starts and closes it when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        await database.open()
+        yield
+        await database.close()
+
+    app = Starlette(
+        routes=Api(Persons(database)).routes,
+        lifespan=lifespan,
+        exception_handlers={
+            BadInput: _bad_input,
+            HTTPException: _http_error,
+            ClientDisconnect: _client_gone,
+            Unavailable: _unavailable,
+            Exception: _unexpected,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    if not is_form(request.headers.get("content-type", "")) or "content-encoding" in request.headers:
+        raise HTTPException(415, "Send a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
+    too_large = HTTPException(413, f"The form is too large: at most {MAX_FORM_BYTES} bytes are taken.")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MAX_FORM_BYTES:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_FORM_BYTES:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(408, f"The form did not arrive within {BODY_SECONDS:.0f} seconds.") from None
+    return parse_form(bytes(body))
+
+
+def _found(person: Found | None) -> Found:
+    if person is None:
+        raise HTTPException(404, "There is no person with this id.")
+    return person
+
+
+def _answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(_encode(content), status, headers, media_type="application/json")
+
+
+def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return _answer({"error": sentence}, status, headers)
+
+
+async def _bad_input(_request: Request, error: Exception) -> Response:
+    return _refusal(400, str(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = _allowed_methods(request)
+        return _refusal(405, f"{request.url.path} takes {allowed} only.", {"Allow": allowed})
+    if error.status_code == 404 and "endpoint" not in request.scope:
+        return _refusal(404, "There is nothing here: try /all.")
+    headers = {"Connection": "close"} if error.status_code == 408 else None
+    return _refusal(error.status_code, error.detail, headers)
+
+
+def _allowed_methods(request: Request) -> str:
+    app: Starlette = request.app
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    matching = (route.methods or () for route in routes if route.path_regex.match(request.url.path))
+    return ", ".join(sorted({method for methods in matching for method in methods}))
+
+
+async def _client_gone(_request: Request, _error: Exception) -> Response:
+    return _refusal(400, "The connection ended before the form did.")
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Unavailable)
+    log.warning("The database can't serve a request: %s", error.reason, exc_info=error.__cause__)
+    outcome = "whether the change was stored is not known" if error.outcome_unknown else "nothing was stored"
+    return _refusal(503, f"The database is not available now and {outcome}: try again.", {"Retry-After": "1"})
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    return _refusal(500, "The addressbook has a fault; its log tells more.")

@@ -1,0 +1,210 @@
+"""The pool of connections to PostgreSQL, and what its failures mean to a person."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+from addressbook.settings import DatabaseSettings
+
+if TYPE_CHECKING:  # only the stubs know these as generics
+    Record: TypeAlias = asyncpg.Record
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+
+CONNECT_SECONDS = 3.0
+"""A database that doesn't answer must not hold a user longer than a page load is waited for."""
+STATEMENT_SECONDS = 5.0
+"""Far above the slowest statement here (all persons), far below a proxy's usual 30 s."""
+IDLE_SECONDS = 120.0
+"""Idle connections end before the NAT gateways on the way forget them (350 s and more)."""
+CLOSE_SECONDS = 2.0
+
+LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+"""The connection ended (TLS failures and time-outs are OSErrors too)."""
+FAILURES = (asyncpg.PostgresError, *LOST)
+
+
+class Unavailable(Exception):
+    """The database can't answer now; `reason` is a sentence without secrets, for the operator."""
+
+    def __init__(self, reason: str, *, outcome_unknown: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.outcome_unknown = outcome_unknown
+        """True when a change was sent but its answer was lost: it may have been stored."""
+
+
+async def connect(settings: DatabaseSettings) -> "Connection":
+    """One connection outside any pool, for the commands; raises one of `FAILURES`."""
+    return await asyncpg.connect(
+        host=settings.host,
+        port=settings.port,
+        database=settings.name,
+        user=settings.user,
+        password=settings.password,
+        ssl=settings.tls or False,
+        timeout=CONNECT_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
+        server_settings={"application_name": "addressbook"},
+    )
+
+
+class Database:
+    """A pool that connects when it is first asked, so that it can be made before the database is up.
+
+    A connection that died (restart, failover) is replaced at its next use. What was sent over it is
+    repeated only when repeating it can't change anything.
+    """
+
+    def __init__(self, settings: DatabaseSettings, pool_size: int) -> None:
+        self._settings = settings
+        self._size = pool_size
+        self._pool: Pool | None = None
+        self._turns = asyncio.Semaphore(pool_size)
+        """First come, first served; the pool's own queue lets late comers overtake those it wakes."""
+
+    async def open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            host=self._settings.host,
+            port=self._settings.port,
+            database=self._settings.name,
+            user=self._settings.user,
+            password=self._settings.password,
+            ssl=self._settings.tls or False,
+            min_size=0,
+            max_size=self._size,
+            max_inactive_connection_lifetime=IDLE_SECONDS,
+            timeout=CONNECT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            reset=_keep_session,
+            server_settings={
+                "application_name": "addressbook",
+                "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
+            },
+        )
+
+    async def close(self) -> None:
+        """Closes the pool, by force when a connection doesn't come back in time."""
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            self._pool.terminate()
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections are open, and how many of them are idle."""
+        if self._pool is None:
+            return 0, 0
+        return self._pool.get_size(), self._pool.get_idle_size()
+
+    async def read(self, query: str, *values: object) -> "Sequence[Record]":
+        """Rows of a query that changes nothing; repeated once when its connection turns out dead."""
+        try:
+            return await self._fetch(query, values)
+        except TimeoutError as error:
+            raise Unavailable(explain(error)) from error
+        except LOST:
+            # A restart breaks all connections at once: leave none of them for the second try.
+            await self._open_pool.expire_connections()
+        except asyncpg.OperatorInterventionError as error:
+            if isinstance(error, asyncpg.QueryCanceledError):
+                raise Unavailable(explain(error)) from error
+            await self._open_pool.expire_connections()
+        except asyncpg.PostgresError as error:
+            raise Unavailable(explain(error)) from error
+        try:
+            return await self._fetch(query, values)
+        except FAILURES as error:
+            raise Unavailable(explain(error)) from error
+
+    async def write(self, query: str, *values: object) -> "Sequence[Record]":
+        """Rows that one changing statement returns; never repeated, as it may have happened."""
+        try:
+            return await self._fetch(query, values)
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            # After a failover the old primary may still be connected, as a standby.
+            await self._open_pool.expire_connections()
+            raise Unavailable(explain(error)) from error
+        except asyncpg.QueryCanceledError as error:
+            raise Unavailable(explain(error)) from error
+        except (asyncpg.OperatorInterventionError, *LOST) as error:
+            raise Unavailable(explain(error), outcome_unknown=True) from error
+        except asyncpg.PostgresError as error:
+            raise Unavailable(explain(error)) from error
+
+    @property
+    def _open_pool(self) -> "Pool":
+        if self._pool is None:
+            raise RuntimeError("Database.open() comes first.")
+        return self._pool
+
+    async def _fetch(self, query: str, values: tuple[object, ...]) -> "Sequence[Record]":
+        connection = await self._acquire()
+        try:
+            return await connection.fetch(query, *values)
+        finally:
+            try:
+                await self._open_pool.release(connection, timeout=CLOSE_SECONDS)
+            finally:
+                self._turns.release()
+
+    async def _acquire(self) -> "PooledConnection":
+        """A connection and a turn to use it; nothing was sent yet when this raises `Unavailable`."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._turns.acquire()
+                try:
+                    return await self._open_pool.acquire()
+                except BaseException:
+                    self._turns.release()
+                    raise
+        except FAILURES as error:
+            raise Unavailable(explain(error)) from error
+
+
+async def _keep_session(_connection: object) -> None:
+    """No statement here leaves anything in its session: spares a round trip a request."""
+
+
+def explain(error: BaseException) -> str:
+    """What a failure of the database means, as a sentence with neither address nor secret in it."""
+    match error:
+        case Unavailable():
+            return error.reason
+        case ssl.SSLCertVerificationError():
+            return f"The database's certificate was refused: {error.verify_message}."
+        case ssl.SSLError():
+            return "The database and the service found no common TLS settings."
+        case TimeoutError():
+            return "The database did not answer in time."
+        case ConnectionRefusedError():
+            return "The database refuses connections: nothing listens on its port."
+        case ConnectionError() if "rejected SSL upgrade" in str(error):
+            return "The database offers no TLS, and DB_SSL=true demands it."
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return "The database does not let the user in: see DB_USER, DB_PASSWORD and DB_SSL."
+        case asyncpg.InvalidCatalogNameError():
+            return "The database server has no database of that name: see DB_SCHEMA."
+        case asyncpg.CannotConnectNowError() | asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError():
+            return "The database is starting up or shutting down."
+        case asyncpg.TooManyConnectionsError():
+            return "The database has no connection left: lower DB_POOL_SIZE or raise its max_connections."
+        case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
+            return "The database lacks the addressbook's tables: run `addressbook migrate`."
+        case asyncpg.InsufficientPrivilegeError():
+            return f"The database user lacks a right: {error}."
+        case asyncpg.ReadOnlySQLTransactionError():
+            return "The database takes no changes now: it is read-only."
+        case asyncpg.QueryCanceledError():
+            return "The database took too long and the statement was cancelled."
+        case asyncpg.PostgresError() if not isinstance(error, asyncpg.PostgresConnectionError):
+            return f"The database answered with error {error.sqlstate}."
+        case OSError() if error.strerror and not isinstance(error, ConnectionError):
+            return f"The database cannot be reached: {error.strerror}."
+        case _:
+            return "The connection to the database was lost."

@@ -1,0 +1,39 @@
+"""Logs: one JSON object a line on standard output."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import msgspec
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as JSON; what `extra={"fields": {...}}` gives becomes keys of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encode = msgspec.json.Encoder().encode
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        fields = getattr(record, "fields", None)
+        if fields:
+            line.update(fields)
+        else:
+            line["logger"] = record.name
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return self._encode(line).decode()
+
+
+def configure(level: int) -> None:
+    """Sends all logs, the libraries' too, through the JSON formatter."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Its lines about starting and stopping say nothing that ours don't.
+    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))

@@ -1,0 +1,68 @@
+"""What is counted about the requests, in Prometheus' format, on a port of its own."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
+
+from addressbook.database import Database
+from addressbook.settings import Settings
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds: from a select by key on the same machine to the longest a request can take."""
+METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS"})
+"""Any other method is counted as `OTHER`: a client must not be able to make time series."""
+
+
+class Metrics:
+    """Counters for requests by route (the template, `/person/{id}`), never by path."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        disable_created_metrics()
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._requests = Counter(
+            "http_requests_total",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time from a request's head to its answer's end, in seconds.",
+            ["method", "route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        build = Gauge(
+            "addressbook_build_info",
+            "Always 1; its labels say which build runs.",
+            ["version", "revision"],
+            registry=self.registry,
+        )
+        build.labels(settings.version, settings.revision).set(1)
+        open_connections = Gauge(
+            "addressbook_database_connections", "Connections to the database.", registry=self.registry
+        )
+        open_connections.set_function(lambda: database.connections()[0])
+        idle_connections = Gauge(
+            "addressbook_database_connections_idle", "Of those, not in use now.", registry=self.registry
+        )
+        idle_connections.set_function(lambda: database.connections()[1])
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request answered."""
+        method = method if method in METHODS else "OTHER"
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def serve(self, address: str, port: int) -> None:
+        """Answers scrapes from a thread until the process ends; OSError when the port is taken."""
+        start_http_server(port, address, registry=self.registry)

@@ -1,0 +1,85 @@
+"""Runs the service in one process until it is told to stop, then drains it."""
+
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from starlette.routing import Route
+
+from addressbook.api import create_app
+from addressbook.database import Database
+from addressbook.drain import Drain
+from addressbook.metrics import Metrics
+from addressbook.observation import Observation
+from addressbook.settings import Settings
+
+KEEP_ALIVE_SECONDS = 75
+"""Above the 60 s after which the usual load balancers drop an idle connection: they must be first."""
+LAST_REQUESTS_SECONDS = 5
+"""What requests still running at the drain's bound get to finish."""
+BACKLOG = 1024
+
+log = logging.getLogger(__name__)
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn, except that SIGTERM begins a drain; SIGINT, or a second SIGTERM, stops at once."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._listening = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a signal handler)
+        if sig == signal.SIGTERM and not self._drain.started:
+            self._drain.begin()
+        else:
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        self._drain.watch(len(self.server_state.connections))
+        if self._listening and not self._drain.accepting():
+            self._listening = False
+            for server in self.servers:
+                server.close()
+        return await super().on_tick(counter) or self._drain.over()
+
+
+def serve(settings: Settings) -> None:
+    """Serves until a signal; OSError when a port can't be had."""
+    listener = socket.create_server((settings.listen_address, settings.port), backlog=BACKLOG)
+    database = Database(settings.database, settings.pool_size)
+    metrics = Metrics(settings, database)
+    metrics.serve(settings.listen_address, settings.metrics_port)
+    drain = Drain(settings.drain_seconds)
+    app = create_app(database)
+    templates = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
+    config = uvicorn.Config(
+        Observation(app, templates, metrics, drain),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
+    )
+    log.info(
+        "serving",
+        extra={
+            "fields": {
+                "environment": settings.environment,
+                "version": settings.version,
+                "revision": settings.revision,
+                "port": settings.port,
+                "metrics_port": settings.metrics_port,
+            }
+        },
+    )
+    DrainingServer(config, drain).run(sockets=[listener])
+    log.info("stopped")

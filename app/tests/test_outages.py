@@ -1,0 +1,167 @@
+"""The database stops, restarts, comes late or falls silent: the service says so and recovers by itself."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from addressbook_testing.postgres import PostgresServer
+from addressbook_testing.service import Service, run_command
+
+Environment = dict[str, str]
+Start = Callable[[Environment], Service]
+NOTHING_STORED = "The database is not available now and nothing was stored: try again."
+
+
+def migrated(server: PostgresServer) -> Environment:
+    server.start()
+    result = run_command("migrate", environment=server.environment)
+    assert result.returncode == 0, result.stderr
+    return server.environment
+
+
+def test_a_restart_of_the_database_is_survived(
+    own_server: Callable[..., PostgresServer], start_service: Start
+) -> None:
+    server = own_server()
+    service = start_service(migrated(server))
+    service.wait_until("/ready")
+    ada = service.put(firstName="Ada", lastName="Lovelace").json
+    assert isinstance(ada, dict)
+    process = service.process.pid
+
+    server.stop()
+    for answer in (service.get("/all"), service.put(firstName="Not", lastName="Stored")):
+        assert (answer.status, answer.error) == (503, NOTHING_STORED)
+        assert answer.headers["retry-after"] == "1"
+    ready = service.get("/ready")
+    assert ready.status == 500
+    assert ready.json == {
+        "ready": False,
+        "error": "The database refuses connections: nothing listens on its port.",
+    }
+    assert service.get("/live").status == 200
+
+    server.start()
+    service.wait_until("/ready")
+    assert service.get("/all").json == [ada]
+    assert service.process.pid == process
+    assert service.process.poll() is None
+
+
+def test_reads_do_not_notice_a_quick_restart(
+    own_server: Callable[..., PostgresServer], start_service: Start
+) -> None:
+    server = own_server()
+    service = start_service(migrated(server))
+    service.wait_until("/ready")
+    for _ in range(3):
+        fill_the_pool(service)
+        server.stop()
+        server.start()
+        # Every pooled connection is dead now; each must be replaced without a user seeing it.
+        assert [service.get("/all").status for _ in range(8)] == [200] * 8
+
+
+def fill_the_pool(service: Service) -> None:
+    threads = [threading.Thread(target=service.get, args=["/all"]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_the_service_starts_before_its_database(
+    own_server: Callable[..., PostgresServer], start_service: Start
+) -> None:
+    server = own_server()
+    service = start_service(server.environment)
+    service.wait_until("/live")
+    assert service.get("/ready").status == 500
+    server.start()
+    not_migrated = service.wait_until("/ready", 500)
+    while "refuses" in str(not_migrated.json):
+        not_migrated = service.get("/ready")
+    assert not_migrated.json == {
+        "ready": False,
+        "error": "The database lacks the addressbook's tables: run `addressbook migrate`.",
+    }
+    assert run_command("migrate", environment=server.environment).returncode == 0
+    service.wait_until("/ready")
+
+
+@contextmanager
+def mute_proxy(target: int) -> Iterator[tuple[int, threading.Event]]:
+    """Passes bytes to the port `target` until its event is set: then it takes them and says nothing."""
+    mute, ended = threading.Event(), threading.Event()
+    sockets: list[socket.socket] = []
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        while not ended.is_set():
+            try:
+                data = source.recv(65536)
+                if not data:
+                    return
+                if not mute.is_set():
+                    sink.sendall(data)
+            except OSError:
+                return
+
+    def accept() -> None:
+        while not ended.is_set():
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            upstream = socket.create_connection(("127.0.0.1", target))
+            sockets.extend([client, upstream])
+            for pair in ((client, upstream), (upstream, client)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield listener.getsockname()[1], mute
+        finally:
+            ended.set()
+            for open_socket in sockets:
+                open_socket.close()
+
+
+def test_a_database_that_falls_silent_is_no_hang(database: Environment, start_service: Start) -> None:
+    with mute_proxy(int(database["DB_PORT"])) as (port, mute):
+        service = start_service({**database, "DB_PORT": str(port)})
+        service.wait_until("/ready")
+        mute.set()
+        answers: list[int] = []
+
+        def ask() -> None:
+            try:
+                answers.append(service.get("/person/1").status)  # gives up after 20 s itself
+            except (OSError, http.client.HTTPException):
+                answers.append(0)
+
+        threads = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [503] * 12
+        assert service.get("/live").status == 200
+        change = service.put(firstName="May", lastName="Be")
+        assert change.status == 503
+        mute.clear()
+        service.wait_until("/ready")
+
+
+def test_a_change_whose_answer_is_lost_is_reported_as_unknown(
+    database: Environment, start_service: Start
+) -> None:
+    with mute_proxy(int(database["DB_PORT"])) as (port, mute):
+        service = start_service({**database, "DB_PORT": str(port), "DB_POOL_SIZE": "1"})
+        service.wait_until("/ready")
+        mute.set()
+        answer = service.put(firstName="May", lastName="Be")
+        assert answer.status == 503
+        assert "whether the change was stored is not known" in answer.error

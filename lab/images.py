@@ -1,0 +1,192 @@
+"""The images that the lab's registry holds: what the lab itself runs, and base images for builds.
+
+Base images come from Docker Hub where it can be reached, and are made from Debian packages where it can't. Either way
+they are kept in the cache, and are pushed from there into the registry of a new lab.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import debian, remembered, supervisor, toolchain
+from lab.component import PROBE_SECONDS
+from lab.errors import LabError
+from lab.layout import CHECKOUT, Lab
+from lab.lock import exclusive
+from lab.packages import BUSYBOX
+from lab.progress import say, step
+
+RECIPES = CHECKOUT / "lab" / "images"
+HUB = "hub"  # origin of an image in the cache: Docker Hub instead of a recipe's key
+HUB_SECONDS = 20  # longest wait for Docker Hub's answer before it counts as out of reach
+MANIFEST_TYPES = (
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the lab's registry and how it is made: a Dockerfile in `lab/images`, with files beside it."""
+
+    repository: str
+    tag: str
+    recipe: str
+    prepare: Callable[[Lab, Path], None]  # puts into the build context what the recipe's folder does not hold
+    ingredients: Callable[[Lab], list[Path]]  # files that decide what is built, beside the recipe's own
+    on_hub: bool = True
+
+    @property
+    def reference(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+    def key(self, lab: Lab) -> str:
+        """First 12 hexadecimal digits of the hash of everything the image is made from."""
+        digest = hashlib.sha256()
+        for file in [*sorted((RECIPES / self.recipe).iterdir()), *self.ingredients(lab)]:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def in_cache(self, lab: Lab) -> bool:
+        return self.made_here(lab) or self.cached(lab, HUB).exists()
+
+    def made_here(self, lab: Lab) -> bool:
+        """Whether the image is, or would be, the lab's own make instead of Docker Hub's."""
+        return not self.cached(lab, HUB).exists() and self.cached(lab, self.key(lab)).exists()
+
+    def cached(self, lab: Lab, origin: str) -> Path:
+        name = f"{self.repository.replace('/', '-')}-{self.tag}-{origin}"
+        return lab.cache / "images" / name
+
+
+def _nothing(_lab: Lab, _context: Path) -> None:
+    pass
+
+
+def _pause(lab: Lab, context: Path) -> None:
+    shutil.copy(toolchain.ADDONS.binaries(lab) / "pause", context)
+
+
+def _busybox(_lab: Lab, context: Path) -> None:
+    shutil.copy(BUSYBOX, context)
+
+
+IMAGES = [
+    Image("lab/pause", "1", "pause", _pause, lambda lab: [toolchain.ADDONS.binaries(lab) / "pause"], on_hub=False),
+    Image("lab/busybox", "1", "busybox", _busybox, lambda _: [BUSYBOX], on_hub=False),
+    Image("library/debian", "bookworm-slim", "debian", debian.prepare, debian.ingredients),
+    Image("library/python", "3.11-slim-bookworm", "python", _nothing, debian.ingredients),
+    Image("library/postgres", "15-bookworm", "postgres", _nothing, debian.ingredients),
+]
+
+
+def missing(lab: Lab) -> list[Image]:
+    """Images that the registry does not hold."""
+    return [image for image in IMAGES if not _in_registry(lab, image)]
+
+
+def _in_registry(lab: Lab, image: Image) -> bool:
+    connection = http.client.HTTPConnection(lab.host_address, 5000, timeout=PROBE_SECONDS)
+    try:
+        path = f"/v2/{image.repository}/manifests/{image.tag}"
+        connection.request("HEAD", path, headers={"Accept": MANIFEST_TYPES})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def ensure(lab: Lab) -> None:
+    """Put every image into the registry, making first what is not in the cache. Raises LabError."""
+    wanted = missing(lab)
+    if not wanted:
+        return
+    folders = {image: _obtain(lab, image) for image in wanted}
+    with step("base images into the registry"):
+        for image, folder in folders.items():
+            _push(lab, image, folder)
+
+
+def _obtain(lab: Lab, image: Image) -> Path:
+    """The image's folder in the cache."""
+    from_hub, built = image.cached(lab, HUB), image.cached(lab, image.key(lab))
+    for folder in (from_hub, built):
+        if folder.exists():
+            return folder
+    with exclusive(lab.cache / "locks" / f"image-{built.name}.lock", f"the image {image.reference}"):
+        if built.exists():
+            return built
+        if image.on_hub and _pulled(lab, image, from_hub):
+            return from_hub
+        origin = "from Debian packages" if image.on_hub else "for the lab's own use"
+        with step(f"make the image {image.reference} {origin} (once; kept in the cache)"):
+            _build(lab, image, built)
+    return built
+
+
+def _pulled(lab: Lab, image: Image, folder: Path) -> bool:
+    if remembered.refused(lab, "docker-hub"):
+        return False
+    unfinished = folder.with_name(f".{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    source = f"docker://docker.io/{image.reference}"
+    asked = _skopeo(lab, "inspect", "--raw", source, seconds=HUB_SECONDS)
+    if asked:
+        said = asked.splitlines()[-1][-200:]
+        remembered.refuse(lab, "docker-hub", said)
+        say(f"  Docker Hub can't be reached: base images are made from Debian packages instead ({said})")
+        return False
+    with step(f"pull {image.reference} from Docker Hub"):
+        if said := _skopeo(lab, "copy", source, f"dir:{unfinished}"):
+            raise LabError(f"{image.reference} can't be pulled from Docker Hub: {said}")
+    unfinished.replace(folder)
+    return True
+
+
+def _build(lab: Lab, image: Image, folder: Path) -> None:
+    unfinished = folder.with_name(f".{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=unfinished.parent, prefix=".context-") as context:
+        shutil.copytree(RECIPES / image.recipe, context, dirs_exist_ok=True)
+        image.prepare(lab, Path(context))
+        reference = f"{lab.registry}/{image.reference}"
+        _docker(lab, "build", "--network=host", f"--tag={reference}", context)
+        _docker(lab, "push", reference)
+    if said := _skopeo(lab, "copy", "--src-tls-verify=false", f"docker://{reference}", f"dir:{unfinished}"):
+        raise LabError(f"{image.reference} can't be copied into the cache: {said}")
+    unfinished.replace(folder)
+
+
+def _push(lab: Lab, image: Image, folder: Path) -> None:
+    if _in_registry(lab, image):
+        return
+    target = f"docker://{lab.registry}/{image.reference}"
+    if said := _skopeo(lab, "copy", "--dest-tls-verify=false", f"dir:{folder}", target):
+        raise LabError(f"{image.reference} can't be pushed into the lab's registry: {said}")
+
+
+def _skopeo(lab: Lab, *arguments: str, seconds: int = 600) -> str:
+    """Run skopeo; what it says when it fails, else nothing. Its own cache in /var/lib goes to the lab's."""
+    command = [*supervisor.in_mounts(lab), "skopeo", "--insecure-policy", f"--command-timeout={seconds}s", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return "" if result.returncode == 0 else result.stderr.strip() or f"exit code {result.returncode}"
+
+
+def _docker(lab: Lab, *arguments: str) -> None:
+    """Run Docker's client against the lab's engine. Raises LabError with the end of what it says."""
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{lab.docker_socket}", "DOCKER_BUILDKIT": "1"}
+    # Debian's client builds with BuildKit by itself; a client of another origin may need a plugin for that.
+    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+    result = subprocess.run([client, *arguments], capture_output=True, text=True, env=environment)
+    if result.returncode != 0:
+        end = "\n".join((result.stderr or result.stdout).strip().splitlines()[-12:])
+        raise LabError(f"`docker {arguments[0]}` failed in the lab's Docker Engine:\n{end}")

@@ -1,0 +1,166 @@
+"""The cache of tools that the lab builds from source with Go, each built once and kept by version.
+
+A tool's folder is `tools/<name>-<key>/bin`; the key comes from everything that decides what is built. A tool is built
+in a temporary folder that is renamed at the end, so what is in the cache is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import golang
+from lab.errors import LabError
+from lab.layout import CHECKOUT, Lab
+from lab.lock import exclusive
+from lab.progress import Step, step
+
+SOURCES = CHECKOUT / "lab" / "toolchain"
+KUBERNETES_VERSION = "v1.34.2"  # the replaces in toolchain/kubernetes/go.mod say the same
+PULUMI_VERSION = "v3.259.0"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A Go module of the toolchain and the executables that it gives."""
+
+    name: str
+    packages: tuple[str, ...]
+    executables: tuple[str, ...]
+    stamps: tuple[str, ...] = ()  # -X settings of the linker: versions that the programs print
+    copied_from: str | None = None  # a module of which `copied` is taken as it is
+    copied: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Path:
+        return SOURCES / self.name
+
+    def key(self) -> str:
+        """First 12 hexadecimal digits of the hash of go.mod, go.sum and the module's own sources."""
+        digest = hashlib.sha256()
+        for file in [self.source / "go.mod", self.source / "go.sum", *sorted(self.source.rglob("*.go"))]:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def folder(self, lab: Lab) -> Path:
+        return lab.cache / "tools" / f"{self.name}-{self.key()}"
+
+    def binaries(self, lab: Lab) -> Path:
+        return self.folder(lab) / "bin"
+
+    def built(self, lab: Lab) -> bool:
+        return all((self.binaries(lab) / name).exists() for name in (*self.executables, *map(_file_name, self.copied)))
+
+
+def _file_name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+KUBERNETES_BINARIES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+)
+
+KUBERNETES = Tool(
+    "kubernetes",
+    tuple(f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES_BINARIES),
+    KUBERNETES_BINARIES,
+    stamps=(
+        f"k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}",
+        "k8s.io/component-base/version.gitMajor=1",
+        "k8s.io/component-base/version.gitMinor=34",
+        f"k8s.io/client-go/pkg/version.gitVersion={KUBERNETES_VERSION}",
+    ),
+)
+
+ADDONS = Tool(
+    "addons",
+    ("./coredns", "./loadbalancer", "./pause", "github.com/rancher/local-path-provisioner"),
+    ("coredns", "loadbalancer", "pause", "local-path-provisioner"),
+)
+
+PULUMI = Tool(
+    "pulumi",
+    ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+    ("pulumi",),
+    stamps=(f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={PULUMI_VERSION}",),
+)
+
+PULUMI_PYTHON = Tool(
+    "pulumi-language-python",
+    ("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
+    ("pulumi-language-python",),
+    copied_from="github.com/pulumi/pulumi/sdk/v3",
+    copied=(
+        "python/cmd/pulumi-language-python-exec",
+        "python/dist/pulumi-analyzer-policy-python",
+        "python/dist/pulumi-resource-pulumi-python",
+    ),
+)
+
+
+def pulumi_tools() -> list[Tool]:
+    """The engine and its Python language host, where the machine has none."""
+    return [] if pulumi_installed() else [PULUMI_PYTHON, PULUMI]
+
+
+def pulumi_installed() -> bool:
+    """Whether the user has a Pulumi of their own, with its Python language host."""
+    cache = str(Path("addressbook-lab") / "tools")
+    return all(
+        (found := shutil.which(name)) is not None and cache not in found
+        for name in ("pulumi", "pulumi-language-python")
+    )
+
+
+def ensure(lab: Lab, tool: Tool) -> None:
+    """Build a tool unless it is in the cache; two runs at once build it once. Raises LabError."""
+    if tool.built(lab):
+        return
+    with exclusive(lab.cache / "locks" / f"{tool.name}.lock", f"the build of {tool.name}"):
+        if tool.built(lab):
+            return
+        go = golang.find(lab)
+        with step(f"build {tool.name} from source (once; kept in the cache)") as progress:
+            _build(lab, tool, go, progress)
+
+
+def _build(lab: Lab, tool: Tool, go: Path, progress: Step) -> None:
+    unfinished = lab.cache / "tools" / f".{tool.name}-unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    binaries = unfinished / "bin"
+    binaries.mkdir(parents=True)
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    progress.detail = "downloading modules"
+    golang.run(go, ["mod", "download"], tool.source, environment, tries=4)
+    progress.detail = "compiling"
+    linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in tool.stamps)])
+    golang.run(
+        go,
+        ["build", "-trimpath", "-buildvcs=false", "-ldflags", linker, "-o", f"{binaries}/", *tool.packages],
+        tool.source,
+        environment,
+        tries=2,
+    )
+    if tool.copied_from:
+        module = Path(
+            golang.run(go, ["list", "-m", "-f", "{{.Dir}}", tool.copied_from], tool.source, environment).strip()
+        )
+        for name in tool.copied:
+            copy = binaries / _file_name(name)
+            shutil.copyfile(module / name, copy)
+            copy.chmod(0o755)
+    missing = [name for name in tool.executables if not (binaries / name).exists()]
+    if missing:
+        raise LabError(f"The build of {tool.name} made no {', '.join(missing)}: see lab/toolchain/{tool.name}/go.mod.")
+    progress.detail = ""
+    target = tool.folder(lab)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.replace(target)

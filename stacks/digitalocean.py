@@ -1,0 +1,147 @@
+"""Cloud ``digitalocean``: DOKS, the account's container registry, and managed PostgreSQL in one VPC."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pulumi
+from pydantic import Field, ValidationInfo, field_validator
+
+from components.database_rights import DatabaseRights, DatabaseRightsArgs
+from components.digitalocean.account import lacking, stack_name, stack_tags
+from components.digitalocean.cluster import Cluster, ClusterArgs
+from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
+from components.digitalocean.network import Network, NetworkArgs
+from components.digitalocean.registry import ImageRegistry, RegistryArgs
+from components.namespace import namespace
+from stacks.platform import Platform
+from stacks.settings import Keys, Settings
+
+SMALLEST_DATABASE = "db-s-1vcpu-1gb"
+#: The smallest that the provider offers a standby for.
+SMALLEST_WITH_STANDBY = "db-s-1vcpu-2gb"
+
+
+class PlatformKeys(Keys):
+    """Config keys of a DigitalOcean platform; Pulumi.yaml says what each means."""
+
+    region: str = Field(default="nyc3", pattern=r"^[a-z]{3}[0-9]$")
+    kubernetes_version: str = Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+$")
+    node_count: int = Field(default=3, ge=1, le=500)
+    max_node_count: int | None = Field(default=None, ge=1, le=500)
+    node_size: str = Field(default="s-2vcpu-2gb", pattern=r"^[a-z0-9.-]+$")
+    registry: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    database_version: str = Field(default="15", pattern=r"^(1[5-9]|[2-9][0-9])$")
+    high_availability: bool = False
+    database_size: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    maintenance_window: str = Field(
+        default="sunday 03:00", pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$"
+    )
+    deletion_protection: bool = True
+
+    @field_validator("max_node_count")
+    @classmethod
+    def _range(cls, value: int | None, others: ValidationInfo) -> int | None:
+        fewest: int = others.data.get("node_count", 1)
+        if value is not None and value < fewest:
+            raise ValueError(f"must be nodeCount ({fewest}) or more")
+        return value
+
+    @field_validator("database_size")
+    @classmethod
+    def _standby(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value == SMALLEST_DATABASE and others.data.get("high_availability"):
+            raise ValueError(
+                f"has no standby, which highAvailability asks for; {SMALLEST_WITH_STANDBY} is the smallest"
+            )
+        return value
+
+    @property
+    def database_nodes(self) -> int:
+        """Nodes of the database: one, or two with the standby."""
+        return 2 if self.high_availability else 1
+
+    @property
+    def database_node_size(self) -> str:
+        """Size of each of them."""
+        return self.database_size or (SMALLEST_WITH_STANDBY if self.high_availability else SMALLEST_DATABASE)
+
+    @property
+    def maintenance(self) -> tuple[str, str]:
+        """Weekday and time of day (UTC) of the maintenance window."""
+        day, _, time = self.maintenance_window.partition(" ")
+        return day, time
+
+    @classmethod
+    def lacking(cls) -> list[str]:
+        """Token, doctl, a name that the provider takes."""
+        return lacking()
+
+
+def provision(settings: Settings) -> Platform:
+    """A VPC with the cluster and the database in it, and the registry that the cluster pulls from."""
+    keys = cast(PlatformKeys, settings.platform)
+    name, tags = stack_name(), stack_tags()
+    network = Network("network", NetworkArgs(name=name, region=keys.region))
+    images = ImageRegistry(
+        "registry",
+        RegistryArgs(name=name, region=keys.region, existing=keys.registry, protect=keys.deletion_protection),
+    )
+    cluster = Cluster(
+        "cluster",
+        ClusterArgs(
+            name=name,
+            region=keys.region,
+            version=keys.kubernetes_version,
+            vpc=network.vpc,
+            nodes=keys.node_count,
+            max_nodes=keys.max_node_count,
+            node_size=keys.node_size,
+            high_availability=keys.high_availability,
+            maintenance=keys.maintenance,
+            tags=tags,
+            throw_away=not keys.deletion_protection,
+        ),
+        registry=images.made,
+    )
+    database = ManagedDatabase(
+        "database",
+        ManagedDatabaseArgs(
+            name=name,
+            region=keys.region,
+            version=keys.database_version,
+            size=keys.database_node_size,
+            nodes=keys.database_nodes,
+            vpc=network.vpc,
+            client=cluster.id,
+            maintenance=keys.maintenance,
+            tags=tags,
+            protect=keys.deletion_protection,
+        ),
+    )
+    space = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
+    rights = DatabaseRights(
+        "database-rights",
+        DatabaseRightsArgs(
+            service=settings.service.service,
+            namespace=space,
+            database=database.connection,
+            administrator=database.administrator,
+        ),
+        kubernetes=cluster.kubernetes,
+    )
+    return Platform(
+        kubernetes=cluster.kubernetes,
+        namespace=space,
+        registry=images.registry,
+        database=rights.connection,
+        load_balancer_annotations={"service.beta.kubernetes.io/do-loadbalancer-name": name},
+        outputs={
+            "clusterName": name,
+            "clusterEndpoint": cluster.endpoint,
+            "kubeconfig": cluster.kubeconfig,
+            "registryUrl": images.registry.url,
+            "databaseHost": database.connection.host,
+            "databasePassword": pulumi.Output.secret(database.connection.password),
+        },
+    )
