@@ -16,6 +16,9 @@ from lab.control_plane import ADMINISTRATOR
 from lab.errors import LabError
 from lab.layout import Lab
 
+# Why a container waits when that is its own fault: it would not run on an undisturbed node either.
+FAILING = ("CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "InvalidImageName")
+
 
 def get(lab: Lab, authority: Authority, path: str) -> dict[str, Any] | None:
     """The object or list at `path`, or None when the server does not answer or does not have it."""
@@ -38,8 +41,7 @@ def node_ready(lab: Lab, authority: Authority, since: float) -> bool:
     node = get(lab, authority, f"/api/v1/nodes/{lab.name}")
     for condition in node["status"].get("conditions", []) if node else []:
         if condition["type"] == "Ready" and condition["status"] == "True":
-            heard = datetime.datetime.fromisoformat(condition["lastHeartbeatTime"])
-            return heard.timestamp() >= int(since)  # the API's times are whole seconds
+            return _seconds(condition["lastHeartbeatTime"]) >= int(since)  # the API's times are whole seconds
     return False
 
 
@@ -48,20 +50,33 @@ def has_service_account(lab: Lab, authority: Authority) -> bool:
     return get(lab, authority, "/api/v1/namespaces/default/serviceaccounts/default") is not None
 
 
-def outdated_pods(lab: Lab, authority: Authority, since: float) -> list[str]:
-    """Namespace and name of the pods that are called ready although a container of theirs started before `since`."""
+def pods_to_return(lab: Lab, authority: Authority, since: float) -> list[str]:
+    """Pods from before `since` (seconds since 1970) that have yet to start again, as `namespace/name`.
+
+    Those that have come to their end, are being deleted or fail by themselves are not waited for.
+    """
     pods = get(lab, authority, "/api/v1/pods") or {"items": []}
-    found: list[str] = []
-    for pod in pods["items"]:
-        ready = any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in pod["status"].get("conditions", [])
-        )
-        running = [status.get("state", {}).get("running") for status in pod["status"].get("containerStatuses", [])]
-        started = [datetime.datetime.fromisoformat(state["startedAt"]).timestamp() for state in running if state]
-        if ready and any(moment < int(since) for moment in started):
-            found.append(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
-    return found
+    return [
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        for pod in pods["items"]
+        if _seconds(pod["metadata"]["creationTimestamp"]) < int(since) and _still_to_start(pod, since)
+    ]
+
+
+def _still_to_start(pod: dict[str, Any], since: float) -> bool:
+    status = pod["status"]
+    if status.get("phase") in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]:
+        return False
+    states = [container.get("state", {}) for container in status.get("containerStatuses", [])]
+    if any(state.get("waiting", {}).get("reason") in FAILING for state in states):
+        return False
+    ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions", []))
+    started = [_seconds(state["running"]["startedAt"]) for state in states if "running" in state]
+    return not ready or any(moment < int(since) for moment in started)
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.datetime.fromisoformat(timestamp).timestamp()
 
 
 def has_default_class(lab: Lab, authority: Authority) -> bool:

@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lab import provider_plugins, toolchain
+from lab import pulumi_plugins, toolchain
 from lab.layout import CHECKOUT, Lab
 
 PASSPHRASE = CHECKOUT / "lab" / "passphrase"  # public: see the comment in Pulumi.dev.yaml
@@ -44,12 +44,11 @@ def _backend(lab: Lab, in_lab: bool) -> Path:
 
 def _search_path(lab: Lab) -> list[str]:
     folders = [Path(sys.executable).parent]
-    if provider_plugins.stand_ins(lab):
-        folders.append(provider_plugins.folder(lab))
+    if pulumi_plugins.stand_ins(lab):
+        folders.append(pulumi_plugins.folder(lab))
     folders += [tool.binaries(lab) for tool in (*toolchain.pulumi_tools(), toolchain.KUBERNETES) if tool.built(lab)]
-    user = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
-    ours = [str(folder) for folder in folders]
-    return [*ours, *(entry for entry in user if entry not in ours)]
+    user = os.environ.get("PATH", "").split(os.pathsep)
+    return list(dict.fromkeys([*map(str, folders), *filter(None, user)]))
 
 
 def export_lines(lab: Lab, in_lab: bool) -> str:

@@ -43,8 +43,10 @@ SERVICES = {  # systemd unit -> package that brings it
 
 
 def search_path() -> str:
-    """PATH with the system folders, which a user's PATH may lack."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+    """PATH with the system folders, which a user's PATH may lack, at its end."""
+    given = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+    system = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+    return os.pathsep.join(dict.fromkeys([*given, *system]))
 
 
 def cni_folder() -> Path | None:

@@ -26,6 +26,7 @@ def main() -> None:
     scratch = Path(settings["run"]) / "private"
     scratch.mkdir()
     _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", scratch)
+    _let_go_of_namespaces(Path(settings["network_namespace"]))
     _hide_kernel_settings(scratch, settings["kernel_settings"])
     _hide_variable_data(scratch, settings)
     _hide_run(scratch, [settings["run"], settings["network_namespace"], *RESOLVERS])
@@ -35,6 +36,14 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", settings["config"]])  # noqa: S606
+
+
+def _let_go_of_namespaces(own: Path) -> None:
+    """A namespace that somebody removes shall not live on in the lab's copy of its mount."""
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        _, place, kind, *_ = line.split()
+        if kind == "nsfs" and Path(place) != own:
+            subprocess.run(["umount", "-n", "--lazy", place], check=True)
 
 
 def _hide_kernel_settings(scratch: Path, kernel_settings: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import re
 import shutil
 from typing import Any
 
-from lab import images, packages, provider_plugins, remembered, supervisor, toolchain
+from lab import images, packages, pulumi_plugins, remembered, supervisor, toolchain
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.room import Room
@@ -39,7 +39,7 @@ def status(lab: Lab) -> dict[str, Any]:
         "logs": str(lab.logs),
         "pulumi": _pulumi(lab),
         "standIns": {
-            "plugins": provider_plugins.stand_ins(lab),
+            "plugins": pulumi_plugins.stand_ins(lab),
             "images": [image.reference for image in images.IMAGES if image.on_hub and image.made_here(lab)],
         },
         "simulated": list(SIMULATED),
@@ -78,7 +78,7 @@ def text(report: dict[str, Any]) -> str:
     stand_ins = report["standIns"]
     if stand_ins["plugins"]:
         lines.append(
-            f"stand-ins for provider plugins (the official ones can't be installed): {', '.join(stand_ins['plugins'])}"
+            f"stand-ins for Pulumi's plugins (the official ones can't be had): {', '.join(stand_ins['plugins'])}"
         )
     if stand_ins["images"]:
         lines.append(

@@ -61,9 +61,9 @@ class Room:
         mark = self._configured
         return mark.exists() and api.node_ready(self.lab, self.authority, since=mark.stat().st_mtime)
 
-    def pods_from_before(self) -> list[str]:
-        """Pods that are called ready by a kubelet that has ended meanwhile, and whose containers ended with it."""
-        return api.outdated_pods(self.lab, self.authority, since=self._configured.stat().st_mtime)
+    def pods_to_return(self) -> list[str]:
+        """Pods that ran before the supervisor was started and do not run again yet."""
+        return api.pods_to_return(self.lab, self.authority, since=self._configured.stat().st_mtime)
 
     def faults(self) -> list[str]:
         """What keeps the lab from serving, a sentence each; empty when it serves."""

@@ -91,6 +91,8 @@ PULUMI = Tool(
     ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
     ("pulumi",),
     stamps=(f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={PULUMI_VERSION}",),
+    copied_from="github.com/pulumi/pulumi/sdk/v3",
+    copied=("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python"),
 )
 
 PULUMI_PYTHON = Tool(
@@ -108,7 +110,7 @@ PULUMI_PYTHON = Tool(
 
 def pulumi_tools() -> list[Tool]:
     """The engine and its Python language host, where the machine has none."""
-    return [] if pulumi_installed() else [PULUMI_PYTHON, PULUMI]
+    return [] if pulumi_installed() else [PULUMI, PULUMI_PYTHON]
 
 
 def pulumi_installed() -> bool:

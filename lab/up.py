@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import api, images, network, packages, provider_plugins, removal, supervisor, toolchain
+from lab import api, images, network, packages, pulumi_plugins, removal, supervisor, toolchain
 from lab.component import Component, Probe
 from lab.errors import LabError
 from lab.layout import Lab
@@ -23,7 +23,7 @@ def tools(lab: Lab, cloud: str) -> None:
     """Get or build Pulumi and the provider plugins: all that a stack on another cluster needs."""
     for tool in toolchain.pulumi_tools():
         toolchain.ensure(lab, tool)
-    provider_plugins.ensure(lab, cloud)
+    pulumi_plugins.ensure(lab, cloud)
 
 
 def up(lab: Lab) -> None:
@@ -70,7 +70,7 @@ def _start_components(room: Room) -> None:
             _await(lab, component.name, component.ready)
         for component in room.components:
             _await(lab, component.name, lambda name=component.name: supervisor.states(lab).get(name) == "RUNNING")
-    if room.pods_from_before():
+    if room.pods_to_return():
         with step("pods from before the restart") as progress:
             progress.detail = _await_pods(room)
 
@@ -78,7 +78,7 @@ def _start_components(room: Room) -> None:
 def _await_pods(room: Room) -> str:
     """Wait until the kubelet has started again what ran before; what could not be, as detail for the user."""
     deadline = time.monotonic() + PODS_SECONDS
-    while left := room.pods_from_before():
+    while left := room.pods_to_return():
         if time.monotonic() > deadline:
             return f"not running again yet: {', '.join(left)}"
         time.sleep(POLL_SECONDS)

@@ -9,6 +9,7 @@ from typing import Any
 from pulumi import automation
 
 from promotion.faults import FAILED, WRONG_USE, Fault
+from promotion.progress import Progress
 from stacks.platform import WRONG_CONFIG
 from stacks.settings import PROJECT_ROOT
 
@@ -49,12 +50,12 @@ def up(stack: automation.Stack, config: Mapping[str, str]) -> None:
     """
     for key, value in config.items():
         stack.set_config(key, automation.ConfigValue(value))
-    _run(stack.name, "up", lambda: stack.up(on_output=_shown, color="auto", refresh=True))
+    _run(stack.name, "up", lambda: stack.up(on_event=Progress().event, refresh=True))
 
 
 def down(stack: automation.Stack) -> None:
     """Destroy all that the stack made and forget the stack; its file stays. Raises Fault."""
-    _run(stack.name, "destroy", lambda: stack.destroy(on_output=_shown, color="auto", refresh=True))
+    _run(stack.name, "destroy", lambda: stack.destroy(on_event=Progress().event, refresh=True))
     stack.workspace.remove_stack(stack.name, preserve_config=True)
 
 
@@ -77,10 +78,6 @@ def _run(name: str, verb: str, action: Any) -> None:
             f"stack `{name}`: {'its config is wrong' if wrong_config else f'{verb} failed'}, as said above",
             WRONG_USE if wrong_config else FAILED,
         ) from None
-
-
-def _shown(line: str) -> None:
-    print(line, end="" if line.endswith("\n") else "\n", flush=True)
 
 
 def _last_lines(error: automation.CommandError) -> str:

@@ -42,7 +42,7 @@ class Api:
 
     async def put_person(self, request: Request) -> Response:
         """Creates a person; with `id`, changes the person who has it (ids are given here, never taken)."""
-        form = await _read_form(request)
+        form = await read_form(request)
         person_id = parse_id(form["id"]) if "id" in form else None
         first_name = check_name("firstName", form.get("firstName"))
         last_name = check_name("lastName", form.get("lastName"))
@@ -65,6 +65,7 @@ class Api:
         try:
             await self._persons.ready()
         except Unavailable as error:
+            _log_outage(error)
             return _answer({"ready": False, "error": error.reason}, 500)
         return _answer({"ready": True})
 
@@ -97,7 +98,8 @@ def create_app(database: Database) -> Starlette:
     return app
 
 
-async def _read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request) -> dict[str, str]:
+    """The request's form; raises `BadInput`, or HTTPException 408, 413, 415 for what can't be read."""
     if not is_form(request.headers.get("content-type", "")) or "content-encoding" in request.headers:
         raise HTTPException(415, "Send a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
     too_large = HTTPException(413, f"The form is too large: at most {MAX_FORM_BYTES} bytes are taken.")
@@ -158,9 +160,15 @@ async def _client_gone(_request: Request, _error: Exception) -> Response:
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Unavailable)
-    log.warning("The database can't serve a request: %s", error.reason, exc_info=error.__cause__)
+    _log_outage(error)
     outcome = "whether the change was stored is not known" if error.outcome_unknown else "nothing was stored"
     return _refusal(503, f"The database is not available now and {outcome}: try again.", {"Retry-After": "1"})
+
+
+def _log_outage(error: Unavailable) -> None:
+    log.warning(
+        "database unavailable", extra={"fields": {"reason": error.reason, "cause": repr(error.__cause__)}}
+    )
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:

@@ -1,8 +1,8 @@
 """Fixtures: a database server for the run, a fresh database and service where a test needs one.
 
 TEST_DB_HOST, TEST_DB_PORT, TEST_DB_USER, TEST_DB_PASSWORD and TEST_DB_SCHEMA name a server that is up
-already (it must ask for passwords, and its user be allowed to create databases); tests that stop a server or change its
-certificates are skipped then, unless the machine can start one of its own for them.
+already; it must ask for passwords, and its user be allowed to create databases. Tests that stop a server
+or change its certificates are skipped then, unless the machine can start one of its own for them.
 """
 
 import asyncio

@@ -1,10 +1,15 @@
 """Whatever is wrong with a request gets one sentence, and nothing is stored."""
 
+import asyncio
 import socket
+from typing import NoReturn
 
 import pytest
 from addressbook_testing.service import FORM, Service
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
+from addressbook import api
 from addressbook.forms import MAX_FORM_BYTES
 
 GOOD = b"firstName=Ada&lastName=Lovelace"
@@ -121,3 +126,15 @@ def test_a_form_cut_short_stores_nothing(service: Service) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(head.encode() + GOOD)
     assert count(service) == before
+
+
+def test_a_form_that_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(api, "BODY_SECONDS", 0.01)
+    headers = [(b"content-type", FORM.encode())]
+    with pytest.raises(HTTPException) as caught:
+        asyncio.run(api.read_form(Request({"type": "http", "method": "PUT", "headers": headers}, receive)))
+    assert caught.value.status_code == 408

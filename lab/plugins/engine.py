@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from collections.abc import Callable
 
@@ -63,7 +64,7 @@ class Engine:
     def answers(self) -> bool:
         """Whether the engine is there; any answer will do, an error of its own included."""
         if self._channel is None:
-            return True
+            return False
         check = self._channel.unary_unary("/grpc.health.v1.Health/Check")
         try:
             check(b"", timeout=2)
@@ -73,21 +74,27 @@ class Engine:
         return True
 
     def watch(self, gone: Callable[[], None]) -> None:
-        """Call `gone` once the engine, or the process that started this one, has ended (within about a second).
+        """Call `gone` once the engine has ended, however it ended; for a plugin started by hand, never.
 
-        A signal at the parent's death would not do: the parent may be a wrapper script, and an engine that is killed
-        can't tell its plugins.
+        The engine holds the other end of its plugins' stdin, which tells at once. Where something lies between (a
+        wrapper script, a debugger), looking whether the engine answers tells within about a second. A signal at the
+        parent's death would tell nothing of an engine that is the parent's parent.
         """
-        parent = os.getppid()
+        if self._channel is None:
+            return
+        threading.Thread(target=self._look, args=(gone,), name="engine-watch", daemon=True).start()
+        if stat.S_ISFIFO(os.fstat(0).st_mode):
+            threading.Thread(target=self._read_stdin, args=(gone,), name="engine-stdin", daemon=True).start()
 
-        def look() -> None:
-            failures = 0
-            waiting = threading.Event()
-            while failures < WATCH_FAILURES:
-                waiting.wait(WATCH_INTERVAL)
-                if self._channel is not None and os.getppid() != parent:
-                    break
-                failures = 0 if self.answers() else failures + 1
-            gone()
+    def _look(self, gone: Callable[[], None]) -> None:
+        failures = 0
+        waiting = threading.Event()
+        while failures < WATCH_FAILURES:
+            waiting.wait(WATCH_INTERVAL)
+            failures = 0 if self.answers() else failures + 1
+        gone()
 
-        threading.Thread(target=look, name="engine-watch", daemon=True).start()
+    def _read_stdin(self, gone: Callable[[], None]) -> None:
+        while os.read(0, 4096):
+            pass
+        gone()

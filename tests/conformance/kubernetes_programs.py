@@ -55,7 +55,11 @@ web = k8s.apps.v1.Deployment(
                     "image": "$image",
                     "command": ["python", "-c", "import time; time.sleep(3600)"],
                     "env": [{"name": "VERSION", "value": "$version"}],
-                    "resources": {"requests": {"cpu": "10m", "memory": "16384Ki"}},
+                    # The API server stores them in other words.
+                    "resources": {
+                        "requests": {"cpu": "0.01", "memory": "16384Ki"},
+                        "limits": {"cpu": "1000m", "memory": "0.25Gi", "ephemeral-storage": "1e9"},
+                    },
                 }],
             },
         },

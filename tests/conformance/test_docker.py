@@ -154,13 +154,25 @@ def test_other_credentials_are_no_change(project: ImageProject) -> None:
     assert project.steps()["tiny"]["op"] == "same"
 
 
-def test_a_preview_builds_nothing(project: ImageProject, engine: DockerEngine) -> None:
-    (project.context / "data.txt").write_text("never built\n")
-    (project.context / "Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
-    output = project.run("preview", "--diff")
-    assert "repo_digest" in output
-    project.environment["DOCKER_HOST"] = engine.host
-    project.up(fails=True)
+def test_a_preview_builds_nothing(project: ImageProject) -> None:
+    (project.context / "Dockerfile").write_text("FROM scratch AS base\nCOPY missing /\n")
+    assert "repo_digest" in project.run("preview", "--diff")
+    assert "missing" in project.up(fails=True)
+
+
+def test_only_a_build_needs_the_engine(tmp_path: Path, engine: DockerEngine) -> None:
+    """Of the stand-in only: the official plugin wants an engine for a preview too."""
+    project = ImageProject(tmp_path, STAND_IN, engine)
+    try:
+        project.environment["DOCKER_HOST"] = f"unix://{tmp_path}/nowhere.sock"
+        project.run("preview")
+        output = project.up(fails=True)
+        assert f"the Docker Engine at unix://{tmp_path}/nowhere.sock can't be reached" in output
+        # Nothing is left pending: the next run needs no repair.
+        project.environment["DOCKER_HOST"] = engine.host
+        assert project.steps()["tiny"]["op"] == "create"
+    finally:
+        project.close()
 
 
 def test_build_on_preview_finds_a_broken_dockerfile(project: ImageProject) -> None:

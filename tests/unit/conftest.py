@@ -160,7 +160,7 @@ def declare(kubeconfig: Path, cloud: Cloud) -> Iterator[Callable[..., Graph]]:
         values = {key: row["default"] for key, row in schema.items() if "default" in row} | LOCAL | config
         pulumi.runtime.set_all_config(
             {
-                f"addressbook:{key}": value if isinstance(value, str) else json.dumps(value)
+                key if ":" in key else f"addressbook:{key}": value if isinstance(value, str) else json.dumps(value)
                 for key, value in values.items()
             },
             [f"addressbook:{key}" for key in secret_keys],

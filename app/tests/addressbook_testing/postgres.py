@@ -71,6 +71,13 @@ class PostgresServer:
         self._data = self.folder / "data"
         self._options: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._initialise(tls_only)
+        except BaseException:
+            self.remove()
+            raise
+
+    def _initialise(self, tls_only: bool) -> None:
         password_file = self.folder / "password"
         password_file.write_text(PASSWORD)
         self.give_away(password_file)
@@ -118,7 +125,7 @@ class PostgresServer:
         ready = self._data / "postmaster.pid"
         while time.monotonic() < deadline and self._process.poll() is None:
             # The server writes its state as the file's last line.
-            if ready.exists() and ready.read_text().splitlines()[-1].strip() == "ready":
+            if ready.exists() and ready.read_text().rstrip().endswith("\nready"):
                 return
             time.sleep(0.02)
         raise RuntimeError("PostgreSQL did not start: " + (self.folder / "log").read_text()[-2000:])

@@ -132,8 +132,13 @@ class Docker(Provider):
         if build.get("builderVersion", "BuilderBuildKit") not in (*BUILDERS, UNKNOWN):
             failures.append(Failure("build.builderVersion", f"must be {' or '.join(BUILDERS)}."))
         cache = build.get("cacheFrom")
-        if isinstance(cache, dict) and not cast(Properties, cache).get("images"):
+        if isinstance(cache, dict) and cast(Properties, cache).get("images") in (None, []):
             failures.append(Failure("build.cacheFrom", "needs images."))
+        failures += [
+            Failure(f"build.args.{name}", "must be a string.")
+            for name, value in (build.get("args") or {}).items()
+            if not isinstance(value, (str, Unknown))
+        ]
         if not build.get("platform") and not isinstance(build.get("platform"), Unknown):
             build["platform"] = host_platform()
             self.engine.info(
@@ -170,7 +175,7 @@ class Docker(Provider):
         if not name:
             return [Failure("imageName", "is required.")]
         caches = (build.get("cacheFrom") or {}).get("images") or []
-        server = plain(inputs.get("registry", {})).get("server")
+        server = plain(inputs.get("registry") or {}).get("server")
         if (inputs.get("skipPush") and not caches) or server:
             return []
         names = {"imageName": name} | {f"build.cacheFrom.images[{i}]": each for i, each in enumerate(caches)}

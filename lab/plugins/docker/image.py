@@ -19,6 +19,8 @@ from lab.plugins.serving import Properties, ProviderError, Secret, Value, plain
 LAST_LINES = 25
 BUILDERS = {"BuilderBuildKit": "1", "BuilderV1": "0"}
 _DIGEST = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
+# What earlier clients print of each build step, and no reader wants.
+_STEP_DIGEST = re.compile(r"#\d+ sha256:[0-9a-f]{64}")
 # A build argument of such a name would change the client itself if it came by the environment.
 _CLIENT_VARIABLES = re.compile(r"PATH|HOME|TMPDIR|XDG_.*|(DOCKER|BUILDX|LD|SSH|GO).*|(?i:.*_proxy)")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -165,13 +167,14 @@ class Builder:
         code = self._client.run(command, environment, self._line)
         if code:
             ended = f"exit code {code}" if code > 0 else f"signal {-code}"
-            output = "\n".join(self._last)
-            raise ProviderError(f"docker {what} of {self._image.name} failed ({ended}):\n{output}")
+            *earlier, reason = self._last or ["no output"]
+            output = "".join(f"\n  {line}" for line in earlier)
+            raise ProviderError(f"docker {what} of {self._image.name} failed ({ended}): {reason}{output}")
 
     def _line(self, text: str) -> None:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
-        if text.strip():
+        if text.strip() and not _STEP_DIGEST.fullmatch(text):
             self._last.append(text)
             self._status(text)
 

@@ -99,8 +99,10 @@ def _named(config: Properties, part: str, name: str, what: str) -> Properties:
 
 def active_cluster(kubeconfig: Any, arguments: Mapping[str, Any]) -> Properties | None:
     """The cluster entry that a provider with these arguments talks to; None if that can't be told."""
+    if not kubeconfig:
+        return None  # The ambient one may have been another then than it is now.
     try:
-        config = kubeconfig if isinstance(kubeconfig, dict) else parse(kubeconfig or ambient())[0]
+        config = kubeconfig if isinstance(kubeconfig, dict) else parse(kubeconfig)[0]
         context = _named(config, "contexts", _context_name(config, arguments), "context")
         return _named(config, "clusters", arguments.get("cluster") or context.get("cluster") or "", "cluster")
     except KubeconfigError:

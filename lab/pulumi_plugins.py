@@ -1,4 +1,4 @@
-"""Pulumi's provider plugins: the official ones wherever they can be had, the lab's stand-ins only where they can't."""
+"""Pulumi's plugins: the official ones wherever they can be had, the lab's stand-ins only where they can't."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INSTALL_SECONDS = 60.0  # longest wait for one `pulumi plugin install`
 CLOUDS = {"aws", "digitalocean", "gcp"}  # values of the stack's `cloud` that are names of plugins too
 LAUNCHER = """\
 #!/bin/sh
-# Stand-in for an official provider plugin, which could not be installed. Written by the lab.
-PYTHONPATH='{checkout}'"${{PYTHONPATH:+:$PYTHONPATH}}" exec '{python}' -m lab.plugins.{name} "$@"
+# Stand-in for an official plugin of Pulumi that can't be had here. Written by the lab.
+PYTHONPATH='{checkout}'"${{PYTHONPATH:+:$PYTHONPATH}}" exec '{python}' -m lab.plugins.{module} "$@"
 """
 
 
@@ -71,24 +71,37 @@ def folder(lab: Lab) -> Path:
 
 
 def stand_ins(lab: Lab) -> list[str]:
-    """Names of the plugins for which a stand-in is in use."""
-    if not folder(lab).exists():
-        return []
-    return sorted(file.name.removeprefix("pulumi-resource-") for file in folder(lab).glob("pulumi-resource-*"))
+    """The plugins for which a stand-in is in use: `resource-docker`, `language-python`, …"""
+    return sorted(file.name.removeprefix("pulumi-") for file in folder(lab).glob("pulumi-*"))
 
 
 def ensure(lab: Lab, cloud: str) -> None:
     """Install what is missing; put a stand-in in the place of what can't be installed."""
+    _ensure_language_host(lab)
     for plugin in needed(cloud):
-        launcher = folder(lab) / plugin.executable
         if plugin.installed() or _ambient(plugin, lab) or _install(lab, plugin):
-            launcher.unlink(missing_ok=True)
+            (folder(lab) / plugin.executable).unlink(missing_ok=True)
         elif plugin.has_stand_in():
-            content = LAUNCHER.format(checkout=CHECKOUT, python=sys.executable, name=plugin.name)
-            if write(launcher, content, mode=0o755):
-                say(f"  provider plugin {plugin.name}: a stand-in, not the official plugin")
+            _put_stand_in(lab, plugin.executable, plugin.name)
         else:
-            say(f"  provider plugin {plugin.name} {plugin.version}: can't be installed, and there is no stand-in")
+            say(f"  {plugin.executable} {plugin.version} can't be installed, and there is no stand-in for it")
+
+
+def _ensure_language_host(lab: Lab) -> None:
+    """A Pulumi of the user's own has its own host. The lab can build one of an earlier release only, which ignores the
+    project's virtual environment and can't run policy packs: the stand-in does both.
+    """
+    name = "pulumi-language-python"
+    if toolchain.pulumi_installed():
+        (folder(lab) / name).unlink(missing_ok=True)
+    else:
+        _put_stand_in(lab, name, "language_python")
+
+
+def _put_stand_in(lab: Lab, executable: str, module: str) -> None:
+    content = LAUNCHER.format(checkout=CHECKOUT, python=sys.executable, module=module)
+    if write(folder(lab) / executable, content, mode=0o755):
+        say(f"  {executable}: a stand-in, not the official plugin")
 
 
 def _ambient(plugin: Plugin, lab: Lab) -> bool:

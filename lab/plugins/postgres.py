@@ -1,0 +1,181 @@
+"""A real PostgreSQL server with TLS behind a simulated managed database, in the lab's control groups.
+
+It listens on the machine's end of the lab's cable, which pods reach, and ends with the lab.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import cgroups
+from lab.certificates import Authority
+from lab.files import write
+from lab.layout import Lab
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")  # Debian 12's postgresql-15
+VERSION = "15"
+OWNER = "postgres"  # the server refuses to run as root; Debian's package makes this user
+READY_SECONDS = 30.0
+FIRST_PORT = 25060  # DigitalOcean's; the next free one for a second server
+
+SETTINGS = """\
+listen_addresses = '{address}'
+port = {port}
+unix_socket_directories = '{folder}'
+ssl = on
+ssl_cert_file = '{folder}/server.crt'
+ssl_key_file = '{folder}/server.key'
+password_encryption = 'scram-sha-256'
+# Files in the data folder, so that a killed server leaves nothing behind elsewhere.
+dynamic_shared_memory_type = mmap
+max_connections = 50
+shared_buffers = 16MB
+fsync = off
+log_line_prefix = '%m [%p] %q%u@%d '
+"""
+
+
+class Unavailable(Exception):
+    """The server can't be had, in one sentence."""
+
+
+class Server:
+    """One server: its folder holds data, certificate, settings and log."""
+
+    def __init__(self, lab: Lab, folder: Path, port: int) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.port = port
+
+    @property
+    def host(self) -> str:
+        """Address that pods and this machine connect to; the certificate is for it."""
+        return self.lab.host_address
+
+    @property
+    def authority(self) -> Authority:
+        """The certificate authority of the account, which signs all its servers."""
+        return Authority(self.folder.parent / "authority")
+
+    def create(self) -> None:
+        """Make the server and start it. Raises Unavailable."""
+        if not (BINARIES / "postgres").exists():
+            raise Unavailable("PostgreSQL is not installed: apt-get install postgresql-15")
+        owner = pwd.getpwnam(OWNER)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.authority.ensure()
+        certificate, key = self.authority.server(f"database-{self.port}", [self.host])
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            write(self.folder / name, source.read_bytes(), mode=0o600)
+        write(
+            self.folder / "postgresql.conf",
+            SETTINGS.format(address=self.host, port=self.port, folder=self.folder),
+        )
+        self._admit(["all"])
+        for path in (self.folder, *self.folder.iterdir()):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        if not (self.folder / "data" / "PG_VERSION").exists():
+            made = ["initdb", "-D", str(self.folder / "data"), "--locale=C.UTF-8", "--no-sync", "--auth=peer"]
+            self._run_as_owner(str(BINARIES / made[0]), *made[1:])
+        self.start()
+
+    def start(self) -> None:
+        """Start it unless it runs. Raises Unavailable."""
+        if self.running():
+            return
+        # Its own IPC namespace: the one System V segment that it keeps goes with its last process.
+        command = ["unshare", "--ipc", *_as_owner(), str(BINARIES / "postgres"), "-D", str(self.folder / "data")]
+        command += [
+            "-c",
+            f"config_file={self.folder / 'postgresql.conf'}",
+            "-c",
+            f"hba_file={self.folder / 'hba.conf'}",
+        ]
+        groups = [str(group / "supervisor" / "cgroup.procs") for group in cgroups.folders(self.lab)]
+        enter = 'while [ "$1" != -- ]; do echo 0 > "$1"; shift; done; shift; exec "$@"'
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                ["sh", "-ec", enter, "enter", *groups, "--", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.running():
+            if process.poll() is not None or time.monotonic() > deadline:
+                end = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+                raise Unavailable(f"PostgreSQL did not start: {' '.join(end) or 'it said nothing'}")
+            time.sleep(0.1)
+
+    def running(self) -> bool:
+        """Whether it takes connections."""
+        probe = [str(BINARIES / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
+        return subprocess.run(probe, capture_output=True).returncode == 0
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement as the superuser, over the Unix socket. Raises Unavailable with the server's words."""
+        return self._run_as_owner(
+            "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port), "-d", database,
+            given=statement,
+        )  # fmt: skip
+
+    def admit(self, sources: Sequence[str]) -> None:
+        """Take connections from these networks only, over TLS; ``all`` is everywhere."""
+        self._admit(sources)
+        self.sql("SELECT pg_reload_conf()")
+
+    def _admit(self, sources: Sequence[str]) -> None:
+        rules = ["local all postgres peer", *(f"hostssl all all {source} scram-sha-256" for source in sources)]
+        write(self.folder / "hba.conf", "\n".join(rules) + "\n", mode=0o644)
+
+    def destroy(self) -> None:
+        """End it and remove its data."""
+        try:
+            pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            pid = 0
+        if pid in cgroups.processes(self.lab):  # never somebody else's process that has the number by now
+            os.kill(pid, signal.SIGQUIT)
+            deadline = time.monotonic() + READY_SECONDS
+            while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run_as_owner(self, *command: str, given: str = "") -> str:
+        done = subprocess.run([*_as_owner(), *command], input=given, capture_output=True, text=True, cwd="/")
+        if done.returncode != 0:
+            raise Unavailable(f"{Path(command[0]).name}: {(done.stderr.strip() or done.stdout.strip())[-500:]}")
+        return done.stdout.strip()
+
+
+def _as_owner() -> list[str]:
+    return ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups"]
+
+
+def free_port(lab: Lab, taken: Sequence[int]) -> int:
+    """The first port from FIRST_PORT that nothing on the lab's host address uses."""
+    for port in range(FIRST_PORT, FIRST_PORT + 200):
+        if port in taken:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind((lab.host_address, port))
+            except OSError:
+                continue
+        return port
+    raise Unavailable(f"no free port from {FIRST_PORT} on {lab.host_address}")
+
+
+def quoted(text: str) -> str:
+    """An SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
