@@ -39,8 +39,8 @@ format: .venv/ready ## format the code
 clean: .venv/ready ## remove the lab, its cache and the virtual environment
 	@$(LAB) down --cache; rm -rf .venv
 
-.venv/ready: requirements.txt requirements-lab.txt requirements-dev.txt app/requirements.txt
+.venv/ready: requirements.txt requirements-lab.txt requirements-dev.txt app/requirements.txt app/requirements-test.txt
 	@echo "Python packages into .venv (first time about a minute)"
 	@python3 -m venv .venv 2>/dev/null || { echo "python3 has no venv module: apt-get install -y python3-venv" >&2; exit 2; }
-	@.venv/bin/pip install --quiet --disable-pip-version-check $(foreach file,$^,-r $(file))
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-lab.txt -r requirements-dev.txt
 	@touch $@

@@ -91,6 +91,24 @@ def _env(lab: Lab, options: argparse.Namespace) -> int:
     return 0
 
 
+def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
+    from lab.rehearse import rehearse  # needs nothing that the other commands need
+
+    if not report.status(lab)["serving"]:
+        _refuse_unfit_machine(lab)
+        with exclusive(lab.lock_file, "the lab", options.wait):
+            starting.tools(lab, "local")
+            starting.up(lab)
+    with exclusive(lab.state / "rehearsal.lock", "a rehearsal", options.wait):
+        found = rehearse(lab, options.rehearsed, options.keep, options.fault)
+    if options.output == "json":
+        print(found.json())
+    else:
+        print("\n".join(f"simulated: {line}" for line in found.simulated))
+        print("The rehearsal went through." if found.ok else "The rehearsal failed; the step above says why.")
+    return 0 if found.ok else LEFT_OVER
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lab",
@@ -113,12 +131,25 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--cache", action="store_true", help="remove the cache of tools and images as well")
     status = command("status", "show what runs, and what is a stand-in", "python -m lab status --output json", _status)
     check = command("doctor", "look for what would keep the lab from working", "python -m lab doctor", _doctor)
+    play = command(
+        "rehearse",
+        "take a copy of a stack through its whole life, its cloud simulated",
+        "python -m lab rehearse prod",
+        _rehearse,
+    )
+    play.add_argument(
+        "rehearsed", metavar="STACK", help="the stack whose file is copied; the file itself stays as it is"
+    )
+    play.add_argument("--keep", action="store_true", help="leave the rehearsed stack up, and say how to use it")
+    play.add_argument(
+        "--fault", default="", metavar="FAULT:TYPE", help="play a fault first, such as quota:KubernetesCluster"
+    )
     env = command("env", "print what a shell needs", 'eval "$(python -m lab env)"', _env)
-    for waiting in (up, down):
+    for waiting in (up, down, play):
         waiting.add_argument(
             "--no-wait", dest="wait", action="store_false", help="fail when another command is at work on the lab"
         )
-    for printing in (status, check):
+    for printing in (status, check, play):
         printing.add_argument("--output", choices=("text", "json"), default="text", help="how to print it")
     for choosing in (up, env):
         choosing.add_argument(

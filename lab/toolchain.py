@@ -41,9 +41,12 @@ class Tool:
     def key(self) -> str:
         """First 12 hexadecimal digits of the hash of go.mod, go.sum and the module's own sources."""
         digest = hashlib.sha256()
-        for file in [self.source / "go.mod", self.source / "go.sum", *sorted(self.source.rglob("*.go"))]:
+        for file in [self.source / "go.mod", self.source / "go.sum", *self._own_sources()]:
             digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
+
+    def _own_sources(self) -> list[Path]:
+        return [file for file in sorted(self.source.rglob("*.go")) if not file.name.endswith("_test.go")]
 
     def folder(self, lab: Lab) -> Path:
         return lab.cache / "tools" / f"{self.name}-{self.key()}"
@@ -141,7 +144,8 @@ def _build(lab: Lab, tool: Tool, go: Path, progress: Step) -> None:
     binaries.mkdir(parents=True)
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
     progress.detail = "downloading modules"
-    golang.run(go, ["mod", "download"], tool.source, environment, tries=4)
+    # Only what the programs import: a module's whole graph names others that no proxy has.
+    golang.run(go, ["list", "-deps", "-f", "-", *tool.packages], tool.source, environment, tries=4)
     progress.detail = "compiling"
     linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in tool.stamps)])
     golang.run(

@@ -106,8 +106,7 @@ def lab(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
 
 def _shown(config: pytest.Config, command: list[str]) -> None:
     """Run a long command with its progress on the terminal, through pytest's capture."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         done = subprocess.run(command, cwd=ROOT, check=False)
     if done.returncode:

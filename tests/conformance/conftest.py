@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 
 from tests.conformance.kubernetes_cluster import Namespace, fresh_namespace
 from tests.conformance.pulumi_project import OFFICIAL, STAND_IN, PulumiProject
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools(lab: dict[str, str]) -> None:
+    """The lab's engine, kubectl and cluster, for all of the suite."""
+    os.environ.update(lab)
 
 
 @pytest.fixture(params=[STAND_IN, OFFICIAL])

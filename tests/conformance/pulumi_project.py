@@ -41,7 +41,7 @@ def find_go_host() -> Path:
         host = folder / "pulumi-language-python"
         if host.is_file() and host.read_bytes()[:4] == b"\x7fELF":
             return folder
-    pytest.skip("no pulumi-language-python written in Go is installed: unverified")
+    pytest.skip("official plugin not installed: unverified (pulumi-language-python)")
 
 
 def official_plugin(name: str, version: str) -> Path | None:
@@ -101,7 +101,7 @@ class PulumiProject:
     def _take_official(self, plugin: str, version: str) -> None:
         official = official_plugin(plugin, version)
         if official is None:
-            pytest.skip(f"official plugin {plugin} {version} not installed: unverified")
+            pytest.skip(f"official plugin not installed: unverified ({plugin} {version})")
         (self._home / "plugins").mkdir()
         shutil.copytree(official, self._home / "plugins" / official.name, symlinks=True)
 

@@ -48,6 +48,8 @@ CLOUD: dict[str, dict[str, Any]] = {
     "aws:rds/instance:Instance": {"address": "db.example", "port": 5432},
     "random:index/randomString:RandomString": {"result": "x1y2z3"},
 }
+#: The component around it is called Cluster too.
+EKS = "eks/cluster:Cluster"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 ADDON_VERSION = "aws:eks/getAddonVersion:getAddonVersion"
 TOKEN = "aws:ecr/getAuthorizationToken:getAuthorizationToken"
@@ -172,7 +174,7 @@ def test_what_is_bought(graph: Callable[..., Any]):
 
 
 def test_the_cluster(graph: Callable[..., Any]):
-    cluster = graph().one("Cluster").inputs
+    cluster = graph().one(EKS).inputs
     assert (cluster["name"], cluster["version"]) == ("addressbook-test", "1.34")
     assert cluster["accessConfig"]["authenticationMode"] == "API"
     assert cluster["bootstrapSelfManagedAddons"] is False
@@ -183,7 +185,7 @@ def test_the_cluster(graph: Callable[..., Any]):
     assert cluster["vpcConfig"]["subnetIds"] == ["private-1-id", "private-2-id"]
     assert cluster["vpcConfig"]["endpointPrivateAccess"] is True
     assert cluster["vpcConfig"]["publicAccessCidrs"] == ["0.0.0.0/0"]
-    narrowed = graph(apiServerAccess=["203.0.113.0/24"]).one("Cluster").inputs
+    narrowed = graph(apiServerAccess=["203.0.113.0/24"]).one(EKS).inputs
     assert narrowed["vpcConfig"]["publicAccessCidrs"] == ["203.0.113.0/24"]
 
 
@@ -331,12 +333,12 @@ def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[.
 
     made = graph()
     assert protected(made) == {"Cluster", "Instance", "Repository", "Key"}
-    assert made.one("Cluster").inputs["deletionProtection"] is True
+    assert made.one(EKS).inputs["deletionProtection"] is True
     assert made.one("Instance").inputs["deletionProtection"] is True
     assert made.one("Repository").inputs["forceDelete"] is False
     made = graph(deletionProtection=False)
     assert protected(made) == set()
-    assert made.one("Cluster").inputs["deletionProtection"] is False
+    assert made.one(EKS).inputs["deletionProtection"] is False
     assert made.one("Instance").inputs["deletionProtection"] is False
     assert made.one("Repository").inputs["forceDelete"] is True
     assert made.one("Instance").inputs["skipFinalSnapshot"] is False, "taking a stack down keeps its data"
@@ -398,13 +400,15 @@ def test_nodes_come_after_what_makes_them_ready_and_addons_in_order(graph: Calla
     for each in (*made.all("NatGateway"), *made.all("RouteTableAssociation")):
         assert each.urn in nodes.dependencies
     assert nodes.urn in named(made, "Addon", "coredns").dependencies
-    for kind, policies in (("Cluster", ["cluster-role-AmazonEKSClusterPolicy"]),):
-        for policy in policies:
-            assert named(made, "RolePolicyAttachment", policy).urn in made.one(kind).dependencies
-    assert named(made, "RolePolicyAttachment", "node-role-AmazonEKSWorkerNodePolicy").urn in nodes.dependencies
-    assert made.one("RolePolicy").urn in made.one("Cluster").dependencies
+    for needed, by in (
+        ("cluster-role-AmazonEKSClusterPolicy", made.one(EKS)),
+        ("node-role-AmazonEKSWorkerNodePolicy", nodes),
+        ("network-role-AmazonEKS_CNI_Policy", named(made, "Addon", "vpc-cni")),
+    ):
+        assert named(made, "RolePolicyAttachment", needed).urn in by.dependencies
+    assert made.one("RolePolicy").urn in made.one(EKS).dependencies
     for log in made.all("LogGroup"):
-        owner = made.one("Cluster" if log.name == "cluster-log" else "Instance")
+        owner = made.one(EKS if log.name == "cluster-log" else "Instance")
         assert log.urn in owner.dependencies
         assert log.inputs["retentionInDays"] == 90
     assert {log.inputs["name"] for log in made.all("LogGroup")} == {
@@ -540,7 +544,7 @@ def test_a_preview_of_an_empty_stack_knows_the_whole_graph_and_no_value(graph: C
     assert isinstance(named(made, "Subnet", "public-1").inputs["vpcId"], Unknown)
     assert isinstance(made.one("SecurityGroupIngressRule").inputs["referencedSecurityGroupId"], Unknown)
     assert isinstance(made.one("Instance").inputs["password"], Unknown)
-    assert isinstance(made.one("Secret", "db-params").inputs["data"]["DB_HOST"], Unknown)
+    assert isinstance(made.one("Secret", "db-params").inputs["data"], Unknown)
     assert isinstance(made.one("kubernetes").inputs["kubeconfig"], Unknown)
     assert made.outputs.keys() <= {"clusterName"}, "an output of the preview claims to be known"
 

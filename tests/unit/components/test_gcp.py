@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from ipaddress import IPv4Network
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -198,6 +200,19 @@ def test_nothing_is_public_but_the_api_server_and_the_load_balancer(graph: Calla
     policy = cluster["ipAllocationPolicy"]
     assert {policy["clusterSecondaryRangeName"], policy["servicesSecondaryRangeName"]} == ranges
     assert "cloud.google.com/l4-rbs" in made.one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
+
+
+def test_ranges_are_apart_and_fit_the_network(graph: Callable[..., Any]):
+    made = graph(networkRange="10.80.0.0/16")
+    subnetwork, reserved = google(made, "Subnetwork").inputs, google(made, "GlobalAddress").inputs
+    ranges = [
+        subnetwork["ipCidrRange"],
+        *(each["ipCidrRange"] for each in subnetwork["secondaryIpRanges"]),
+        f"{reserved['address']}/{int(reserved['prefixLength'])}",
+    ]
+    networks = [IPv4Network(each) for each in ranges]
+    assert all(each.subnet_of(IPv4Network("10.80.0.0/16")) for each in networks)
+    assert not any(a.overlaps(b) for a, b in combinations(networks, 2)), ranges
 
 
 def test_who_reaches_the_api_server(graph: Callable[..., Any]):
@@ -493,6 +508,11 @@ def test_every_key_is_declared():
         ("region", "europe-west3-a"),
         ("kubernetesVersion", "latest"),
         ("kubernetesVersion", "1.34.1-do.0"),
+        ("networkRange", "10.64.0.0/20"),
+        ("networkRange", "8.8.0.0/16"),
+        ("networkRange", "172.17.0.0/16"),
+        ("networkRange", "127.0.0.0/16"),
+        ("networkRange", "10.64.0.1/16"),
         ("databaseVersion", "14"),
         ("databaseSize", "db-n1-standard-1"),
         ("databaseSize", "db-custom-3-7680"),

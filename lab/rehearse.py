@@ -1,0 +1,275 @@
+"""`rehearse`: take a copy of a stack through its whole life, with its cloud simulated and everything else real."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lab.errors import LabError
+from lab.layout import Lab
+from lab.plugins.account import FAULT_VARIABLE, FAULTS
+from lab.progress import say, step
+from lab.rehearsal import Failed, Rehearsal, prepare
+
+ANSWER_SECONDS = 30.0  # longest wait for the first answer at a new address
+REPLICAS_BESIDE_CANARY = 2  # as in the book: a canary of 1 beside a stable of 2
+
+
+@dataclass
+class Step:
+    """A step of the rehearsal and how it ended; ``seen`` says by what that is known."""
+
+    title: str
+    ok: bool
+    seconds: float
+    seen: str
+
+
+@dataclass
+class Report:
+    """What a rehearsal did, for machines; ``simulated`` says what was not real."""
+
+    stack: str
+    cloud: str
+    steps: list[Step] = field(default_factory=list[Step])
+    simulated: list[str] = field(default_factory=list[str])
+    changed: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+
+    @property
+    def ok(self) -> bool:
+        return all(each.ok for each in self.steps) and not self.left
+
+    def json(self) -> str:
+        return json.dumps({"ok": self.ok, **asdict(self)}, indent=2, ensure_ascii=False)
+
+
+def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Report:
+    """Rehearse a stack on a lab that serves. Raises LabError for what can't be rehearsed."""
+    _check_fault(fault)
+    rehearsal = prepare(lab, stack)
+    report = Report(stack, rehearsal.cloud, changed=rehearsal.changed)
+    for change in rehearsal.changed:
+        say(f"  in the copy of the stack file: {change}")
+    if left := rehearsal.left():
+        say(f"  an earlier rehearsal has left {len(left)} resources: they are removed first")
+        rehearsal.clear()
+    kept = False
+    try:
+        _run(report, _life(rehearsal, report, fault, keep))
+        kept = keep and report.ok
+    finally:
+        if kept:
+            _tell_how_to_go_on(rehearsal)
+        else:
+            rehearsal.clear()
+            report.left = rehearsal.left()
+            rehearsal.close()
+    return report
+
+
+def _check_fault(fault: str) -> None:
+    if fault and fault.partition(":")[0] not in FAULTS:
+        known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
+        raise LabError(f"--fault {fault!r} is no fault that can be played. Write FAULT:TYPE; faults: {known}.")
+
+
+Action = Callable[[], str]
+
+
+def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[tuple[str, Action]]:
+    """The steps, in order; each returns what was seen, or raises Failed."""
+    begin = [("preview of an empty stack", lambda: _first_preview(rehearsal))]
+    if fault:
+        begin.append((f"up with the fault {fault}", lambda: _faulty_up(rehearsal, fault)))
+    life: list[tuple[str, Action]] = [
+        *begin,
+        ("up", lambda: _up(rehearsal, report)),
+        ("the API through the public Service", lambda: _round_trip(rehearsal)),
+        ("preview again", lambda: _no_changes(rehearsal)),
+        ("canary by config", lambda: _canary(rehearsal)),
+        ("the API through stable and canary", lambda: _round_trip(rehearsal)),
+        ("refresh", lambda: _refresh(rehearsal)),
+    ]
+    if keep:
+        return life
+    return [
+        *life,
+        ("destroy while it is protected", lambda: _refused_destroy(rehearsal)),
+        ("destroy without protection", lambda: _destroy(rehearsal)),
+    ]
+
+
+def _run(report: Report, life: list[tuple[str, Action]]) -> None:
+    """Take the steps until one fails."""
+    for title, action in life:
+        began = time.monotonic()
+        ok, seen = True, ""
+        with step(title) as shown:
+            try:
+                seen = action()
+            except Failed as failure:
+                ok, seen = False, str(failure)
+            shown.detail = seen.splitlines()[0] if ok and seen else ""
+        report.steps.append(Step(title, ok, round(time.monotonic() - began, 1), seen))
+        if not ok:
+            say(f"✗ {title} failed: {seen}")
+            return
+
+
+def _first_preview(rehearsal: Rehearsal) -> str:
+    rehearsal.pulumi("stack", "init")
+    for path in rehearsal.secure:
+        rehearsal.pulumi("config", "set", "--secret", "--path", path, "made-up")
+    planned = json.loads(rehearsal.pulumi("preview", "--json").stdout)
+    created = planned["changeSummary"].get("create", 0)
+    if not created or set(planned["changeSummary"]) != {"create"}:
+        raise Failed(f"the preview of an empty stack plans {planned['changeSummary']}")
+    if rehearsal.account.records():
+        raise Failed(f"the preview made {len(rehearsal.account.records())} resources in the account")
+    return f"{created} resources to create, nothing made"
+
+
+def _faulty_up(rehearsal: Rehearsal, fault: str) -> str:
+    done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: fault})
+    said = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("error: ") and "(sim" in line]
+    if done.returncode == 0 or not said:
+        raise Failed(f"up ended with exit code {done.returncode} and no word about the fault")
+    if fault.startswith("timeout"):
+        _take_over(rehearsal, said[0])
+    return said[0]
+
+
+def _take_over(rehearsal: Rehearsal, said: str) -> None:
+    """Import what the interrupted create has left in the account, as the message says."""
+    command = shlex.split(said.partition("`pulumi ")[2].partition("`")[0])
+    if command[:1] != ["import"]:
+        raise Failed(f"the message does not say how to import what was made: {said}")
+    state = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]
+    kind, name = command[1].rpartition(":")[2], command[2]
+    parents = [
+        each["urn"]
+        for each in state["resources"]
+        if each["urn"].endswith(f":{kind.removeprefix('Kubernetes')}::{name}")
+    ]
+    options = [f"--parent=parent={parents[0]}"] if parents else []
+    rehearsal.pulumi(*command, *options, "--yes", "--skip-preview", "--generate-code=false", "--protect=false")
+
+
+def _up(rehearsal: Rehearsal, report: Report) -> str:
+    done = rehearsal.pulumi("up", "--yes", "--skip-preview")
+    said = {line.partition("simulated: ")[2].strip() for line in done.stdout.splitlines() if "simulated: " in line}
+    report.simulated = sorted(said)
+    return f"{_count(rehearsal)} resources, {len(rehearsal.account.records())} of them in the simulated account"
+
+
+def _count(rehearsal: Rehearsal) -> int:
+    return len(json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"].get("resources", []))
+
+
+def _no_changes(rehearsal: Rehearsal) -> str:
+    rehearsal.pulumi("preview", "--diff", "--expect-no-changes")
+    return "no changes"
+
+
+def _refresh(rehearsal: Rehearsal) -> str:
+    rehearsal.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    return "everything is as the state has it"
+
+
+def _canary(rehearsal: Rehearsal) -> str:
+    for key, value in (("canaryImage", "source"), ("canaryReplicas", "1"), ("stableReplicas", REPLICAS_BESIDE_CANARY)):
+        rehearsal.configure(key, str(value))
+    rehearsal.pulumi("up", "--yes", "--skip-preview")
+    tracks = rehearsal.outputs()["tracks"]
+    wanted = {"stable": REPLICAS_BESIDE_CANARY, "canary": 1}
+    ready = {name: _ready(rehearsal, name) for name in wanted}
+    if ready != wanted:
+        raise Failed(f"ready pods are {ready}, and should be {wanted}")
+    return ", ".join(f"{name} {track['replicas']} ({track['share']} %)" for name, track in sorted(tracks.items()))
+
+
+def _ready(rehearsal: Rehearsal, track: str) -> int:
+    """Ready pods of a track, by Kubernetes' word."""
+    shown = rehearsal.kubectl("get", "deployments", "-n", rehearsal.namespace, "-l", f"track={track}", "-o", "json")
+    items: list[Any] = json.loads(shown.stdout or "{}").get("items", [])
+    return sum(item["status"].get("readyReplicas", 0) for item in items)
+
+
+def _round_trip(rehearsal: Rehearsal) -> str:
+    """Create, read and delete a person, as a user of the public address would."""
+    url = str(rehearsal.outputs()["url"])
+    _answers(url)
+    person = json.loads(_http("PUT", f"{url}/person", {"firstName": "Ada", "lastName": "Lovelace"}))
+    read = json.loads(_http("GET", f"{url}/person/{person['id']}"))
+    if (read["firstName"], read["lastName"]) != ("Ada", "Lovelace"):
+        raise Failed(f"the person read is not the one that was stored: {read}")
+    _http("DELETE", f"{url}/person/{person['id']}")
+    return f"a person stored, read and deleted at {url}"
+
+
+def _answers(url: str) -> None:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            _http("GET", f"{url}/ready")
+        except Failed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+def _http(method: str, url: str, form: dict[str, str] | None = None) -> bytes:
+    data = urllib.parse.urlencode(form).encode() if form else None
+    request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 an address of the lab
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return answer.read()
+    except urllib.error.HTTPError as fault:
+        raise Failed(f"{method} {url} answered {fault.code}: {fault.read()[:300]!r}") from None
+    except OSError as fault:
+        raise Failed(f"{method} {url}: {fault}") from None
+
+
+def _refused_destroy(rehearsal: Rehearsal) -> str:
+    if (
+        json.loads(rehearsal.pulumi("config", "--json").stdout).get("addressbook:deletionProtection", {}).get("value")
+        == "false"
+    ):
+        return "the stack is not protected: nothing to refuse"
+    before = len(rehearsal.account.records())
+    done = rehearsal.pulumi("destroy", "--yes", check=False)
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "protect" in line]
+    if done.returncode == 0 or not said:
+        raise Failed(f"destroy ended with exit code {done.returncode} and no word about protection")
+    if len(rehearsal.account.records()) != before:
+        raise Failed("destroy was refused, and yet something was deleted")
+    _no_changes(rehearsal)
+    return said[0]
+
+
+def _destroy(rehearsal: Rehearsal) -> str:
+    rehearsal.configure("deletionProtection", "false")
+    rehearsal.pulumi("up", "--yes", "--skip-preview")
+    rehearsal.pulumi("destroy", "--yes", "--skip-preview")
+    if left := [*rehearsal.left(), *[f"{_count(rehearsal)} resources in the state"] * bool(_count(rehearsal))]:
+        raise Failed(f"destroy has left: {', '.join(left)}")
+    return "nothing is left"
+
+
+def _tell_how_to_go_on(rehearsal: Rehearsal) -> None:
+    say(f"Kept. The copy is in {rehearsal.program}; to use it:")
+    for name in ("PATH", "DOCKER_HOST", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "DIGITALOCEAN_ACCESS_TOKEN"):
+        if name in rehearsal.environment:
+            say(f"  export {name}={shlex.quote(rehearsal.environment[name])}")
+    say(f"  cd {rehearsal.program} && pulumi stack select {rehearsal.stack}")
+    say("The next rehearsal, or `python -m lab down`, removes what it made.")
