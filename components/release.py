@@ -175,7 +175,13 @@ class Release(pulumi.ComponentResource):
                 "ports": [{"name": "http", "port": PUBLIC_PORT, "target_port": "http"}],
             },
             opts=pulumi.ResourceOptions.merge(
-                self._options, pulumi.ResourceOptions(depends_on=[track.deployment for track in tracks.values()])
+                self._options,
+                pulumi.ResourceOptions(
+                    depends_on=[track.deployment for track in tracks.values()],
+                    # Deleted before all else, it is where `destroy` has to be refused: the engine only stops when it
+                    # comes to something protected, and until then takes the pods down.
+                    protect=self._args.platform.protect,
+                ),
             ),
         )
 

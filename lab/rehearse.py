@@ -248,7 +248,7 @@ def _refused_destroy(rehearsal: Rehearsal) -> str:
         return "the stack is not protected: nothing to refuse"
     before = len(rehearsal.account.records())
     done = rehearsal.pulumi("destroy", "--yes", check=False)
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "protect" in line]
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "cannot be deleted" in line]
     if done.returncode == 0 or not said:
         raise Failed(f"destroy ended with exit code {done.returncode} and no word about protection")
     if len(rehearsal.account.records()) != before:

@@ -71,7 +71,7 @@ class Progress:
             print(f"  … {resource_name(urn):<52} {text.splitlines()[-1]}", file=self._out, flush=True)
 
     def _summary(self, changes: Mapping[OpType, int], seconds: int) -> None:
-        words = {**DONE_WORDS, "same": "unchanged"}
+        words = {**DONE_WORDS, "replace": "replaced", "same": "unchanged"}
         counted = [f"{count} {words[kind]}" for kind, count in changes.items() if kind in words and count]
         print(f"  {', '.join(counted) or 'nothing to do'}, in {seconds} s", file=self._out, flush=True)
 

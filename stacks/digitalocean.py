@@ -136,6 +136,7 @@ def provision(settings: Settings) -> Platform:
         registry=images.registry,
         database=rights.connection,
         load_balancer_annotations={"service.beta.kubernetes.io/do-loadbalancer-name": name},
+        protect=keys.deletion_protection,
         outputs={
             "clusterName": name,
             "clusterEndpoint": cluster.endpoint,

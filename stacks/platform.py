@@ -54,8 +54,8 @@ class Registry:
 class Platform:
     """What a release needs: a cluster to deploy to, a namespace in it, a registry and a database.
 
-    ``load_balancer_annotations`` are what the cloud wants on the public Service; ``outputs`` are the stack outputs
-    that the platform adds to the release's.
+    ``load_balancer_annotations`` are what the cloud wants on the public Service; ``protect`` says whether the engine is
+    to refuse deleting what users depend on; ``outputs`` are the stack outputs that the platform adds to the release's.
     """
 
     kubernetes: k8s.Provider
@@ -63,6 +63,7 @@ class Platform:
     registry: Registry
     database: Database
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    protect: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 

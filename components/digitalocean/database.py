@@ -68,13 +68,14 @@ class ManagedDatabase(pulumi.ComponentResource):
         )
         # A server without firewall rules takes connections from anywhere: nothing is in it then, coming or going.
         guarded = pulumi.ResourceOptions(parent=self, depends_on=[firewall])
+        user = digitalocean.DatabaseUser("database-user", cluster_id=server.id, name=DATABASE_USER, opts=guarded)
         database = digitalocean.DatabaseDb(
             "database",
             cluster_id=server.id,
             name=DATABASE_NAME,
-            opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect)),
+            # After the user, so that it is deleted before: a user who owns tables can't be.
+            opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect, depends_on=[user])),
         )
-        user = digitalocean.DatabaseUser("database-user", cluster_id=server.id, name=DATABASE_USER, opts=guarded)
         authority = digitalocean.get_database_ca_output(
             cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)
         )

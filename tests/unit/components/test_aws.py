@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from stacks.settings import ConfigFault, declared_keys, parse
 ROOT = Path(__file__).resolve().parents[3]
 ADMINISTRATOR = "arn:aws:iam::123456789012:role/platform-team"
 ISSUER = "https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
+PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER.removeprefix('https://')}"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 TAGS = {"pulumi-project": "addressbook", "pulumi-stack": "test"}
 CLOUD: dict[str, dict[str, Any]] = {
@@ -40,6 +42,7 @@ CLOUD: dict[str, dict[str, Any]] = {
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 4},
     "aws:ec2/eip:Eip": {"allocationId": "eipalloc-1"},
     "aws:iam/role:Role": {"arn": "arn:aws:iam::123456789012:role/made"},
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": {"arn": PROVIDER},
     "aws:kms/key:Key": {"arn": "arn:aws:kms:eu-central-1:123456789012:key/1", "keyId": "1"},
     "aws:ecr/repository:Repository": {
         "registryId": "123456789012",
@@ -156,11 +159,12 @@ def test_what_is_bought(graph: Callable[..., Any]):
         "Role": 3,
         "RolePolicyAttachment": 4,
         "RolePolicy": 1,
+        "OpenIdConnectProvider": 1,
         "LogGroup": 3,
         "Key": 1,
         "Alias": 1,
         "Cluster": 1,
-        "Addon": 4,
+        "Addon": 3,
         "LaunchTemplate": 1,
         "NodeGroup": 1,
         "Repository": 1,
@@ -190,11 +194,17 @@ def test_the_cluster(graph: Callable[..., Any]):
 
 
 def test_network_policies_are_enforced(graph: Callable[..., Any]):
-    network = named(graph(), "Addon", "vpc-cni").inputs
+    made = graph()
+    network = named(made, "Addon", "vpc-cni").inputs
     assert json.loads(network["configurationValues"]) == {"enableNetworkPolicy": "true"}
-    assert network["podIdentityAssociations"] == [
-        {"serviceAccount": "aws-node", "roleArn": "arn:aws:iam::123456789012:role/made"}
-    ]
+    assert network["serviceAccountRoleArn"] == CLOUD["aws:iam/role:Role"]["arn"]
+    (trust,) = json.loads(named(made, "iam/role:Role", "network-role").inputs["assumeRolePolicy"])["Statement"]
+    assert trust["Principal"] == {"Federated": PROVIDER}
+    tokens = ISSUER.removeprefix("https://")
+    assert trust["Condition"]["StringEquals"] == {
+        f"{tokens}:aud": "sts.amazonaws.com",
+        f"{tokens}:sub": "system:serviceaccount:kube-system:aws-node",
+    }, "every pod of the cluster could take the role"
 
 
 def test_addons_follow_the_clusters_version(graph: Callable[..., Any]):
@@ -237,16 +247,10 @@ def test_each_role_has_what_it_needs_and_no_more(graph: Callable[..., Any]):
         ("node-role-AmazonEC2ContainerRegistryPullOnly", "AmazonEC2ContainerRegistryPullOnly"),
         ("network-role-AmazonEKS_CNI_Policy", "AmazonEKS_CNI_Policy"),
     }
-    trusted = {
-        each.name: json.loads(each.inputs["assumeRolePolicy"])["Statement"][0]["Principal"]["Service"]
-        for each in made.all("Role")
-    }
-    assert trusted == {
-        "cluster-role": "eks.amazonaws.com",
-        "node-role": "ec2.amazonaws.com",
-        "network-role": "pods.eks.amazonaws.com",
-    }
-    assert all(len(each.inputs["name"]) <= 64 for each in made.all("Role"))
+    for role, service in (("cluster-role", "eks.amazonaws.com"), ("node-role", "ec2.amazonaws.com")):
+        (trust,) = json.loads(named(made, "iam/role:Role", role).inputs["assumeRolePolicy"])["Statement"]
+        assert trust["Principal"] == {"Service": service}
+    assert all(len(each.inputs["name"]) <= 64 for each in made.all("iam/role:Role"))
 
 
 def test_the_network(graph: Callable[..., Any]):
@@ -300,6 +304,11 @@ def test_the_database_is_reached_by_the_nodes_only_and_over_tls(graph: Callable[
     rule = made.one("SecurityGroupIngressRule").inputs
     assert (rule["referencedSecurityGroupId"], rule["fromPort"], rule["toPort"]) == ("sg-cluster", 5432, 5432)
     assert not {"cidrIpv4", "cidrIpv6", "prefixListId"} & rule.keys()
+    for described in (
+        made.one("SecurityGroup").inputs,
+        rule,
+    ):  # all that EC2 takes (API reference, CreateSecurityGroup)
+        assert re.fullmatch(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", described["description"])
     parameters = made.one("ParameterGroup").inputs
     assert parameters["family"] == "postgres15"
     assert {"name": "rds.force_ssl", "value": "1", "applyMethod": "immediate"} in parameters["parameters"]
@@ -332,7 +341,7 @@ def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[.
         return {each.type.rpartition(":")[2] for each in made.resources if each.options.protect}
 
     made = graph()
-    assert protected(made) == {"Cluster", "Instance", "Repository", "Key"}
+    assert protected(made) == {"Cluster", "Instance", "Repository", "Key", "Service"}
     assert made.one(EKS).inputs["deletionProtection"] is True
     assert made.one("Instance").inputs["deletionProtection"] is True
     assert made.one("Repository").inputs["forceDelete"] is False
@@ -394,7 +403,7 @@ def test_workloads_come_after_all_they_need_and_survive_new_credentials(graph: C
 def test_nodes_come_after_what_makes_them_ready_and_addons_in_order(graph: Callable[..., Any]):
     made = graph()
     nodes = made.one("NodeGroup")
-    for kind in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
+    for kind in ("vpc-cni", "kube-proxy"):
         assert named(made, "Addon", kind).urn in nodes.dependencies
         assert nodes.urn not in named(made, "Addon", kind).dependencies
     for each in (*made.all("NatGateway"), *made.all("RouteTableAssociation")):

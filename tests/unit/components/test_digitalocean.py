@@ -146,6 +146,7 @@ def test_one_private_network_and_one_client_of_the_database(graph: Callable[...,
     assert firewall.inputs["rules"] == [{"type": "k8s", "value": "cluster-id"}]
     for guarded in (made.one("DatabaseDb"), made.one("DatabaseUser")):
         assert firewall.urn in guarded.dependencies, "nothing is in the database while it is open to everybody"
+    assert made.one("DatabaseUser").urn in made.one("DatabaseDb").dependencies, "or the user can't be deleted"
     assert network.inputs["name"] == "addressbook-test"
 
 
@@ -154,7 +155,8 @@ def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[.
         return {each.type.rpartition(":")[2] for each in made.resources if each.options.protect}
 
     made = graph()
-    assert protected(made) == {"KubernetesCluster", "ContainerRegistry", "DatabaseCluster", "DatabaseDb"}
+    assert protected(made) == {"KubernetesCluster", "ContainerRegistry", "DatabaseCluster", "DatabaseDb", "Service"}
+    assert made.one("Service", "addressbook-lb").options.protect, "destroy begins here, so here it must be refused"
     assert made.one("KubernetesCluster").inputs["destroyAllAssociatedResources"] is False
     made = graph(deletionProtection=False)
     assert protected(made) == set()

@@ -1,0 +1,110 @@
+"""The worker nodes: a managed node group in the private subnets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.aws.roles import Role, RoleArgs, service_trust
+
+#: GiB of each node's disk: the system, container images and logs.
+DISK_GIB = 30
+#: The root device of Amazon Linux 2023.
+ROOT_DEVICE = "/dev/xvda"
+#: Instance families with AWS's ARM processors: a `g` after the generation, as in t4g and m7gd.
+_ARM_FAMILY = re.compile(r"^[a-z]+[0-9]+g[a-z]*\.")
+
+
+@dataclass(frozen=True)
+class NodesArgs:
+    """``cluster`` is the cluster's name, ``version`` its Kubernetes version; ``size`` an EC2 instance type."""
+
+    name: str
+    cluster: pulumi.Input[str]
+    version: pulumi.Input[str]
+    subnets: Sequence[pulumi.Input[str]]
+    count: int
+    size: str
+    tags: Mapping[str, str]
+
+
+class Nodes(pulumi.ComponentResource):
+    """A group of nodes whose number and size change without replacing it.
+
+    Makes the nodes' role (join the cluster, pull images: nothing else), a launch template (encrypted disk, instance
+    metadata out of the pods' reach) and the node group. A new size or version rolls the nodes, a new one first, and
+    keeps to the PodDisruptionBudgets. ``after`` is what a node needs to join and become ready. Outputs ``group``.
+    """
+
+    group: aws.eks.NodeGroup
+
+    def __init__(
+        self,
+        name: str,
+        args: NodesArgs,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("addressbook:aws:Nodes", name, None, opts)
+        options = pulumi.ResourceOptions(parent=self)
+        role = Role(
+            "node-role",
+            RoleArgs(
+                name=f"{args.name}-nodes",
+                trust=service_trust("ec2.amazonaws.com"),
+                policies=["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"],
+            ),
+            opts=options,
+        )
+        template = self._template(args, options)
+        self.group = aws.eks.NodeGroup(
+            # Its name is generated: one with another processor can be there before this one goes.
+            "nodes",
+            cluster_name=args.cluster,
+            version=args.version,
+            node_role_arn=role.arn,
+            subnet_ids=args.subnets,
+            ami_type="AL2023_ARM_64_STANDARD" if is_arm(args.size) else "AL2023_x86_64_STANDARD",
+            capacity_type="ON_DEMAND",
+            launch_template={"id": template.id, "version": template.latest_version.apply(str)},
+            scaling_config={"desired_size": args.count, "min_size": args.count, "max_size": args.count},
+            update_config={"max_unavailable": 1},
+            opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=list(after))),
+        )
+        self.register_outputs({"group": self.group.node_group_name})
+
+    def _template(self, args: NodesArgs, options: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:
+        """Holds the size, since that of a node group can't be changed. AWS puts the cluster's security group in."""
+        tags = {**args.tags, "Name": f"{args.name}-node"}
+        return aws.ec2.LaunchTemplate(
+            "nodes",
+            name=f"{args.name}-nodes",
+            instance_type=args.size,
+            block_device_mappings=[
+                {
+                    "device_name": ROOT_DEVICE,
+                    "ebs": {
+                        "volume_type": "gp3",
+                        "volume_size": DISK_GIB,
+                        "encrypted": "true",
+                        "delete_on_termination": "true",
+                    },
+                }
+            ],
+            # One hop: a pod can't reach the metadata service, so can't take the node's role.
+            metadata_options={"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1},
+            # The provider's default tags don't reach what the template makes.
+            tag_specifications=[
+                {"resource_type": made, "tags": tags} for made in ("instance", "volume", "network-interface")
+            ],
+            opts=options,
+        )
+
+
+def is_arm(size: str) -> bool:
+    """Whether an instance type has an ARM processor, so runs images for ``linux/arm64``."""
+    return _ARM_FAMILY.match(size) is not None

@@ -1,0 +1,97 @@
+"""The service's image repository in the account's registry (ECR)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from stacks.platform import Registry
+
+#: What the tags of images built from source begin with (components/source.py).
+BUILD_TAG = "src-"
+#: Images built from source that are kept, newest first. Each `up` that builds pushes one.
+KEPT_BUILDS = 200
+#: An image with a tag that begins so is kept whatever its age.
+KEPT_TAG = "release-"
+#: ECR's rules only know how to keep a number of images; this one is never reached (quota: 20,000 a repository).
+ALL_OF_THEM = 20_000
+
+
+@dataclass(frozen=True)
+class ImageRepositoryArgs:
+    """``name`` is the path that the repository is under, ``service`` its last part.
+
+    ``throw_away``: it may be deleted with images in it.
+    """
+
+    name: str
+    service: str
+    throw_away: bool
+
+
+class ImageRepository(pulumi.ComponentResource):
+    """A repository whose tags never move and whose images are scanned when they arrive.
+
+    Makes the repository and its clean-up rules; the account's registry itself is always there. Outputs ``registry``,
+    with credentials for pushing that AWS gives anew to each run, good for 12 hours. Nodes pull by their role.
+    """
+
+    registry: Registry
+
+    def __init__(self, name: str, args: ImageRepositoryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:aws:ImageRepository", name, None, opts)
+        repository = aws.ecr.Repository(
+            "images",
+            name=f"{args.name}/{args.service}",
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration={"scan_on_push": True},
+            encryption_configurations=[{"encryption_type": "AES256"}],
+            force_delete=args.throw_away,
+            opts=pulumi.ResourceOptions(parent=self, protect=not args.throw_away),
+        )
+        aws.ecr.LifecyclePolicy(
+            "clean-up",
+            repository=repository.name,
+            policy=json.dumps({"rules": clean_up_rules()}),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        token = aws.ecr.get_authorization_token_output(
+            registry_id=repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        url = repository.repository_url.apply(lambda known: known.rpartition("/")[0])
+        self.registry = Registry(
+            url=url,
+            username=token.user_name,
+            password=pulumi.Output.secret(token.password),
+        )
+        self.register_outputs({"url": url})
+
+
+def clean_up_rules() -> list[dict[str, Any]]:
+    """Rules that can't touch what runs.
+
+    An image meets at most one rule, that of the first priority it fits. Untagged images fit none: where tags never
+    move, such an image was copied in by its digest, or is part of an index, and may well be what runs.
+    """
+
+    def keep(priority: int, prefix: str, count: int, description: str) -> dict[str, Any]:
+        return {
+            "rulePriority": priority,
+            "description": description,
+            "selection": {
+                "tagStatus": "tagged",
+                "tagPrefixList": [prefix],
+                "countType": "imageCountMoreThan",
+                "countNumber": count,
+            },
+            "action": {"type": "expire"},
+        }
+
+    return [
+        keep(1, KEPT_TAG, ALL_OF_THEM, f"images tagged {KEPT_TAG}* stay"),
+        keep(2, BUILD_TAG, KEPT_BUILDS, f"of the builds, the newest {KEPT_BUILDS} stay"),
+    ]

@@ -1,0 +1,76 @@
+"""IAM roles: who may take them, and what they may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+MANAGED_POLICY = "arn:aws:iam::aws:policy/"
+
+
+@dataclass(frozen=True)
+class RoleArgs:
+    """``trust`` is the policy (JSON) that says who may take the role, which has the managed ``policies`` alone."""
+
+    name: str
+    trust: pulumi.Input[str]
+    policies: Sequence[str]
+
+
+class Role(pulumi.ComponentResource):
+    """A role and its policies.
+
+    Outputs ``arn``, known once the policies are attached, so that whoever uses it waits and `destroy` takes them last;
+    ``role_name``.
+    """
+
+    arn: pulumi.Output[str]
+    role_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:aws:Role", name, None, opts)
+        options = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(name, name=args.name, assume_role_policy=args.trust, opts=options)
+        attached = [
+            aws.iam.RolePolicyAttachment(
+                f"{name}-{policy}", role=role.name, policy_arn=f"{MANAGED_POLICY}{policy}", opts=options
+            )
+            for policy in args.policies
+        ]
+        self.role_name = role.name
+        self.arn = pulumi.Output.all(role.arn, *[each.id for each in attached]).apply(lambda known: known[0])
+        self.register_outputs({"arn": self.arn})
+
+
+def service_trust(service: str) -> str:
+    """Trust in an AWS service (``eks.amazonaws.com``)."""
+    return _policy({"Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+
+
+def service_account_trust(provider: str, issuer: str, namespace: str, account: str) -> str:
+    """Trust in one Kubernetes service account, by the tokens of its cluster.
+
+    ``provider`` is the ARN of the cluster's OpenID Connect provider, ``issuer`` the URL of who issues its tokens.
+    """
+    tokens = issuer.removeprefix("https://")
+    return _policy(
+        {
+            "Principal": {"Federated": provider},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {
+                    f"{tokens}:aud": "sts.amazonaws.com",
+                    f"{tokens}:sub": f"system:serviceaccount:{namespace}:{account}",
+                }
+            },
+        }
+    )
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})

@@ -1,0 +1,186 @@
+"""A managed PostgreSQL (Cloud SQL) on a private address, by the name that its certificate has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp as gcp
+import pulumi_random as random
+
+from components.database_rights import Administrator
+from stacks.platform import Database
+
+DATABASE_NAME = "demo"
+DATABASE_USER = "demouser"
+#: The server's own user, who may grant rights.
+ADMINISTRATOR = "postgres"
+POSTGRES_PORT = 5432
+PASSWORD_LENGTH = 32
+BACKUPS_KEPT = 14
+#: Days of changes from which any moment can be restored; 7 is the most of edition Enterprise.
+RECOVERY_DAYS = 7
+FINAL_BACKUP_DAYS = 30
+RECORD_TTL_SECONDS = 300
+#: Names of instances with private services access end in this, after their region (Cloud SQL documentation, TLS).
+PRIVATE_DOMAIN = "sql-psa.goog"
+#: Machine types of this family are edition Enterprise Plus's, all others Enterprise's.
+PLUS_FAMILY = "db-perf-optimized-"
+
+
+@dataclass(frozen=True)
+class ManagedDatabaseArgs:
+    """``version`` is PostgreSQL's major one; ``maintenance`` day of the week (Monday is 1) and hour (UTC).
+
+    ``standby``: a second server in another zone takes over when the first fails. ``private_services`` is the
+    connection that gives the server an address in ``network``; ``services`` are the enabled APIs to wait for.
+    """
+
+    name: str
+    region: str
+    version: str
+    size: str
+    standby: bool
+    network: pulumi.Input[str]
+    private_services: pulumi.Resource
+    maintenance: tuple[int, int]
+    labels: dict[str, str]
+    services: Sequence[pulumi.Resource]
+    protect: bool
+    final_backup: bool
+
+
+class ManagedDatabase(pulumi.ComponentResource):
+    """PostgreSQL with no public address, reached from the network only, over TLS, with backups of every day.
+
+    Its certificate is of Google's shared authority and names the server's DNS name, which clients can then verify.
+    Google publishes no address for that name: a private zone of the network does. Makes the instance, zone and
+    record, the database and the service's user. Outputs ``connection`` and ``administrator``; passwords are secrets.
+    """
+
+    connection: Database
+    administrator: Administrator
+
+    def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:gcp:Database", name, None, opts)
+        self._args = args
+        self._options = pulumi.ResourceOptions(parent=self)
+        administrator_password = self._password("database-administrator")
+        server = self._server(administrator_password)
+        # PostgreSQL refuses to drop a database in use and a user who owns tables; both go with the server.
+        database = gcp.sql.Database(
+            "database",
+            name=DATABASE_NAME,
+            instance=server.name,
+            deletion_policy="ABANDON",
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        user = gcp.sql.User(
+            "database-user",
+            name=DATABASE_USER,
+            instance=server.name,
+            password=self._password("database-user"),
+            deletion_policy="ABANDON",
+            opts=self._options,
+        )
+        self.connection = Database(
+            host=self._record(server).name.apply(lambda fqdn: fqdn.rstrip(".")),
+            port=POSTGRES_PORT,
+            name=database.name,
+            user=user.name,
+            password=pulumi.Output.secret(user.password.apply(lambda text: text or "")),
+            ssl=True,
+            ca=server.server_ca_certs.apply(
+                lambda certificates: "\n".join((certificate.cert or "").strip() for certificate in certificates)
+            ),
+        )
+        self.administrator = Administrator(user=ADMINISTRATOR, password=administrator_password)
+        self.register_outputs({"host": self.connection.host})
+
+    def _password(self, name: str) -> pulumi.Output[str]:
+        made = random.RandomPassword(name, length=PASSWORD_LENGTH, special=False, opts=self._options)
+        return pulumi.Output.secret(made.result)
+
+    def _server(self, administrator_password: pulumi.Output[str]) -> gcp.sql.DatabaseInstance:
+        """The engine ends its name at random: Cloud SQL takes a name again only a week after its server is gone."""
+        args = self._args
+        return gcp.sql.DatabaseInstance(
+            args.name,
+            region=args.region,
+            database_version=f"POSTGRES_{args.version}",
+            root_password=administrator_password,
+            deletion_protection=args.protect,
+            settings=self._settings(),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.protect, depends_on=[args.private_services, *args.services]
+            ),
+        )
+
+    def _settings(self) -> gcp.sql.DatabaseInstanceSettingsArgsDict:
+        args = self._args
+        day, hour = args.maintenance
+        return {
+            "tier": args.size,
+            "edition": "ENTERPRISE_PLUS" if args.size.startswith(PLUS_FAMILY) else "ENTERPRISE",
+            "availability_type": "REGIONAL" if args.standby else "ZONAL",
+            "disk_type": "PD_SSD",
+            "disk_autoresize": True,
+            "ip_configuration": {
+                "ipv4_enabled": False,
+                "private_network": args.network,
+                "ssl_mode": "ENCRYPTED_ONLY",
+                "server_ca_mode": "GOOGLE_MANAGED_CAS_CA",
+                # Certificates of that authority last a year.
+                "server_certificate_rotation_mode": "AUTOMATIC_ROTATION_DURING_MAINTENANCE",
+            },
+            "backup_configuration": {
+                "enabled": True,
+                "point_in_time_recovery_enabled": True,
+                "transaction_log_retention_days": RECOVERY_DAYS,
+                "backup_retention_settings": {"retained_backups": BACKUPS_KEPT, "retention_unit": "COUNT"},
+            },
+            "maintenance_window": {"day": day, "hour": hour, "update_track": "stable"},
+            # Against every other way of deleting it: console, gcloud, API.
+            "deletion_protection_enabled": args.protect,
+            "retain_backups_on_delete": args.final_backup,
+            "final_backup_config": {"enabled": True, "retention_days": FINAL_BACKUP_DAYS}
+            if args.final_backup
+            else {"enabled": False},
+            "user_labels": args.labels,
+        }
+
+    def _record(self, server: gcp.sql.DatabaseInstance) -> gcp.dns.RecordSet:
+        zone = gcp.dns.ManagedZone(
+            "database-zone",
+            name=f"{self._args.name}-database",
+            dns_name=f"{self._args.region}.{PRIVATE_DOMAIN}.",
+            description=f"Name of the database, Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
+            visibility="private",
+            private_visibility_config={"networks": [{"network_url": self._args.network}]},
+            labels=self._args.labels,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._args.services),
+        )
+        return gcp.dns.RecordSet(
+            "database",
+            managed_zone=zone.name,
+            name=server.dns_names.apply(private_name),
+            type="A",
+            ttl=RECORD_TTL_SECONDS,
+            rrdatas=[server.private_ip_address],
+            opts=self._options,
+        )
+
+
+def private_name(names: Sequence[gcp.sql.outputs.DatabaseInstanceDnsName]) -> str:
+    """The fully qualified name (with its last dot) of a server on its private address.
+
+    Raises pulumi.RunError when it has none: nothing could verify such a server's certificate.
+    """
+    for name in names:
+        if (name.connection_type, name.dns_scope) == ("PRIVATE_SERVICES_ACCESS", "INSTANCE") and name.name:
+            return f"{name.name.rstrip('.')}."
+    raise pulumi.RunError(
+        "the database's server has no DNS name for private services access, so its certificate could not be verified;"
+        " `gcloud sql instances describe NAME` must list one under dnsNames (server CA mode GOOGLE_MANAGED_CAS_CA)"
+    )

@@ -1,0 +1,148 @@
+"""The private network of cluster and database, with its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+import pulumi
+import pulumi_gcp as gcp
+
+#: Bits of the network's range.
+NETWORK_PREFIX = 16
+PODS_RANGE = "pods"
+SERVICES_RANGE = "services"
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How a range of addresses (/16) is divided.
+
+    Each node takes a /26 of ``pods`` (GKE documentation, Autopilot), so there is room for 512; Cloud SQL takes a /24
+    of ``managed_services``.
+    """
+
+    whole: IPv4Network
+
+    @property
+    def nodes(self) -> IPv4Network:
+        """The subnetwork."""
+        return self._part(0)
+
+    @property
+    def services(self) -> IPv4Network:
+        """Kubernetes Services."""
+        return self._part(1)
+
+    @property
+    def managed_services(self) -> IPv4Network:
+        """What Google runs for the network: the database."""
+        return self._part(2)
+
+    @property
+    def pods(self) -> IPv4Network:
+        """The upper half."""
+        return list(self.whole.subnets(new_prefix=17))[1]
+
+    def _part(self, index: int) -> IPv4Network:
+        return list(self.whole.subnets(new_prefix=20))[index]
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    """``services`` are the enabled APIs to wait for."""
+
+    name: str
+    region: str
+    ranges: Ranges
+    labels: dict[str, str]
+    services: Sequence[pulumi.Resource]
+
+
+class Network(pulumi.ComponentResource):
+    """A VPC with one subnetwork, a NAT gateway for nodes without public addresses, and private services access.
+
+    Outputs ``id`` and ``subnetwork`` (ids); ``way_out``, the resource that nodes need to reach the internet;
+    ``private_services``, the resource that a managed service on a private address needs.
+    """
+
+    id: pulumi.Output[str]
+    subnetwork: pulumi.Output[str]
+    way_out: pulumi.Resource
+    private_services: pulumi.Resource
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:gcp:Network", name, None, opts)
+        self._args = args
+        self._options = pulumi.ResourceOptions(parent=self)
+        network = gcp.compute.Network(
+            "network",
+            name=args.name,
+            description=f"Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
+            auto_create_subnetworks=False,
+            routing_mode="REGIONAL",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=args.services),
+        )
+        self.id = network.id
+        subnetwork = self._subnetwork(network)
+        self.subnetwork = subnetwork.id
+        self.way_out = self._nat(network, subnetwork)
+        self.private_services = self._private_services(network)
+        self.register_outputs({"id": self.id, "subnetwork": self.subnetwork})
+
+    def _subnetwork(self, network: gcp.compute.Network) -> gcp.compute.Subnetwork:
+        return gcp.compute.Subnetwork(
+            "subnetwork",
+            name=self._args.name,
+            region=self._args.region,
+            network=network.id,
+            ip_cidr_range=str(self._args.ranges.nodes),
+            secondary_ip_ranges=[
+                {"range_name": PODS_RANGE, "ip_cidr_range": str(self._args.ranges.pods)},
+                {"range_name": SERVICES_RANGE, "ip_cidr_range": str(self._args.ranges.services)},
+            ],
+            # Google's own APIs, the image registry among them, are reached without the NAT gateway.
+            private_ip_google_access=True,
+            opts=self._options,
+        )
+
+    def _nat(self, network: gcp.compute.Network, subnetwork: gcp.compute.Subnetwork) -> gcp.compute.RouterNat:
+        router = gcp.compute.Router(
+            "router", name=self._args.name, region=self._args.region, network=network.id, opts=self._options
+        )
+        return gcp.compute.RouterNat(
+            "nat",
+            name=self._args.name,
+            region=self._args.region,
+            router=router.name,
+            nat_ip_allocate_option="AUTO_ONLY",
+            source_subnetwork_ip_ranges_to_nat="LIST_OF_SUBNETWORKS",
+            subnetworks=[{"name": subnetwork.id, "source_ip_ranges_to_nats": ["ALL_IP_RANGES"]}],
+            log_config={"enable": True, "filter": "ERRORS_ONLY"},
+            opts=self._options,
+        )
+
+    def _private_services(self, network: gcp.compute.Network) -> gcp.servicenetworking.Connection:
+        addresses = self._args.ranges.managed_services
+        reserved = gcp.compute.GlobalAddress(
+            "managed-services",
+            name=f"{self._args.name}-services",
+            purpose="VPC_PEERING",
+            address_type="INTERNAL",
+            address=str(addresses.network_address),
+            prefix_length=addresses.prefixlen,
+            network=network.id,
+            labels=self._args.labels,
+            opts=self._options,
+        )
+        return gcp.servicenetworking.Connection(
+            "managed-services",
+            network=network.id,
+            service="servicenetworking.googleapis.com",
+            reserved_peering_ranges=[reserved.name],
+            # Cloud SQL holds on to the connection for days after its last instance is gone, and refuses to let it be
+            # deleted; `destroy` has deleted the instance by then, and the network goes next.
+            deletion_policy="REMOVE_PEERING",
+            opts=self._options,
+        )

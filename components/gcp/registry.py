@@ -1,0 +1,69 @@
+"""The stack's container registry (Artifact Registry)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp as gcp
+
+from stacks.platform import Registry
+
+#: The user name that goes with an access token (Artifact Registry documentation, Docker authentication).
+TOKEN_USER = "oauth2accesstoken"  # noqa: S105 a user name
+#: Days after which an image that has no tag is removed; what the program pushes has one, for good.
+UNTAGGED_DAYS = 90
+#: Images of each name that are kept whatever their age and tags.
+KEPT_IMAGES = 50
+
+
+@dataclass(frozen=True)
+class RegistryArgs:
+    """``services`` are the enabled APIs to wait for."""
+
+    name: str
+    region: str
+    labels: dict[str, str]
+    services: Sequence[pulumi.Resource]
+    protect: bool
+
+
+class ContainerRegistry(pulumi.ComponentResource):
+    """A Docker repository whose tags can't be moved and whose images are scanned for known vulnerabilities.
+
+    What runs, and what a rollback may need, is spared from clean-up: it was pushed with a tag, and a tag is for good.
+    Outputs ``registry``, with an access token of the caller's (valid an hour) to push with, and ``repository``, its
+    name.
+    """
+
+    registry: Registry
+    repository: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("addressbook:gcp:ContainerRegistry", name, None, opts)
+        repository = gcp.artifactregistry.Repository(
+            "registry",
+            repository_id=args.name,
+            location=args.region,
+            format="DOCKER",
+            description=f"Images of Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
+            docker_config={"immutable_tags": True},
+            vulnerability_scanning_config={"enablement_config": "INHERITED"},
+            cleanup_policies=[
+                {
+                    "id": "delete-untagged",
+                    "action": "DELETE",
+                    "condition": {"tag_state": "UNTAGGED", "older_than": f"{UNTAGGED_DAYS * 24 * 3600}s"},
+                },
+                {"id": "keep-recent", "action": "KEEP", "most_recent_versions": {"keep_count": KEPT_IMAGES}},
+            ],
+            labels=args.labels,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=args.services),
+        )
+        caller = gcp.organizations.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        self.repository = repository.name
+        self.registry = Registry(
+            url=repository.registry_uri, username=TOKEN_USER, password=pulumi.Output.secret(caller.access_token)
+        )
+        self.register_outputs({"url": self.registry.url})

@@ -1,0 +1,81 @@
+"""The tag of what is built from source: the same for the same content, another for any other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.source import content_tag, revision
+
+BUILD = ("Dockerfile", "linux/amd64", {"BASE_IMAGE": "python:3.11"})
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    (folder / "src").mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "src" / "main.py").write_text("print('hello')\n")
+    (folder / ".dockerignore").write_text("# caches\n**/__pycache__\n*.log\n!keep.log\n")
+    return folder
+
+
+def test_times_and_ignored_files_do_not_count(context: Path):
+    before = content_tag(context, *BUILD)
+    assert before.startswith("src-")
+    os.utime(context / "src" / "main.py", (0, 0))
+    (context / "src" / "__pycache__").mkdir()
+    (context / "src" / "__pycache__" / "main.pyc").write_bytes(b"\0")
+    (context / "build.log").write_text("noise")
+    assert content_tag(context, *BUILD) == before
+
+
+@pytest.mark.parametrize("change", ["content", "name", "mode", "kept", "dockerfile", "platform", "argument", "link"])
+def test_everything_the_build_sees_counts(context: Path, change: str):
+    before = content_tag(context, *BUILD)
+    dockerfile, platform, arguments = BUILD
+    source = context / "src" / "main.py"
+    match change:
+        case "content":
+            source.write_text("print('bye')\n")
+        case "name":
+            source.rename(context / "src" / "other.py")
+        case "mode":
+            source.chmod(0o755)
+        case "kept":
+            (context / "keep.log").write_text("kept")
+        case "dockerfile":
+            (context / "Dockerfile").write_text("FROM busybox\n")
+        case "platform":
+            platform = "linux/arm64"
+        case "argument":
+            arguments = {"BASE_IMAGE": "python:3.12"}
+        case _:
+            (context / "link").symlink_to("src/main.py")
+    assert content_tag(context, dockerfile, platform, arguments) != before
+
+
+def test_revision_is_the_commit_of_the_context_alone(tmp_path: Path):
+    def git(*args: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        return subprocess.run(
+            ["git", "-C", str(tmp_path), *identity, *args], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    context = tmp_path / "app"
+    context.mkdir()
+    assert revision(context) == ""
+    git("init", "-q")
+    (context / "a").write_text("1")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    first = git("rev-parse", "HEAD")
+    (tmp_path / "elsewhere").write_text("2")
+    git("add", ".")
+    git("commit", "-qm", "two")
+    assert revision(context) == first
+    (context / "a").write_text("edited")
+    assert revision(context) == f"{first}-dirty"

@@ -1,0 +1,99 @@
+"""Pulumi's plugins: the official ones first, a stand-in only after a refusal, and a refusal is not asked for twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import pulumi_plugins, remembered
+from lab.layout import CHECKOUT, Lab
+from lab.pulumi_plugins import Plugin
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's own `pulumi` (with its language host) that notes each call and can't install anything."""
+    binaries = tmp_path / "user-bin"
+    binaries.mkdir()
+    calls = tmp_path / "calls"
+    (binaries / "pulumi").write_text(f'#!/bin/sh\necho "$@" >> {calls}\necho "error: no such host" >&2\nexit 1\n')
+    (binaries / "pulumi-language-python").write_text("#!/bin/sh\n")
+    for program in binaries.iterdir():
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi-home"))
+    return calls
+
+
+def _calls(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _needed() -> list[Plugin]:
+    return pulumi_plugins.needed("local")
+
+
+def test_the_sdks_that_the_program_imports_ask_for_their_plugins() -> None:
+    versions = {plugin.name: plugin.version for plugin in _needed()}
+    pins = dict(
+        line.removeprefix("pulumi-").split("==")
+        for line in (CHECKOUT / "requirements.txt").read_text().splitlines()
+        if line.startswith(("pulumi-docker==", "pulumi-kubernetes==", "pulumi-random=="))
+    )
+    assert pins
+    assert pins.items() <= versions.items()
+
+
+def test_another_clouds_plugin_is_left_out() -> None:
+    assert not {plugin.name for plugin in _needed()} & pulumi_plugins.CLOUDS
+
+
+def test_after_a_refusal_there_is_a_stand_in_that_starts_this_checkouts_code(lab: Lab, pulumi: Path) -> None:
+    pulumi_plugins.ensure(lab, "local")
+    assert f"plugin install resource random {_version('random')}" in _calls(pulumi)
+    assert {"resource-docker", "resource-kubernetes", "resource-random"} <= set(pulumi_plugins.stand_ins(lab))
+    launcher = pulumi_plugins.folder(lab) / "pulumi-resource-random"
+    shown = subprocess.run([launcher, "--help"], capture_output=True, text=True, cwd="/")
+    assert shown.returncode == 0, shown.stderr
+    assert "stand-in" in shown.stdout.lower()
+
+
+def _version(name: str) -> str:
+    return next(plugin.version for plugin in _needed() if plugin.name == name)
+
+
+def test_a_refusal_is_asked_for_once(lab: Lab, pulumi: Path) -> None:
+    pulumi_plugins.ensure(lab, "local")
+    asked = _calls(pulumi)
+    pulumi_plugins.ensure(lab, "local")
+    assert _calls(pulumi) == asked
+    remembered.forget(lab)
+    pulumi_plugins.ensure(lab, "local")
+    assert _calls(pulumi) == asked * 2
+
+
+def test_the_official_plugin_takes_the_stand_ins_place(lab: Lab, pulumi: Path, tmp_path: Path) -> None:
+    pulumi_plugins.ensure(lab, "local")
+    official = tmp_path / "pulumi-home" / "plugins" / f"resource-random-v{_version('random')}"
+    official.mkdir(parents=True)
+    (official / "pulumi-resource-random").touch()
+    pulumi_plugins.ensure(lab, "local")
+    assert "resource-random" not in pulumi_plugins.stand_ins(lab)
+    assert "resource-docker" in pulumi_plugins.stand_ins(lab)
+
+
+def test_a_plugin_that_the_user_put_on_path_is_used(lab: Lab, pulumi: Path) -> None:
+    theirs = pulumi.parent / "user-bin" / "pulumi-resource-random"
+    theirs.write_text("#!/bin/sh\n")
+    theirs.chmod(0o755)
+    pulumi_plugins.ensure(lab, "local")
+    assert "resource-random" not in pulumi_plugins.stand_ins(lab)
+    assert not any("random" in call for call in _calls(pulumi))
+
+
+def test_the_users_own_language_host_is_used(lab: Lab, pulumi: Path) -> None:
+    pulumi_plugins.ensure(lab, "local")
+    assert "language-python" not in pulumi_plugins.stand_ins(lab)

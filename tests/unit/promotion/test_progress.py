@@ -1,0 +1,72 @@
+"""What a person sees of an update, from the engine's own events."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from pulumi.automation.events import EngineEvent
+
+from promotion.progress import Progress, resource_name
+
+URN = "urn:pulumi:dev::addressbook::addressbook:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
+
+
+def step(op: str, urn: str = URN) -> dict[str, Any]:
+    return {"metadata": {"op": op, "urn": urn, "type": urn.split("$")[-1].rpartition("::")[0], "provider": ""}}
+
+
+def shown(*events: dict[str, Any]) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    progress = Progress(out, err)
+    for number, event in enumerate(events):
+        progress.event(EngineEvent.from_json({"sequence": number, "timestamp": 0, **event}))
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("op", "line"),
+    [("create", "+"), ("update", "~"), ("delete", "-"), ("create-replacement", "+"), ("delete-replaced", "-")],
+)
+def test_a_line_for_each_resource_that_changed(op: str, line: str):
+    out, err = shown({"resourcePreEvent": step(op)}, {"resOutputsEvent": step(op)})
+    assert out.startswith(f"  {line} Deployment addressbook-canary")
+    assert not err
+
+
+def test_what_stays_is_only_counted():
+    out, _ = shown(
+        {"resOutputsEvent": step("same")},
+        {
+            "summaryEvent": {
+                "maybeCorrupt": False,
+                "durationSeconds": 7,
+                "resourceChanges": {"same": 3, "create": 2, "replace": 1},
+                "policyPacks": {},
+            }
+        },
+    )
+    assert out == "  3 unchanged, 2 created, 1 replaced, in 7 s\n"
+
+
+def test_errors_name_the_resource_and_go_to_standard_error():
+    message = "<{%reset%}>the image can't be pulled<{%reset%}>\n"
+    _, err = shown({"diagnosticEvent": {"message": message, "severity": "error", "color": "raw", "urn": URN}})
+    assert err == "error: Deployment addressbook-canary: the image can't be pulled\n"
+
+
+def test_what_a_stand_in_is_found_by_is_not_repeated_at_each_run():
+    message = "using pulumi-resource-kubernetes from $PATH at /opt/bin"
+    out, err = shown({"diagnosticEvent": {"message": message, "severity": "warning", "color": "raw"}})
+    assert (out, err) == ("", "")
+
+
+def test_a_failed_step_is_shown():
+    out, _ = shown({"resOpFailedEvent": {**step("update"), "status": 0, "steps": 0}})
+    assert "✗ Deployment addressbook-canary" in out
+    assert "update failed" in out
+
+
+def test_resource_name():
+    assert resource_name(URN) == "Deployment addressbook-canary"
