@@ -6,7 +6,8 @@ REGISTRY ?=
 
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
-PROMOTION = eval "$$($(LAB) env)" && $(PYTHON) -m promotion
+TARGET = --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT))
+PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
 .DEFAULT_GOAL := help
@@ -16,16 +17,16 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 up: .venv/ready ## bring the stack up; the first time, get or build all it needs
-	@$(LAB) up --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT)) && $(PROMOTION) up --stack $(STACK) $(SETTINGS)
+	@$(LAB) up $(TARGET) && $(PROMOTION) up --stack $(STACK) $(SETTINGS)
 
 down: .venv/ready ## destroy the stack and take the lab away
-	@$(PROMOTION) down --stack $(STACK); status=$$?; $(LAB) down && exit $$status
+	@$(PROMOTION) down --stack $(STACK); status=$$?; $(LAB) down $(TARGET) && exit $$status
 
 status: .venv/ready ## show what the stack runs
 	@$(PROMOTION) status --stack $(STACK)
 
 env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(make env)"
-	@$(LAB) env
+	@$(LAB) env $(TARGET)
 
 test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright && $(PYTHON) -m pytest $(TESTS)
@@ -41,6 +42,7 @@ clean: .venv/ready ## remove the lab, its cache and the virtual environment
 
 .venv/ready: requirements.txt requirements-lab.txt requirements-dev.txt app/requirements.txt app/requirements-test.txt
 	@echo "Python packages into .venv (first time about a minute)"
-	@python3 -m venv .venv 2>/dev/null || { echo "python3 has no venv module: apt-get install -y python3-venv" >&2; exit 2; }
+	@python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs python3, 3.11 or later, with its venv module: apt-get install -y python3-venv" >&2; exit 2; }
+	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-lab.txt -r requirements-dev.txt
 	@touch $@

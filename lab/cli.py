@@ -57,6 +57,9 @@ def _refuse_unfit_machine(lab: Lab) -> None:
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> int:
+    if options.stack and not stack_file.target(lab, options.stack, options.context).in_lab:
+        say(f"Stack {options.stack} is not in the lab: no lab was touched.")
+        return 0
     if os.geteuid() != 0 and lab.state.exists():
         raise LabError("Removing the lab needs root: sudo -E python -m lab down.")
     with exclusive(lab.lock_file, "the lab", options.wait):
@@ -129,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--retry", "--retry-plugins", action="store_true", help="ask again for what was refused before")
     down = command("down", "end and remove the lab; its cache stays", "python -m lab down --cache", _down)
     down.add_argument("--cache", action="store_true", help="remove the cache of tools and images as well")
+    down.add_argument("--stack", help="only if this stack lives in the lab")
+    down.add_argument("--context", help="the stack's cluster, in place of the stack file's kubeContext")
     status = command("status", "show what runs, and what is a stand-in", "python -m lab status --output json", _status)
     check = command("doctor", "look for what would keep the lab from working", "python -m lab doctor", _doctor)
     play = command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def _acquire(path: Path, what: str, wait: bool) -> TextIO:
                 ) from None
             say(f"… waiting for process {holder}, which is at work on {what}")
             fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
         file.close()  # the one before has removed it: there may be a new file, which others lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import yaml
 
 from lab import environment
 from lab.errors import LabError
+from lab.files import write
 from lab.layout import CHECKOUT, Lab
 from lab.plugins.account import Account
 from lab.plugins.postgres import Server
@@ -118,14 +120,27 @@ class Rehearsal:
     def clear(self) -> None:
         """Remove all of it, whatever state it is in."""
         for record in self.account.records():
-            if record.type == "DatabaseCluster" and record.outputs.get("port"):
-                Server(self.lab, self.account.folder / f"database-{record.id}", record.outputs["port"]).destroy()
+            if record.type == "DatabaseCluster":
+                Server(self.lab, self.account.folder / f"database-{record.id}", record.outputs.get("port", 0)).destroy()
         shutil.rmtree(self.account.folder, ignore_errors=True)
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
 
     def close(self) -> None:
         """Remove the copy and its state."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_environment(self) -> Path:
+        """A file to be read by a shell, that makes `pulumi` mean this rehearsal."""
+        names = (
+            "PATH",
+            "DOCKER_HOST",
+            "KUBECONFIG",
+            *(name for name in self.environment if name.startswith("PULUMI_")),
+        )
+        chosen = [*names, *SIMULATIONS[self.cloud].login]
+        lines = [f"export {name}={shlex.quote(self.environment[name])}" for name in chosen]
+        write(self.folder / "environment", "\n".join(lines) + "\n", mode=0o600)
+        return self.folder / "environment"
 
 
 class Failed(Exception):
@@ -140,7 +155,10 @@ def prepare(lab: Lab, stack: str) -> Rehearsal:
     if simulation is None:
         simulated = ", ".join(SIMULATIONS)
         raise LabError(f"Stack {stack!r} is on cloud {cloud!r}, which the lab does not simulate; it has: {simulated}.")
-    folder = Path(tempfile.mkdtemp(prefix=f"addressbook-rehearsal-{stack}-"))
+    rehearsals = lab.state / "rehearsals"  # of the lab, so that `down` removes one that was kept or killed
+    shutil.rmtree(rehearsals, ignore_errors=True)
+    rehearsals.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{stack}-", dir=rehearsals))
     rehearsal = Rehearsal(lab, stack, cloud, folder, {})
     _copy_program(rehearsal.program)
     _write_stack_file(rehearsal, config)

@@ -88,7 +88,7 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[
     """The steps, in order; each returns what was seen, or raises Failed."""
     begin = [("preview of an empty stack", lambda: _first_preview(rehearsal))]
     if fault:
-        begin.append((f"up with the fault {fault}", lambda: _faulty_up(rehearsal, fault)))
+        begin.append((f"up with the fault {fault}", lambda: _faulty_up(rehearsal, report, fault)))
     life: list[tuple[str, Action]] = [
         *begin,
         ("up", lambda: _up(rehearsal, report)),
@@ -137,8 +137,9 @@ def _first_preview(rehearsal: Rehearsal) -> str:
     return f"{created} resources to create, nothing made"
 
 
-def _faulty_up(rehearsal: Rehearsal, fault: str) -> str:
+def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: fault})
+    _note_simulated(report, done.stdout)
     said = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("error: ") and "(sim" in line]
     if done.returncode == 0 or not said:
         raise Failed(f"up ended with exit code {done.returncode} and no word about the fault")
@@ -165,9 +166,13 @@ def _take_over(rehearsal: Rehearsal, said: str) -> None:
 
 def _up(rehearsal: Rehearsal, report: Report) -> str:
     done = rehearsal.pulumi("up", "--yes", "--skip-preview")
-    said = {line.partition("simulated: ")[2].strip() for line in done.stdout.splitlines() if "simulated: " in line}
-    report.simulated = sorted(said)
+    _note_simulated(report, done.stdout)
     return f"{_count(rehearsal)} resources, {len(rehearsal.account.records())} of them in the simulated account"
+
+
+def _note_simulated(report: Report, said: str) -> None:
+    lines = {line.partition("simulated: ")[2].strip() for line in said.splitlines() if "simulated: " in line}
+    report.simulated = sorted(lines.union(report.simulated))
 
 
 def _count(rehearsal: Rehearsal) -> int:
@@ -241,20 +246,21 @@ def _http(method: str, url: str, form: dict[str, str] | None = None) -> bytes:
 
 
 def _refused_destroy(rehearsal: Rehearsal) -> str:
-    if (
-        json.loads(rehearsal.pulumi("config", "--json").stdout).get("addressbook:deletionProtection", {}).get("value")
-        == "false"
-    ):
+    """The engine says no; also to those who skip the preview, whose users are still served."""
+    protection = json.loads(rehearsal.pulumi("config", "--json").stdout).get("addressbook:deletionProtection", {})
+    if protection.get("value") == "false":
         return "the stack is not protected: nothing to refuse"
-    before = len(rehearsal.account.records())
+    before = rehearsal.account.records()
     done = rehearsal.pulumi("destroy", "--yes", check=False)
     said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "cannot be deleted" in line]
     if done.returncode == 0 or not said:
         raise Failed(f"destroy ended with exit code {done.returncode} and no word about protection")
-    if len(rehearsal.account.records()) != before:
-        raise Failed("destroy was refused, and yet something was deleted")
     _no_changes(rehearsal)
-    return said[0]
+    hasty = rehearsal.pulumi("destroy", "--yes", "--skip-preview", check=False)
+    if hasty.returncode == 0 or rehearsal.account.records() != before:
+        raise Failed("destroy --skip-preview deleted what is protected")
+    _round_trip(rehearsal)
+    return said[0].partition("error: ")[2]
 
 
 def _destroy(rehearsal: Rehearsal) -> str:
@@ -267,9 +273,5 @@ def _destroy(rehearsal: Rehearsal) -> str:
 
 
 def _tell_how_to_go_on(rehearsal: Rehearsal) -> None:
-    say(f"Kept. The copy is in {rehearsal.program}; to use it:")
-    for name in ("PATH", "DOCKER_HOST", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "DIGITALOCEAN_ACCESS_TOKEN"):
-        if name in rehearsal.environment:
-            say(f"  export {name}={shlex.quote(rehearsal.environment[name])}")
-    say(f"  cd {rehearsal.program} && pulumi stack select {rehearsal.stack}")
-    say("The next rehearsal, or `python -m lab down`, removes what it made.")
+    say(f"Kept. To use it: cd {rehearsal.program} && . {rehearsal.write_environment()}")
+    say("The next rehearsal, or `python -m lab down`, removes it.")

@@ -16,8 +16,11 @@ SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±", "refresh"
 DONE_WORDS = {"create": "created", "update": "updated", "delete": "deleted", "import": "imported"}
 #: The engine's colour marks in messages, such as <{%reset%}>.
 COLOR_MARK = re.compile(r"<\{%[^%]*%\}>")
-#: What the engine says of every stand-in at each run; `make up` and `lab status` say it once, and better.
-FROM_PATH = re.compile(r"^using pulumi-\S+ from \$PATH")
+#: What the engine adds to each run: where it found a stand-in (`lab status` says it once, and better), and that the
+#: program ended, after the program itself has said why.
+NOISE = re.compile(
+    r"^using pulumi-\S+ from \$PATH|^an unhandled error occurred: program exited with non-zero exit code"
+)
 
 
 class Progress:
@@ -28,6 +31,7 @@ class Progress:
         self._err = err
         self._began: dict[str, float] = {}
         self._last_said: dict[str, float] = {}
+        self._failed = False
 
     def event(self, event: EngineEvent) -> None:
         """Print what the event says, if it says something to a person."""
@@ -41,7 +45,7 @@ class Progress:
         elif event.diagnostic_event:
             diagnostic = event.diagnostic_event
             self._message(diagnostic.severity, diagnostic.message, diagnostic.urn, bool(diagnostic.ephemeral))
-        elif event.summary_event:
+        elif event.summary_event and not self._failed:
             self._summary(event.summary_event.resource_changes, event.summary_event.duration_seconds)
 
     def _start(self, metadata: StepEventMetadata) -> None:
@@ -59,8 +63,9 @@ class Progress:
 
     def _message(self, severity: str, message: str, urn: str | None, ephemeral: bool) -> None:
         text = COLOR_MARK.sub("", message).strip()
-        if not text or FROM_PATH.match(text):
+        if not text or NOISE.match(text):
             return
+        self._failed |= severity == "error"
         if severity in ("error", "warning"):
             where = f"{resource_name(urn)}: " if urn and "pulumi:pulumi:Stack" not in urn else ""
             print(f"{severity}: {where}{text.removeprefix(f'{severity}: ')}", file=self._err, flush=True)

@@ -48,9 +48,16 @@ def up(stack: automation.Stack, config: Mapping[str, str]) -> None:
     The state is refreshed first, so that changes made behind its back are found and undone. Raises Fault; the engine's
     own output has then said why.
     """
+    stack_file = PROJECT_ROOT / f"Pulumi.{stack.name}.yaml"
+    before = stack_file.read_text()
     for key, value in config.items():
         stack.set_config(key, automation.ConfigValue(value))
-    _run(stack.name, "up", lambda: stack.up(on_event=Progress().event, refresh=True))
+    try:
+        _run(stack.name, "up", lambda: stack.up(on_event=Progress().event, refresh=True))
+    except Fault as fault:
+        if fault.code == WRONG_USE:
+            stack_file.write_text(before)  # what was refused is not kept
+        raise
 
 
 def down(stack: automation.Stack) -> None:

@@ -18,6 +18,8 @@ POSTGRES_PORT = 5432
 #: User and group `postgres` in the official image.
 POSTGRES_UID = 999
 PASSWORD_LENGTH = 24
+#: Connections the server takes: enough for 60 pods, surge included, with the addressbook's pool of 4.
+MAX_CONNECTIONS = 250
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class LocalDatabase(pulumi.ComponentResource):
             {
                 "name": "postgres",
                 "image": self._args.image,
+                "args": ["-c", f"max_connections={MAX_CONNECTIONS}"],
                 "env": [
                     {"name": "POSTGRES_DB", "value": DATABASE_NAME},
                     {"name": "POSTGRES_USER", "value": DATABASE_USER},

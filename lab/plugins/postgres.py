@@ -168,6 +168,7 @@ def free_port(lab: Lab, taken: Sequence[int]) -> int:
         if port in taken:
             continue
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself will
             try:
                 probe.bind((lab.host_address, port))
             except OSError:

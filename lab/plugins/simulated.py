@@ -177,11 +177,19 @@ class SimulatedCloud(Provider):
             name = given.get("name")
             taken = [each for each in records.values() if each.type == kind.type and each.inputs.get("name") == name]
             if kind.unique_name and name and (taken or fault == "name-taken"):
-                owner = f"the account has one with the id {taken[0].id}" if taken else "somebody else has it"
-                raise Refused(f"409 the name is taken: {owner}")
+                raise Refused(f"409 the name is taken: {self._owner(kind, taken)}")
             record = Record(kind.type, kind.identify(given), given, {})
             records[f"{record.type}/{record.id}"] = record
         return record
+
+    def _owner(self, kind: Kind, taken: list[Record]) -> str:
+        if not taken:
+            return "somebody else has it; choose another, or another name for the stack"
+        token = f"{self.token_prefix}{kind.type[0].lower()}{kind.type[1:]}:{kind.type}"
+        return (
+            f"the account has one, id {taken[0].id}; if an `up` that was interrupted made it,"
+            f" `pulumi import {token} NAME {taken[0].id}` takes it over"
+        )
 
     @override
     def read(self, resource: Resource, inputs: Properties, outputs: Properties) -> Read | None:
@@ -193,7 +201,12 @@ class SimulatedCloud(Provider):
         record = self.account.get(kind.type, resource.id)
         if record is None:
             return None
-        if changed := kind.look(record):
+        try:
+            # One whose making was interrupted has no outputs: a cloud would have finished it meanwhile.
+            changed = kind.look(record) if record.outputs else kind.make(record.id, record.inputs)
+        except Refused as fault:
+            raise self._error(f"reading the {kind.title}", fault) from None
+        if changed:
             record.outputs |= changed
             self.account.put(record)
         return Read(record.id, self._outputs(kind, record.inputs, record.outputs), record.inputs)

@@ -88,6 +88,17 @@ def test_wrong_use_is_one_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_config_that_is_refused_is_not_kept(new_project: NewProject, environment: dict[str, str]):
+    project = new_project("wrong", environment, **GOOD)
+    before = project.stack_file.read_text()
+    done = project.run(
+        "python", "-m", "promotion", "up", "--stack", "wrong", "--set", "kubeContext=nowhere", check=False
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "kubeContext = 'nowhere'" in done.stderr
+    assert project.stack_file.read_text() == before
+
+
 def test_a_local_stack_imports_no_cloud_sdk(toolchain: dict[str, str], environment: dict[str, str]):
     import subprocess
     import sys

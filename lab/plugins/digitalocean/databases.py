@@ -44,7 +44,7 @@ def password() -> str:
 
 def server(account: Account, record: Record) -> Server:
     """The server behind a database cluster."""
-    return Server(account.lab, account.folder / f"database-{record.id}", record.outputs["port"])
+    return Server(account.lab, account.folder / f"database-{record.id}", record.outputs.get("port", 0))
 
 
 class DatabaseCluster(Kind):
@@ -94,6 +94,7 @@ class DatabaseCluster(Kind):
         try:
             record = Record(self.type, id, inputs, {"port": free_port(self.account.lab, taken)})
             database = server(self.account, record)
+            database.destroy()  # what an interrupted attempt has left
             database.create()
             secret = password()
             database.sql(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from lab import api
 from lab.certificates import Authority
 from lab.layout import Lab
 
-RESTART = 1_790_000_000.0  # 2026-09-21T13:33:20Z
+RESTART = datetime.datetime.fromisoformat("2026-09-21T13:30:00Z").timestamp()
 BEFORE, AFTER = "2026-09-21T13:00:00Z", "2026-09-21T13:34:00Z"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from supervisor.options import ServerOptions
@@ -18,25 +19,24 @@ COMPONENTS = [
 
 
 @pytest.fixture
-def programs(lab: Lab, tmp_path: Path) -> dict[str, ServerOptions]:
+def programs(lab: Lab, tmp_path: Path) -> dict[str, Any]:
     lab.logs.mkdir(parents=True)
     lab.run.mkdir()
     config = tmp_path / "supervisord.conf"
     config.write_text(supervisor.program_list(lab, COMPONENTS))
     options = ServerOptions()
-    options.configfile = str(config)
     options.realize(["-n", "-c", str(config)])
     return {group.process_configs[0].name: group.process_configs[0] for group in options.process_group_configs}
 
 
-def test_components_run_where_they_belong(lab: Lab, programs: dict[str, ServerOptions]) -> None:
+def test_components_run_where_they_belong(lab: Lab, programs: dict[str, Any]) -> None:
     enter = f"nsenter --net=/run/netns/{lab.name} -- "
     assert programs["inside"].command == f"{enter}/usr/bin/server --format=%d --name=lab"
     assert programs["outside"].command == "daemon"
     assert programs["outside"].environment == {"MODE": "50%"}
 
 
-def test_a_component_that_ends_is_started_again_and_its_log_is_bounded(programs: dict[str, ServerOptions]) -> None:
+def test_a_component_that_ends_is_started_again_and_its_log_is_bounded(programs: dict[str, Any]) -> None:
     from supervisor.datatypes import RestartUnconditionally
 
     for program in programs.values():

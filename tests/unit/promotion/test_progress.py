@@ -70,3 +70,13 @@ def test_a_failed_step_is_shown():
 
 def test_resource_name():
     assert resource_name(URN) == "Deployment addressbook-canary"
+
+
+def test_a_failed_run_ends_with_its_errors():
+    error = {"diagnosticEvent": {"message": "the config is wrong", "severity": "error", "color": "raw"}}
+    noise = "an unhandled error occurred: program exited with non-zero exit code: 1"
+    counted = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 1}, "policyPacks": {}}
+    out, err = shown(
+        error, {"diagnosticEvent": {**error["diagnosticEvent"], "message": noise}}, {"summaryEvent": counted}
+    )
+    assert (out, err) == ("", "error: the config is wrong\n")
