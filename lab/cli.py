@@ -95,8 +95,9 @@ def _env(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
-    from lab.rehearse import rehearse  # needs nothing that the other commands need
+    from lab.rehearse import check, rehearse  # the simulated clouds: nothing for the other commands to wait for
 
+    check(options.rehearsed, options.fault)
     if not report.status(lab)["serving"]:
         _refuse_unfit_machine(lab)
         with exclusive(lab.lock_file, "the lab", options.wait):

@@ -147,14 +147,19 @@ class Failed(Exception):
     """A step of the rehearsal did not end as it must; the message says what was seen."""
 
 
-def prepare(lab: Lab, stack: str) -> Rehearsal:
-    """Copy the program and the stack's file, and put the simulated cloud on PATH. Raises LabError."""
-    config = _config(stack)
-    cloud = str(config.get(f"{PREFIX}cloud"))
-    simulation = SIMULATIONS.get(cloud)
-    if simulation is None:
+def simulated_cloud(stack: str) -> str:
+    """The stack's cloud. Raises LabError where there is no such stack, or the lab can't play its cloud."""
+    cloud = str(_config(stack).get(f"{PREFIX}cloud"))
+    if cloud not in SIMULATIONS:
         simulated = ", ".join(SIMULATIONS)
         raise LabError(f"Stack {stack!r} is on cloud {cloud!r}, which the lab does not simulate; it has: {simulated}.")
+    return cloud
+
+
+def prepare(lab: Lab, stack: str) -> Rehearsal:
+    """Copy the program and the stack's file, and put the simulated cloud on PATH. Raises LabError."""
+    cloud = simulated_cloud(stack)
+    config, simulation = _config(stack), SIMULATIONS[cloud]
     rehearsals = lab.state / "rehearsals"  # of the lab, so that `down` removes one that was kept or killed
     shutil.rmtree(rehearsals, ignore_errors=True)
     rehearsals.mkdir(parents=True)

@@ -16,7 +16,7 @@ from lab.errors import LabError
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
 from lab.progress import say, step
-from lab.rehearsal import Failed, Rehearsal, prepare
+from lab.rehearsal import Failed, Rehearsal, prepare, simulated_cloud
 
 ANSWER_SECONDS = 30.0  # longest wait for the first answer at a new address
 REPLICAS_BESIDE_CANARY = 2  # as in the book: a canary of 1 beside a stable of 2
@@ -53,7 +53,6 @@ class Report:
 
 def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Report:
     """Rehearse a stack on a lab that serves. Raises LabError for what can't be rehearsed."""
-    _check_fault(fault)
     rehearsal = prepare(lab, stack)
     report = Report(stack, rehearsal.cloud, changed=rehearsal.changed)
     for change in rehearsal.changed:
@@ -75,7 +74,9 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
     return report
 
 
-def _check_fault(fault: str) -> None:
+def check(stack: str, fault: str) -> None:
+    """Whether this can be rehearsed at all. Raises LabError."""
+    simulated_cloud(stack)
     if fault and fault.partition(":")[0] not in FAULTS:
         known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
         raise LabError(f"--fault {fault!r} is no fault that can be played. Write FAULT:TYPE; faults: {known}.")

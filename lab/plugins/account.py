@@ -26,12 +26,16 @@ FAULTS = {
 
 @dataclass
 class Record:
-    """A resource in the account; secrets in it are plain, as in any cloud's own books."""
+    """A resource in the account; secrets in it are plain, as in any cloud's own books.
+
+    ``made`` is false while it is being made, and stays so when the engine was killed meanwhile.
+    """
 
     type: str
     id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    made: bool = False
 
 
 class Account:

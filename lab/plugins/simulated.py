@@ -150,7 +150,7 @@ class SimulatedCloud(Provider):
         except Refused as fault:
             raise self._error(doing, fault) from None
         try:
-            record.outputs = kind.make(record.id, given)
+            record.outputs, record.made = kind.make(record.id, given), True
         except Exception as fault:
             self.account.remove(kind.type, record.id)
             raise (self._error(doing, fault) if isinstance(fault, Refused) else fault) from None
@@ -202,12 +202,13 @@ class SimulatedCloud(Provider):
         if record is None:
             return None
         try:
-            # One whose making was interrupted has no outputs: a cloud would have finished it meanwhile.
-            changed = kind.look(record) if record.outputs else kind.make(record.id, record.inputs)
+            # One whose making was interrupted: a cloud would have finished it meanwhile.
+            changed = kind.look(record) if record.made else kind.make(record.id, record.inputs)
         except Refused as fault:
             raise self._error(f"reading the {kind.title}", fault) from None
-        if changed:
+        if changed or not record.made:
             record.outputs |= changed
+            record.made = True
             self.account.put(record)
         return Read(record.id, self._outputs(kind, record.inputs, record.outputs), record.inputs)
 

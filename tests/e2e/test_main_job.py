@@ -175,8 +175,12 @@ def test_a_person_outlives_pods_and_database_restarts(stack: Any, api: Any, unti
     assert api.call("DELETE", f"/person/{person['id']}")[0] in (200, 204)
 
 
-def test_a_canary_that_cannot_start_leaves_stable_alone_and_is_taken_back(calm: Any, api: Any):
-    before = {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")}
+def test_a_canary_that_cannot_start_leaves_stable_alone_and_is_taken_back(calm: Any, api: Any, until: Until):
+    def stable() -> set[str]:
+        return {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")}
+
+    until(lambda: len(stable()) == 2, "two stable pods")
+    before = stable()
     repository = calm.outputs()["tracks"]["stable"]["image"].split("@")[0]
     calm.configure(
         canaryImage=f"{repository}@{UNKNOWN_DIGEST}", canaryReplicas="1", stableReplicas="1", rolloutTimeoutSeconds="10"
@@ -184,11 +188,11 @@ def test_a_canary_that_cannot_start_leaves_stable_alone_and_is_taken_back(calm: 
     failed = calm.up(check=False)
     assert failed.returncode != 0
     assert "addressbook-canary" in failed.stdout + failed.stderr
-    assert {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")} == before, "stable waits for the canary"
+    until(lambda: stable() == before, "the same stable pods as before: stable waits for the canary", 10)
     assert api.call("GET", "/ready")[0] == 200
     calm.configure(canaryImage="", canaryReplicas="", stableReplicas="2", rolloutTimeoutSeconds="60")
     calm.up()
-    assert {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")} == before
+    until(lambda: stable() == before, "the same stable pods as before", 10)
     assert calm.objects("jobs", NAMESPACE, "track=canary") == []
 
 

@@ -105,7 +105,6 @@ def test_an_engine_killed_in_the_midst_leaves_no_duplicate(rehearsal: Rehearsal)
 
     done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False)
     (database,) = [each for each in rehearsal.account.records() if each.type == "DatabaseCluster"]
-    print("SECOND UP", done.returncode, done.stdout[-1500:])
     if done.returncode:
         assert f"the name is taken: the account has one, id {database.id}" in done.stdout
         for each in rehearsal.account.records():

@@ -14,6 +14,7 @@ from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.plugins.declared import Property, failures, replacing
 from lab.plugins.digitalocean.cloud import DigitalOcean
+from lab.plugins.digitalocean.databases import DatabaseUser
 from lab.plugins.digitalocean.kubernetes import KubernetesCluster
 from lab.plugins.engine import Engine
 from lab.plugins.properties import UNKNOWN, Properties, Secret
@@ -131,6 +132,23 @@ def test_a_resource_lives_in_the_account_until_it_is_deleted(cloud: DigitalOcean
     assert (found.inputs, found.outputs["vpcUrn"]) == (NETWORK, f"do:vpc:{made.id}")
     again.delete(resource("Vpc", made.id), {}, {})
     assert cloud.read(resource("Vpc", made.id), {}, {}) is None
+
+
+def test_what_is_made_is_not_made_again_and_what_was_interrupted_is_finished(
+    cloud: DigitalOcean, monkeypatch: pytest.MonkeyPatch
+):
+    statements: list[str] = []
+    monkeypatch.setattr(DatabaseUser, "sql", lambda _, __, statement: statements.append(statement) or "")
+    user: Properties = {"clusterId": "00000000-0000-0000-0000-000000000000", "name": "demouser"}
+    made = cloud.create(resource("DatabaseUser"), user)
+    cloud.read(resource("DatabaseUser", made.id), {}, {})
+    assert len(statements) == 1
+    cloud.account.put(Record("DatabaseUser", made.id, user, {}))  # as an engine killed in the midst leaves it
+    for _ in range(2):
+        found = cloud.read(resource("DatabaseUser", made.id), {}, {})
+        assert found is not None
+        assert found.outputs["role"] == "normal"
+    assert len(statements) == 2
 
 
 def test_a_preview_makes_nothing_and_knows_nothing(cloud: DigitalOcean):
