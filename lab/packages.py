@@ -24,7 +24,6 @@ PROGRAMS = {
     "skopeo": "skopeo",
     "iptables": "iptables",
     "ip": "iproute2",
-    "conntrack": "conntrack",
     "sysctl": "procps",
 }
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))

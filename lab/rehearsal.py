@@ -104,6 +104,16 @@ class Rehearsal:
         """The stack's outputs, secrets hidden."""
         return json.loads(self.pulumi("stack", "output", "--json").stdout)
 
+    def take_over(self, kind: str, id: str) -> None:
+        """Import what the account has and the state lacks, as the resource of that type that is still to be made."""
+        planned = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
+        wanted = [each for each in planned if each["op"] == "create" and each["newState"]["type"] == kind]
+        if len(wanted) != 1:
+            raise Failed(f"{len(wanted)} resources of type {kind} are to be made: which of them {id} is can't be told")
+        name, parent = wanted[0]["urn"].rpartition("::")[2], wanted[0]["newState"]["parent"]
+        options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false")
+        self.pulumi("import", kind, name, id, f"--parent=parent={parent}", *options)
+
     def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run kubectl on the lab's cluster."""
         binary = str(KUBERNETES.binaries(self.lab) / "kubectl")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -14,11 +14,14 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.layout import Lab
+from lab.plugins import postgres
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
 from lab.progress import say, step
 from lab.rehearsal import Failed, Rehearsal, prepare, simulated_cloud
 
 ANSWER_SECONDS = 30.0  # longest wait for the first answer at a new address
+#: How the message of a create that timed out names what it has left.
+IMPORT_COMMAND = re.compile(r"`pulumi import (?P<type>\S+) \S+ (?P<id>\S+)`")
 REPLICAS_BESIDE_CANARY = 2  # as in the book: a canary of 1 beside a stable of 2
 
 
@@ -75,8 +78,13 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
 
 
 def check(stack: str, fault: str) -> None:
-    """Whether this can be rehearsed at all. Raises LabError."""
+    """Whether this can be rehearsed at all, on this machine. Raises LabError."""
     simulated_cloud(stack)
+    if postgres.binaries() is None:
+        raise LabError(
+            f"A rehearsal's database is a PostgreSQL on this machine, {postgres.OLDEST} or later: install it"
+            " (apt-get install postgresql); its own server need not run."
+        )
     if fault and fault.partition(":")[0] not in FAULTS:
         known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
         raise LabError(f"--fault {fault!r} is no fault that can be played. Write FAULT:TYPE; faults: {known}.")
@@ -145,24 +153,11 @@ def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     if done.returncode == 0 or not said:
         raise Failed(f"up ended with exit code {done.returncode} and no word about the fault")
     if fault.startswith("timeout"):
-        _take_over(rehearsal, said[0])
+        match = IMPORT_COMMAND.search(said[0])
+        if not match:
+            raise Failed(f"the message does not say how to import what was made: {said[0]}")
+        rehearsal.take_over(match["type"], match["id"])
     return said[0]
-
-
-def _take_over(rehearsal: Rehearsal, said: str) -> None:
-    """Import what the interrupted create has left in the account, as the message says."""
-    command = shlex.split(said.partition("`pulumi ")[2].partition("`")[0])
-    if command[:1] != ["import"]:
-        raise Failed(f"the message does not say how to import what was made: {said}")
-    state = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]
-    kind, name = command[1].rpartition(":")[2], command[2]
-    parents = [
-        each["urn"]
-        for each in state["resources"]
-        if each["urn"].endswith(f":{kind.removeprefix('Kubernetes')}::{name}")
-    ]
-    options = [f"--parent=parent={parents[0]}"] if parents else []
-    rehearsal.pulumi(*command, *options, "--yes", "--skip-preview", "--generate-code=false", "--protect=false")
 
 
 def _up(rehearsal: Rehearsal, report: Report) -> str:

@@ -52,7 +52,7 @@ def _faults(lab: Lab) -> list[str]:
         return ["packages are missing"]
     try:
         return Room(lab).faults()
-    except LabError as fault:
+    except (LabError, OSError) as fault:  # for one, this user may not read the lab's credentials
         return [str(fault)]
 
 

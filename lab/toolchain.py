@@ -142,7 +142,7 @@ def _build(lab: Lab, tool: Tool, go: Path, progress: Step) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     binaries = unfinished / "bin"
     binaries.mkdir(parents=True)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
     progress.detail = "downloading modules"
     # Only what the programs import: a module's whole graph names others that no proxy has.
     golang.run(go, ["list", "-deps", "-f", "-", *tool.packages], tool.source, environment, tries=4)

@@ -173,6 +173,7 @@ def provision(settings: Settings) -> Platform:
         namespace=space,
         registry=images.registry,
         database=rights.connection,
+        protect=keys.deletion_protection,
         # A load balancer with a backend service, Google's present kind; it can't become one later.
         load_balancer_annotations={"cloud.google.com/l4-rbs": "enabled"},
         outputs={

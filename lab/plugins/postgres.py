@@ -20,8 +20,8 @@ from lab.certificates import Authority
 from lab.files import write
 from lab.layout import Lab
 
-BINARIES = Path("/usr/lib/postgresql/15/bin")  # Debian 12's postgresql-15
-VERSION = "15"
+INSTALLED = Path("/usr/lib/postgresql")  # where Debian and Ubuntu put each major version
+OLDEST = 15  # in earlier ones every user may make tables, which no cloud's does
 OWNER = "postgres"  # the server refuses to run as root; Debian's package makes this user
 READY_SECONDS = 30.0
 FIRST_PORT = 25060  # DigitalOcean's; the next free one for a second server
@@ -43,6 +43,13 @@ log_line_prefix = '%m [%p] %q%u@%d '
 """
 
 
+def binaries() -> Path | None:
+    """The folder with the newest PostgreSQL's programs, None where there is none that will do."""
+    folders = {int(each.parent.name): each for each in INSTALLED.glob("*/bin") if each.parent.name.isdecimal()}
+    versions = [version for version, each in folders.items() if version >= OLDEST and (each / "initdb").exists()]
+    return folders[max(versions)] if versions else None
+
+
 class Unavailable(Exception):
     """The server can't be had, in one sentence."""
 
@@ -56,6 +63,19 @@ class Server:
         self.port = port
 
     @property
+    def programs(self) -> Path:
+        """Folder of the server's programs. Raises Unavailable."""
+        found = binaries()
+        if found is None:
+            raise Unavailable(f"PostgreSQL {OLDEST} or later is not installed: apt-get install postgresql")
+        return found
+
+    @property
+    def version(self) -> str:
+        """Major version of the server."""
+        return self.programs.parent.name
+
+    @property
     def host(self) -> str:
         """Address that pods and this machine connect to; the certificate is for it."""
         return self.lab.host_address
@@ -67,9 +87,7 @@ class Server:
 
     def create(self) -> None:
         """Make the server and start it. Raises Unavailable."""
-        if not (BINARIES / "postgres").exists():
-            raise Unavailable("PostgreSQL is not installed: apt-get install postgresql-15")
-        owner = pwd.getpwnam(OWNER)
+        programs, owner = self.programs, pwd.getpwnam(OWNER)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.authority.ensure()
         certificate, key = self.authority.server(f"database-{self.port}", [self.host])
@@ -84,7 +102,7 @@ class Server:
             os.chown(path, owner.pw_uid, owner.pw_gid)
         if not (self.folder / "data" / "PG_VERSION").exists():
             made = ["initdb", "-D", str(self.folder / "data"), "--locale=C.UTF-8", "--no-sync", "--auth=peer"]
-            self._run_as_owner(str(BINARIES / made[0]), *made[1:])
+            self._run_as_owner(str(programs / made[0]), *made[1:])
         self.start()
 
     def start(self) -> None:
@@ -92,7 +110,7 @@ class Server:
         if self.running():
             return
         # Its own IPC namespace: the one System V segment that it keeps goes with its last process.
-        command = ["unshare", "--ipc", *_as_owner(), str(BINARIES / "postgres"), "-D", str(self.folder / "data")]
+        command = ["unshare", "--ipc", *_as_owner(), str(self.programs / "postgres"), "-D", str(self.folder / "data")]
         command += [
             "-c",
             f"config_file={self.folder / 'postgresql.conf'}",
@@ -119,7 +137,7 @@ class Server:
 
     def running(self) -> bool:
         """Whether it takes connections."""
-        probe = [str(BINARIES / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
+        probe = [str(self.programs / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         return subprocess.run(probe, capture_output=True).returncode == 0
 
     def sql(self, statement: str, database: str = "postgres") -> str:

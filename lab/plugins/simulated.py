@@ -39,6 +39,8 @@ class Kind:
     autonamed: ClassVar[bool] = True
     unique_name: ClassVar[bool] = True
     """Whether the account takes a name once only."""
+    unique_id: ClassVar[bool] = True
+    """Whether two resources can't be the same thing in the account."""
 
     def __init__(self, account: Account, engine: Engine) -> None:
         self.account = account
@@ -179,6 +181,8 @@ class SimulatedCloud(Provider):
             if kind.unique_name and name and (taken or fault == "name-taken"):
                 raise Refused(f"409 the name is taken: {self._owner(kind, taken)}")
             record = Record(kind.type, kind.identify(given), given, {})
+            if kind.unique_id and (there := records.get(f"{record.type}/{record.id}")):
+                raise Refused(f"409 the name is taken: {self._owner(kind, [there])}")
             records[f"{record.type}/{record.id}"] = record
         return record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,51 +36,44 @@ FOLDERS = (
 
 @dataclass(frozen=True)
 class Traces:
-    """A picture of the machine; `differences` says what has come or gone since another one."""
+    """A picture of the machine; `differences` says what has come or gone since another one.
 
-    mounts: frozenset[str]
-    links: frozenset[str]
-    addresses: frozenset[str]
-    routes: frozenset[str]
-    policy_rules: frozenset[str]
-    firewall: frozenset[str]
-    namespaces: frozenset[str]
-    control_groups: frozenset[str]
-    files: frozenset[str]
-    kernel_settings: frozenset[str]
+    What belongs to other labs, which may come and go meanwhile, is left out by their names and links.
+    """
+
+    entries: frozenset[str]
+    other_labs: frozenset[str]
 
     def differences(self, earlier: Traces) -> list[str]:
-        found: list[str] = []
-        for kind, now in vars(self).items():
-            before = vars(earlier)[kind]
-            found += [f"new in {kind}: {entry}" for entry in sorted(now - before)]
-            found += [f"gone from {kind}: {entry}" for entry in sorted(before - now)]
-        return found
+        others = self.other_labs | earlier.other_labs
+
+        def ours(entries: frozenset[str]) -> list[str]:
+            return sorted(entry for entry in entries if not any(name in entry for name in others))
+
+        came, went = self.entries - earlier.entries, earlier.entries - self.entries
+        return [*(f"new {entry}" for entry in ours(came)), *(f"gone {entry}" for entry in ours(went))]
 
 
-def take() -> Traces:
-    """Look at the machine as it is now."""
-    return Traces(
-        mounts=frozenset(line.split()[1] for line in _text("/proc/self/mounts").splitlines()),
-        links=frozenset(link["ifname"] for link in _ip("link")),
-        addresses=frozenset(
-            f"{link['ifname']} {address['local']}" for link in _ip("address") for address in link["addr_info"]
-        ),
-        routes=frozenset(f"{route['dst']} {route.get('dev')}" for route in _ip("route", "show", "table", "all")),
-        policy_rules=frozenset(_output("ip", "rule").splitlines()),
-        firewall=frozenset(
-            line for command in ("iptables-save", "ip6tables-save") for line in _output(command).splitlines()
-            if not line.startswith(("#", ":"))
-        ),
-        namespaces=frozenset(_output("ip", "netns", "list").split("\n")),
-        control_groups=frozenset(str(path) for path in Path("/sys/fs/cgroup").glob("*/*") if path.is_dir()),
-        files=frozenset(str(path) for folder in FOLDERS if Path(folder).exists() for path in Path(folder).iterdir()),
-        kernel_settings=frozenset(
-            f"{name} = {_text(f'/proc/sys/{name}').strip()}"
-            for name in KERNEL_SETTINGS
-            if Path(f"/proc/sys/{name}").exists()
-        ),
-    )  # fmt: skip
+def take(name: str, network: str) -> Traces:
+    """Look at the machine as it is now, for traces of the lab of this name and network."""
+    links, routes = _ip("address"), _ip("route", "show", "table", "all")
+    rules = [*_output("iptables-save").splitlines(), *_output("ip6tables-save").splitlines()]
+    entries = [f"mount {line.split()[1]}" for line in _text("/proc/self/mounts").splitlines()]
+    entries += [f"link {link['ifname']}" for link in links]
+    entries += [f"address {link['ifname']} {each['local']}" for link in links for each in link["addr_info"]]
+    entries += [f"route {route['dst']} {route.get('dev')}" for route in routes]
+    entries += [f"policy rule {rule}" for rule in _output("ip", "rule").splitlines()]
+    entries += [f"firewall rule {rule}" for rule in rules if not rule.startswith(("#", ":"))]
+    entries += [f"network namespace {line}" for line in _output("ip", "netns", "list").splitlines()]
+    entries += [f"control group {path}" for path in Path("/sys/fs/cgroup").glob("*/*") if path.is_dir()]
+    entries += [f"file {path}" for folder in FOLDERS if Path(folder).exists() for path in Path(folder).iterdir()]
+    settings = [setting for setting in KERNEL_SETTINGS if Path(f"/proc/sys/{setting}").exists()]
+    entries += [f"kernel setting {setting} = {_text(f'/proc/sys/{setting}').strip()}" for setting in settings]
+    own_link = "lab-" + "-".join(network.split(".")[:2])
+    others = {link["ifname"] for link in links if re.fullmatch(r"lab-\d+-\d+", link["ifname"])} - {own_link}
+    others |= {state.parent.name for state in Path("/var/lib").glob("*/kubeconfigs")} - {name}
+    # Not even the folder of namespaces is looked at while another lab has one in it.
+    return Traces(frozenset(entries), frozenset(others | ({"/run/netns"} if others else set())))
 
 
 def processes_of(name: str) -> list[str]:

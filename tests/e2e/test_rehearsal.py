@@ -107,30 +107,15 @@ def test_an_engine_killed_in_the_midst_leaves_no_duplicate(rehearsal: Rehearsal)
     (database,) = [each for each in rehearsal.account.records() if each.type == "DatabaseCluster"]
     if done.returncode:
         assert f"the name is taken: the account has one, id {database.id}" in done.stdout
-        for each in rehearsal.account.records():
-            adopt(rehearsal, each.type, each.id)
+        state = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]["resources"]
+        known = {each.get("id") for each in state}
+        for each in [each for each in rehearsal.account.records() if each.id not in known]:
+            rehearsal.take_over(f"digitalocean:index/{each.type[0].lower()}{each.type[1:]}:{each.type}", each.id)
         rehearsal.pulumi("up", "--yes", "--skip-preview")
     kinds = [each.type for each in rehearsal.account.records()]
     assert sorted(kinds) == sorted(set(kinds)), "something was made twice"
     rehearsal.pulumi("preview", "--expect-no-changes")
     the_database_is_guarded(rehearsal)
-
-
-def adopt(rehearsal: Rehearsal, kind: str, id: str) -> None:
-    """Import a resource that the account has and the state lacks."""
-    names = {"Vpc": "network", "KubernetesCluster": "cluster", "ContainerRegistry": "registry"}
-    names |= {"DatabaseCluster": "database"}
-    parents = {"Vpc": "Network", "KubernetesCluster": "Cluster", "ContainerRegistry": "ImageRegistry"}
-    parents |= {"DatabaseCluster": "Database"}
-    resources = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]["resources"]
-    if kind not in names or any(each.get("id") == id for each in resources):
-        return
-    token = f"digitalocean:index/{kind[0].lower()}{kind[1:]}:{kind}"
-    (parent,) = [each["urn"] for each in resources if each["type"] == f"addressbook:digitalocean:{parents[kind]}"]
-    rehearsal.pulumi(
-        *("import", token, names[kind], id, f"--parent=parent={parent}"),
-        *("--yes", "--skip-preview", "--generate-code=false", "--protect=false"),
-    )
 
 
 def the_database_is_guarded(rehearsal: Rehearsal) -> None:

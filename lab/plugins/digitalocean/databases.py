@@ -15,7 +15,7 @@ from lab.plugins.account import Account, Record
 from lab.plugins.declared import Property
 from lab.plugins.digitalocean.kubernetes import TIME, tag_faults
 from lab.plugins.digitalocean.slugs import DAYS, REGIONS, TAGS, UUID
-from lab.plugins.postgres import VERSION, Server, Unavailable, free_port, quoted
+from lab.plugins.postgres import Server, Unavailable, free_port, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.simulated import Kind, Refused
@@ -105,7 +105,7 @@ class DatabaseCluster(Kind):
             raise Refused(f"500 {fault}") from None
         self.engine.info(
             f"simulated: a {inputs['size']} of PostgreSQL {inputs['version']}, {inputs['nodeCount']} node(s), is one"
-            f" real PostgreSQL {VERSION} with TLS at {database.host}:{database.port}; no standby, no backups"
+            f" real PostgreSQL {database.version} with TLS at {database.host}:{database.port}; no standby, no backups"
         )
         address = f"{ADMINISTRATOR}:{secret}@{database.host}:{database.port}/{FIRST_DATABASE}?sslmode=require"
         return {
@@ -176,7 +176,9 @@ class DatabaseDb(_InCluster):
 
     @override
     def make(self, id: str, inputs: Properties) -> Properties:
-        self.sql(inputs, f'CREATE DATABASE "{inputs["name"]}" OWNER {ADMINISTRATOR}')
+        there = self.sql(inputs, f"SELECT 1 FROM pg_database WHERE datname = {quoted(inputs['name'])}")  # noqa: S608 quoted
+        if not there:  # else an interrupted attempt has made it
+            self.sql(inputs, f'CREATE DATABASE "{inputs["name"]}" OWNER {ADMINISTRATOR}')
         return {}
 
     @override
@@ -196,7 +198,8 @@ class DatabaseUser(_InCluster):
     @override
     def make(self, id: str, inputs: Properties) -> Properties:
         secret = password()
-        self.sql(inputs, f'CREATE ROLE "{inputs["name"]}" LOGIN PASSWORD {quoted(secret)}')
+        name = inputs["name"]  # there already where an attempt was interrupted
+        self.sql(inputs, f'DROP ROLE IF EXISTS "{name}"; CREATE ROLE "{name}" LOGIN PASSWORD {quoted(secret)}')
         return {"password": secret, "role": "normal"}
 
     @override

@@ -71,6 +71,7 @@ class ContainerRegistryDockerCredentials(Kind):
     computed = ("credentialExpirationTime", "dockerCredentials", "expirySeconds", "write")
     secret = frozenset({"dockerCredentials"})
     autonamed = False
+    unique_id = False  # each has a login of its own to the one registry
 
     @override
     def identify(self, inputs: Properties) -> str:

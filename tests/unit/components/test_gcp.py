@@ -257,7 +257,7 @@ def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[.
         )
 
     made = graph()
-    assert protected(made) == {"Cluster", "Repository", "DatabaseInstance", "Database"}
+    assert protected(made) == {"Cluster", "Repository", "DatabaseInstance", "Database", "Service"}
     assert refusing(made) == (True, True, True)
     made = graph(deletionProtection=False)
     assert protected(made) == set()

@@ -1,0 +1,129 @@
+"""A cloud is one folder, one file and config rows: a tiny one is added to a copy of the program, and released on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+CLUSTER = '''
+"""A cluster that somebody hands out by name."""
+
+import pulumi
+
+from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
+
+
+class Cluster(pulumi.ComponentResource):
+    def __init__(self, name, slug):
+        super().__init__("addressbook:tiny:Cluster", name)
+        config = exec_kubeconfig(slug, f"https://{slug}.example", "Y2E=", ExecCredentials("tinyctl", ["token", slug]))
+        self.kubernetes = kubernetes_provider(config, slug, pulumi.ResourceOptions(parent=self))
+'''
+
+STACK = '''
+"""Cloud ``tiny``."""
+
+import pulumi
+from pydantic import Field
+
+from components.namespace import namespace
+from components.tiny.cluster import Cluster
+from stacks.platform import Database, Platform, Registry
+from stacks.settings import Keys
+
+
+class PlatformKeys(Keys):
+    region: str = Field(default="here", pattern="^(here|there)$")
+    tiny_plan: str = "free"
+
+
+def provision(settings):
+    cluster = Cluster("cluster", f"{settings.platform.tiny_plan}-{settings.platform.region}")
+    password = pulumi.Output.secret("of the database")
+    return Platform(
+        kubernetes=cluster.kubernetes,
+        namespace=namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"],
+        registry=Registry(url="registry.example/team"),
+        database=Database(host="db.example", port=5432, name="demo", user="demouser", password=password),
+        outputs={"plan": settings.platform.tiny_plan},
+    )
+'''
+
+ROWS = """
+  tinyPlan:
+    type: string
+    default: ""
+    description: "tiny: plan; unset, free."
+"""
+
+PROGRAM = """
+import json, runpy, sys
+
+import pulumi
+from pulumi.runtime import mocks
+
+config, made = json.loads(sys.argv[1]), []
+
+
+class Providers(mocks.Mocks):
+    def call(self, args):
+        return {}
+
+    def new_resource(self, args):
+        made.append(args.typ)
+        return args.name, args.inputs
+
+
+pulumi.runtime.set_all_config({f"addressbook:{key}": value for key, value in config.items()})
+mocks.set_mocks(Providers(), project="addressbook", stack="test")
+
+
+@pulumi.runtime.test
+def program():
+    try:
+        runpy.run_path("__main__.py")
+    except pulumi.RunError as fault:
+        print(json.dumps({"fault": str(fault)}))
+        sys.exit(0)
+
+
+program()
+print(json.dumps({"made": made}))
+"""
+
+
+def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
+    program = tmp_path / "program"
+    program.mkdir()
+    for name in ("components", "stacks", "app"):
+        shutil.copytree(
+            ROOT / name, program / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
+        )
+    for name in ("__main__.py", "Pulumi.yaml"):
+        shutil.copy(ROOT / name, program / name)
+    (program / "components" / "tiny").mkdir()
+    (program / "components" / "tiny" / "__init__.py").touch()
+    (program / "components" / "tiny" / "cluster.py").write_text(CLUSTER)
+    (program / "stacks" / "tiny.py").write_text(STACK)
+    with (program / "Pulumi.yaml").open("a") as project:
+        project.write(ROWS)
+    (program / "program.py").write_text(PROGRAM)
+
+    def run(**config: str) -> dict[str, object]:
+        command = [sys.executable, "program.py", json.dumps({"cloud": "tiny", **config})]
+        done = subprocess.run(command, cwd=program, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    made = run(tinyPlan="paid")["made"]
+    assert isinstance(made, list)
+    assert "addressbook:tiny:Cluster" in made
+    assert made.count("kubernetes:apps/v1:Deployment") == 1
+    fault = str(run(region="elsewhere", kubeContext="kind-kind")["fault"])
+    assert "region = 'elsewhere'" in fault
+    assert "cloud `tiny` has no use for it" in fault
