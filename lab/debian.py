@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -26,7 +27,11 @@ def prepare(lab: Lab, context: Path) -> None:
         command.append(mirror)
     # A mount namespace of its own, so that nothing stays mounted if this is killed.
     isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *command]
+    notes = Path("/run/mount")  # where `mount` keeps notes, made at its first use on a machine
+    had_notes = notes.exists()
     result = subprocess.run(isolated, capture_output=True, text=True)
+    if not had_notes:
+        shutil.rmtree(notes, ignore_errors=True)
     if result.returncode != 0:
         said = (result.stdout + result.stderr).strip().splitlines()[-3:]
         raise LabError(f"debootstrap of Debian {SUITE} failed: {' '.join(said)}. Is a Debian mirror reachable?")

@@ -72,7 +72,7 @@ def remove(lab: Lab) -> None:
     """Remove namespace and cable; routes go with the cable, bridges and firewall rules with the namespace."""
     run("ip", "link", "delete", lab.host_link, check=False)
     if lab.namespace_file.exists():
-        run("umount", "--lazy", lab.namespace_file, check=False)
+        run("umount", "-n", "--lazy", lab.namespace_file, check=False)
         lab.namespace_file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # other namespaces are in there, or it is a mount of somebody else's
         lab.namespace_file.parent.rmdir()
