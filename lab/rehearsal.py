@@ -218,8 +218,10 @@ def _write_stack_file(rehearsal: Rehearsal, config: dict[str, Any]) -> None:
     copied[f"{PREFIX}namespace"] = rehearsal.namespace
     rehearsal.changed.append(f"namespace is {rehearsal.namespace}, so that it meets nothing else in the lab")
     for key, value in list(copied.items()):
-        copied[key] = _without_secrets(value, key.removeprefix(PREFIX), rehearsal.secure)
-        if copied[key] is None or not key.startswith(PREFIX):
+        # The cloud's own secrets log in to it, for which the rehearsal has another way.
+        noted = rehearsal.secure if key.startswith(PREFIX) else []
+        copied[key] = _without_secrets(value, key.removeprefix(PREFIX), noted)
+        if copied[key] is None:
             del copied[key]
     if rehearsal.secure:
         rehearsal.changed.append(f"secrets that only their owner can read have made-up values: {rehearsal.secure}")
