@@ -29,6 +29,7 @@ env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(mak
 	@$(LAB) env $(TARGET)
 
 test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
+	-@$(LAB) up --tools-only --postgres
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright && $(PYTHON) -m pytest $(TESTS)
 
 lint: .venv/ready ## lint, format and types only

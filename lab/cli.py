@@ -1,4 +1,4 @@
-"""The command line: `python -m lab up|down|status|doctor|env`."""
+"""The command line: `python -m lab up|down|status|doctor|env|rehearse`."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
         if options.retry:
             remembered.forget(lab)
         starting.tools(lab, target.cloud)
+        if options.postgres:
+            packages.ensure_postgres()
         if in_lab:
             starting.up(lab)
             say(f"The lab serves: Kubernetes at {lab.api_url} (context {lab.name}), registry at {lab.registry}.")
@@ -107,6 +109,7 @@ def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
         with exclusive(lab.lock_file, "the lab", options.wait):
             starting.tools(lab, "local")
             starting.up(lab)
+    packages.ensure_postgres()
     with exclusive(lab.state / "rehearsal.lock", "a rehearsal", options.wait):
         found = rehearse(lab, options.rehearsed, options.keep, options.fault)
     if options.output == "json":
@@ -134,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", "start the lab, getting or building what is missing; repeatable", "python -m lab up", _up)
     up.add_argument("--tools-only", action="store_true", help="only Pulumi and its plugins, for a cluster of your own")
+    up.add_argument("--postgres", action="store_true", help="also a PostgreSQL server, which rehearsals and tests run")
     up.add_argument("--retry", "--retry-plugins", action="store_true", help="ask again for what was refused before")
     down = command("down", "end and remove the lab; its cache stays", "python -m lab down --cache", _down)
     down.add_argument("--cache", action="store_true", help="remove the cache of tools and images as well")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.plugins import postgres
 from lab.progress import say, step
 
 # Program -> Debian or Ubuntu package that has it. What is on PATH already is used as it is, so that a Docker or
@@ -38,6 +39,7 @@ SERVICES = {  # systemd unit -> package that brings it
     "containerd.service": "containerd",
     "etcd.service": "etcd-server",
     "docker-registry.service": "docker-registry",
+    "postgresql.service": "postgresql",
 }
 
 
@@ -71,9 +73,24 @@ def _static_busybox() -> bool:
 def ensure() -> None:
     """Install what is missing, without starting any service. Raises LabError with apt-get's own words."""
     forget_policy()
-    names = missing()
-    if not names:
-        return
+    if names := missing():
+        _install(names)
+    if still := missing():
+        raise LabError(f"apt-get installed {', '.join(still)}, and yet a program of it is missing: reinstall them.")
+
+
+def ensure_postgres() -> None:
+    """Install a PostgreSQL server where there is none, for rehearsals and the service's own tests; none is started.
+
+    Raises LabError.
+    """
+    if postgres.binaries() is None:
+        if os.geteuid() != 0:
+            raise LabError("Installing PostgreSQL needs root: apt-get install postgresql.")
+        _install(["postgresql"])
+
+
+def _install(names: list[str]) -> None:
     if not shutil.which("apt-get"):
         raise LabError(
             f"These packages are missing and there is no apt-get to install them with: {', '.join(names)}. "
@@ -88,8 +105,6 @@ def ensure() -> None:
             # --no-remove: never in place of something the machine has.
             _apt_get(["install", "--yes", "--no-install-recommends", "--no-remove", *names], environment)
             _disable_services(names)
-    if still := missing():
-        raise LabError(f"apt-get installed {', '.join(still)}, and yet a program of it is missing: reinstall them.")
 
 
 def _apt_get(arguments: list[str], environment: dict[str, str]) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.layout import Lab
-from lab.plugins import postgres
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
 from lab.progress import say, step
 from lab.rehearsal import Failed, Rehearsal, prepare, simulated_cloud
@@ -80,11 +79,6 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
 def check(stack: str, fault: str) -> None:
     """Whether this can be rehearsed at all, on this machine. Raises LabError."""
     simulated_cloud(stack)
-    if postgres.binaries() is None:
-        raise LabError(
-            f"A rehearsal's database is a PostgreSQL on this machine, {postgres.OLDEST} or later: install it"
-            " (apt-get install postgresql); its own server need not run."
-        )
     if fault and fault.partition(":")[0] not in FAULTS:
         known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
         raise LabError(f"--fault {fault!r} is no fault that can be played. Write FAULT:TYPE; faults: {known}.")

@@ -13,7 +13,7 @@ import pytest
 from lab import doctor
 from lab.layout import CHECKOUT, Lab
 
-COMMANDS = ("up", "down", "status", "doctor", "env")
+COMMANDS = ("up", "down", "status", "doctor", "env", "rehearse")
 
 
 def _lab(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
