@@ -39,7 +39,7 @@ def test_a_command_that_does_not_exist_is_an_error() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_bad_name_is_one_sentence_and_no_traceback(command: str) -> None:
-    shown = _lab(command, ADDRESSBOOK_LAB_NAME="../etc")
+    shown = _lab(command, *(["prod"] if command == "rehearse" else []), ADDRESSBOOK_LAB_NAME="../etc")
     assert shown.returncode == 2
     assert shown.stdout == ""
     assert shown.stderr.startswith("lab: ADDRESSBOOK_LAB_NAME='../etc' can't name a lab")
