@@ -42,7 +42,7 @@ clean: .venv/ready ## remove the lab, its cache and the virtual environment
 	@$(LAB) down --cache; rm -rf .venv
 
 .venv/ready: requirements.txt requirements-lab.txt requirements-dev.txt app/requirements.txt app/requirements-test.txt
-	@echo "Python packages into .venv (first time about a minute)"
+	@echo "Python packages into .venv (first time about a minute)" >&2
 	@python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs python3, 3.11 or later, with its venv module: apt-get install -y python3-venv" >&2; exit 2; }
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-lab.txt -r requirements-dev.txt

@@ -29,7 +29,8 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
         ({**GOOD, "canaryReplicas": 2}, ["canaryReplicas is 2 but there is no canaryImage"]),
         ({**GOOD, "traffic": "canary"}, ["traffic is `canary` but no canary is declared"]),
         ({**GOOD, "kubeContext": "nowhere"}, ["kubeContext = 'nowhere'", "no such context", "kind-kind"]),
-        ({**GOOD, "nodeCout": 3}, ["nodeCout: no such key"]),
+        ({**GOOD, "nodeCout": 3}, ["nodeCout: no such key", "did you mean `nodeCount`?"]),
+        ({**GOOD, "nodeCount": 5}, ["nodeCount", "cloud `local` has no use for it"]),
         (
             {**GOOD, "kubeContext": "nowhere", "stableReplicas": 0, "traffic": "both"},
             ["kubeContext", "stableReplicas", "traffic"],
