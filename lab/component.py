@@ -48,6 +48,23 @@ def answers_http(host: str, port: int, path: str, authority: Path | None = None)
     return probe
 
 
+def counted_since_start(host: str, port: int, metric: str) -> Probe:
+    """A probe that reads Prometheus metrics and wants one of that name above zero."""
+
+    def probe() -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return any(line.startswith(metric) and float(line.rsplit(" ", 1)[1]) > 0 for line in lines)
+
+    return probe
+
+
 def listens(path: Path) -> Probe:
     """A probe that connects to a Unix socket."""
 

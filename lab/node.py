@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from lab.certificates import Authority, Identity
-from lab.component import Component, answers_http, listens
+from lab.component import Component, counted_since_start, listens
 from lab.control_plane import kubeconfig
 from lab.files import write
 from lab.layout import Lab
@@ -177,12 +177,13 @@ def _proxy(lab: Lab, authority: Authority, binaries: Path) -> Component:
         "clusterCIDR": lab.pod_range,
         "hostnameOverride": lab.name,
         "healthzBindAddress": f"{lab.node_address}:10256",
-        "metricsBindAddress": "127.0.0.1:10249",
+        "metricsBindAddress": f"{lab.node_address}:10249",
         # The size of the connection table is the machine's, not the lab's.
         "conntrack": {"maxPerCore": 0, "min": 0},
         "iptables": {"minSyncPeriod": "200ms"},
     }
     config = lab.state / "kube-proxy.yaml"
     write(config, json.dumps(settings, indent=2))
-    ready = answers_http(lab.node_address, 10256, "/healthz")
+    # It calls itself healthy before it has written any rule: Services work from the first time it has.
+    ready = counted_since_start(lab.node_address, 10249, "kubeproxy_sync_proxy_rules_last_timestamp_seconds")
     return Component("kube-proxy", [str(binaries / "kube-proxy"), f"--config={config}"], ready=ready)

@@ -25,7 +25,7 @@ PASSPHRASE = "throw-away"  # of stacks that live as long as a test
 
 #: Reasons for which any machine may skip a test: what only official parts of Pulumi can show.
 EXPECTED_SKIPS = re.compile(
-    r"official plugin .* not installed: unverified|no pulumi-language-python written in Go is installed: unverified"
+    r"official plugin .*not installed: unverified|no pulumi-language-python written in Go is installed: unverified"
 )
 
 

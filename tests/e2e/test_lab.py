@@ -205,6 +205,13 @@ def _answer(url: str) -> int:
         return response.status
 
 
+def _answers(url: str) -> bool:
+    try:
+        return _answer(url) == 200
+    except OSError:
+        return False
+
+
 def _address(lab: SecondLab) -> str:
     service = json.loads(lab.kubectl("-n", "try", "get", "service", "web", "-o", "json"))
     return service["status"]["loadBalancer"]["ingress"][0]["ip"]
@@ -288,7 +295,7 @@ def test_a_component_that_is_killed_comes_back(workload: SecondLab) -> None:
         os.kill(before, signal.SIGKILL)
         _until(lambda name=component, old=before: _pid_of(name) not in (None, old), f"another {component}")
     _until(lambda: workload.status()["serving"], "the lab serving again")
-    assert _answer(f"http://{_address(workload)}/") == 200
+    _until(lambda: _answers(f"http://{_address(workload)}/"), "an answer from the pods of before")
 
 
 def _pid_of(component: str) -> int | None:
@@ -306,7 +313,7 @@ def test_data_and_pods_survive_the_supervisors_death(workload: SecondLab) -> Non
     _until(lambda: not lab_traces.processes_of(NAME), "every process ended with the first one")
     assert workload.status()["serving"] is False
     workload.up()
-    assert _answer(f"http://{address}/") == 200
+    _until(lambda: _answers(f"http://{address}/"), "an answer from the pods of before")
     assert _sql(workload, "select answer from kept") == "42"
 
 
