@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pulumi_docker as docker
 
 from components.source import content_tag, revision
 from stacks.platform import Registry
+from stacks.settings import PROJECT_ROOT
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class SourceImage(pulumi.ComponentResource):
         super().__init__("addressbook:release:SourceImage", name, None, opts)
         build_args = {**args.build_args, "REVISION": revision(args.context)}
         tag = content_tag(args.context, args.dockerfile, args.platform, build_args)
+        # Relative, as the engine starts plugins in the project's folder: a checkout elsewhere shows no difference.
+        context = Path(os.path.relpath(args.context, PROJECT_ROOT))
         image = docker.Image(
             name,
             image_name=pulumi.Output.concat(args.registry.url, "/", args.repository, ":", tag),
             build={
-                "context": str(args.context),
-                "dockerfile": str(args.context / args.dockerfile),
+                "context": str(context),
+                "dockerfile": str(context / args.dockerfile),
                 "platform": args.platform,
                 "args": {**build_args, "VERSION": tag},
             },

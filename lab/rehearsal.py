@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,10 +169,9 @@ def prepare(lab: Lab, stack: str) -> Rehearsal:
     """Copy the program and the stack's file, and put the simulated cloud on PATH. Raises LabError."""
     cloud = simulated_cloud(stack)
     config, simulation = _config(stack), SIMULATIONS[cloud]
-    rehearsals = lab.state / "rehearsals"  # of the lab, so that `down` removes one that was kept or killed
-    shutil.rmtree(rehearsals, ignore_errors=True)
-    rehearsals.mkdir(parents=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{stack}-", dir=rehearsals))
+    folder = lab.state / "rehearsals" / stack  # of the lab, so that `down` removes one that was kept or killed
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
     rehearsal = Rehearsal(lab, stack, cloud, folder, {})
     _copy_program(rehearsal.program)
     _write_stack_file(rehearsal, config)

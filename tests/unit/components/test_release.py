@@ -82,6 +82,8 @@ def test_stable_waits_for_the_canary_and_pods_for_their_migration(declare: Decla
 def test_images_are_pinned_or_built_once(declare: Declare):
     graph = declare(canaryImage="source", canaryReplicas=1)
     built = graph.one("Image")
+    assert built.inputs["build"]["context"] == "app", "the same from every checkout"
+    assert built.inputs["build"]["dockerfile"] == "app/Dockerfile"
     assert built.inputs["buildOnPreview"] is False
     images = {
         container["image"]
