@@ -1,0 +1,106 @@
+"""The Docker Engine's own command line, with BuildKit: build, run, push."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from pipeline.faults import StepFailed, WrongUse
+
+ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
+
+
+#: From this major version on the client needs the buildx plugin to build with BuildKit.
+NEEDS_BUILDX = 23
+
+
+def check() -> None:
+    """Raises WrongUse when no client builds with BuildKit, or there is no Docker Engine to be reached."""
+    asked = subprocess.run([client(), "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True)
+    if asked.returncode:
+        raise WrongUse(f"the Docker Engine does not answer: {asked.stderr.strip()}")
+
+
+@cache
+def client() -> str:
+    """The first `docker` on PATH that builds with BuildKit. Raises WrongUse where there is none."""
+    seen: list[str] = []
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        path = str(Path(folder) / "docker")
+        if os.access(path, os.X_OK):
+            if _builds(path):
+                return path
+            seen.append(path)
+    found = f"{' and '.join(seen)} can't build with BuildKit" if seen else "there is no docker command on PATH"
+    raise WrongUse(f"{found}: install Docker with its buildx plugin")
+
+
+def _builds(path: str) -> bool:
+    if subprocess.run([path, "buildx", "version"], capture_output=True).returncode == 0:
+        return True
+    said = subprocess.run([path, "version", "--format", "{{.Client.Version}}"], capture_output=True, text=True).stdout
+    major = said.partition(".")[0].strip()
+    return major.isdecimal() and int(major) < NEEDS_BUILDX
+
+
+def build_network() -> list[str]:
+    """``--network host`` for an engine that has no bridge to give a build a network of its own."""
+    listed = _asked("network", "ls", "--format", "{{.Driver}}")
+    return [] if "bridge" in listed.split() else ["--network", "host"]
+
+
+def run(arguments: Sequence[str], what: str, environment: Mapping[str, str] | None = None) -> None:
+    """Run a docker command with its output shown as progress. Raises StepFailed."""
+    done = subprocess.run(
+        [client(), *arguments], env={**os.environ, **ENVIRONMENT, **(environment or {})}, stdout=sys.stderr, check=False
+    )
+    if done.returncode:
+        raise StepFailed(f"{what} failed (exit code {done.returncode}); its output is above")
+
+
+@contextmanager
+def container(image: str, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
+    """A container in the background for as long as the block runs; values go by the environment, unseen by `ps`."""
+    variables = [part for key in environment for part in ("--env", key)]
+    command = [client(), "run", "--detach", "--rm", "--network", "host", "--name", name, *variables, image, *arguments]
+    started = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+    try:
+        if started.returncode:
+            raise StepFailed(f"container {name} does not start: {started.stderr.strip()}")
+        yield name
+    finally:
+        subprocess.run([client(), "rm", "--force", "--volumes", name], capture_output=True)
+
+
+def in_container(image: str, what: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a command in a container of the image to its end. Raises StepFailed."""
+    variables = [part for key in environment for part in ("--env", key)]
+    run(["run", "--rm", "--network", "host", *variables, image, *arguments], what, environment)
+
+
+def answers(name: str, *command: str) -> bool:
+    """Whether a command in a running container succeeds."""
+    return subprocess.run([client(), "exec", name, *command], capture_output=True).returncode == 0
+
+
+def pushed_digest(reference: str) -> str:
+    """Digest under which the registry holds what was pushed as ``reference``. Raises StepFailed."""
+    repository = reference.rpartition(":")[0]
+    digests: list[str] = json.loads(_asked("image", "inspect", "--format", "{{json .RepoDigests}}", reference))
+    for each in digests:
+        if each.startswith(f"{repository}@"):
+            return each.partition("@")[2]
+    raise StepFailed(f"the Docker Engine does not know under which digest {reference} was pushed")
+
+
+def _asked(*arguments: str) -> str:
+    asked = subprocess.run([client(), *arguments], capture_output=True, text=True)
+    if asked.returncode:
+        raise StepFailed(f"`docker {' '.join(arguments)}` failed: {asked.stderr.strip()}")
+    return asked.stdout

@@ -1,0 +1,166 @@
+"""Users of the addressbook while a release moves along: an open-loop load, and what they could tell afterwards.
+
+`python tests/e2e/load.py URL --rate 60` runs until it is interrupted (or `--seconds` have passed), then prints a report
+as JSON. Requests start by the clock, whatever became of those before (an open loop, so that a server that stalls is not
+spared). Half of them go over kept-alive connections, half over fresh ones; none is tried again. Traffic goes to URL
+alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import random
+import signal
+import sys
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httpx
+
+TIMEOUT_SECONDS = 10.0
+#: Connections that are kept alive; few enough that each is used several times a second.
+KEPT_CONNECTIONS = 8
+#: Of every hundred requests: the rest reads one person.
+WRITES, READS_OF_ALL = 30, 2
+FAILURES_SHOWN = 20
+MOST_SECONDS = 1800.0
+
+
+@dataclass
+class Report:
+    """What the users saw. A failure is any answer but the expected one: a status, a reset, a time-out."""
+
+    requests: int = 0
+    answers: Counter[str] = field(default_factory=Counter[str])
+    failures: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    seconds: list[float] = field(default_factory=list[float])
+    lost: list[str] = field(default_factory=list[str])
+    doubled: list[str] = field(default_factory=list[str])
+
+    def json(self) -> str:
+        ordered = sorted(self.seconds) or [0.0]
+        quantiles = {f"p{q}": round(1000 * ordered[min(len(ordered) - 1, len(ordered) * q // 100)]) for q in (50, 99)}
+        return json.dumps(
+            {
+                "requests": self.requests,
+                "answers": dict(self.answers),
+                "failed": len(self.failures),
+                "failures": self.failures[:FAILURES_SHOWN],
+                "milliseconds": {**quantiles, "longest": round(1000 * ordered[-1])},
+                "lost": self.lost[:FAILURES_SHOWN],
+                "doubled": self.doubled[:FAILURES_SHOWN],
+            }
+        )
+
+
+class Users:
+    """Sends requests at a steady rate and remembers every person whose storing was acknowledged."""
+
+    def __init__(self, url: str, rate: float, seed: int) -> None:
+        self.report = Report()
+        self._url = url
+        self._interval = 1 / rate
+        self._random = random.Random(seed)
+        self._stored: dict[str, int] = {}  # last name, which is unique, to id
+        self._sent: set[str] = set()
+        self._ids: list[int] = []
+
+    async def run(self, stop: asyncio.Event, seconds: float) -> None:
+        """Send until told to stop, then look whether everything that was stored is there."""
+        began = time.monotonic()
+        under_way: set[asyncio.Task[None]] = set()
+        async with self._client(KEPT_CONNECTIONS) as kept, self._client(0) as fresh:
+            for number in itertools.count():
+                due = began + number * self._interval
+                if stop.is_set() or time.monotonic() - began > seconds:
+                    break
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                task = asyncio.create_task(self._send(fresh if number % 2 else kept, fresh=bool(number % 2)))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+            await asyncio.gather(*under_way)
+        await self._look()
+
+    def _client(self, kept_alive: int) -> httpx.AsyncClient:
+        """A client that keeps at most so many connections alive between requests."""
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept_alive)
+        headers = {} if kept_alive else {"Connection": "close"}
+        return httpx.AsyncClient(
+            base_url=self._url, timeout=TIMEOUT_SECONDS, limits=limits, headers=headers, trust_env=False
+        )
+
+    async def _send(self, client: httpx.AsyncClient, fresh: bool) -> None:
+        kind = self._random.randrange(100)
+        began = time.monotonic()
+        self.report.requests += 1
+        if kind < WRITES or not self._ids:
+            what = "PUT /person"
+            name = f"load-{uuid.uuid4()}"
+            self._sent.add(name)
+            sending = client.put("/person", data={"firstName": "Open", "lastName": name})
+        elif kind < WRITES + READS_OF_ALL:
+            what, name = "GET /all", ""
+            sending = client.get("/all")
+        else:
+            what, name = "GET /person/:id", ""
+            sending = client.get(f"/person/{self._random.choice(self._ids)}")
+        try:
+            response = await sending
+        except httpx.HTTPError as error:
+            self._failed(what, fresh, f"{type(error).__name__} {error}".strip(), began)
+            return
+        self.report.seconds.append(time.monotonic() - began)
+        if response.status_code != 200:
+            self._failed(what, fresh, str(response.status_code), began, response.text[:200])
+            return
+        self.report.answers["200"] += 1
+        if name:
+            self._stored[name] = int(response.json()["id"])
+            self._ids.append(self._stored[name])
+
+    def _failed(self, what: str, fresh: bool, answer: str, began: float, said: str = "") -> None:
+        self.report.answers[answer.split()[0]] += 1
+        self.report.failures.append(
+            {
+                "what": what,
+                "connection": "fresh" if fresh else "kept alive",
+                "answer": answer,
+                "said": said,
+                "at": time.strftime("%H:%M:%S"),
+                "after": round(time.monotonic() - began, 3),
+            }
+        )
+
+    async def _look(self) -> None:
+        """Every acknowledged person is there, once. One whose answer never came may be there, but not twice."""
+        async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
+            answer = await client.get("/all")
+            answer.raise_for_status()
+        there = Counter(str(person["lastName"]) for person in answer.json())
+        self.report.lost = [name for name in self._stored if there[name] == 0]
+        self.report.doubled = [name for name, times in there.items() if name in self._sent and times > 1]
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description="Load the addressbook until interrupted, then report as JSON.")
+    parser.add_argument("url")
+    parser.add_argument("--rate", type=float, default=60, help="requests a second (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=MOST_SECONDS, help="longest run (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="which requests, in which order (default: %(default)s)")
+    options = parser.parse_args()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    users = Users(options.url, options.rate, options.seed)
+    await users.run(stop, options.seconds)
+    print(users.report.json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

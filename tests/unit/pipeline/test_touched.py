@@ -1,0 +1,80 @@
+"""Which stacks a change is worth a preview of."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.faults import WrongUse
+from pipeline.touched import changed_files, touched
+from stacks.settings import PROJECT_ROOT
+
+ALL = ("prod", "prod-aws", "prod-gcp")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for stack, cloud in {"dev": "local", "prod": "digitalocean", "prod-gcp": "gcp", "prod-aws": "aws"}.items():
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text(f"config:\n  addressbook:cloud: {cloud}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "stacks", "image"),
+    [
+        ("Pulumi.prod-gcp.yaml", ("prod-gcp",), False),
+        ("Pulumi.dev.yaml", (), False),
+        ("Pulumi.yaml", ALL, False),
+        ("__main__.py", ALL, False),
+        ("requirements.txt", ALL, False),
+        ("components/release.py", ALL, False),
+        ("components/aws/network.py", ("prod-aws",), False),
+        ("components/local/cluster.py", (), False),
+        ("stacks/digitalocean.py", ("prod",), False),
+        ("stacks/settings.py", ALL, False),
+        ("policy/pods.py", ALL, False),
+        ("app/addressbook/api.py", (), True),
+        ("docs/release.md", (), False),
+        ("README.md", (), False),
+    ],
+)
+def test_a_file_touches_the_stacks_it_has_a_part_in(root: Path, file: str, stacks: tuple[str, ...], image: bool):
+    found = touched([file], root)
+    assert (found.stacks, found.image) == (stacks, image)
+
+
+def test_a_branch_is_compared_with_where_it_left(root: Path):
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
+        subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+
+    git("init", "--initial-branch=main")
+    git("add", ".")
+    git("commit", "-m", "begin")
+    git("switch", "-c", "branch")
+    (root / "Pulumi.prod.yaml").write_text("config: {}\n")
+    git("commit", "-am", "change")
+    git("switch", "main")
+    (root / "elsewhere").write_text("later on main\n")
+    git("add", ".")
+    git("commit", "-m", "go on")
+    git("switch", "branch")
+    assert changed_files("main", root) == ["Pulumi.prod.yaml"]
+    with pytest.raises(WrongUse, match="--base nowhere"):
+        changed_files("nowhere", root)
+
+
+def test_the_projects_own_stacks_are_known():
+    assert touched(["Pulumi.yaml"], PROJECT_ROOT).stacks == ALL
+
+
+def test_wrong_use_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]):
+    assert main(["touched", "--base", "no-such-branch"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --base no-such-branch")
+    assert "Traceback" not in said
+    assert main(["image", "--repository", "localhost:1/x", "--context", "docs"]) == 2
+    assert "there is no Dockerfile" in capsys.readouterr().err
