@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str], what: str, environment: Mapping[str, str] | No
 
 
 @contextmanager
-def container(image: str, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
+def container(image: str, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Generator[str]:
     """A container in the background for as long as the block runs; values go by the environment, unseen by `ps`."""
     variables = [part for key in environment for part in ("--env", key)]
     command = [client(), "run", "--detach", "--rm", "--network", "host", "--name", name, *variables, image, *arguments]

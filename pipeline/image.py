@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +81,7 @@ def push(built: Built) -> None:
 
 
 @contextmanager
-def _timed(built: Built, step: str) -> Iterator[None]:
+def _timed(built: Built, step: str) -> Generator[None]:
     print(f"== {step}", file=sys.stderr, flush=True)
     began = time.monotonic()
     yield
@@ -90,7 +90,7 @@ def _timed(built: Built, step: str) -> Iterator[None]:
 
 
 @contextmanager
-def _database() -> Iterator[dict[str, str]]:
+def _database() -> Generator[dict[str, str]]:
     """A PostgreSQL of its own on a free port of this machine's loopback, and the variables that lead to it."""
     port = str(_free_port())
     password = secrets.token_hex(16)

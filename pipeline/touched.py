@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 import yaml
 
@@ -18,10 +19,18 @@ UNREACHABLE = "local"
 
 
 @dataclass(frozen=True)
-class Touched:
-    """Stacks whose preview may differ, by name, and whether what goes into the image has changed."""
+class Stack:
+    """A stack and its cloud, which says how a workflow logs in."""
 
-    stacks: tuple[str, ...]
+    stack: str
+    cloud: str
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Stacks whose preview may differ, and whether what goes into the image has changed."""
+
+    stacks: tuple[Stack, ...]
     image: bool
 
 
@@ -48,7 +57,7 @@ def touched(files: Iterable[str], root: Path) -> Touched:
         elif parts[0] in PROGRAM:
             cloud = _cloud_of(parts, set(clouds.values()) | {UNREACHABLE})
             stacks |= {stack for stack, its in clouds.items() if cloud in (None, its)}
-    return Touched(tuple(sorted(stacks)), image)
+    return Touched(tuple(Stack(name, clouds[name]) for name in sorted(stacks)), image)
 
 
 def _cloud_of(parts: tuple[str, ...], clouds: set[str]) -> str | None:
@@ -63,8 +72,7 @@ def _clouds(root: Path) -> dict[str, str]:
     """Stack -> cloud, of every stack file."""
     found: dict[str, str] = {}
     for file in sorted(root.glob("Pulumi.*.yaml")):
-        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        found[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(
-            (document.get("config") or {}).get("addressbook:cloud", "")
-        )
+        document = cast(dict[str, dict[str, object] | None], yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+        config = document.get("config") or {}
+        found[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(config.get("addressbook:cloud", ""))
     return found
