@@ -19,7 +19,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What a stack needs of the checkout; the copy leaves the real stack files alone.
-PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "promotion", "app")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "promotion", "policy", "app")
 PASSPHRASE = "throw-away"  # of stacks that live as long as a test
 
 

@@ -1,0 +1,15 @@
+"""The policy pack: what the engine runs for `--policy-pack policy`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pulumi_policy import PolicyPack
+
+# The engine runs this folder by its path; the rules are a package, so that tests import them as they are.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from policy.pack import NAME, POLICIES, configuration
+
+PolicyPack(NAME, POLICIES, initial_config=configuration())

@@ -1,0 +1,79 @@
+"""Sizes that cost: worth a second look, never in the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
+
+from policy.judging import Judge, Resource, at, judge_types
+
+#: How sizes name their processors: DigitalOcean's slugs, Google's custom and predefined machine types, AWS's sizes.
+_SLUG = re.compile(r"-(\d+)vcpu(?:-|$)|^(?:c|g|gd|m|so|c2)-(\d+)(?:vcpu)?(?:-|$)")
+_CUSTOM = re.compile(r"^db-custom-(\d+)-|^db-[A-Za-z0-9-]+-(\d+)$")
+_AWS = re.compile(r"\.(\d*)(nano|micro|small|medium|large|xlarge|metal)(?:-|$)")
+#: Processors of an AWS size without a number (EC2 and RDS instance types); `xlarge` is 4, and `4xlarge` 4 times that.
+_AWS_CPUS = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2, "xlarge": 4, "metal": 96}
+
+
+def cpus(size: str) -> int | None:
+    """Processors of a machine of that size; None where the name doesn't say."""
+    if match := _AWS.search(size):
+        return _AWS_CPUS[match[2]] * int(match[1] or 1)
+    if match := _CUSTOM.search(size) or _SLUG.search(size):
+        return int(match[1] or match[2])
+    return None
+
+
+def _size(*path: str, key: str) -> Judge[Resource]:
+    def judge(resource: Resource) -> str | None:
+        size, most = str(at(resource.props, *path) or ""), int(resource.get_config().get("cpus", 0))
+        found = cpus(size)
+        if found is None or found <= most:
+            return None
+        return _worth_a_look(f"{'.'.join(path)} {size} has {found} processors, more than {most}", key, "cpus")
+
+    return judge
+
+
+def _number(*path: str, key: str, limit: str) -> Judge[Resource]:
+    def judge(resource: Resource) -> str | None:
+        number, most = int(at(resource.props, *path) or 0), int(resource.get_config().get(limit, 0))
+        return _worth_a_look(f"{'.'.join(path)} {number} is more than {most}", key, limit) if number > most else None
+
+    return judge
+
+
+def _worth_a_look(what: str, key: str, limit: str) -> str:
+    return f"{what}: worth a second look (config key {key}; the limit is costs.{limit} in policy/policy-config.json)"
+
+
+JUDGES: Mapping[str, list[Judge[Resource]]] = {
+    "digitalocean:index/kubernetesNodePool:KubernetesNodePool": [
+        _size("size", key="nodeSize"),
+        _number("nodeCount", key="nodeCount", limit="nodes"),
+        _number("maxNodes", key="maxNodeCount", limit="nodes"),
+    ],
+    "digitalocean:index/databaseCluster:DatabaseCluster": [_size("size", key="databaseSize")],
+    "gcp:sql/databaseInstance:DatabaseInstance": [_size("settings", "tier", key="databaseSize")],
+    "aws:ec2/launchTemplate:LaunchTemplate": [_size("instanceType", key="nodeSize")],
+    "aws:eks/nodeGroup:NodeGroup": [_number("scalingConfig", "maxSize", key="nodeCount", limit="nodes")],
+    "aws:rds/instance:Instance": [_size("instanceClass", key="databaseSize")],
+    "kubernetes:apps/v1:Deployment": [
+        _number("spec", "replicas", key="stableReplicas or canaryReplicas", limit="replicas")
+    ],
+}
+
+POLICIES = [
+    ResourceValidationPolicy(
+        name="costs",
+        description="Sizes that cost are chosen on purpose.",
+        enforcement_level=EnforcementLevel.ADVISORY,
+        config_schema=PolicyConfigSchema(
+            properties={limit: {"type": "integer"} for limit in ("nodes", "cpus", "replicas")},
+            required=["nodes", "cpus", "replicas"],
+        ),
+        validate=judge_types(JUDGES),
+    ),
+]

@@ -1,0 +1,62 @@
+"""Which image a container runs, beyond doubt."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+
+from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
+
+from policy.judging import Resource, judge_each, judge_types, stack_of
+from policy.pods import Container, containers
+
+#: Resources that build an image.
+BUILDS = ("docker:index/image:Image", "docker-build:index:Image")
+_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+
+
+def _by_digest(container: Container) -> str | None:
+    image = container.spec.get("image")
+    if not image:
+        return f"container `{container.name}` names no image: name one, REPOSITORY@sha256:DIGEST"
+    if _BY_DIGEST.fullmatch(image) or image in container.pod.resource.get_config().get("allowedTags", []):
+        return None
+    return (
+        f"container `{container.name}` runs `{image}`, and a tag can move: name it REPOSITORY@sha256:DIGEST"
+        f" (`crane digest {image}` prints it; config keys stableImage, canaryImage and databaseImage), or, where others"
+        " make it and its tag must do, list it at images-by-digest.allowedTags in policy/policy-config.json"
+    )
+
+
+def _not_built(image: Resource) -> str | None:
+    stack = stack_of(image)
+    if not any(fnmatch(stack, pattern) for pattern in image.get_config().get("stacks", [])):
+        return None
+    return (
+        f"`{stack}` is a production stack, and would run what is built from this working tree, which nobody has tested:"
+        " set stableImage (and canaryImage) to the digest that was, `pulumi config set stableImage"
+        " REPOSITORY@sha256:DIGEST`. The first release of a new stack, whose registry is yet to be made, may build:"
+        " --policy-pack-config policy/first-release.json"
+    )
+
+
+POLICIES = [
+    ResourceValidationPolicy(
+        name="images-by-digest",
+        description="Containers run an image that can't change under its name.",
+        enforcement_level=EnforcementLevel.MANDATORY,
+        config_schema=PolicyConfigSchema(
+            properties={"allowedTags": {"type": "array", "items": {"type": "string"}}}, required=["allowedTags"]
+        ),
+        validate=judge_each(containers, _by_digest),
+    ),
+    ResourceValidationPolicy(
+        name="pinned-in-production",
+        description="Production runs images that were built and tested before.",
+        enforcement_level=EnforcementLevel.MANDATORY,
+        config_schema=PolicyConfigSchema(
+            properties={"stacks": {"type": "array", "items": {"type": "string"}}}, required=["stacks"]
+        ),
+        validate=judge_types({kind: [_not_built] for kind in BUILDS}),
+    ),
+]

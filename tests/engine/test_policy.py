@@ -1,0 +1,238 @@
+"""The policy pack under the real engine: what it stops, what it only shows; the project's own programs pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.simulation import clouds, of_cloud
+from tests.conftest import PASSPHRASE, ROOT, Project
+from tests.engine import policy_programs as programs
+from tests.engine.policy_programs import Violation
+
+NewProject = Callable[..., Project]
+PACK = ROOT / "policy"
+#: How pulumi_policy begins its word on a value that a preview can't know.
+NOT_YET = "can't run policy"
+LAUNCHER = "#!/bin/sh\nPYTHONPATH='{root}' exec '{python}' -m {module} \"$@\"\n"
+DIGEST = "sha256:" + "a" * 64
+
+
+@dataclass
+class Judged:
+    """How a command ended, and what the pack said, by rule and resource."""
+
+    ok: bool
+    output: str
+    mandatory: dict[Violation, str] = field(default_factory=dict[Violation, str])
+    advisory: dict[Violation, str] = field(default_factory=dict[Violation, str])
+
+    @property
+    def advice(self) -> dict[Violation, str]:
+        """What is advisory, less what a preview can't know yet."""
+        return {each: said for each, said in self.advisory.items() if NOT_YET not in said}
+
+
+def judged(project: Project, *command: str) -> Judged:
+    """Run pulumi with the pack."""
+    log = project.folder / "events.json"
+    log.unlink(missing_ok=True)
+    # What the Automation API sets for the same option.
+    project.environment["PULUMI_DEBUG_COMMANDS"] = "true"
+    done = project.pulumi(*command, "--policy-pack", str(PACK), "--event-log", str(log), check=False)
+    assert log.exists(), done.stdout + done.stderr
+    result = Judged(done.returncode == 0, done.stdout + done.stderr)
+    for line in log.read_text().splitlines():
+        if event := json.loads(line).get("policyEvent"):
+            at = Violation(event["policyName"], event["resourceUrn"].rpartition("::")[2])
+            level = result.mandatory if event["enforcementLevel"] == "mandatory" else result.advisory
+            level[at] = event["message"]
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture
+def program(toolchain: Mapping[str, str], tmp_path: Path) -> Callable[..., Project]:
+    """Make a project of one small program."""
+
+    def make(text: str, stack: str = "dev", cloud: str = "") -> Project:
+        folder, environment = tmp_path / "projects" / stack / "program", dict(toolchain)
+        folder.mkdir(parents=True)
+        (tmp_path / "state").mkdir()
+        environment |= {
+            "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_CONFIG_PASSPHRASE_FILE": "",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+        if cloud:
+            environment = in_simulated(cloud, folder.parent, environment)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        runtime = {"name": "python", "options": {"virtualenv": ".venv"}}
+        config = {"gcp:project": {"value": "simulated-project"}} if cloud == "gcp" else {}
+        (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "policy", "runtime": runtime, "config": config}))
+        (folder / "__main__.py").write_text(text)
+        project = Project(folder, stack, environment)
+        project.run("pulumi", "stack", "init", stack, "--non-interactive")
+        return project
+
+    return make
+
+
+def in_simulated(cloud: str, folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a cloud that the lab plays: plugin and commands on PATH, logged in, no way to a real one."""
+    simulation = of_cloud(cloud)
+    commands = folder / "bin"
+    commands.mkdir()
+    for name, module in {f"pulumi-resource-{cloud}": f"lab.plugins.{cloud}", **simulation.commands}.items():
+        (commands / name).write_text(LAUNCHER.format(root=ROOT, python=sys.executable, module=module))
+        (commands / name).chmod(0o755)
+    kept = {name: value for name, value in environment.items() if name not in simulation.hidden}
+    kept["PATH"] = f"{commands}{os.pathsep}{kept['PATH']}"
+    login = folder / "rehearsals" / "login"  # as deep as in the lab's own state
+    login.mkdir(parents=True)
+    variables = simulation.login(login)
+    for file in login.glob("*.pem"):
+        shutil.copy(file, folder)
+    return {**kept, **variables}
+
+
+def test_workloads_and_secrets(program: Callable[..., Project]):
+    project = program(programs.KUBERNETES)
+    result = judged(project, "preview")
+    assert not result.ok
+    assert set(result.mandatory) == programs.KUBERNETES_VIOLATIONS
+    assert set(result.advisory) == programs.KUBERNETES_ADVICE
+    assert NOT_YET in result.advisory[Violation("images-by-digest", "unknown-image")]
+    # Secrets are not in what the engine prints, whatever it says about them.
+    assert "lovelace" not in "".join(result.mandatory.values())
+
+
+def _cloud_programs() -> list[Any]:
+    known = {
+        "digitalocean": (programs.DIGITALOCEAN, programs.DIGITALOCEAN_VIOLATIONS, programs.DIGITALOCEAN_ADVICE),
+        "gcp": (programs.GCP, programs.GCP_VIOLATIONS, set[Violation]()),
+        "aws": (programs.AWS, programs.AWS_VIOLATIONS, {Violation("costs", "large")}),
+    }
+    return [pytest.param(cloud, *known[cloud], id=cloud) for cloud in clouds()]
+
+
+@pytest.mark.parametrize(("cloud", "text", "violations", "advice"), _cloud_programs())
+def test_clouds(
+    program: Callable[..., Project], cloud: str, text: str, violations: set[Violation], advice: set[Violation]
+):
+    project = program(text, stack="prod-policy", cloud=cloud)
+    (project.folder / "Dockerfile").write_text("FROM scratch\n")
+    result = judged(project, "preview")
+    assert not result.ok
+    assert set(result.mandatory) == violations, result.output
+    assert set(result.advice) == advice
+
+
+UNKNOWN_UNTIL_UP = """
+import pulumi_random as random
+name = random.RandomString("name", length=8).result
+random.RandomString("late", length=8, keepers={"token": name})
+"""
+
+
+def test_what_a_preview_cannot_know_is_judged_before_it_is_made(program: Callable[..., Project]):
+    project = program(UNKNOWN_UNTIL_UP)
+    late = Violation("secrets-only-as-secrets", "late")
+    previewed = judged(project, "preview")
+    assert previewed.ok, previewed.output
+    assert NOT_YET in previewed.advisory[late]
+    done = judged(project, "up", "--yes", "--skip-preview")
+    assert not done.ok
+    assert set(done.mandatory) == {late}
+    assert "late" not in {each["urn"].rpartition("::")[2] for each in project.state()["resources"]}
+
+
+def test_a_violation_stops_an_up_before_anything_changes(program: Callable[..., Project]):
+    text = 'import pulumi_random as random\nrandom.RandomString("plain", length=8, keepers={"token": "plain"})\n'
+    project = program(text)
+    # As a person runs it: with its preview.
+    assert not judged(project, "up", "--yes").ok
+    made = [each["type"] for each in project.state().get("resources", [])]
+    assert [kind for kind in made if kind.startswith("random:")] == []
+
+
+BUILT = """
+import pulumi_docker as docker
+docker.Image("built", image_name="registry.example/shop:v2", build={"context": "."}, skip_push=True)
+"""
+
+
+def test_the_configuration_can_be_overridden(program: Callable[..., Project], tmp_path: Path):
+    project = program(BUILT, stack="prod")
+    (project.folder / "Dockerfile").write_text("FROM scratch\n")
+    built = Violation("pinned-in-production", "built")
+    refused = judged(project, "preview")
+    assert set(refused.mandatory) == {built}, refused.output
+    first = judged(project, "preview", "--policy-pack-config", str(PACK / "first-release.json"))
+    assert first.ok, first.output
+    assert set(first.advice) == {built}
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"pinned-in-production": {"stacks": "prod"}}')
+    refused = project.pulumi("preview", "--policy-pack", str(PACK), "--policy-pack-config", str(wrong), check=False)
+    assert refused.returncode != 0
+    assert "stacks" in refused.stdout + refused.stderr
+
+
+def test_the_laptops_stack_passes(new_project: NewProject, lab: Mapping[str, str]):
+    own = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    config = {key.partition(":")[2]: value for key, value in own.items()}
+    project = new_project("policy", lab, **{**config, "canaryImage": "source", "canaryReplicas": 1})
+    result = judged(project, "preview")
+    assert result.ok, result.output
+    assert result.mandatory == {}
+    assert result.advice == {}
+
+
+def _production_stacks() -> list[Any]:
+    found: list[Any] = []
+    for file in sorted(ROOT.glob("Pulumi.prod*.yaml")):
+        config = yaml.safe_load(file.read_text())["config"]
+        if config["addressbook:cloud"] in clouds():
+            stack = file.name.split(".")[1]
+            found.append(pytest.param(stack, config, id=stack))
+    return found
+
+
+@pytest.mark.parametrize(("stack", "config"), _production_stacks())
+def test_production_stacks_pass(
+    new_project: NewProject, toolchain: Mapping[str, str], stack: str, config: dict[str, Any]
+):
+    cloud = config["addressbook:cloud"]
+    project = new_project(stack, toolchain, cloud=cloud)
+    project.environment = in_simulated(cloud, project.folder.parent, project.environment)
+    released = {
+        **config,
+        **of_cloud(cloud).config,
+        "addressbook:stableImage": f"registry.example/addressbook@{DIGEST}",
+    }
+    wanted = {key: value for key, value in released.items() if value is not None}
+    salt = {key: value for key, value in yaml.safe_load(project.stack_file.read_text()).items() if key != "config"}
+    project.stack_file.write_text(yaml.safe_dump({**salt, "config": wanted}))
+    result = judged(project, "preview")
+    assert result.ok, result.output
+    assert result.mandatory == {}
+    assert result.advice == {}
+
+
+def test_the_pack_needs_nothing_but_the_project(toolchain: Mapping[str, str]):
+    """It runs in the virtual environment that its own file names, relative to it."""
+    options = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())["runtime"]["options"]
+    python = PACK / options["virtualenv"] / "bin" / "python"
+    done = subprocess.run([python, "-c", "import pulumi_policy"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,133 @@
+"""The pack's rules, asked as the engine asks them, without the engine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pulumi_policy import (
+    PolicyCustomTimeouts,
+    PolicyProviderResource,
+    PolicyResource,
+    PolicyResourceOptions,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+from pulumi_policy.deserialize import deserialize_properties
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
+
+from policy import selectors
+from policy.pack import POLICIES, configuration
+
+UNKNOWN = UNKNOWN_STRING_VALUE
+BY_NAME = {policy.name: policy for policy in POLICIES}
+SECRET_MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """A value as the engine sends it when it is marked as a secret."""
+    return {**SECRET_MARK, "value": value}
+
+
+@dataclass
+class Verdict:
+    """What a rule said; ``unknown``: that it could not judge everything yet."""
+
+    messages: list[str] = field(default_factory=list[str])
+    unknown: bool = False
+
+    def __str__(self) -> str:
+        return " | ".join(self.messages)
+
+
+def options(protect: bool = False) -> PolicyResourceOptions:
+    return PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
+
+
+@pytest.fixture(autouse=True)
+def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test is a run of its own."""
+    monkeypatch.setattr(selectors, "_declared", defaultdict(dict))
+
+
+@pytest.fixture
+def judge() -> Callable[..., Verdict]:
+    """Put one resource before one rule."""
+
+    def ask(
+        rule: str,
+        kind: str,
+        props: Mapping[str, Any],
+        stack: str = "dev",
+        protect: bool = False,
+        provider: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        name: str = "it",
+        made_by: str = "provider",
+    ) -> Verdict:
+        policy = BY_NAME[rule]
+        assert isinstance(policy, ResourceValidationPolicy)
+        said: Any = configuration().get(rule, {})
+        verdict = Verdict()
+        urn = f"urn:pulumi:{stack}::addressbook::{kind}::{name}"
+        maker = PolicyProviderResource("pulumi:providers:any", provider or {}, made_by, made_by)
+
+        def arguments(secrets: bool) -> ResourceValidationArgs:
+            seen = unknown_checking_proxy(deserialize_properties(dict(props), secrets))
+            return ResourceValidationArgs(kind, seen, urn, name, options(protect), maker, {**said, **(config or {})})
+
+        if policy.has_remediation():
+            assert policy.remediate(arguments(secrets=True)) is None, "it only takes note"
+        try:
+            policy.validate(arguments(secrets=False), lambda message, _urn=None: verdict.messages.append(message))
+        except UnknownValueError:
+            verdict.unknown = True
+        return verdict
+
+    return ask
+
+
+@dataclass(frozen=True)
+class Made:
+    """A resource of a stack; ``of`` are the names of those it takes a property from."""
+
+    name: str
+    kind: str
+    props: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    of: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@pytest.fixture
+def judge_stack() -> Callable[..., Verdict]:
+    """Put a whole stack before one rule."""
+
+    def ask(rule: str, *made: Made) -> Verdict:
+        policy = BY_NAME[rule]
+        assert isinstance(policy, StackValidationPolicy)
+        verdict = Verdict()
+        resources: dict[str, PolicyResource] = {}
+        for each in made:
+            resources[each.name] = PolicyResource(
+                each.kind,
+                unknown_checking_proxy(dict(each.props)),
+                f"urn:pulumi:dev::addressbook::{each.kind}::{each.name}",
+                each.name,
+                options(),
+                None,
+                None,
+                [],
+                {key: [resources[name]] for key, name in each.of.items()},
+            )
+        stack = StackValidationArgs(list(resources.values()), {})
+        try:
+            policy.validate(stack, lambda message, _urn=None: verdict.messages.append(message))
+        except UnknownValueError:
+            verdict.unknown = True
+        return verdict
+
+    return ask
