@@ -7,7 +7,9 @@ from stacks.platform import load_settings, provision
 
 settings = load_settings()  # Pulumi.<stack>.yaml, typed and validated
 platform = provision(settings)  # stacks/<cloud>.py: cluster, registry and database
-release = Release(settings.service.service, ReleaseArgs(platform, settings.release, settings.service))
+release = Release(
+    settings.service.service, ReleaseArgs(platform, settings.release, settings.service, settings.elsewhere)
+)
 
 for name, value in {**platform.outputs, **release.outputs}.items():
     pulumi.export(name, value)

@@ -8,17 +8,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.fingerprint import fingerprint
-from components.pod import Labels, restricted_container, restricted_pod
+from components.pod import Labels
+from components.psql import AUTHORITY, psql_job, psql_pod
 from stacks.platform import Database
-
-#: For its psql, which is good for servers of this major version and later. Local databases run the same image.
-CLIENT_IMAGE = "postgres:15-bookworm"
-#: User and group `postgres` in the official image.
-POSTGRES_UID = 999
-RETRIES = 4
-#: Seconds that granting may take: the host name of a server just made may not be known at once.
-DEADLINE_SECONDS = 300
-CERTIFICATES = "/run/secrets/database"
 
 
 @dataclass(frozen=True)
@@ -81,64 +73,25 @@ class DatabaseRights(pulumi.ComponentResource):
                 "PGDATABASE": database.name,
                 "PGUSER": administrator.user,
                 "PGPASSWORD": administrator.password,
-                "ca.crt": database.ca or "",
+                AUTHORITY: database.ca or "",
             },
             opts=self._options,
         )
 
     def _job(self, secret: k8s.core.v1.Secret) -> k8s.batch.v1.Job:
-        """Its name is generated, so that the next one can run before this one is removed."""
         database = self._args.database
         statements = pulumi.Output.all(database.name, database.user).apply(lambda known: grants(known[0], known[1]))
-        verified: list[k8s.core.v1.EnvVarArgsDict] = [
-            {"name": "PGSSLMODE", "value": "verify-full"},
-            {"name": "PGSSLROOTCERT", "value": f"{CERTIFICATES}/ca.crt"},
-        ]
-        container = restricted_container(
-            {
-                "name": "grant",
-                "image": CLIENT_IMAGE,
-                "command": ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1"],
-                "args": [pulumi.Output.concat("--command=", statements)],
-                "env": verified if database.ca else [],
-                "env_from": [{"secret_ref": {"name": secret.metadata["name"]}}],
-                "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-                "volume_mounts": [{"name": "authority", "mount_path": CERTIFICATES, "read_only": True}],
-            }
-        )
-        authority: k8s.core.v1.VolumeArgsDict = {
-            "name": "authority",
-            "secret": {
-                "secret_name": secret.metadata["name"],
-                "default_mode": 0o440,
-                "items": [{"key": "ca.crt", "path": "ca.crt"}],
-            },
-        }
-        pod = restricted_pod(
-            POSTGRES_UID, {"containers": [container], "restart_policy": "Never", "volumes": [authority]}
-        )
-        return k8s.batch.v1.Job(
+        return psql_job(
             "database-rights",
-            metadata={
-                "namespace": self._args.namespace,
-                "labels": self._labels.all,
-                "annotations": {
-                    "pulumi.com/replaceUnready": "true",
-                    "pulumi.com/timeoutSeconds": str(DEADLINE_SECONDS + 30),
-                },
-            },
-            spec={
-                "backoff_limit": RETRIES,
-                "active_deadline_seconds": DEADLINE_SECONDS,
-                "template": {
-                    "metadata": {
-                        "labels": self._labels.all,
-                        "annotations": {"addressbook/settings-fingerprint": self._fingerprint()},
-                    },
-                    "spec": pod,
-                },
-            },
-            opts=self._options,
+            {"namespace": self._args.namespace, "labels": self._labels.all},
+            {"addressbook/settings-fingerprint": self._fingerprint()},
+            psql_pod(
+                "grant",
+                [pulumi.Output.concat("--command=", statements)],
+                secret,
+                verified=database.ca is not None,
+            ),
+            self._options,
         )
 
     def _fingerprint(self) -> pulumi.Output[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-import pulumi_docker as docker
 
 from components.source import content_tag, revision
 from stacks.platform import Registry
@@ -37,6 +36,9 @@ class SourceImage(pulumi.ComponentResource):
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: SourceImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        # Imported here, since a stack whose images are pinned builds nothing, and this takes a while.
+        import pulumi_docker as docker
+
         super().__init__("addressbook:release:SourceImage", name, None, opts)
         build_args = {**args.build_args, "REVISION": revision(args.context)}
         tag = content_tag(args.context, args.dockerfile, args.platform, build_args)

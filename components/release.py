@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ import pulumi_random as random
 
 from components.fingerprint import fingerprint
 from components.image import SourceImage, SourceImageArgs
+from components.image_copy import ImageCopy
 from components.pod import Labels, migration_app
+from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
 from stacks.platform import Platform
-from stacks.settings import ReleaseSettings, ServiceSettings, Traffic
+from stacks.settings import ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the service's environment, as in the book.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
@@ -27,24 +29,30 @@ FINGERPRINT_KEY_LENGTH = 32
 
 @dataclass(frozen=True)
 class ReleaseArgs:
-    """The platform to release on, which image each track runs, and the service that is released."""
+    """The platform to release on, which image each track runs, and the service that is released.
+
+    ``elsewhere`` are the images that live in another registry than the platform's.
+    """
 
     platform: Platform
     release: ReleaseSettings
     service: ServiceSettings
+    elsewhere: Set[str] = frozenset()
 
 
 class Release(pulumi.ComponentResource):
     """A service in the cluster, in one or two versions.
 
-    Makes the image (where a track is built from source), the service's ConfigMap and Secrets, a Track for stable and
-    one for the canary, the public Service ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
+    Makes the image (where a track is built from source), copies of images of other registries, the service's ConfigMap
+    and Secrets, a Track for stable and one for the canary, the public Service ``<service>-lb``, a PodDisruptionBudget
+    and a NetworkPolicy.
 
     Stable waits for the canary, so its pods go only when the canary's are ready; the engine deletes last, so a
     canary goes only when stable is fully up.
 
     Outputs: ``url`` of the public Service; ``tracks``, for each its image (REPOSITORY@sha256:DIGEST), replicas and
-    share of the users in percent; ``traffic``; ``namespace``.
+    share of the users in percent; ``traffic``; ``namespace``; ``service``, its name;
+    ``sourceImage``, what was built from the build context, where it was.
     """
 
     url: pulumi.Output[str]
@@ -59,6 +67,7 @@ class Release(pulumi.ComponentResource):
         self._options = pulumi.ResourceOptions(parent=self, provider=self._kubernetes)
 
         self._source = self._source_image() if args.release.builds_from_source else None
+        self._copies = self._image_copies()
         self._env_from, self._settings = self._environment()
         tracks: dict[str, Track] = {}
         if args.release.has_canary:
@@ -75,11 +84,13 @@ class Release(pulumi.ComponentResource):
         self.outputs = {
             "url": self.url,
             "namespace": self._namespace,
+            "service": args.service.service,
             "traffic": args.release.traffic,
             "tracks": {
                 track: {"image": made.image, "replicas": shares[track].replicas, "share": shares[track].percent}
                 for track, made in tracks.items()
             },
+            **({"sourceImage": self._source.digest} if self._source else {}),
         }
         self.register_outputs(self.outputs)
 
@@ -98,11 +109,26 @@ class Release(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
+    def _image_copies(self) -> dict[str, ImageCopy]:
+        """By digest: two names of one image make one copy."""
+        registry, service = self._args.platform.registry, self._args.service.service
+        by_digest = {image.partition("@")[2]: image for image in sorted(self._args.elsewhere)}
+        return {
+            digest: ImageCopy(image, registry, service, opts=pulumi.ResourceOptions(parent=self))
+            for digest, image in by_digest.items()
+        }
+
+    def _image(self, configured: str) -> pulumi.Input[str]:
+        """The image that pods run for what the config says of a track."""
+        if self._source and configured in ("", "source"):
+            return self._source.digest
+        return self._copies[configured.partition("@")[2]].image if configured in self._args.elsewhere else configured
+
     def _track(self, track: TrackName, image: str, replicas: int, after: Track | None = None) -> Track:
         return Track(
             TrackArgs(
                 track=track,
-                image=self._source.digest if self._source and image in ("", "source") else image,
+                image=self._image(image),
                 replicas=replicas,
                 service=self._args.service,
                 namespace=self._namespace,
@@ -228,25 +254,6 @@ class Release(pulumi.ComponentResource):
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgsDict:
         return {"name": name, "namespace": self._namespace, "labels": self._labels.all}
-
-
-@dataclass(frozen=True)
-class Share:
-    """A track's pods and the share of the users' connections that they get, in percent."""
-
-    replicas: int
-    percent: float
-
-
-def traffic_shares(release: ReleaseSettings) -> dict[str, Share]:
-    """Share of users of each declared track: that of its replicas among those behind the public Service."""
-    replicas = {"stable": release.stable_replicas}
-    if release.has_canary:
-        replicas["canary"] = release.canary_replicas
-    open_tracks: Traffic = release.traffic
-    behind = {track: count for track, count in replicas.items() if open_tracks in ("split", track)}
-    total = sum(behind.values())
-    return {track: Share(count, round(100 * behind.get(track, 0) / total, 1)) for track, count in replicas.items()}
 
 
 def _address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:

@@ -103,14 +103,14 @@ def _env(lab: Lab, options: argparse.Namespace) -> int:
 def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
     from lab.rehearse import check, rehearse  # the simulated clouds: nothing for the other commands to wait for
 
-    check(options.rehearsed, options.fault)
+    cloud = check(options.rehearsed, options.fault)
     if not report.status(lab)["serving"]:
         _refuse_unfit_machine(lab)
         with exclusive(lab.lock_file, "the lab", options.wait):
             starting.tools(lab, "local")
             starting.up(lab)
     packages.ensure_postgres()
-    with exclusive(lab.state / "rehearsal.lock", "a rehearsal", options.wait):
+    with exclusive(lab.state / "clouds" / f"{cloud}.lock", f"a rehearsal on {cloud}", options.wait):
         found = rehearse(lab, options.rehearsed, options.keep, options.fault)
     if options.output == "json":
         print(found.json())

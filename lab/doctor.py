@@ -164,7 +164,7 @@ def _packages() -> Finding:
 
 
 def _toolchain(lab: Lab) -> Finding:
-    tools = (toolchain.KUBERNETES, toolchain.ADDONS, *toolchain.pulumi_tools())
+    tools = (toolchain.KUBERNETES, toolchain.ADDONS, *toolchain.stack_tools())
     unbuilt = ", ".join(tool.name for tool in tools if not tool.built(lab))
     if not unbuilt:
         return Finding("toolchain", True, "all tools are in the cache: nothing has to be downloaded")

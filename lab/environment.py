@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from pathlib import Path
 
 from lab import pulumi_plugins, toolchain
+from lab.files import write
 from lab.layout import CHECKOUT, Lab
 
 PASSPHRASE = CHECKOUT / "lab" / "passphrase"  # public: see the comment in Pulumi.dev.yaml
@@ -22,11 +24,19 @@ def variables(lab: Lab, in_lab: bool) -> dict[str, str]:
     if in_lab:
         found["KUBECONFIG"] = str(lab.kubeconfig)
         found["DOCKER_HOST"] = f"unix://{lab.docker_socket}"
+        found["REGCTL_CONFIG"] = str(_regctl_settings(lab))
     if not os.environ.get("PULUMI_BACKEND_URL"):
         found["PULUMI_BACKEND_URL"] = f"file://{_backend(lab, in_lab)}"
     if not any(os.environ.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")):
         found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(PASSPHRASE)
     return found
+
+
+def _regctl_settings(lab: Lab) -> Path:
+    """A file that tells regctl what the lab's Docker Engine is told too: the lab's registry speaks plain HTTP."""
+    file = lab.cache / "regctl" / f"{lab.name}.json"
+    write(file, json.dumps({"hosts": {lab.registry: {"tls": "disabled"}}}), mode=0o600)
+    return file
 
 
 def _backend(lab: Lab, in_lab: bool) -> Path:
@@ -49,7 +59,7 @@ def _search_path(lab: Lab) -> list[str]:
     folders = [Path(sys.executable).parent]
     if pulumi_plugins.stand_ins(lab):
         folders.append(pulumi_plugins.folder(lab))
-    folders += [tool.binaries(lab) for tool in (*toolchain.pulumi_tools(), toolchain.KUBERNETES) if tool.built(lab)]
+    folders += [tool.binaries(lab) for tool in (*toolchain.stack_tools(), toolchain.KUBERNETES) if tool.built(lab)]
     user = os.environ.get("PATH", "").split(os.pathsep)
     return list(dict.fromkeys([*map(str, folders), *filter(None, user)]))
 

@@ -111,18 +111,23 @@ PULUMI_PYTHON = Tool(
 )
 
 
-def pulumi_tools() -> list[Tool]:
-    """The engine and its Python language host, where the machine has none."""
-    return [] if pulumi_installed() else [PULUMI, PULUMI_PYTHON]
+REGCTL = Tool("regctl", ("github.com/regclient/regclient/cmd/regctl",), ("regctl",))
+
+
+def stack_tools() -> list[Tool]:
+    """What a stack needs on any cluster, where the machine has none: engine, Python language host, copies of images."""
+    pulumi = [] if pulumi_installed() else [PULUMI, PULUMI_PYTHON]
+    return pulumi if _installed("regctl") else [*pulumi, REGCTL]
 
 
 def pulumi_installed() -> bool:
     """Whether the user has a Pulumi of their own, with its Python language host."""
-    cache = str(Path("addressbook-lab") / "tools")
-    return all(
-        (found := shutil.which(name)) is not None and cache not in found
-        for name in ("pulumi", "pulumi-language-python")
-    )
+    return _installed("pulumi") and _installed("pulumi-language-python")
+
+
+def _installed(name: str) -> bool:
+    found = shutil.which(name)
+    return found is not None and str(Path("addressbook-lab") / "tools") not in found
 
 
 def ensure(lab: Lab, tool: Tool) -> None:

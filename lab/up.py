@@ -20,8 +20,8 @@ POLL_SECONDS = 0.05
 
 
 def tools(lab: Lab, cloud: str) -> None:
-    """Get or build Pulumi and the provider plugins: all that a stack on another cluster needs."""
-    for tool in toolchain.pulumi_tools():
+    """Get or build Pulumi, the provider plugins and regctl: all that a stack on another cluster needs."""
+    for tool in toolchain.stack_tools():
         toolchain.ensure(lab, tool)
     pulumi_plugins.ensure(lab, cloud)
 

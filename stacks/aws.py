@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
+from collections.abc import Mapping
 from typing import Annotated, cast
 
 import pulumi
 import pulumi_aws as aws
 from pydantic import Field, ValidationInfo, field_validator
 
-from components.aws.account import lacking, stack_name, stack_tags
+from components.aws.account import lacking, lacking_access, stack_name, stack_tags
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
 from components.aws.network import ANYWHERE, Network, NetworkArgs
 from components.aws.nodes import is_arm
-from components.aws.registry import ImageRepository, ImageRepositoryArgs
+from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
+from components.database_rights import Administrator
+from components.final_job import ClusterAccess
+from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
-from stacks.platform import WRONG_CONFIG, Platform
+from stacks.platform import Platform, wrong_config
 from stacks.settings import PROJECT_ROOT, Keys, Settings
+from stacks.sharing import Joined
 
 Principal = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 #: Bytes: what is passed on as one environment variable may be 128 KiB (Linux, MAX_ARG_STRLEN).
@@ -108,6 +114,23 @@ class PlatformKeys(Keys):
         """The aws command, credentials that AWS takes, a name that it takes."""
         return lacking()
 
+    def holds(self, image: str) -> bool:
+        """By the name that images have in the registry that the stack makes or names."""
+        # Which account, only AWS knows; a repository of the stack's name has the stack's images in any.
+        held = rf"[0-9]{{12}}\.dkr\.ecr\.{self.region}\.amazonaws\.com/{re.escape(stack_name())}/"
+        return re.match(held, image) is not None
+
+
+class ReleaseStackKeys(Keys):
+    """Config keys of a stack on another's platform on AWS."""
+
+    deletion_protection: bool = True
+
+    @classmethod
+    def lacking(cls) -> list[str]:
+        """The aws command, credentials that AWS takes."""
+        return lacking_access()
+
 
 def _network(block: str) -> ipaddress.IPv4Network:
     try:
@@ -171,11 +194,7 @@ def provision(settings: Settings) -> Platform:
         namespace=namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"],
         registry=images.registry,
         database=database.connection,
-        load_balancer_annotations={
-            f"{LOAD_BALANCER}-type": "nlb",
-            f"{LOAD_BALANCER}-cross-zone-load-balancing-enabled": "true",
-            f"{LOAD_BALANCER}-additional-resource-tags": ",".join(f"{key}={value}" for key, value in tags.items()),
-        },
+        load_balancer_annotations=_load_balancer(tags),
         protect=keys.deletion_protection,
         outputs={
             "clusterName": name,
@@ -185,14 +204,61 @@ def provision(settings: Settings) -> Platform:
             "databaseHost": database.connection.host,
             "databasePassword": database.connection.password,
         },
+        administrator=Administrator(database.connection.user, database.connection.password),
+        access={
+            "kubeconfig": cluster.kubeconfig,
+            "cluster": cluster.identifier,
+            "registry": images.registry.url,
+            "region": keys.region,
+            "service": settings.service.service,
+        },
     )
+
+
+def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+    """The cluster and the registry of another stack's platform, with credentials of the caller's.
+
+    Raises pulumi.RunError where the platform's registry has no repository for the service: ECR takes images only for
+    those that are there.
+    """
+    keys = cast(ReleaseStackKeys, settings.platform)
+    service, shared = settings.service.service, access["service"]
+    if service != shared:
+        raise wrong_config(
+            [
+                f"service = {service!r}: the platform of `{settings.stack.platform_stack}` has an image repository for"
+                f" `{shared}` alone; give it that name, or a platform of its own"
+            ]
+        )
+    provider = aws.Provider("aws", region=access["region"], default_tags={"tags": stack_tags()})
+    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
+    url = access["registry"]
+    return Joined(
+        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
+        cluster=ClusterAccess(kubeconfig=kubeconfig),
+        # The host's first label is the account.
+        registry=caller_login(url, url.partition(".")[0], pulumi.InvokeOutputOptions(provider=provider)),
+        load_balancer_annotations=_load_balancer(stack_tags()),
+        protect=keys.deletion_protection,
+        outputs={"kubeconfig": kubeconfig, "registryUrl": url},
+    )
+
+
+def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
+    return {
+        f"{LOAD_BALANCER}-type": "nlb",
+        f"{LOAD_BALANCER}-cross-zone-load-balancing-enabled": "true",
+        f"{LOAD_BALANCER}-additional-resource-tags": ",".join(f"{key}={value}" for key, value in tags.items()),
+    }
 
 
 def _same_processor(node_size: str, build_platform: str) -> None:
     """Images for another processor than the nodes' would not start. Raises pulumi.RunError."""
     needed = "linux/arm64" if is_arm(node_size) else "linux/amd64"
     if build_platform != needed:
-        raise pulumi.RunError(
-            f"stack `{pulumi.get_stack()}`: {WRONG_CONFIG} (faults: 1)\n  - buildPlatform = '{build_platform}':"
-            f" nodes of size {node_size} run {needed} (`pulumi config set buildPlatform {needed}`, or another nodeSize)"
+        raise wrong_config(
+            [
+                f"buildPlatform = '{build_platform}': nodes of size {node_size} run {needed}"
+                f" (`pulumi config set buildPlatform {needed}`, or another nodeSize)"
+            ]
         )

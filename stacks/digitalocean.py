@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import pulumi
@@ -13,9 +14,12 @@ from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
+from components.final_job import ClusterAccess
+from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
 from stacks.platform import Platform
 from stacks.settings import Keys, Settings
+from stacks.sharing import Joined
 
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest that the provider offers a standby for.
@@ -77,6 +81,21 @@ class PlatformKeys(Keys):
         """Token, doctl, a name that the provider takes."""
         return lacking()
 
+    def holds(self, image: str) -> bool:
+        """By the name that images have in the registry that the stack makes or names."""
+        return image.startswith(f"registry.digitalocean.com/{self.registry or stack_name()}/")
+
+
+class ReleaseStackKeys(Keys):
+    """Config keys of a stack on another's DigitalOcean platform."""
+
+    deletion_protection: bool = True
+
+    @classmethod
+    def lacking(cls) -> list[str]:
+        """Token, doctl, a name that the provider takes for the load balancer."""
+        return lacking()
+
 
 def provision(settings: Settings) -> Platform:
     """A VPC with the cluster and the database in it, and the registry that the cluster pulls from."""
@@ -135,7 +154,7 @@ def provision(settings: Settings) -> Platform:
         namespace=space,
         registry=images.registry,
         database=rights.connection,
-        load_balancer_annotations={"service.beta.kubernetes.io/do-loadbalancer-name": name},
+        load_balancer_annotations=_load_balancer(),
         protect=keys.deletion_protection,
         outputs={
             "clusterName": name,
@@ -145,4 +164,34 @@ def provision(settings: Settings) -> Platform:
             "databaseHost": database.connection.host,
             "databasePassword": pulumi.Output.secret(database.connection.password),
         },
+        administrator=database.administrator,
+        access={
+            "kubeconfig": cluster.kubeconfig,
+            "cluster": cluster.id,
+            "registry": images.registry.url,
+            "region": keys.region,
+        },
     )
+
+
+def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+    """The cluster and the registry of another stack's platform, with credentials of this stack's own."""
+    keys = cast(ReleaseStackKeys, settings.platform)
+    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
+    registry_name = access["registry"].rpartition("/")[2]
+    images = ImageRegistry(
+        "registry",
+        RegistryArgs(name=registry_name, region=access["region"], existing=registry_name, protect=False),
+    )
+    return Joined(
+        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
+        cluster=ClusterAccess(kubeconfig=kubeconfig),
+        registry=images.registry,
+        load_balancer_annotations=_load_balancer(),
+        protect=keys.deletion_protection,
+        outputs={"kubeconfig": kubeconfig, "registryUrl": images.registry.url},
+    )
+
+
+def _load_balancer() -> dict[str, str]:
+    return {"service.beta.kubernetes.io/do-loadbalancer-name": stack_name()}

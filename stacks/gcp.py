@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, cast
 
@@ -10,16 +11,19 @@ import pulumi
 from pydantic import AfterValidator, Field, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
+from components.final_job import ClusterAccess
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
-from components.gcp.project import lacking, project_id, stack_labels, stack_name
-from components.gcp.registry import ContainerRegistry, RegistryArgs
+from components.gcp.project import lacking, lacking_access, project_id, stack_labels, stack_name
+from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
+from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
 from stacks.platform import Platform
 from stacks.settings import Keys, Settings
+from stacks.sharing import Joined
 
 #: Order in which Google counts the days of the week, from 1.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -30,6 +34,8 @@ LEAST_MEMORY, MEMORY_STEP, MEMORY_PER_CPU = 3840, 256, (0.9, 6.5)
 PRIVATE = [IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 #: The range of Cloud SQL's own containers (Cloud SQL documentation, Private addresses).
 UNREACHABLE = IPv4Network("172.17.0.0/16")
+#: A load balancer with a backend service, Google's present kind; it can't become one later.
+LOAD_BALANCER = {"cloud.google.com/l4-rbs": "enabled"}
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
@@ -97,6 +103,21 @@ class PlatformKeys(Keys):
     def lacking(cls) -> list[str]:
         """Project, credentials, the plugin that presents them, a name that Google takes."""
         return lacking()
+
+    def holds(self, image: str) -> bool:
+        """By the name that images have in the registry that the stack makes or names."""
+        return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
+
+
+class ReleaseStackKeys(Keys):
+    """Config keys of a stack on another's platform on Google Cloud."""
+
+    deletion_protection: bool = True
+
+    @classmethod
+    def lacking(cls) -> list[str]:
+        """Credentials, and the plugin that presents them."""
+        return lacking_access()
 
 
 def provision(settings: Settings) -> Platform:
@@ -174,8 +195,7 @@ def provision(settings: Settings) -> Platform:
         registry=images.registry,
         database=rights.connection,
         protect=keys.deletion_protection,
-        # A load balancer with a backend service, Google's present kind; it can't become one later.
-        load_balancer_annotations={"cloud.google.com/l4-rbs": "enabled"},
+        load_balancer_annotations=LOAD_BALANCER,
         outputs={
             "clusterName": cluster.name,
             "clusterEndpoint": cluster.endpoint,
@@ -184,4 +204,24 @@ def provision(settings: Settings) -> Platform:
             "databaseHost": database.connection.host,
             "databasePassword": pulumi.Output.secret(database.connection.password),
         },
+        administrator=database.administrator,
+        access={
+            "kubeconfig": cluster.kubeconfig,
+            "cluster": cluster.identifier,
+            "registry": images.registry.url,
+        },
+    )
+
+
+def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+    """The cluster and the registry of another stack's platform, with credentials of the caller's."""
+    keys = cast(ReleaseStackKeys, settings.platform)
+    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
+    return Joined(
+        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
+        cluster=ClusterAccess(kubeconfig=kubeconfig),
+        registry=caller_login(access["registry"]),
+        load_balancer_annotations=LOAD_BALANCER,
+        protect=keys.deletion_protection,
+        outputs={"kubeconfig": kubeconfig, "registryUrl": access["registry"]},
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from pydantic import Field, field_validator
 
+from components.database_rights import Administrator
+from components.final_job import ClusterAccess
 from components.local.cluster import Cluster, ClusterArgs, kube_contexts
 from components.local.database import LocalDatabase, LocalDatabaseArgs
 from components.namespace import namespace
-from stacks.platform import Platform, Registry
+from stacks.platform import Platform, Registry, wrong_config
 from stacks.settings import Keys, Quantity, Settings
+from stacks.sharing import Joined
 
 
 class PlatformKeys(Keys):
@@ -24,13 +28,25 @@ class PlatformKeys(Keys):
     @field_validator("kube_context")
     @classmethod
     def _exists(cls, value: str) -> str:
-        contexts = kube_contexts()
-        if value not in contexts:
-            known = ", ".join(contexts) or "none"
-            raise ValueError(
-                f"no such context in the kubeconfig; there: {known}. `kubectl config get-contexts` lists them"
-            )
+        if unknown := _unknown(value):
+            raise ValueError(unknown)
         return value
+
+    def holds(self, image: str) -> bool:
+        """By the registry's name, which its images' begin with."""
+        return image.startswith(f"{self.registry}/")
+
+
+class ReleaseStackKeys(Keys):
+    """Config keys of a stack on another's local platform: none, the other stack names cluster and registry."""
+
+
+def _unknown(context: str) -> str:
+    """Why there is no such context; "" if there is."""
+    contexts = kube_contexts()
+    known = ", ".join(contexts) or "none"
+    wrong = f"no such context in the kubeconfig; there: {known}. `kubectl config get-contexts` lists them"
+    return "" if context in contexts else wrong
 
 
 def provision(settings: Settings) -> Platform:
@@ -55,4 +71,21 @@ def provision(settings: Settings) -> Platform:
         registry=Registry(url=keys.registry),
         database=database.connection,
         outputs={"kubeContext": keys.kube_context},
+        # The image makes its first user an administrator.
+        administrator=Administrator(database.connection.user, database.connection.password),
+        access={"kubeContext": keys.kube_context, "registry": keys.registry},
+    )
+
+
+def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+    """The cluster and the registry of another stack's platform. Raises pulumi.RunError."""
+    context = access["kubeContext"]
+    if unknown := _unknown(context):
+        raise wrong_config([f"platformStack = {settings.stack.platform_stack!r}: is on context `{context}`; {unknown}"])
+    cluster = Cluster("cluster", ClusterArgs(context=context))
+    return Joined(
+        kubernetes=cluster.kubernetes,
+        cluster=ClusterAccess(context=context),
+        registry=Registry(url=access["registry"]),
+        outputs={"kubeContext": context},
     )

@@ -19,9 +19,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
+from components import registry_client
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Traffic = Literal["split", "stable", "canary"]
+Building = Literal["always", "first", "never"]
 
 #: Name of a Kubernetes object that becomes a DNS label (RFC 1123): at most 63 characters, of which the longest suffix
 #: the program adds (``-canary-migrate-`` and the engine's 8) takes 24.
@@ -30,6 +33,8 @@ DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
 PINNED_IMAGE = re.compile(r"^(?P<repository>[^\s@]+?)(?P<tag>:[\w][\w.-]{0,127})?@(?P<digest>sha256:[0-9a-f]{64})$")
 #: A Kubernetes resource quantity in the forms people write (``50m``, ``0.5``, ``256Mi``).
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+#: A stack of this project, or ORGANIZATION/PROJECT/STACK (Pulumi documentation, Stack references); empty: none.
+STACK_REFERENCE = r"^(([\w.-]+/){2}[\w.-]+|[\w.-]*)$"
 Port = Annotated[int, Field(ge=1, le=65535)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
@@ -54,16 +59,26 @@ class Keys(BaseModel):
         """What the group needs beside config and is not there (commands, credentials), a sentence each."""
         return []
 
+    def holds(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to say
+        """Whether an image's name says that it is in the stack's own registry; None where config alone can't tell.
+
+        What is not held is copied there; what may be is, too, if it turns out to be elsewhere.
+        """
+        return None
+
 
 class ReleaseSettings(Keys):
     """Which image each track runs, and how many pods of it."""
 
     stable_image: str = ""
     stable_replicas: int = Field(default=3, ge=1, le=1000)
+    stable_replicas_after_trial: int = Field(default=0, ge=0, le=1000)
     canary_image: str = ""
     canary_replicas: int = Field(default=0, ge=0, le=1000)
     canary_verdict: str = ""
     traffic: Traffic = "split"
+    build_from_source: Building = "always"
+    build_ahead: bool = False
 
     @field_validator("stable_image", "canary_image")
     @classmethod
@@ -72,7 +87,7 @@ class ReleaseSettings(Keys):
         if value and value != "source" and not match:
             raise ValueError(
                 "a tag can move, so an image is named by digest: REPOSITORY@sha256:<64 hex digits>"
-                " (`crane digest REPOSITORY:TAG` prints it)"
+                " (`regctl image digest REPOSITORY:TAG` prints it)"
             )
         return f"{match['repository']}@{match['digest']}" if match else value
 
@@ -90,8 +105,20 @@ class ReleaseSettings(Keys):
 
     @property
     def builds_from_source(self) -> bool:
-        """Whether a track runs what is built from the build context."""
-        return not self.stable_image or (self.has_canary and self.canary_image == "source")
+        """Whether the image is built from the build context."""
+        return self.build_ahead or bool(self.unpinned)
+
+    @property
+    def unpinned(self) -> list[str]:
+        """Keys that leave it to the build context what their track runs."""
+        canary = self.has_canary and self.canary_image == "source"
+        return [*([] if self.stable_image else ["stableImage"]), *(["canaryImage"] if canary else [])]
+
+    @property
+    def pinned(self) -> set[str]:
+        """Images that tracks run by digest."""
+        named = {self.stable_image, self.canary_image if self.has_canary else ""}
+        return named - {"", "source"}
 
 
 class ServiceSettings(Keys):
@@ -107,6 +134,7 @@ class ServiceSettings(Keys):
     readiness_path: HttpPath = "/ready"
     liveness_path: HttpPath = "/live"
     migrate_command: list[str] = ["addressbook", "migrate"]
+    test_commands: list[list[str]] = []
     environment: dict[EnvironmentName, str] = {}
     secret_environment: dict[EnvironmentName, str] = Field(default={}, repr=False)
     cpu_request: Quantity = "50m"
@@ -126,6 +154,7 @@ class StackSettings(Keys):
     """Where the stack lives."""
 
     cloud: str
+    platform_stack: str = Field(default="", pattern=STACK_REFERENCE)
     namespace: str = Field(default="addressbook", pattern=DNS_LABEL)
 
 
@@ -138,6 +167,11 @@ class Settings(BaseModel):
     platform: Keys
     release: ReleaseSettings
     service: ServiceSettings
+
+    @property
+    def elsewhere(self) -> set[str]:
+        """Images to copy into the stack's own registry."""
+        return {image for image in self.release.pinned if not self.platform.holds(image)}
 
 
 #: Groups that every cloud has.
@@ -175,6 +209,8 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
             faults += [_described(fault) for fault in error.errors()]
     faults += _rules_between_keys(values)
     faults += _missing_build_context(groups)
+    faults += _never_builds(groups)
+    faults += _missing_copier(groups, platform)
     faults += platform.lacking() if platform else []
     if faults or platform is None:
         raise ConfigFault("\n".join(faults))
@@ -223,12 +259,31 @@ def _missing_build_context(groups: Mapping[type[Keys], Keys]) -> list[str]:
     return [_fault("buildContext", service.build_context, f"there is no {service.dockerfile} in that folder")]
 
 
+def _missing_copier(groups: Mapping[type[Keys], Keys], platform: type[Keys] | None) -> list[str]:
+    release, keys = groups.get(ReleaseSettings), groups.get(platform) if platform else None
+    if not isinstance(release, ReleaseSettings) or keys is None:
+        return []  # their own faults come first
+    return registry_client.lacking({image for image in release.pinned if keys.holds(image) is False})
+
+
+def _never_builds(groups: Mapping[type[Keys], Keys]) -> list[str]:
+    release = groups.get(ReleaseSettings)
+    if not isinstance(release, ReleaseSettings) or release.build_from_source != "never":
+        return []
+    return [
+        f"{key}: this stack builds nothing (buildFromSource is `never`); name what was built elsewhere, as"
+        " REPOSITORY@sha256:DIGEST"
+        for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
+    ]
+
+
 def _useless_keys(
     values: Mapping[str, str], cloud: str, platform: type[Keys] | None, unset: Mapping[str, str]
 ) -> list[str]:
-    """Keys set that nothing will read: misspelt ones, and those of another cloud's platform."""
+    """Keys set that nothing will read: misspelt ones, and those of another cloud's or another stack's platform."""
     used = {key for group in (*COMMON, *([platform] if platform else [])) for key in group.key_names()}
     declared = {"cloud", *unset}
+    on = values.get("platformStack", "")
     faults: list[str] = []
     for key, value in sorted(values.items()):
         if key not in declared:
@@ -236,9 +291,8 @@ def _useless_keys(
             hint = f"did you mean `{near[0]}`?" if near else "Pulumi.yaml lists the keys"
             faults.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
         elif key not in used and platform is not None and value != unset[key]:
-            faults.append(
-                _fault(key, value, f"cloud `{cloud}` has no use for it (`pulumi config rm {key}` removes it)")
-            )
+            who = f"a stack on the platform of `{on}`" if on else f"cloud `{cloud}`"
+            faults.append(_fault(key, value, f"{who} has no use for it (`pulumi config rm {key}` removes it)"))
     return faults
 
 

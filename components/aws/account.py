@@ -24,6 +24,12 @@ def lacking() -> list[str]:
             f"stack: its resources would be called `{stack_name()}`, and AWS takes lower-case letters, digits and"
             " single dashes, 56 at most; `pulumi stack rename` gives it another name"
         )
+    return faults + lacking_access()
+
+
+def lacking_access() -> list[str]:
+    """The same, where nothing in the account is named after the stack."""
+    faults: list[str] = []
     if shutil.which("aws") is None:
         faults.append(
             "aws: not on PATH, and the cluster's short-lived credentials come from it; install the AWS command line,"

@@ -47,12 +47,13 @@ class Cluster(pulumi.ComponentResource):
     """EKS in the private subnets, access to it by IAM alone.
 
     Makes the control plane with its role, its log and the key that Secrets are encrypted with; access entries; the
-    add-ons; the nodes; and the Kubernetes provider. Outputs ``endpoint`` (URL), ``kubeconfig`` (a secret; it asks the
-    AWS command line for short-lived credentials), ``security_group`` (id; the nodes' and the control plane's) and
-    ``kubernetes``.
+    add-ons; the nodes; and the Kubernetes provider. Outputs ``endpoint`` (URL), ``identifier`` (of this cluster and no
+    later one), ``kubeconfig`` (a secret; it asks the AWS command line for short-lived credentials), ``security_group``
+    (id; the nodes' and the control plane's) and ``kubernetes``.
     """
 
     endpoint: pulumi.Output[str]
+    identifier: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     security_group: pulumi.Output[str]
     kubernetes: k8s.Provider
@@ -85,6 +86,8 @@ class Cluster(pulumi.ComponentResource):
         )
         names = addon("coredns", common, self, after=[nodes.group])
         self.endpoint = cluster.endpoint
+        # Unlike name and ARN, the issuer's URL is never that of another cluster made later.
+        self.identifier = issuer
         self.security_group = cluster.vpc_config.apply(lambda vpc: vpc.cluster_security_group_id or "")
         authority = cluster.certificate_authority.apply(lambda known: known.data or "")
         self.kubeconfig = pulumi.Output.secret(
@@ -92,8 +95,7 @@ class Cluster(pulumi.ComponentResource):
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
-            # Unlike name and ARN, the issuer's URL is never that of another cluster made later.
-            issuer,
+            self.identifier,
             # Workloads come after all they need, the way out included, and `destroy` takes them first.
             pulumi.ResourceOptions(parent=self, depends_on=[network, *basics.addons, nodes.group, names, *access]),
         )
@@ -172,7 +174,11 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=not self._args.throw_away),
         )
         aws.kms.Alias(
-            "cluster-secrets", name=f"alias/{self._args.name}-cluster", target_key_id=key.key_id, opts=self._options
+            "cluster-secrets",
+            name=f"alias/{self._args.name}-cluster",
+            target_key_id=key.key_id,
+            # As the key, since nothing needs it: else it is the first to go, before a refused `destroy` stops.
+            opts=pulumi.ResourceOptions(parent=self, protect=not self._args.throw_away),
         )
         return key.arn
 

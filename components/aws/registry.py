@@ -57,18 +57,18 @@ class ImageRepository(pulumi.ComponentResource):
             "clean-up",
             repository=repository.name,
             policy=json.dumps({"rules": clean_up_rules()}),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        token = aws.ecr.get_authorization_token_output(
-            registry_id=repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
+            # Not one by itself: a refused `destroy` leaves the rules in force.
+            opts=pulumi.ResourceOptions(parent=self, deleted_with=repository),
         )
         url = repository.repository_url.apply(lambda known: known.rpartition("/")[0])
-        self.registry = Registry(
-            url=url,
-            username=token.user_name,
-            password=pulumi.Output.secret(token.password),
-        )
+        self.registry = caller_login(url, repository.registry_id, pulumi.InvokeOutputOptions(parent=self))
         self.register_outputs({"url": url})
+
+
+def caller_login(url: pulumi.Input[str], account: pulumi.Input[str], opts: pulumi.InvokeOutputOptions) -> Registry:
+    """The account's registry with a login of the caller's, valid 12 hours."""
+    token = aws.ecr.get_authorization_token_output(registry_id=account, opts=opts)
+    return Registry(url=url, username=token.user_name, password=pulumi.Output.secret(token.password))
 
 
 def clean_up_rules() -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
+from components.gcp.naming import lasting_name
 from components.gcp.network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.project import AUTH_PLUGIN
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
@@ -50,12 +51,13 @@ class Cluster(pulumi.ComponentResource):
     """GKE Autopilot over all zones of a region: nodes come and go with the pods, and have no public addresses.
 
     Dataplane V2 (network policies are enforced), workload identity and shielded nodes are Autopilot's own, always on.
-    Makes the cluster and the Kubernetes provider. Outputs ``name``, ``endpoint`` (URL), ``kubeconfig`` (a secret; it
-    asks Google's plugin for short-lived credentials) and ``kubernetes``.
+    Makes the cluster and the Kubernetes provider. Outputs ``name``, ``endpoint`` (URL), ``identifier`` (of this cluster
+    and no later one), ``kubeconfig`` (a secret; it asks Google's plugin for short-lived credentials), ``kubernetes``.
     """
 
     name: pulumi.Output[str]
     endpoint: pulumi.Output[str]
+    identifier: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     kubernetes: k8s.Provider
 
@@ -64,14 +66,15 @@ class Cluster(pulumi.ComponentResource):
         cluster = self._cluster(args)
         self.name = cluster.name
         self.endpoint = pulumi.Output.concat("https://", cluster.endpoint)
+        # The name in it is another one for each cluster that is made.
+        self.identifier = cluster.id
         authority = cluster.master_auth.apply(lambda auth: auth.cluster_ca_certificate or "")
         self.kubeconfig = pulumi.Output.secret(
             pulumi.Output.all(cluster.name, self.endpoint, authority).apply(lambda known: _kubeconfig(*known))
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
-            # The name in it is the engine's, another one for each cluster that is made.
-            cluster.id,
+            self.identifier,
             # Workloads come after what they need, and `destroy` takes them first.
             pulumi.ResourceOptions(parent=self, depends_on=args.ready),
         )
@@ -81,6 +84,12 @@ class Cluster(pulumi.ComponentResource):
         ranges = args.clients or [ANYWHERE]
         return gcp.container.Cluster(
             args.name,
+            name=lasting_name(
+                "cluster-name",
+                args.name,
+                {"region": args.region, "network": args.network, "subnetwork": args.subnetwork},
+                pulumi.ResourceOptions(parent=self),
+            ),
             location=args.region,
             description=f"Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
             enable_autopilot=True,

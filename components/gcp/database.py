@@ -10,6 +10,7 @@ import pulumi_gcp as gcp
 import pulumi_random as random
 
 from components.database_rights import Administrator
+from components.gcp.naming import lasting_name
 from stacks.platform import Database
 
 DATABASE_NAME = "demo"
@@ -103,10 +104,11 @@ class ManagedDatabase(pulumi.ComponentResource):
         return pulumi.Output.secret(made.result)
 
     def _server(self, administrator_password: pulumi.Output[str]) -> gcp.sql.DatabaseInstance:
-        """The engine ends its name at random: Cloud SQL takes a name again only a week after its server is gone."""
+        """Its name ends at random: Cloud SQL takes a name again only a week after its server is gone."""
         args = self._args
         return gcp.sql.DatabaseInstance(
             args.name,
+            name=lasting_name("database-name", args.name, {"region": args.region}, self._options),
             region=args.region,
             database_version=f"POSTGRES_{args.version}",
             root_password=administrator_password,

@@ -15,7 +15,7 @@ PROJECT_CONFIG = "gcp:project"
 AUTH_PLUGIN = "gke-gcloud-auth-plugin"
 #: A project's id: 6 to 30 characters, the first a letter, the last no dash (Resource Manager documentation).
 _PROJECT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
-#: Seven of a cluster's 40 characters are the engine's random ending and one its dash (GKE documentation).
+#: Seven of a cluster's 40 characters are a dash and its random ending (GKE documentation).
 _NAME = re.compile(r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")
 #: Lower-case letters, digits, dashes and underscores, 63 at most (Resource Manager documentation, Labels).
 _NOT_IN_A_LABEL = re.compile(r"[^a-z0-9_-]")
@@ -37,6 +37,12 @@ def lacking() -> list[str]:
             f"{PROJECT_CONFIG} = {project_id()!r}: must be a project's id, 6 to 30 lower-case letters, digits and"
             " dashes (`gcloud projects list` shows it; neither the name nor the number)"
         )
+    return faults + lacking_access()
+
+
+def lacking_access() -> list[str]:
+    """The same, where nothing is made in the project."""
+    faults: list[str] = []
     if wrong := _credentials_fault():
         faults.append(f"credentials: {wrong}")
     if shutil.which(AUTH_PLUGIN) is None:

@@ -61,9 +61,12 @@ class ContainerRegistry(pulumi.ComponentResource):
             labels=args.labels,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=args.services),
         )
-        caller = gcp.organizations.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
         self.repository = repository.name
-        self.registry = Registry(
-            url=repository.registry_uri, username=TOKEN_USER, password=pulumi.Output.secret(caller.access_token)
-        )
+        self.registry = caller_login(repository.registry_uri, pulumi.InvokeOutputOptions(parent=self))
         self.register_outputs({"url": self.registry.url})
+
+
+def caller_login(url: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None) -> Registry:
+    """The registry with an access token of the caller's, valid an hour."""
+    caller = gcp.organizations.get_client_config_output(opts=opts)
+    return Registry(url=url, username=TOKEN_USER, password=pulumi.Output.secret(caller.access_token))

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
+from components.namespace import PLATFORM_LABEL
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
 from stacks.platform import Database
 
@@ -99,7 +100,7 @@ class LocalDatabase(pulumi.ComponentResource):
         return k8s.meta.v1.ObjectMetaArgs(name=self._name, namespace=self._args.namespace, labels=self._labels.all)
 
     def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
-        """Connections to the database come from the service's pods and migrations only; it opens none."""
+        """Connections come from the service's pods and migrations, and from the namespaces of release stacks."""
         clients: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
             "pod_selector": {
                 "match_expressions": [
@@ -107,13 +108,16 @@ class LocalDatabase(pulumi.ComponentResource):
                 ]
             }
         }
+        releases: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+            "namespace_selector": {"match_labels": {PLATFORM_LABEL: self._args.namespace}}
+        }
         return k8s.networking.v1.NetworkPolicy(
             "database",
             metadata=self._metadata(),
             spec={
                 "pod_selector": {"match_labels": self._labels.selector},
                 "policy_types": ["Ingress", "Egress"],
-                "ingress": [{"from_": [clients], "ports": [{"port": POSTGRES_PORT, "protocol": "TCP"}]}],
+                "ingress": [{"from_": [clients, releases], "ports": [{"port": POSTGRES_PORT, "protocol": "TCP"}]}],
                 "egress": [],
             },
             opts=self._options,

@@ -25,6 +25,7 @@ from components.aws.registry import BUILD_TAG, KEPT_BUILDS, clean_up_rules
 from components.source import content_tag
 from stacks.aws import PlatformKeys
 from stacks.settings import ConfigFault, declared_keys, parse
+from stacks.sharing import READ_OUTPUTS
 
 ROOT = Path(__file__).resolve().parents[3]
 ADMINISTRATOR = "arn:aws:iam::123456789012:role/platform-team"
@@ -49,6 +50,7 @@ CLOUD: dict[str, dict[str, Any]] = {
         "repositoryUrl": f"{REGISTRY}/addressbook-test/addressbook",
     },
     "aws:rds/instance:Instance": {"address": "db.example", "port": 5432},
+    "aws:rds/parameterGroup:ParameterGroup": {"name": "database-1234567"},
     "random:index/randomString:RandomString": {"result": "x1y2z3"},
 }
 #: The component around it is called Cluster too.
@@ -341,10 +343,14 @@ def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[.
         return {each.type.rpartition(":")[2] for each in made.resources if each.options.protect}
 
     made = graph()
-    assert protected(made) == {"Cluster", "Instance", "Repository", "Key", "Service"}
+    assert protected(made) == {"Cluster", "Instance", "Repository", "Key", "Alias", "Service"}
     assert made.one(EKS).inputs["deletionProtection"] is True
     assert made.one("Instance").inputs["deletionProtection"] is True
     assert made.one("Repository").inputs["forceDelete"] is False
+    needed = {urn for each in made.resources for urn in [*each.dependencies, each.provider.rpartition("::")[0]]}
+    first_to_go = [each for each in made.resources if each.type.startswith("aws:") and each.urn not in needed]
+    assert first_to_go, "what nothing needs is what a refused `destroy` would take all the same"
+    assert [each.type for each in first_to_go if not (each.options.protect or each.options.deletedWith)] == []
     made = graph(deletionProtection=False)
     assert protected(made) == set()
     assert made.one(EKS).inputs["deletionProtection"] is False
@@ -696,3 +702,39 @@ def test_the_stack_file_is_right(authority: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(stacks.aws, "PROJECT_ROOT", tmp_path)
     settings = parse({key: str(value) for key, value in values.items()}, PlatformKeys)
     assert settings.stack.cloud == "aws"
+
+
+def test_a_release_stack_takes_up_what_the_platform_hands_over(graph: Callable[..., Any], cloud: Any):
+    platform = dict(graph().outputs)
+    cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": platform, "secretOutputNames": []}
+    made = graph(platformStack="prod", namespace="branch-one", kubernetesVersion="", region="", databaseAuthority="")
+    assert [each.type for each in made.resources if each.type.startswith("aws:")] == []
+    assert made.all("kubernetes")[0].inputs["kubeconfig"] == platform["kubeconfig"]
+    assert made.all("kubernetes")[0].inputs["clusterIdentifier"] == ISSUER
+    image = made.one("Image").inputs
+    assert image["imageName"].startswith(
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/addressbook-test/addressbook:"
+    )
+    assert (image["registry"]["username"], image["registry"]["password"]) == ("AWS", "push-token")
+    assert made.one("Image").secret_paths & {"registry", "registry.password"}
+    final = made.one("FinalJob")
+    assert final.inputs["kubeconfig"] == platform["kubeconfig"]
+    assert final.options.protect, "a release's data is as safe as a platform's"
+    assert made.outputs["databaseName"] == "release_branch_one"
+    throw_away = graph(
+        platformStack="prod",
+        namespace="branch-one",
+        deletionProtection=False,
+        kubernetesVersion="",
+        region="",
+        databaseAuthority="",
+    )
+    assert not [each.urn for each in throw_away.resources if each.options.protect]
+
+
+def test_a_release_stack_has_the_service_that_the_platform_has_a_repository_for(graph: Callable[..., Any], cloud: Any):
+    platform = dict(graph().outputs)
+    cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": platform, "secretOutputNames": []}
+    unset = {"kubernetesVersion": "", "region": "", "databaseAuthority": ""}
+    with pytest.raises(pulumi.RunError, match="service = 'shop': the platform of `prod` has an image repository for"):
+        graph(platformStack="prod", namespace="branch-one", service="shop", **unset)

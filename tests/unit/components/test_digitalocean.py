@@ -19,6 +19,7 @@ from components.database_rights import grants
 from components.digitalocean.registry import docker_login
 from stacks.digitalocean import PlatformKeys
 from stacks.settings import ConfigFault, declared_keys, parse
+from stacks.sharing import READ_OUTPUTS
 
 ROOT = Path(__file__).resolve().parents[3]
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nof the account\n-----END CERTIFICATE-----\n"
@@ -386,3 +387,24 @@ def test_only_the_chosen_clouds_sdk_is_imported(cloud_name: str, loaded: list[st
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == loaded
+
+
+def test_a_release_stack_takes_up_what_the_platform_hands_over(graph: Callable[..., Any], cloud: Any):
+    platform = dict(graph().outputs)
+    cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": platform, "secretOutputNames": []}
+    made = graph(platformStack="prod", namespace="branch-one", kubernetesVersion="")
+    assert [each.type for each in made.resources if each.type.startswith("digitalocean:")] == [
+        token("ContainerRegistryDockerCredentials")
+    ]
+    assert made.all("kubernetes")[0].inputs["kubeconfig"] == platform["kubeconfig"]
+    assert made.all("kubernetes")[0].inputs["clusterIdentifier"] == "cluster-id"
+    image = made.one("Image").inputs
+    assert image["imageName"].startswith("registry.digitalocean.com/addressbook-test/addressbook:")
+    assert (image["registry"]["username"], image["registry"]["password"]) == ("robot", "push-token")
+    assert made.one("Image").secret_paths & {"registry", "registry.password"}
+    final = made.one("FinalJob")
+    assert final.inputs["kubeconfig"] == platform["kubeconfig"]
+    assert final.options.protect, "a release's data is as safe as a platform's"
+    assert made.outputs["databaseName"] == "release_branch_one"
+    throw_away = graph(platformStack="prod", namespace="branch-one", deletionProtection=False, kubernetesVersion="")
+    assert not [each.urn for each in throw_away.resources if each.options.protect]

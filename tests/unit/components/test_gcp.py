@@ -24,12 +24,14 @@ from components.gcp.database import private_name
 from components.gcp.nodes import account_id
 from components.gcp.services import SERVICES
 from stacks.settings import PROJECT_ROOT as ROOT
+from stacks.sharing import READ_OUTPUTS
 
 ROOT_CA = "-----BEGIN CERTIFICATE-----\nroot of the shared authority\n-----END CERTIFICATE-----"
 REGIONAL_CA = "-----BEGIN CERTIFICATE-----\nof the region\n-----END CERTIFICATE-----"
 HOST = "0123abcd.4567efgh.us-central1.sql-psa.goog"
 ACCESS_TOKEN = "ya29.of-the-caller"
 CLIENT_CONFIG = "gcp:organizations/getClientConfig:getClientConfig"
+RANDOM_ID = "random:index/randomId:RandomId"
 CONFIG: dict[str, Any] = {
     "cloud": "gcp",
     "gcp:project": "acme-prod-1",
@@ -85,6 +87,7 @@ def account(cloud: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path
     monkeypatch.delenv("GCE_METADATA_HOST", raising=False)
     for kind, values in CLOUD.items():
         cloud.computed[kind] = lambda _, values=values: values
+    cloud.computed[RANDOM_ID] = lambda args: {"hex": f"{args.inputs['prefix']}0a1b2c"}
     cloud.functions[CLIENT_CONFIG] = lambda _: {"accessToken": ACCESS_TOKEN, "project": "acme-prod-1"}
     return commands
 
@@ -295,6 +298,17 @@ def test_tags_are_for_good_and_what_runs_is_spared_from_clean_up(graph: Callable
     assert [each["condition"]["tagState"] for each in deleting] == ["UNTAGGED"]
 
 
+def test_an_interrupted_up_knows_the_names_that_it_has_begun_with(graph: Callable[..., Any]):
+    made = graph()
+    endings = {each.urn: each.inputs["keepers"] for each in made.all("RandomId")}
+    for kind, keepers in (("Cluster", {"region", "network", "subnetwork"}), ("DatabaseInstance", {"region"})):
+        resource = google(made, kind)
+        assert resource.inputs["name"] == "addressbook-test-0a1b2c"
+        assert len(resource.inputs["name"]) - len("addressbook-test") == 7, "components/gcp/project.py counts on it"
+        (ending,) = endings.keys() & set(resource.dependencies)
+        assert set(endings[ending]) == keepers, "what is replaced has another name"
+
+
 def test_workloads_come_after_all_they_need_and_survive_new_credentials(graph: Callable[..., Any]):
     made = graph()
     (provider,) = made.all("kubernetes")
@@ -437,6 +451,7 @@ def test_a_preview_of_an_empty_stack_knows_the_whole_graph_and_no_value(graph: C
     for kind, values in CLOUD.items():
         cloud.computed[kind] = lambda _, values=values: dict.fromkeys(values, rpc.UNKNOWN)
     cloud.computed["docker:index/image:Image"] = lambda _: {"repoDigest": rpc.UNKNOWN}
+    cloud.computed[RANDOM_ID] = lambda _: {"hex": rpc.UNKNOWN}
     cloud.computed["random:index/randomPassword:RandomPassword"] = lambda _: {"result": rpc.UNKNOWN}
     asked: list[mocks.MockCallArgs] = []
     cloud.functions[CLIENT_CONFIG] = lambda args: (asked.append(args), {"accessToken": ACCESS_TOKEN})[1]
@@ -477,3 +492,22 @@ def test_only_googles_sdk_is_imported():
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["pulumi_gcp"]
+
+
+def test_a_release_stack_takes_up_what_the_platform_hands_over(graph: Callable[..., Any], cloud: Any):
+    platform = dict(graph().outputs)
+    cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": platform, "secretOutputNames": []}
+    made = graph(platformStack="prod", namespace="branch-one", kubernetesVersion="")
+    assert [each.type for each in made.resources if each.type.startswith("gcp:")] == []
+    assert made.all("kubernetes")[0].inputs["kubeconfig"] == platform["kubeconfig"]
+    assert made.all("kubernetes")[0].inputs["clusterIdentifier"] == "addressbook-test-id"
+    image = made.one("Image").inputs
+    assert image["imageName"].startswith("us-central1-docker.pkg.dev/acme-prod-1/addressbook-test/addressbook:")
+    assert (image["registry"]["username"], image["registry"]["password"]) == ("oauth2accesstoken", ACCESS_TOKEN)
+    assert made.one("Image").secret_paths & {"registry", "registry.password"}
+    final = made.one("FinalJob")
+    assert final.inputs["kubeconfig"] == platform["kubeconfig"]
+    assert final.options.protect, "a release's data is as safe as a platform's"
+    assert made.outputs["databaseName"] == "release_branch_one"
+    throw_away = graph(platformStack="prod", namespace="branch-one", deletionProtection=False, kubernetesVersion="")
+    assert not [each.urn for each in throw_away.resources if each.options.protect]

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.release import Share, traffic_shares
+from components.shares import Share, traffic_shares
 from stacks.settings import ReleaseSettings
 
 Declare = Callable[..., Any]

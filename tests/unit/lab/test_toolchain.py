@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from lab import toolchain
+from lab import environment, toolchain
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.toolchain import Tool
@@ -92,3 +93,21 @@ def test_a_pulumi_from_the_labs_own_cache_is_not_the_users(tmp_path: Path, monke
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(folder))
         assert toolchain.pulumi_installed() is theirs
+
+
+def test_a_users_own_regctl_is_used_and_a_built_one_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert toolchain.REGCTL in toolchain.stack_tools()
+    for folder, wanted in ((tmp_path / "addressbook-lab" / "tools" / "regctl-1" / "bin", True), (tmp_path, False)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "regctl").touch(mode=0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        assert (toolchain.REGCTL in toolchain.stack_tools()) is wanted
+
+
+def test_what_is_plain_http_in_the_lab_is_told_to_regctl_alone(lab: Lab) -> None:
+    settings = Path(environment.variables(lab, in_lab=True)["REGCTL_CONFIG"])
+    assert json.loads(settings.read_text()) == {"hosts": {lab.registry: {"tls": "disabled"}}}
+    assert "REGCTL_CONFIG" not in environment.variables(lab, in_lab=False)

@@ -128,3 +128,5 @@ def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
     fault = str(run(region="elsewhere", kubeContext="kind-kind")["fault"])
     assert "region = 'elsewhere'" in fault
     assert "cloud `tiny` has no use for it" in fault
+    fault = str(run(platformStack="prod")["fault"])
+    assert "platformStack = 'prod': stacks on cloud `tiny` can't share a platform" in fault

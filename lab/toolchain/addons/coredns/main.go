@@ -7,6 +7,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/coremain"
 
+	_ "github.com/coredns/coredns/plugin/auto"
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
@@ -16,7 +17,7 @@ import (
 )
 
 // plugins in the order in which CoreDNS chains them (the order of its own plugin.cfg).
-var plugins = []string{"bind", "health", "ready", "errors", "cache", "kubernetes"}
+var plugins = []string{"bind", "health", "ready", "errors", "cache", "kubernetes", "auto"}
 
 func main() {
 	dnsserver.Directives = slices.Clone(plugins)

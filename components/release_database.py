@@ -1,0 +1,137 @@
+"""A database of its own for a release, in the PostgreSQL server of the platform that it shares with others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components.final_job import ClusterAccess, FinalJob, FinalJobArgs
+from components.fingerprint import fingerprint
+from components.pod import Labels
+from components.psql import AUTHORITY, FILES, psql_job, psql_pod
+from stacks.platform import Database
+
+PASSWORD_LENGTH = 32
+CREATE, DROP = "create.sql", "drop.sql"
+SCRIPTS = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True)
+class ReleaseDatabaseArgs:
+    """``server``: the platform's own database, as the administrator reaches it; ``server_user`` uses that one.
+
+    ``name``: of the release's database and role. ``protect``: the engine refuses to drop them.
+    """
+
+    service: str
+    namespace: pulumi.Input[str]
+    name: str
+    server: Database
+    server_user: str
+    cluster: ClusterAccess
+    protect: bool
+
+
+class ReleaseDatabase(pulumi.ComponentResource):
+    """A database and the role that alone uses it.
+
+    Makes a password, a Secret with the administrator's login, and a Job that makes both from inside the cluster, the
+    only place that reaches the server; `destroy` runs another one that drops both. The role has no rights on other
+    databases, and no other role but the administrator has any on this one. Outputs ``connection``, known once the
+    database is there, so that whoever uses it waits, and on `destroy` goes first.
+    """
+
+    connection: Database
+
+    def __init__(
+        self,
+        name: str,
+        args: ReleaseDatabaseArgs,
+        kubernetes: k8s.Provider,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("addressbook:kubernetes:ReleaseDatabase", name, None, opts)
+        self._args = args
+        self._labels = Labels(app=f"{args.service}-db-release", part_of=args.service)
+        self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
+        password = random.RandomPassword(
+            "database-password", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
+        ).result
+        made = self._job(self._secret(password), password)
+        dropped = self._final_job(made)
+        self.connection = Database(
+            host=pulumi.Output.all(args.server.host, made.id, dropped.id).apply(lambda known: known[0]),
+            port=args.server.port,
+            name=args.name,
+            user=args.name,
+            password=pulumi.Output.secret(password),
+            ssl=args.server.ssl,
+            ca=args.server.ca,
+        )
+        self.register_outputs({"host": self.connection.host, "name": args.name})
+
+    def _secret(self, password: pulumi.Output[str]) -> k8s.core.v1.Secret:
+        server = self._args.server
+        return k8s.core.v1.Secret(
+            "database-administrator",
+            metadata={
+                "name": self._labels.app,
+                "namespace": self._args.namespace,
+                "labels": self._labels.all,
+            },
+            string_data={
+                "PGHOST": server.host,
+                "PGPORT": pulumi.Output.from_input(server.port).apply(str),
+                "PGDATABASE": server.name,
+                "PGUSER": server.user,
+                "PGPASSWORD": server.password,
+                "PLATFORM_USER": self._args.server_user,
+                "RELEASE_DATABASE": self._args.name,
+                "RELEASE_PASSWORD": password,
+                AUTHORITY: server.ca or "",
+                CREATE: (SCRIPTS / "create_release_database.sql").read_text(),
+                DROP: (SCRIPTS / "drop_release_database.sql").read_text(),
+            },
+            opts=self._options,
+        )
+
+    def _job(self, secret: k8s.core.v1.Secret, password: pulumi.Output[str]) -> k8s.batch.v1.Job:
+        settings = {"host": self._args.server.host, "database": self._args.name, "password": password}
+        return psql_job(
+            "database",
+            {"namespace": self._args.namespace, "labels": self._labels.all},
+            {"addressbook/settings-fingerprint": fingerprint(self._args.server.password, settings)},
+            psql_pod(
+                "psql",
+                _file(CREATE),
+                secret,
+                verified=self._args.server.ca is not None,
+                files=(AUTHORITY, CREATE, DROP),
+            ),
+            self._options,
+        )
+
+    def _final_job(self, made: k8s.batch.v1.Job) -> FinalJob:
+        name = self._args.name
+        return FinalJob(
+            "database",
+            FinalJobArgs(
+                cluster=self._args.cluster,
+                namespace=self._args.namespace,
+                job=made.metadata.apply(lambda metadata: metadata.name or ""),
+                args=_file(DROP),
+                subject=f"database {name}",
+                server=self._args.server.host,
+                by_hand=f'drop it as the server\'s administrator (DROP DATABASE "{name}"; DROP ROLE "{name}"), if the'
+                " server is still there, then `pulumi state delete` this resource",
+            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+
+
+def _file(script: str) -> list[str]:
+    return [f"--file={FILES}/{script}"]

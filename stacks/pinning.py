@@ -1,0 +1,39 @@
+"""Production: after a stack's first update, nothing that the build context could change by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from stacks.platform import wrong_config
+from stacks.settings import ReleaseSettings
+
+#: The engine's function behind StackReference; asked for this very stack, it gives what the last update left.
+READ_OUTPUTS = "pulumi:pulumi:readStackOutputs"
+
+
+def refuse_unpinned(release: ReleaseSettings) -> None:
+    """Hold a stack whose `buildFromSource` is `first` to it.
+
+    Raises pulumi.RunError when a track is unpinned and the stack has had its first update.
+    """
+    if release.build_from_source != "first" or not release.unpinned:
+        return
+    name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
+    found: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name}).value
+    tracks: Any = found["outputs"].get("tracks")
+    if not tracks:
+        return
+    running = tracks["stable"]["image"]
+    remedies = {
+        "stableImage": f"pin what runs with `pulumi config set stableImage {running}`",
+        "canaryImage": "`python -m promotion canary --image source` builds it and pins it first",
+    }
+    raise wrong_config(
+        [
+            f"{key}: this stack has had its first update, and builds nothing by itself since (buildFromSource is"
+            f" `first`): {remedies[key]}"
+            for key in release.unpinned
+        ]
+    )

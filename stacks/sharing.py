@@ -1,0 +1,188 @@
+"""A platform that several stacks share: what its own stack hands over, and how a release stack takes it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components.namespace import namespace
+from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
+from stacks.platform import Database, Platform, Registry, wrong_config
+from stacks.settings import Settings
+
+if TYPE_CHECKING:
+    import pulumi_kubernetes as k8s
+
+    from components.final_job import ClusterAccess
+
+#: Stack output that release stacks read; a secret as a whole.
+OUTPUT = "platform"
+#: The engine's function behind StackReference. The resource would copy all outputs of the other stack into this one's
+#: state, secrets included, and say what is wrong only after others have been registered.
+READ_OUTPUTS = "pulumi:pulumi:readStackOutputs"
+
+
+class SharedDatabase(BaseModel):
+    """The platform's PostgreSQL server: the connection of its own service, less the password; its administrator."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+    name: str
+    user: str
+    ssl: bool
+    ca: str | None = None
+    administrator: str
+    administrator_password: str = Field(repr=False)
+
+
+class SharedPlatform(BaseModel):
+    """The output: the platform's cloud and namespace, its database, and the ``access`` that the cloud's file needs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cloud: str
+    namespace: str
+    database: SharedDatabase
+    access: dict[str, str] = Field(repr=False)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a cloud's ``join`` makes of the access: a way into the cluster and the registry, none of it provisioned.
+
+    ``cluster`` is the same way for what runs outside the engine; the rest is as in Platform.
+    """
+
+    kubernetes: k8s.Provider
+    cluster: ClusterAccess
+    registry: Registry
+    load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    protect: bool = False
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def handed_over(cloud: str, platform: Platform) -> dict[str, Any]:
+    """The stack output that release stacks read; none where the platform can't be shared."""
+    if platform.administrator is None:
+        return {}
+    database = platform.database
+    shared = {
+        "cloud": cloud,
+        "namespace": platform.namespace,
+        "database": {
+            "host": database.host,
+            "port": database.port,
+            "name": database.name,
+            "user": database.user,
+            "ssl": database.ssl,
+            **({} if database.ca is None else {"ca": database.ca}),
+            "administrator": platform.administrator.user,
+            "administrator_password": platform.administrator.password,
+        },
+        "access": dict(platform.access),
+    }
+    return {OUTPUT: pulumi.Output.secret(shared)}
+
+
+def shared_platform(settings: Settings) -> SharedPlatform:
+    """The platform that the config names. Raises pulumi.RunError, before any resource is registered."""
+    name = settings.stack.platform_stack
+    shared = _parsed(name, _outputs(name))
+    if shared.cloud != settings.stack.cloud:
+        raise _wrong(name, f"is on cloud `{shared.cloud}`; set `cloud` to that, or name another platform")
+    if shared.namespace == settings.stack.namespace:
+        raise wrong_config(
+            [
+                f"namespace = {shared.namespace!r}: is that of the platform's own stack, and a release stack has one of"
+                " its own (`pulumi config set namespace NAME`)"
+            ]
+        )
+    return shared
+
+
+def _outputs(name: str) -> Mapping[str, Any]:
+    try:
+        answer: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name})
+    except Exception as fault:  # the SDK raises nothing narrower
+        said = str(fault).rpartition("returned an error: ")[2]
+        if "unknown stack" in said:
+            said = (
+                "there is no such stack (`pulumi stack ls --all` lists them; one of another project is named"
+                " ORGANIZATION/PROJECT/STACK)"
+            )
+        raise _wrong(name, said) from None
+    return answer.value["outputs"]
+
+
+def _parsed(name: str, outputs: Mapping[str, Any]) -> SharedPlatform:
+    if OUTPUT not in outputs:
+        raise _wrong(
+            name,
+            "has no platform to share: name a stack that provisions one (has no platformStack itself), and bring it up"
+            f" with this version of the program first (`pulumi up --stack {name}`)",
+        )
+    try:
+        return SharedPlatform.model_validate(outputs[OUTPUT])
+    except ValidationError:
+        raise _wrong(
+            name,
+            "hands its platform over in another form: bring it up with this version of the program"
+            f" (`pulumi up --stack {name}`)",
+        ) from None
+
+
+def _wrong(name: str, wrong: str) -> pulumi.RunError:
+    return wrong_config([f"platformStack = {name!r}: {wrong}"])
+
+
+def release_platform(settings: Settings, shared: SharedPlatform, joined: Joined) -> Platform:
+    """A namespace on the shared cluster and a database in the shared server: all that a release stack makes of it."""
+    space = namespace(settings.stack.namespace, joined.kubernetes, platform=shared.namespace).metadata["name"]
+    server = shared.database
+    database = ReleaseDatabase(
+        "database",
+        ReleaseDatabaseArgs(
+            service=settings.service.service,
+            namespace=space,
+            name=database_name(settings.stack.namespace),
+            server=Database(
+                host=server.host,
+                port=server.port,
+                name=server.name,
+                user=server.administrator,
+                password=pulumi.Output.secret(server.administrator_password),
+                ssl=server.ssl,
+                ca=server.ca,
+            ),
+            server_user=server.user,
+            cluster=joined.cluster,
+            protect=joined.protect,
+        ),
+        kubernetes=joined.kubernetes,
+    )
+    return Platform(
+        kubernetes=joined.kubernetes,
+        namespace=space,
+        registry=joined.registry,
+        database=database.connection,
+        load_balancer_annotations=joined.load_balancer_annotations,
+        protect=joined.protect,
+        outputs={
+            "platformStack": settings.stack.platform_stack,
+            "databaseHost": database.connection.host,
+            "databaseName": database.connection.name,
+            "databasePassword": database.connection.password,
+            **joined.outputs,
+        },
+    )
+
+
+def database_name(space: str) -> str:
+    """Name of the database and the role of a release; one of its own for each namespace of the cluster."""
+    return f"release_{space.replace('-', '_')}"

@@ -1,0 +1,218 @@
+"""Which images are copied, who waits for the copy, and what is a change of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import image_copy, registry_client
+from components.image_copy import _Copier, release_tag  # pyright: ignore[reportPrivateUsage]
+from components.registry_client import Login
+from stacks.settings import ConfigFault
+
+Declare = Callable[..., Any]
+DIGEST = "sha256:" + "cd" * 32
+OTHER = "sha256:" + "ef" * 32
+OWN = f"localhost:5001/addressbook@{DIGEST}"
+ELSEWHERE = f"ghcr.io/team/addressbook@{DIGEST}"
+COPY = "pulumi-python:dynamic/release:ImageCopy"
+
+
+@pytest.fixture(autouse=True)
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """regctl on PATH; nothing here runs it."""
+    program = tmp_path / "bin" / "regctl"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    return program
+
+
+def copies(graph: Any) -> list[Any]:
+    return [resource for resource in graph.resources if resource.type == COPY]
+
+
+def images(graph: Any) -> dict[str, str]:
+    """Image of each Deployment and migration Job."""
+    return {
+        made.name: made.inputs["spec"]["template"]["spec"]["containers"][0]["image"]
+        for made in (*graph.all("Deployment"), *graph.all("Job"))
+    }
+
+
+def test_an_image_of_another_registry_is_copied_and_the_copy_is_run(declare: Declare):
+    graph = declare(stableImage=ELSEWHERE)
+    (copy,) = copies(graph)
+    assert copy.name == "image-cdcdcdcdcdcd"
+    assert copy.inputs["source"] == ELSEWHERE
+    assert copy.inputs["repository"] == "localhost:5001/addressbook"
+    assert set(images(graph).values()) == {OWN}
+    assert graph.outputs["tracks"]["stable"]["image"] == OWN
+    for user in (graph.one("Deployment", "addressbook-stable"), graph.one("Job", "addressbook-stable-migrate")):
+        assert copy.urn in user.dependencies
+
+
+def test_an_image_of_the_stacks_own_registry_is_not_copied(declare: Declare):
+    graph = declare(stableImage=OWN, canaryImage=OWN, canaryReplicas=1)
+    assert copies(graph) == []
+    assert set(images(graph).values()) == {OWN}
+
+
+def test_both_tracks_share_a_copy_so_a_promotion_makes_none(declare: Declare):
+    trial = declare(stableImage=f"ghcr.io/team/addressbook@{OTHER}", canaryImage=ELSEWHERE, canaryReplicas=1)
+    assert {copy.name for copy in copies(trial)} == {"image-cdcdcdcdcdcd", "image-efefefefefef"}
+    promoted = declare(stableImage=ELSEWHERE)
+    (kept,) = copies(promoted)
+    assert kept.urn in {copy.urn for copy in copies(trial)}
+    (shared,) = copies(declare(stableImage=ELSEWHERE, canaryImage=f"quay.io/x@{DIGEST}", canaryReplicas=1))
+    assert shared.name == kept.name
+    assert copies(declare(stableImage=OWN, canaryImage=ELSEWHERE, canaryReplicas=0)) == [], "no canary is declared"
+
+
+def test_a_preview_knows_what_will_run(declare: Declare):
+    graph = declare(preview=True, stableImage=ELSEWHERE)
+    assert len(copies(graph)) == 1
+    assert set(images(graph).values()) == {OWN}
+
+
+def test_without_the_tool_the_config_is_refused_only_where_a_copy_is_needed(declare: Declare, tool: Path):
+    tool.unlink()
+    with pytest.raises(pulumi.RunError, match=f"regctl: not on PATH, and it copies {ELSEWHERE}"):
+        declare(stableImage=ELSEWHERE)
+    assert declare(stableImage=OWN).resources
+
+
+def test_the_login_is_a_secret_on_its_way_to_the_copy(declare: Declare, monkeypatch: pytest.MonkeyPatch):
+    from stacks import local, platform
+
+    def with_login(url: str) -> platform.Registry:
+        return platform.Registry(url=url, username="robot", password=pulumi.Output.from_input("token"))
+
+    monkeypatch.setattr(local, "Registry", with_login)
+    (copy,) = copies(declare(stableImage=ELSEWHERE))
+    assert copy.inputs["username"] == "robot"
+    assert "password" in copy.secret_paths
+
+
+class Checked:
+    """A copier with registries that hold what a test says; nothing is asked over a network."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.copier = _Copier()
+        self.held: set[str] = set()
+        self.asked: list[tuple[str, Login | None]] = []
+        monkeypatch.setattr(registry_client, "missing", self._missing)
+
+    def _missing(self, image: str, login: Login | None) -> bool:
+        self.asked.append((image, login))
+        return image not in self.held
+
+    def __call__(self, old: dict[str, Any], **new: Any) -> tuple[dict[str, Any], list[str]]:
+        inputs = {"source": ELSEWHERE, "repository": "localhost:5001/addressbook", **new}
+        result = self.copier.check(old, inputs)
+        return result.inputs, [failure.reason for failure in result.failures]
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch) -> Checked:
+    return Checked(monkeypatch)
+
+
+def test_credentials_are_kept_back_from_the_state(check: Checked):
+    check.held = {ELSEWHERE}
+    kept, failures = check({}, username="robot", password="token")
+    assert failures == []
+    assert kept == {"source": ELSEWHERE, "repository": "localhost:5001/addressbook"}
+    assert check.asked == [(OWN, Login("robot", "token")), (ELSEWHERE, None)]
+
+
+def test_the_stacks_login_is_for_its_registry_alone(check: Checked):
+    check({}, username="robot", password="token", source=f"localhost:5001/staging@{DIGEST}")
+    assert check.asked[-1] == (f"localhost:5001/staging@{DIGEST}", Login("robot", "token"))
+
+
+def test_what_was_copied_is_not_asked_for_again(check: Checked):
+    same = {"source": ELSEWHERE, "repository": "localhost:5001/addressbook"}
+    assert check(same, username="robot", password="another token")[1] == []
+    assert check.asked == []
+    assert not check.copier.diff("id", same, same).changes
+
+
+def test_an_image_that_is_nowhere_is_a_failure_and_one_in_the_target_is_not(check: Checked):
+    (failure,) = check({})[1]
+    assert ELSEWHERE in failure
+    assert "stableImage or canaryImage" in failure
+    check.held = {OWN}
+    assert check({})[1] == []
+
+
+def test_an_unknown_registry_holds_nothing_yet(check: Checked):
+    check.held = {ELSEWHERE}
+    unknown = pulumi.runtime.rpc.UNKNOWN
+    kept, failures = check({}, repository=unknown, username=unknown, password=unknown)
+    assert failures == []
+    assert kept["repository"] == unknown
+    assert [image for image, _ in check.asked] == [ELSEWHERE]
+
+
+def test_an_image_that_is_the_stacks_own_after_all_needs_no_tool(check: Checked, tool: Path):
+    tool.unlink()
+    assert check({}, source=OWN) == ({"source": OWN, "repository": "localhost:5001/addressbook"}, [])
+    assert check.asked == []
+    made = check.copier.create({"source": OWN, "repository": "localhost:5001/addressbook"})
+    assert made.id == OWN
+    (failure,) = check({})[1]
+    assert "regctl: not on PATH" in failure
+
+
+def test_another_repository_is_another_copy_and_another_name_of_the_source_is_none(check: Checked):
+    old = {"source": ELSEWHERE, "repository": "localhost:5001/addressbook"}
+    moved = check.copier.diff("id", old, {**old, "repository": "localhost:5002/addressbook"})
+    assert (moved.changes, moved.replaces) == (True, ["repository"])
+    renamed = check.copier.diff("id", old, {**old, "source": f"quay.io/team/addressbook@{DIGEST}"})
+    assert (renamed.changes, renamed.replaces) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("cloud", "keys", "own"),
+    [
+        ("local", {"registry": "10.0.0.1:5000/team"}, "10.0.0.1:5000/team"),
+        ("digitalocean", {"registry": None}, "registry.digitalocean.com/addressbook-prod"),
+        ("digitalocean", {"registry": "acme"}, "registry.digitalocean.com/acme"),
+        ("gcp", {"region": "europe-west3"}, "europe-west3-docker.pkg.dev/acme-1/addressbook-prod"),
+        ("aws", {"region": "eu-central-1"}, "123456789012.dkr.ecr.eu-central-1.amazonaws.com/addressbook-prod"),
+    ],
+)
+def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str, monkeypatch: pytest.MonkeyPatch):
+    stack = import_module(f"stacks.{cloud}")
+    for name, value in (("stack_name", "addressbook-prod"), ("project_id", "acme-1")):
+        if hasattr(stack, name):
+            monkeypatch.setattr(stack, name, lambda value=value: value)
+    platform = stack.PlatformKeys.model_construct(**keys)
+    assert platform.holds(f"{own}/addressbook@{DIGEST}") is True
+    for other in (f"{own}2/addressbook", f"x{own}/addressbook", "ghcr.io/addressbook-prod/addressbook", "addressbook"):
+        assert platform.holds(f"{other}@{DIGEST}") is False, other
+
+
+def test_the_tag_is_one_that_registries_spare():
+    from components.aws.registry import KEPT_TAG
+
+    assert release_tag(ELSEWHERE) == "release-cdcdcdcdcdcd"
+    assert release_tag(ELSEWHERE).startswith(KEPT_TAG)
+    assert image_copy.RELEASE_TAG == KEPT_TAG
+
+
+def test_a_wrong_config_names_every_fault_beside_the_missing_tool(tool: Path):
+    from stacks.local import PlatformKeys
+    from stacks.settings import parse
+
+    tool.unlink()
+    with pytest.raises(ConfigFault) as raised:
+        parse({"cloud": "local", "stableReplicas": "none", "stableImage": ELSEWHERE}, PlatformKeys)
+    assert "stableReplicas" in str(raised.value)

@@ -1,0 +1,81 @@
+"""When a stack may build from source: always, for its first update, never."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pytest
+
+from stacks import pinning
+from stacks.settings import ConfigFault, ReleaseSettings, parse
+
+PINNED = f"registry.example/addressbook@sha256:{'a' * 64}"
+RAN_BEFORE = {"tracks": {"stable": {"image": PINNED, "replicas": 3, "share": 100}}}
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Outputs that the last update of the stack left; filled by the test."""
+    outputs: dict[str, Any] = {}
+
+    def invoke(token: str, arguments: dict[str, str]) -> SimpleNamespace:
+        assert token == "pulumi:pulumi:readStackOutputs"
+        assert arguments == {"name": "acme/addressbook/prod"}
+        return SimpleNamespace(value={"outputs": outputs})
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    for name, value in {"organization": "acme", "project": "addressbook", "stack": "prod"}.items():
+        monkeypatch.setattr(pulumi, f"get_{name}", lambda value=value: value)
+    return outputs
+
+
+def settings(**values: Any) -> ReleaseSettings:
+    return ReleaseSettings.model_validate({"buildFromSource": "first", **values})
+
+
+def test_the_first_update_may_build(left: dict[str, Any]):
+    pinning.refuse_unpinned(settings())
+    left["url"] = "(an update that did not get as far as the tracks)"
+    pinning.refuse_unpinned(settings())
+
+
+def test_the_next_one_may_not(left: dict[str, Any]):
+    left.update(RAN_BEFORE)
+    with pytest.raises(pulumi.RunError, match="nothing was changed") as refused:
+        pinning.refuse_unpinned(settings(canaryImage="source", canaryReplicas=1))
+    first, second = str(refused.value).splitlines()[1:]
+    assert f"pulumi config set stableImage {PINNED}" in first
+    assert "promotion canary --image source" in second
+
+
+def test_what_is_pinned_goes_on(left: dict[str, Any]):
+    left.update(RAN_BEFORE)
+    pinning.refuse_unpinned(settings(stableImage=PINNED))
+    pinning.refuse_unpinned(settings(stableImage=PINNED, buildAhead=True))
+    pinning.refuse_unpinned(settings(stableImage=PINNED, canaryImage="source", canaryReplicas=0))
+
+
+def test_other_stacks_build_when_they_like(left: dict[str, Any]):
+    left.update(RAN_BEFORE)
+    pinning.refuse_unpinned(settings(buildFromSource="always"))
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({}, "stableImage"),
+        ({"stableImage": PINNED, "canaryImage": "source", "canaryReplicas": "1"}, "canaryImage"),
+        ({"stableImage": PINNED, "buildAhead": "true"}, "buildAhead"),
+    ],
+)
+def test_where_ci_builds_nothing_is_built(config: dict[str, str], key: str):
+    with pytest.raises(ConfigFault, match=f"{key}: this stack builds nothing"):
+        parse({"buildFromSource": "never", **config}, None)
+
+
+def test_where_ci_builds_pinned_images_go_on():
+    with pytest.raises(ConfigFault) as refused:  # for want of a cloud, and of nothing else
+        parse({"buildFromSource": "never", "stableImage": PINNED, "canaryImage": PINNED, "canaryReplicas": "1"}, None)
+    assert "builds nothing" not in str(refused.value)
