@@ -23,7 +23,7 @@ STORAGE = Identity("local-path-provisioner", "addressbook-lab:local-path-provisi
 STORAGE_NAMESPACE = "local-path-storage"
 VOLUME_IMAGE = "lab/busybox:1"  # makes and removes a volume's folder; from the lab's own registry
 
-# Names outside the cluster are refused at once: the lab's pods have no way out.
+# Names outside the cluster and its zone files are refused at once: the lab's pods have no way out.
 COREFILE = Template("""\
 . {
     bind $address
@@ -34,6 +34,10 @@ COREFILE = Template("""\
         kubeconfig $kubeconfig $context
         pods insecure
         ttl 5
+    }
+    auto {
+        directory $zones ^([^.].*)[.]zone$$ {1}
+        reload 1s
     }
 }
 """)
@@ -60,10 +64,9 @@ def manifest() -> str:
 
 def _dns(lab: Lab, authority: Authority, binaries: Path) -> Component:
     corefile = lab.state / "Corefile"
-    write(
-        corefile,
-        COREFILE.substitute(address=lab.node_address, kubeconfig=kubeconfig(lab, authority, DNS), context=lab.name),
-    )
+    lab.zones.mkdir(exist_ok=True, mode=0o711)
+    settings = {"address": lab.node_address, "context": lab.name, "zones": lab.zones}
+    write(corefile, COREFILE.substitute(settings, kubeconfig=kubeconfig(lab, authority, DNS)))
     ready = answers_http(lab.node_address, 8181, "/ready")
     return Component("coredns", [str(binaries / "coredns"), "-conf", str(corefile)], ready=ready)
 

@@ -81,6 +81,11 @@ class Lab:
         return self._range(1, 24)
 
     @property
+    def server_range(self) -> str:
+        """Addresses of a simulated cloud's servers, on the machine's end of the cable (10.203.2.0/24)."""
+        return self._range(2, 24)
+
+    @property
     def pod_range(self) -> str:
         return self._range(64, 18)
 
@@ -116,6 +121,11 @@ class Lab:
     @property
     def logs(self) -> Path:
         return self.state / "logs"
+
+    @property
+    def zones(self) -> Path:
+        """Zone files that DNS answers from, beside the cluster's own names; it sees changes by itself."""
+        return self.state / "zones"
 
     @property
     def kubeconfig(self) -> Path:

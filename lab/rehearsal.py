@@ -21,7 +21,8 @@ from lab.errors import LabError
 from lab.files import write
 from lab.layout import CHECKOUT, Lab
 from lab.plugins.account import Account
-from lab.plugins.postgres import Server
+from lab.plugins.properties import UNKNOWN_SENTINELS
+from lab.simulation import Simulation, clouds, of_cloud
 from lab.toolchain import KUBERNETES
 
 PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app")
@@ -34,27 +35,6 @@ LAUNCHER = """\
 # Simulation for a rehearsal. Written by the lab.
 PYTHONPATH='{checkout}' exec '{python}' -m {module} "$@"
 """
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """How the lab plays a cloud: ``commands`` (name to Python module) beside the plugin, and the login it takes.
-
-    ``hidden``: environment variables that could reach a real account, kept from everything in the rehearsal.
-    """
-
-    commands: Mapping[str, str]
-    login: Mapping[str, str]
-    hidden: tuple[str, ...]
-
-
-SIMULATIONS = {
-    "digitalocean": Simulation(
-        commands={"doctl": "lab.plugins.digitalocean.doctl"},
-        login={"DIGITALOCEAN_ACCESS_TOKEN": "of-the-simulated-account"},
-        hidden=("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_API_URL", "DIGITALOCEAN_CONTEXT"),
-    ),
-}
 
 
 @dataclass
@@ -70,6 +50,12 @@ class Rehearsal:
     """What differs in the copy of the stack file, in words."""
     secure: list[str] = field(default_factory=list[str])
     """Paths of secret values, which can't be read here."""
+    login: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Environment variables that log in to the simulated account."""
+
+    @property
+    def simulation(self) -> Simulation:
+        return of_cloud(self.cloud)
 
     @property
     def program(self) -> Path:
@@ -103,15 +89,25 @@ class Rehearsal:
         """The stack's outputs, secrets hidden."""
         return json.loads(self.pulumi("stack", "output", "--json").stdout)
 
-    def take_over(self, kind: str, id: str) -> None:
-        """Import what the account has and the state lacks, as the resource of that type that is still to be made."""
-        planned = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
-        wanted = [each for each in planned if each["op"] == "create" and each["newState"]["type"] == kind]
+    def take_over(self, *found: tuple[str, str]) -> None:
+        """Import what the account has and the state lacks (type and id of each), as resources still to be made."""
+        steps = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
+        planned = [each for each in steps if each["op"] == "create"]
+        table: dict[str, str] = {}
+        resources = [_importable(self._planned(planned, kind, id), id, table) for kind, id in found]
+        file = self.folder / "import.json"
+        write(file, json.dumps({"nameTable": table, "resources": resources}))
+        self.pulumi("import", f"--file={file}", "--protect=false", "--yes", "--skip-preview", "--generate-code=false")
+
+    def _planned(self, planned: list[dict[str, Any]], kind: str, id: str) -> dict[str, Any]:
+        """The step that would make what is there already. Raises Failed where it can't be told."""
+        there = self.account.get(kind.rpartition(":")[2], id)
+        wanted = [each for each in planned if each["newState"]["type"] == kind]
+        if there is not None:
+            wanted = [each for each in wanted if could_be(each["newState"]["inputs"], there.inputs)]
         if len(wanted) != 1:
             raise Failed(f"{len(wanted)} resources of type {kind} are to be made: which of them {id} is can't be told")
-        name, parent = wanted[0]["urn"].rpartition("::")[2], wanted[0]["newState"]["parent"]
-        options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false")
-        self.pulumi("import", kind, name, id, f"--parent=parent={parent}", *options)
+        return wanted[0]
 
     def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run kubectl on the lab's cluster."""
@@ -128,9 +124,7 @@ class Rehearsal:
 
     def clear(self) -> None:
         """Remove all of it, whatever state it is in."""
-        for record in self.account.records():
-            if record.type == "DatabaseCluster":
-                Server(self.lab, self.account.folder / f"database-{record.id}", record.outputs.get("port", 0)).destroy()
+        self.simulation.clear(self.account)
         shutil.rmtree(self.account.folder, ignore_errors=True)
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
 
@@ -143,13 +137,35 @@ class Rehearsal:
         names = (
             "PATH",
             "DOCKER_HOST",
+            "REGCTL_CONFIG",
             "KUBECONFIG",
             *(name for name in self.environment if name.startswith("PULUMI_")),
         )
-        chosen = [*names, *SIMULATIONS[self.cloud].login]
+        chosen = [*names, *self.login]
         lines = [f"export {name}={shlex.quote(self.environment[name])}" for name in chosen]
         write(self.folder / "environment", "\n".join(lines) + "\n", mode=0o600)
         return self.folder / "environment"
+
+
+def _importable(step: dict[str, Any], id: str, table: dict[str, str]) -> dict[str, str]:
+    """An entry of an import file; what it names by URN is put into the file's table."""
+    state, name = step["newState"], step["urn"].rpartition("::")[2]
+    entry = {"type": state["type"], "name": name, "id": id}
+    provider = state.get("provider", "").rpartition("::")[0]  # the rest is its id
+    explicit = bool(provider) and not provider.rpartition("::")[2].startswith("default")
+    for option, urn in (("parent", state.get("parent")), ("provider", provider if explicit else None)):
+        if urn:
+            entry[option] = f"{option}-{len(table)}"
+            table[entry[option]] = urn
+    return entry
+
+
+def could_be(planned: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
+    """Whether what is there was made with inputs that are still planned, as far as they are known and were chosen."""
+    made_up = {"__defaults", *planned.get("__defaults", [])}
+    hidden = {*UNKNOWN_SENTINELS, "[secret]"}  # as a plan shows what isn't known, or isn't to be
+    known = {key: value for key, value in planned.items() if not any(each in json.dumps(value) for each in hidden)}
+    return all(value == there.get(key) for key, value in known.items() if key not in made_up)
 
 
 class Failed(Exception):
@@ -159,8 +175,8 @@ class Failed(Exception):
 def simulated_cloud(stack: str) -> str:
     """The stack's cloud. Raises LabError where there is no such stack, or the lab can't play its cloud."""
     cloud = str(_config(stack).get(f"{PREFIX}cloud"))
-    if cloud not in SIMULATIONS:
-        simulated = ", ".join(SIMULATIONS)
+    if cloud not in clouds():
+        simulated = ", ".join(clouds())
         raise LabError(f"Stack {stack!r} is on cloud {cloud!r}, which the lab does not simulate; it has: {simulated}.")
     return cloud
 
@@ -168,20 +184,20 @@ def simulated_cloud(stack: str) -> str:
 def prepare(lab: Lab, stack: str) -> Rehearsal:
     """Copy the program and the stack's file, and put the simulated cloud on PATH. Raises LabError."""
     cloud = simulated_cloud(stack)
-    config, simulation = _config(stack), SIMULATIONS[cloud]
     folder = lab.state / "rehearsals" / stack  # of the lab, so that `down` removes one that was kept or killed
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     rehearsal = Rehearsal(lab, stack, cloud, folder, {})
     _copy_program(rehearsal.program)
-    _write_stack_file(rehearsal, config)
+    _write_stack_file(rehearsal, _config(stack))
     commands = folder / "bin"
     commands.mkdir()
-    modules = {f"pulumi-resource-{cloud}": f"lab.plugins.{cloud}", **simulation.commands}
+    modules = {f"pulumi-resource-{cloud}": f"lab.plugins.{cloud}", **rehearsal.simulation.commands}
     for name, module in modules.items():
         (commands / name).write_text(LAUNCHER.format(checkout=CHECKOUT, python=sys.executable, module=module))
         (commands / name).chmod(0o755)
-    rehearsal.environment |= _environment(rehearsal, simulation, commands)
+    rehearsal.login = rehearsal.simulation.login(folder)
+    rehearsal.environment |= _environment(rehearsal, commands)
     return rehearsal
 
 
@@ -213,6 +229,12 @@ def _write_stack_file(rehearsal: Rehearsal, config: dict[str, Any]) -> None:
     for key in IMAGE_KEYS:
         if copied.pop(PREFIX + key, None) not in (None, ""):
             rehearsal.changed.append(f"{key} is left out: what is rehearsed is built from source")
+    for key, value in rehearsal.simulation.config.items():
+        if value is not None:
+            copied[key] = value
+            rehearsal.changed.append(f"{key} is {value}, as the simulated cloud has it")
+        elif copied.pop(key, None) is not None:
+            rehearsal.changed.append(f"{key} is left out: it is for a real account")
     copied[f"{PREFIX}namespace"] = rehearsal.namespace
     rehearsal.changed.append(f"namespace is {rehearsal.namespace}, so that it meets nothing else in the lab")
     for key, value in list(copied.items()):
@@ -238,23 +260,25 @@ def _without_secrets(value: Any, path: str, secure: list[str]) -> Any:
     return value
 
 
-def _environment(rehearsal: Rehearsal, simulation: Simulation, commands: Path) -> dict[str, str]:
+def _environment(rehearsal: Rehearsal, commands: Path) -> dict[str, str]:
+    hidden = rehearsal.simulation.hidden
     inherited = {
         name: value
         for name, value in os.environ.items()
         if name == "PULUMI_HOME"
-        or (name not in simulation.hidden and not name.startswith(("PULUMI_", "KUBECONFIG", "ADDRESSBOOK_LAB_FAULT")))
+        or (name not in hidden and not name.startswith(("PULUMI_", "KUBECONFIG", "ADDRESSBOOK_LAB_FAULT")))
     }
     of_lab = environment.variables(rehearsal.lab, in_lab=True)
     return {
         **inherited,
         "DOCKER_HOST": of_lab["DOCKER_HOST"],
+        "REGCTL_CONFIG": of_lab["REGCTL_CONFIG"],
         "PATH": f"{commands}{os.pathsep}{of_lab['PATH']}",
         "KUBECONFIG": str(rehearsal.folder / "no-kubeconfig"),  # the cluster is reached as the cloud's users reach it
         "PULUMI_BACKEND_URL": f"file://{rehearsal.folder}",
         "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(16),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        **simulation.login,
+        **rehearsal.login,
     }
 
 

@@ -76,12 +76,13 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
     return report
 
 
-def check(stack: str, fault: str) -> None:
-    """Whether this can be rehearsed at all, on this machine. Raises LabError."""
-    simulated_cloud(stack)
+def check(stack: str, fault: str) -> str:
+    """Whether this can be rehearsed at all, on this machine; the stack's cloud. Raises LabError."""
+    cloud = simulated_cloud(stack)
     if fault and fault.partition(":")[0] not in FAULTS:
         known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
         raise LabError(f"--fault {fault!r} is no fault that can be played. Write FAULT:TYPE; faults: {known}.")
+    return cloud
 
 
 Action = Callable[[], str]
@@ -106,7 +107,7 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[
     return [
         *life,
         ("destroy while it is protected", lambda: _refused_destroy(rehearsal)),
-        ("destroy without protection", lambda: _destroy(rehearsal)),
+        ("destroy without protection", lambda: _destroy(rehearsal, report)),
     ]
 
 
@@ -143,14 +144,16 @@ def _first_preview(rehearsal: Rehearsal) -> str:
 def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: fault})
     _note_simulated(report, done.stdout)
-    said = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("error: ") and "(sim" in line]
+    # The provider's word, or that of the program, which lists what it finds before it begins.
+    lines = [line.strip() for line in done.stdout.splitlines() if "(simulated " in line]
+    said = [line for line in lines if line.startswith(("error: ", "- "))]
     if done.returncode == 0 or not said:
         raise Failed(f"up ended with exit code {done.returncode} and no word about the fault")
     if fault.startswith("timeout"):
         match = IMPORT_COMMAND.search(said[0])
         if not match:
             raise Failed(f"the message does not say how to import what was made: {said[0]}")
-        rehearsal.take_over(match["type"], match["id"])
+        rehearsal.take_over((match["type"], match["id"]))
     return said[0]
 
 
@@ -253,10 +256,10 @@ def _refused_destroy(rehearsal: Rehearsal) -> str:
     return said[0].partition("error: ")[2]
 
 
-def _destroy(rehearsal: Rehearsal) -> str:
+def _destroy(rehearsal: Rehearsal, report: Report) -> str:
     rehearsal.configure("deletionProtection", "false")
     rehearsal.pulumi("up", "--yes", "--skip-preview")
-    rehearsal.pulumi("destroy", "--yes", "--skip-preview")
+    _note_simulated(report, rehearsal.pulumi("destroy", "--yes", "--skip-preview").stdout)
     if left := [*rehearsal.left(), *[f"{_count(rehearsal)} resources in the state"] * bool(_count(rehearsal))]:
         raise Failed(f"destroy has left: {', '.join(left)}")
     return "nothing is left"

@@ -18,7 +18,7 @@ class Property:
 
     ``replaces``: a change of it makes a new resource. ``values``: all that it may be. ``pattern`` is for the whole of
     a string, and ``rule`` says the same in words. ``inner``: properties of an object, or of each element of a list;
-    ``each``: type of a list's elements that are no objects.
+    ``each``: type of what is in a list or a map, where that is no object; ``values`` and ``pattern`` are then for each.
     """
 
     type: type
@@ -53,16 +53,22 @@ def _wrong(wanted: Property, value: Value, path: str) -> list[Failure]:
         return []
     if not _is(wanted.type, value):
         return [Failure(path, f"is {value!r}, and must be {_WORDS[wanted.type]}.")]
+    if wanted.type is dict and wanted.inner:
+        return failures(wanted.inner, value, f"{path}.")
+    if wanted.type is dict:
+        return [fault for key, element in value.items() for fault in _element(wanted, element, f"{path}.{key}")]
+    if wanted.type is list:
+        return [fault for index, element in enumerate(value) for fault in _element(wanted, element, f"{path}[{index}]")]
+    return _wrong_value(wanted, value, path)
+
+
+def _wrong_value(wanted: Property, value: Value, path: str) -> list[Failure]:
     if wanted.values and value not in wanted.values:
         return [
             Failure(path, f"is {value!r}, and must be one of {', '.join(map(str, sorted(wanted.values, key=str)))}.")
         ]
     if wanted.pattern and not re.fullmatch(wanted.pattern, str(value)):
         return [Failure(path, f"is {value!r}, and must be {wanted.rule}.")]
-    if wanted.type is dict and wanted.inner:
-        return failures(wanted.inner, value, f"{path}.")
-    if wanted.type is list:
-        return [fault for index, element in enumerate(value) for fault in _element(wanted, element, f"{path}[{index}]")]
     return []
 
 
@@ -72,7 +78,7 @@ def _element(wanted: Property, element: Value, path: str) -> list[Failure]:
     kind = wanted.each or (dict if wanted.inner else None)
     if kind and not _is(kind, element):
         return [Failure(path, f"is {element!r}, and must be {_WORDS[kind]}.")]
-    return failures(wanted.inner, element, f"{path}.") if wanted.inner else []
+    return failures(wanted.inner, element, f"{path}.") if wanted.inner else _wrong_value(wanted, element, path)
 
 
 def _is(kind: type, value: Value) -> bool:

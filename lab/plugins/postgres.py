@@ -19,6 +19,7 @@ from lab import cgroups
 from lab.certificates import Authority
 from lab.files import write
 from lab.layout import Lab
+from lab.plugins import addresses
 
 INSTALLED = Path("/usr/lib/postgresql")  # where Debian and Ubuntu put each major version
 OLDEST = 15  # in earlier ones every user may make tables, which no cloud's does
@@ -33,6 +34,7 @@ unix_socket_directories = '{folder}'
 ssl = on
 ssl_cert_file = '{folder}/server.crt'
 ssl_key_file = '{folder}/server.key'
+ident_file = '{folder}/ident.conf'
 password_encryption = 'scram-sha-256'
 # Files in the data folder, so that a killed server leaves nothing behind elsewhere.
 dynamic_shared_memory_type = mmap
@@ -55,12 +57,28 @@ class Unavailable(Exception):
 
 
 class Server:
-    """One server: its folder holds data, certificate, settings and log."""
+    """One server: its folder holds data, certificate, settings and log.
 
-    def __init__(self, lab: Lab, folder: Path, port: int) -> None:
+    ``superuser`` is the role that the cloud keeps to itself; its customers never log in as it. ``address`` is one of
+    its own (see `lab.plugins.addresses`), empty for the machine's end of the lab's cable; ``names`` are what its
+    certificate is for, the address where there are none.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        folder: Path,
+        port: int,
+        superuser: str = OWNER,
+        address: str = "",
+        names: Sequence[str] = (),
+    ) -> None:
         self.lab = lab
         self.folder = folder
         self.port = port
+        self.superuser = superuser
+        self.address = address
+        self.names = names
 
     @property
     def programs(self) -> Path:
@@ -77,8 +95,8 @@ class Server:
 
     @property
     def host(self) -> str:
-        """Address that pods and this machine connect to; the certificate is for it."""
-        return self.lab.host_address
+        """Address that pods and this machine connect to."""
+        return self.address or self.lab.host_address
 
     @property
     def authority(self) -> Authority:
@@ -90,25 +108,28 @@ class Server:
         programs, owner = self.programs, pwd.getpwnam(OWNER)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.authority.ensure()
-        certificate, key = self.authority.server(f"database-{self.port}", [self.host])
+        certificate, key = self.authority.server(self.folder.name, [*self.names] or [self.host])
         for source, name in ((certificate, "server.crt"), (key, "server.key")):
             write(self.folder / name, source.read_bytes(), mode=0o600)
         write(
             self.folder / "postgresql.conf",
             SETTINGS.format(address=self.host, port=self.port, folder=self.folder),
         )
-        self._admit(["all"])
+        write(self.folder / "ident.conf", f"owner {OWNER} {self.superuser}\n")
+        self._admit(["all"], tls_only=True)
         for path in (self.folder, *self.folder.iterdir()):
             os.chown(path, owner.pw_uid, owner.pw_gid)
         if not (self.folder / "data" / "PG_VERSION").exists():
-            made = ["initdb", "-D", str(self.folder / "data"), "--locale=C.UTF-8", "--no-sync", "--auth=peer"]
-            self._run_as_owner(str(programs / made[0]), *made[1:])
+            made = ["-D", str(self.folder / "data"), "--username", self.superuser, "--locale=C.UTF-8", "--no-sync"]
+            self._run_as_owner(str(programs / "initdb"), *made, "--auth=peer")
         self.start()
 
     def start(self) -> None:
         """Start it unless it runs. Raises Unavailable."""
         if self.running():
             return
+        if self.address:
+            addresses.put(self.lab, self.address)
         # Its own IPC namespace: the one System V segment that it keeps goes with its last process.
         command = ["unshare", "--ipc", *_as_owner(), str(self.programs / "postgres"), "-D", str(self.folder / "data")]
         command += [
@@ -144,16 +165,18 @@ class Server:
         """Run a statement as the superuser, over the Unix socket. Raises Unavailable with the server's words."""
         return self._run_as_owner(
             "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port), "-d", database,
-            given=statement,
+            "-U", self.superuser, given=statement,
         )  # fmt: skip
 
-    def admit(self, sources: Sequence[str]) -> None:
-        """Take connections from these networks only, over TLS; ``all`` is everywhere."""
-        self._admit(sources)
+    def admit(self, sources: Sequence[str], tls_only: bool = True) -> None:
+        """Take connections from these networks only; ``all`` is everywhere."""
+        self._admit(sources, tls_only)
         self.sql("SELECT pg_reload_conf()")
 
-    def _admit(self, sources: Sequence[str]) -> None:
-        rules = ["local all postgres peer", *(f"hostssl all all {source} scram-sha-256" for source in sources)]
+    def _admit(self, sources: Sequence[str], tls_only: bool) -> None:
+        kind = "hostssl" if tls_only else "host"
+        rules = [f"local all {self.superuser} peer map=owner"]
+        rules += [f"{kind} all all {source} scram-sha-256" for source in sources]
         write(self.folder / "hba.conf", "\n".join(rules) + "\n", mode=0o644)
 
     def destroy(self) -> None:
@@ -168,6 +191,8 @@ class Server:
             while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.address:
+            addresses.release(self.lab, self.address)
 
     def _run_as_owner(self, *command: str, given: str = "") -> str:
         done = subprocess.run([*_as_owner(), *command], input=given, capture_output=True, text=True, cwd="/")

@@ -32,10 +32,16 @@ class Kind:
 
     title: ClassVar[str]
     """What people call it: "Kubernetes cluster"."""
+    module: ClassVar[str] = "index"
+    """The part of the provider that the type is in: ``eks`` in ``aws:eks/cluster:Cluster``."""
+    name_property: ClassVar[str] = "name"
+    """The input that is its name in the account."""
     properties: ClassVar[Mapping[str, Property]]
     computed: ClassVar[tuple[str, ...]] = ()
     """Outputs that are no inputs."""
     secret: ClassVar[frozenset[str]] = frozenset()
+    write_only: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that the API never gives back, such as passwords: an import lacks them."""
     autonamed: ClassVar[bool] = True
     unique_name: ClassVar[bool] = True
     """Whether the account takes a name once only."""
@@ -55,6 +61,15 @@ class Kind:
         """Id of a new resource."""
         del inputs
         return str(uuid.uuid4())
+
+    def find(self, id: str) -> Record | None:
+        """The one with this id, or with another id that it can be imported by."""
+        return self.account.get(self.type, id)
+
+    def clashes(self, inputs: Properties, there: Record) -> bool:
+        """Whether a new one can't be beside one that is there; by default they have the same name."""
+        name = inputs.get(self.name_property)
+        return self.unique_name and bool(name) and name == there.inputs.get(self.name_property)
 
     def invalid(self, inputs: Properties) -> list[Failure]:
         """Faults between inputs that are right each by itself; all of them are known here."""
@@ -98,13 +113,17 @@ class SimulatedCloud(Provider):
 
     title: ClassVar[str]
     kinds: ClassVar[tuple[type[Kind], ...]]
-    token_prefix: ClassVar[str]
     supports_autonaming = True
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.account = Account(Lab.from_environment(), self.name)
         self._kinds = {kind.__name__: kind(self.account, engine) for kind in self.kinds}
+        self._tokens = {self.token(kind): kind for kind in self._kinds.values()}
+
+    def token(self, kind: Kind) -> str:
+        """The type as the engine writes it."""
+        return f"{self.name}:{kind.module}/{kind.type[0].lower()}{kind.type[1:]}:{kind.type}"
 
     def authenticate(self) -> None:
         """Whether the credentials are there. Raises Refused."""
@@ -117,13 +136,13 @@ class SimulatedCloud(Provider):
     @override
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
         kind = self._kind(resource)
-        inputs = dict(new)
-        if kind.autonamed and inputs.get("name") is None:
+        inputs, name = dict(new), kind.name_property
+        if kind.autonamed and inputs.get(name) is None:
             if resource.must_be_named:
-                return Checked(inputs, [Failure("name", "is required: autonaming is off for this stack.")])
+                return Checked(inputs, [Failure(name, "is required: autonaming is off for this stack.")])
             digits = resource.random_seed.hex()[:7]
-            inputs["name"] = old.get("name") or resource.proposed_name or f"{resource.name}-{digits}"
-            inputs["__defaults"] = ["name"]
+            inputs[name] = old.get(name) or resource.proposed_name or f"{resource.name}-{digits}"
+            inputs["__defaults"] = [name]
         found = failures(kind.properties, inputs)
         if not found and not contains_unknown(inputs):
             found = kind.invalid(plain(inputs))
@@ -136,8 +155,9 @@ class SimulatedCloud(Provider):
             old_inputs, new, replace_on=replacing(kind.properties), ignore=["__defaults", *resource.ignored]
         )
         changes.replace |= kind.replacing(plain(old_inputs), plain(new)) & changes.paths.keys()
-        # A name of one's own can't be had twice at a time; a generated one can be another.
-        changes.delete_before_replace = bool(changes.replace) and kind.unique_name and "__defaults" not in new
+        # A name can't be had twice at a time, unless the next one has another.
+        same = plain(old_inputs).get(kind.name_property) == plain(new).get(kind.name_property)
+        changes.delete_before_replace = bool(changes.replace) and kind.unique_name and same and "__defaults" not in new
         return changes
 
     @override
@@ -146,7 +166,7 @@ class SimulatedCloud(Provider):
         if resource.preview:
             return Created("", {**inputs, **dict.fromkeys(kind.computed, UNKNOWN)})
         given: Properties = plain(inputs)
-        doing = f"creating the {kind.title} {given.get('name', '')!r}".replace(" ''", "")
+        doing = f"creating the {kind.title} {given.get(kind.name_property, '')!r}".replace(" ''", "")
         try:
             record = self._reserve(kind, given)
         except Refused as fault:
@@ -176,9 +196,8 @@ class SimulatedCloud(Provider):
                 f"403 the account's limit is reached; delete a {kind.title}, or ask support for a higher limit"
             )
         with self.account.open() as records:
-            name = given.get("name")
-            taken = [each for each in records.values() if each.type == kind.type and each.inputs.get("name") == name]
-            if kind.unique_name and name and (taken or fault == "name-taken"):
+            taken = [each for each in records.values() if each.type == kind.type and kind.clashes(given, each)]
+            if taken or fault == "name-taken":
                 raise Refused(f"409 the name is taken: {self._owner(kind, taken)}")
             record = Record(kind.type, kind.identify(given), given, {})
             if kind.unique_id and (there := records.get(f"{record.type}/{record.id}")):
@@ -189,10 +208,9 @@ class SimulatedCloud(Provider):
     def _owner(self, kind: Kind, taken: list[Record]) -> str:
         if not taken:
             return "somebody else has it; choose another, or another name for the stack"
-        token = f"{self.token_prefix}{kind.type[0].lower()}{kind.type[1:]}:{kind.type}"
         return (
             f"the account has one, id {taken[0].id}; if an `up` that was interrupted made it,"
-            f" `pulumi import {token} NAME {taken[0].id}` takes it over"
+            f" `pulumi import {self.token(kind)} NAME {taken[0].id}` takes it over"
         )
 
     @override
@@ -202,7 +220,7 @@ class SimulatedCloud(Provider):
             self._authenticated()
         except Refused as fault:
             raise self._error(f"reading the {kind.title}", fault) from None
-        record = self.account.get(kind.type, resource.id)
+        record = kind.find(resource.id)
         if record is None:
             return None
         try:
@@ -214,7 +232,9 @@ class SimulatedCloud(Provider):
             record.outputs |= changed
             record.made = True
             self.account.put(record)
-        return Read(record.id, self._outputs(kind, record.inputs, record.outputs), record.inputs)
+        known = {key: value for key, value in record.inputs.items() if key not in kind.write_only}
+        known |= {key: plain(value) for key, value in inputs.items() if key in kind.write_only}
+        return Read(record.id, self._outputs(kind, known, record.outputs), self._marked(kind, known))
 
     @override
     def update(
@@ -255,12 +275,16 @@ class SimulatedCloud(Provider):
         self.authenticate()
 
     def _outputs(self, kind: Kind, inputs: Properties, computed: Properties) -> Properties:
-        outputs: Properties = {key: value for key, value in inputs.items() if not key.startswith("__")} | computed
-        return {key: Secret(value) if key in kind.secret else value for key, value in outputs.items()}
+        # What begins so is the engine's own in inputs, and in outputs the account's.
+        outputs = {key: value for key, value in (inputs | computed).items() if not key.startswith("__")}
+        return self._marked(kind, outputs)
+
+    def _marked(self, kind: Kind, values: Properties) -> Properties:
+        return {key: Secret(value) if key in kind.secret else value for key, value in values.items()}
 
     def _kind(self, resource: Resource) -> Kind:
-        kind = self._kinds.get(resource.type.rpartition(":")[2])
-        if kind is None or not resource.type.startswith(self.token_prefix):
+        kind = self._tokens.get(resource.type)
+        if kind is None:
             raise ProviderError(
                 f"the simulated {self.title} has no {resource.type}; it has {', '.join(sorted(self._kinds))}."
             )

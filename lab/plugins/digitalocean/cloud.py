@@ -28,7 +28,6 @@ class DigitalOcean(SimulatedCloud):
     name = "digitalocean"
     version = "4.84.1"
     title = "DigitalOcean"
-    token_prefix = "digitalocean:index/"  # noqa: S105 of type tokens
     kinds: ClassVar[tuple[type[Kind], ...]] = (
         Vpc,
         KubernetesCluster,

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import yaml
 
 from lab.layout import Lab
 from lab.plugins.account import Account
 from lab.plugins.digitalocean.slugs import TOKEN_VARIABLES
+from lab.plugins.exec_credential import exec_credential
 
 COMMAND = ["kubernetes", "cluster", "kubeconfig", "exec-credential"]
-VALID_MINUTES = 10
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,19 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     cluster = positional[-1]
     if Account(lab, "digitalocean").get("KubernetesCluster", cluster) is None:
         return _refuse(f"404 the simulated account has no Kubernetes cluster {cluster}")
-    document: Any = yaml.safe_load(lab.kubeconfig.read_text(encoding="utf-8"))
-    user = document["users"][0]["user"]
-    expiry = datetime.now(UTC) + timedelta(minutes=VALID_MINUTES)
-    credential = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "kind": "ExecCredential",
-        "status": {
-            "expirationTimestamp": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "clientCertificateData": base64.b64decode(user["client-certificate-data"]).decode(),
-            "clientKeyData": base64.b64decode(user["client-key-data"]).decode(),
-        },
-    }
-    print(json.dumps(credential))
+    print(exec_credential(lab))
     return 0
 
 

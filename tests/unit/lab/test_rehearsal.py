@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lab import rehearsal as staging
+from lab import simulation
 from lab.errors import LabError
 from lab.layout import CHECKOUT, Lab
 from lab.rehearsal import Rehearsal, prepare, simulated_cloud
@@ -50,19 +51,44 @@ def test_images_and_secrets_of_the_real_stack_are_left_out_and_that_is_said(lab:
         assert word in said
 
 
-def test_nothing_in_it_can_reach_a_real_account_or_cluster(lab: Lab, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "real")
-    monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "real")
+@pytest.mark.parametrize("stack", ["prod", "prod-gcp", "prod-aws"])
+def test_nothing_in_it_can_reach_a_real_account_or_cluster(lab: Lab, monkeypatch: pytest.MonkeyPatch, stack: str):
+    cloud = simulated_cloud(stack)
+    played = simulation.of_cloud(cloud)
+    login = prepare(lab, stack).login
+    for name in (*played.hidden, *login):
+        monkeypatch.setenv(name, "real")
     monkeypatch.setenv("KUBECONFIG", "/real")
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://real")
     monkeypatch.setenv("PULUMI_IGNORE_AMBIENT_PLUGINS", "true")
-    stage = prepare(lab, "prod")
+    stage = prepare(lab, stack)
     assert "real" not in stage.environment.values()
+    assert login.keys() <= stage.environment.keys()
     assert not any("/real" in value for name, value in stage.environment.items() if name in ("KUBECONFIG", "PATH"))
     assert "PULUMI_IGNORE_AMBIENT_PLUGINS" not in stage.environment
     assert stage.environment["PULUMI_BACKEND_URL"] == f"file://{stage.folder}"
     first = Path(stage.environment["PATH"].split(":")[0])
-    assert sorted(each.name for each in first.iterdir()) == ["doctl", "pulumi-resource-digitalocean"]
+    assert {each.name for each in first.iterdir()} == {f"pulumi-resource-{cloud}", *played.commands}
+
+
+def test_keys_of_the_real_account_are_left_out_and_that_is_said(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    config = {"addressbook:cloud": "gcp", "gcp:project": "acme-prod-1", "gcp:impersonateServiceAccount": "somebody"}
+    monkeypatch.setattr(staging, "_config", lambda _: config)
+    stage = prepare(lab, "prod-gcp")
+    assert stack_file(stage) == {
+        "addressbook:cloud": "gcp",
+        "addressbook:namespace": "rehearsal-prod-gcp",
+        "gcp:project": "acme-prod-1",
+    }
+    assert "gcp:impersonateServiceAccount is left out" in " ".join(stage.changed)
+
+
+def test_a_cloud_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert {"digitalocean", "gcp"} <= set(simulation.clouds())
+    (tmp_path / "mars").mkdir()
+    (tmp_path / "mars" / "simulation.py").touch()
+    monkeypatch.setattr(simulation, "PLUGINS", tmp_path)
+    assert simulation.clouds() == ["mars"]
 
 
 def test_the_environment_can_be_read_by_a_shell(lab: Lab):

@@ -1,0 +1,1 @@
+"""AWS, simulated: the resource types that components/aws declares."""
