@@ -3,6 +3,9 @@ STACK ?= dev
 # A cluster of your own: `make up CONTEXT=kind-kind REGISTRY=localhost:5001`. Unset, the stack file says which.
 CONTEXT ?=
 REGISTRY ?=
+# More for a command of promotion, as in `make canary ARGS='--replicas 2'`; for `traffic` and `rollback`, where to.
+ARGS ?=
+TO ?=
 
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
@@ -11,7 +14,7 @@ PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status env test lint format clean
+.PHONY: help up down status canary verdict promote rollback release traffic history diagnose env test lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,7 +26,31 @@ down: .venv/ready ## destroy the stack and take the lab away
 	@$(PROMOTION) down --stack $(STACK); status=$$?; $(LAB) down $(TARGET) && exit $$status
 
 status: .venv/ready ## show what the stack runs
-	@$(PROMOTION) status --stack $(STACK)
+	@$(PROMOTION) status --stack $(STACK) $(ARGS)
+
+canary: .venv/ready ## put what is built from source on trial beside stable; another image by ARGS
+	@$(PROMOTION) canary --stack $(STACK) $(ARGS)
+
+verdict: .venv/ready ## say whether the canary is healthy
+	@$(PROMOTION) verdict --stack $(STACK) $(ARGS)
+
+promote: .venv/ready ## stable takes the canary's image
+	@$(PROMOTION) promote --stack $(STACK) $(ARGS)
+
+rollback: .venv/ready ## take the canary back, or stable: TO=release or digest
+	@$(PROMOTION) rollback --stack $(STACK) $(if $(TO),--to $(TO)) $(ARGS)
+
+release: .venv/ready ## canary, verdict and promotion in one
+	@$(PROMOTION) release --stack $(STACK) $(ARGS)
+
+traffic: .venv/ready ## whose pods the users meet: TO=split, stable or canary
+	@$(PROMOTION) traffic --stack $(STACK) $(TO) $(ARGS)
+
+history: .venv/ready ## who moved what when
+	@$(PROMOTION) history --stack $(STACK) $(ARGS)
+
+diagnose: .venv/ready ## what is wrong, why, and what mends it
+	@$(PROMOTION) diagnose --stack $(STACK) $(ARGS)
 
 env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(make env)"
 	@$(LAB) env $(TARGET)

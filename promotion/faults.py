@@ -4,8 +4,16 @@ from __future__ import annotations
 
 #: Exit codes of every command.
 DONE = 0
-FAILED = 1
-WRONG_USE = 2
+FAILED = 1  #: it did not work out, or the canary was unhealthy and is rolled back
+WRONG_USE = 2  #: wrong use or config, or refused; nothing was changed
+INCONCLUSIVE = 3  #: too little was seen to judge the canary; it stays on trial
+BUSY = 4  #: somebody else is at work on the stack; nothing was changed
+INTERRUPTED = 130  #: Ctrl-C, as shells have it
+
+MEANINGS = (
+    "exit codes: 0 done; 1 failed, or unhealthy and rolled back; 2 wrong use or config, or refused: nothing was"
+    " changed; 3 inconclusive; 4 somebody else is at work on the stack; 130 interrupted"
+)
 
 
 class Fault(Exception):

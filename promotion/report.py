@@ -31,8 +31,7 @@ def next_commands(stack: str, outputs: Mapping[str, Any]) -> str:
             f"  curl -X PUT -d firstName=Ada -d lastName=Lovelace {url}/person",
             f"  curl {url}/all",
             '  eval "$(make env)"          # pulumi, kubectl and the lab in this shell',
-            f"  pulumi config set --stack {stack} canaryImage source",
-            f"  pulumi config set --stack {stack} canaryReplicas 1",
-            f"  pulumi preview --stack {stack}   # then: make up",
+            f"  make canary STACK={stack}       # after an edit of the service: built, and beside stable",
+            f"  make verdict STACK={stack}      # then: make promote, or make rollback",
         ]
     )

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from typing import Any
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pulumi import automation
 
-from promotion.faults import FAILED, WRONG_USE, Fault
+from promotion.engine import Engine
+from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
+from promotion.locks import Lock, locks_named
 from promotion.progress import Progress
+from promotion.standing import settled
 from stacks.platform import WRONG_CONFIG
 from stacks.settings import PROJECT_ROOT
+
+#: Seconds between two tries on a stack that somebody has locked.
+RETRY_SECONDS = 2
+Say = Callable[[str], None]
+Result = TypeVar("Result")
 
 
 class NoStack(Fault):
     """The backend has no stack of that name."""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def selected(name: str, create: bool = False) -> automation.Stack:
@@ -30,64 +45,122 @@ def selected(name: str, create: bool = False) -> automation.Stack:
         )
     if not (PROJECT_ROOT / f"Pulumi.{name}.yaml").is_file():
         raise Fault(f"there is no Pulumi.{name}.yaml: write one, or name another stack with --stack", WRONG_USE)
-    options = automation.LocalWorkspaceOptions(work_dir=str(PROJECT_ROOT))
     try:
-        workspace = automation.LocalWorkspace(work_dir=options.work_dir)
+        workspace = automation.LocalWorkspace(work_dir=str(PROJECT_ROOT), pulumi_command=Engine())
         if create:
             return automation.Stack.create_or_select(name, workspace)
         return automation.Stack.select(name, workspace)
     except automation.StackNotFoundError:
         raise NoStack(f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it") from None
     except automation.CommandError as error:
-        raise Fault(_last_lines(error)) from None
+        raise Fault(last_lines(error)) from None
 
 
-def up(stack: automation.Stack, config: Mapping[str, str]) -> None:
-    """Set the given config keys, in the stack file too, and bring the stack to what its config says.
+def up(
+    stack: automation.Stack,
+    message: str = "",
+    *,
+    refresh: bool = True,
+    config_file: Path | None = None,
+    progress: Progress | None = None,
+    wait_seconds: float = 0,
+    say: Say = _say,
+) -> dict[str, Any]:
+    """Bring the stack to what its config says; what an interrupted update left behind is cleared up first.
 
-    The state is refreshed first, so that changes made behind its back are found and undone. Raises Fault; the engine's
-    own output has then said why.
+    The state is refreshed first, so that changes made behind its back are found and undone. ``message`` goes into the
+    stack's history; ``config_file`` is used in place of the stack file. Returns the stack outputs that are no secrets.
+    Raises Fault; the engine's own output has then said why.
     """
-    stack_file = PROJECT_ROOT / f"Pulumi.{stack.name}.yaml"
-    before = stack_file.read_text()
-    for key, value in config.items():
-        stack.set_config(key, automation.ConfigValue(value))
-    try:
-        _run(stack.name, "up", lambda: stack.up(on_event=Progress().event, refresh=True))
-    except Fault as fault:
-        if fault.code == WRONG_USE:
-            stack_file.write_text(before)  # what was refused is not kept
-        raise
+    progress = progress or Progress()
+    file = str(config_file) if config_file else None
+
+    def run() -> automation.UpResult:
+        was_settled = settle(stack)
+        return stack.up(
+            on_event=progress.event, message=message or None, refresh=refresh or was_settled, config_file=file
+        )
+
+    return _plain(_run(stack, "up", run, wait_seconds, say).outputs)
 
 
-def down(stack: automation.Stack) -> None:
+def settle(stack: automation.Stack) -> bool:
+    """Clear up what an update that was cut off left undecided in the state; whether there was something.
+
+    Raises Fault where only a person can, and ConcurrentUpdateError where the update is still at work.
+    """
+    state = stack.export_stack()
+    found = settled(dict(state.deployment or {}))
+    if found is None:
+        return False
+    if stack.export_stack().deployment != state.deployment:
+        return False  # nothing was cut off: somebody's engine is at work, and will be met at its lock
+    stack.import_stack(automation.Deployment(version=state.version, deployment=found))
+    return True
+
+
+def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
     """Destroy all that the stack made and forget the stack; its file stays. Raises Fault."""
-    _run(stack.name, "destroy", lambda: stack.destroy(on_event=Progress().event, refresh=True))
+
+    def run() -> None:
+        settle(stack)
+        stack.destroy(on_event=Progress().event, refresh=True)
+
+    _run(stack, "destroy", run, wait_seconds, _say)
     stack.workspace.remove_stack(stack.name, preserve_config=True)
 
 
 def outputs(stack: automation.Stack) -> dict[str, Any]:
     """Stack outputs of the last update; secrets stay out."""
-    return {name: output.value for name, output in stack.outputs().items() if not output.secret}
+    return _plain(stack.outputs())
 
 
-def _run(name: str, verb: str, action: Any) -> None:
-    try:
-        action()
-    except automation.ConcurrentUpdateError:
+def _plain(found: automation.OutputMap) -> dict[str, Any]:
+    return {name: output.value for name, output in found.items() if not output.secret}
+
+
+def _run(stack: automation.Stack, verb: str, action: Callable[[], Result], wait_seconds: float, say: Say) -> Result:
+    """Run the engine; a lock that the dead have left is removed, one of the living waited for as long as allowed."""
+    deadline = time.monotonic() + wait_seconds
+    told: set[str] = set()
+    while True:
+        try:
+            return action()
+        except automation.ConcurrentUpdateError as error:
+            _unlocked(stack, locks_named(str(error)), deadline, told, say)
+        except automation.CommandError as error:
+            wrong_config = WRONG_CONFIG in str(error)
+            raise Fault(
+                f"stack `{stack.name}`: {'its config is wrong' if wrong_config else f'{verb} failed'}, as said above",
+                WRONG_USE if wrong_config else FAILED,
+            ) from None
+
+
+def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told: set[str], say: Say) -> None:
+    """Return when another try is worth it; raises Fault with code BUSY when somebody is at work."""
+    dead = [lock for lock in locks if lock.dead]
+    for lock in dead:
+        say(f"the lock of {lock.holder} was left behind, that process is no more: it is removed")
+        if not lock.remove():
+            stack.cancel()
+    if dead:
+        return
+    holder = ", ".join(lock.holder for lock in locks) or "somebody else"
+    abandoned = bool(locks) and all(lock.abandoned for lock in locks)
+    if not abandoned and time.monotonic() >= deadline:
         raise Fault(
-            f"somebody else is updating stack `{name}`: wait for it to end; if it was killed, `pulumi cancel` frees the"
-            " stack"
-        ) from None
-    except automation.CommandError as error:
-        wrong_config = WRONG_CONFIG in str(error)
-        raise Fault(
-            f"stack `{name}`: {'its config is wrong' if wrong_config else f'{verb} failed'}, as said above",
-            WRONG_USE if wrong_config else FAILED,
-        ) from None
+            f"{holder} is at work on stack `{stack.name}`: wait for it to end (`--wait` does)"
+            + ("" if locks else "; if it was killed, `pulumi cancel` frees the stack"),
+            BUSY,
+        )
+    if holder not in told:
+        told.add(holder)
+        why = ", whose command was killed, to end what it has begun" if abandoned else ""
+        say(f"waiting for {holder}{why}")
+    time.sleep(RETRY_SECONDS)
 
 
-def _last_lines(error: automation.CommandError) -> str:
+def last_lines(error: automation.CommandError) -> str:
     """The engine's own error lines, without the Automation API's frame around them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip().startswith("error:")]
     return "; ".join(line.removeprefix("error:").strip() for line in lines) or str(error)

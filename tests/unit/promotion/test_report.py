@@ -25,4 +25,4 @@ def test_stable_comes_first_with_share_and_digest():
 def test_the_next_commands_use_the_real_address_and_stack():
     text = next_commands("staging", OUTPUTS)
     assert "http://203.0.113.7/person" in text
-    assert "--stack staging canaryReplicas 1" in text
+    assert "make canary STACK=staging" in text

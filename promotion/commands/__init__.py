@@ -1,0 +1,1 @@
+"""One command a file: ``register(commands)`` adds it to the command line."""

@@ -1,0 +1,50 @@
+"""``preview``: what an update would do; for a person, a script, or as the comment under a pull request."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from promotion import stack as stacks
+from promotion.arguments import Commands, command
+from promotion.comment import comment
+from promotion.faults import DONE, FAILED, WRONG_USE
+from promotion.planned import Plan, plan
+from stacks.platform import WRONG_CONFIG
+
+
+def register(commands: Commands) -> None:
+    parser = command(
+        commands, "preview", run, "show what `up` would do; nothing is changed", example="--output markdown"
+    )
+    parser.add_argument(
+        "--output",
+        choices=["text", "json", "markdown"],
+        default="text",
+        help="form of the answer; markdown is the comment under a pull request",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    planned = plan(stacks.selected(options.stack))
+    match options.output:
+        case "markdown":
+            print(comment(planned))
+        case "json":
+            print(json.dumps(asdict(planned), indent=2, ensure_ascii=False))
+        case _:
+            print(
+                planned.diff or "nothing would change",
+                *planned.advice,
+                *(f"error: {said}" for said in planned.faults),
+                sep="\n",
+            )
+    return code(planned)
+
+
+def code(plan: Plan) -> int:
+    """Exit code of a plan: whether the update could begin."""
+    if any(WRONG_CONFIG in fault for fault in plan.faults):
+        return WRONG_USE
+    return FAILED if plan.faults else DONE

@@ -1,0 +1,37 @@
+"""``up``: bring a stack to what its config says."""
+
+from __future__ import annotations
+
+import argparse
+
+from promotion.arguments import Commands, command, wait_argument
+from promotion.faults import DONE, WRONG_USE, Fault
+from promotion.report import next_commands, status_text
+from promotion.work import working
+
+
+def register(commands: Commands) -> None:
+    parser = command(commands, "up", run, "bring a stack to what its config says")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a config key first, in the stack file too (repeatable)",
+    )
+    parser.add_argument("--message", "-m", metavar="TEXT", help="why; kept in the stack's history")
+    wait_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    edits: dict[str, str | None] = {}
+    for pair in options.set:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise Fault(f"--set {pair}: write KEY=VALUE, as in --set canaryReplicas=1", WRONG_USE)
+        edits[key] = value
+    with working(options, "up") as work:
+        work.create()
+        work.apply(work.file.edited(edits), "")
+        print(f"\n{status_text(options.stack, work.outputs)}\n\n{next_commands(options.stack, work.outputs)}")
+    return DONE

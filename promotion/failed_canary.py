@@ -1,0 +1,43 @@
+"""What happens when a canary fails: the cause is shown, and the canary taken back, in the stack file too."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from promotion import moves
+from promotion.faults import Fault
+from promotion.history import short
+from promotion.rejected import Record, record
+from promotion.stack_file import Edits
+from promotion.work import Work
+
+
+def take_back(work: Work, why: str) -> None:
+    """Print a diagnosis, remove the canary, give stable its replicas back, and keep on record that it was unhealthy.
+
+    Raises Fault when the update fails too; the next command goes on from there.
+    """
+    image = work.release.canary_image
+    work.say(f"\n{why}\n\n{diagnosis(work)}\n\nthe canary is taken back")
+    text = work.file.edited({**moves.without_canary(work.release), **_unhealthy(work, image)})
+    work.apply(text, f"canary {short(image)} removed: {why}")
+
+
+def diagnosis(work: Work, track: Literal["stable", "canary"] = "canary") -> str:
+    """What is wrong with a track, as far as the cluster can be asked."""
+    from promotion.cluster import Cluster  # the Kubernetes client takes half a second to import
+    from promotion.diagnose import diagnose, diagnosis_text
+
+    try:
+        return diagnosis_text(diagnose(Cluster.of(work.stack), track))
+    except Fault as fault:
+        return f"there is no diagnosis: {fault}"
+
+
+def _unhealthy(work: Work, image: str) -> Edits:
+    """The verdict on an image that failed before it could be judged; one that was judged has its verdict."""
+    digest, said = image.partition("@")[2], record(work.release.canary_verdict)
+    if not digest or (said and said.digest == digest and said.against):
+        return {}
+    return {"canaryVerdict": str(Record("unhealthy", digest, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))}

@@ -1,0 +1,102 @@
+"""Where a stack stands, by the engine's own state: what each track was last told to run, and what was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from promotion.faults import Fault
+
+#: Part of the URN of a track's Deployment.
+TRACK_DEPLOYMENT = "addressbook:release:Track$kubernetes:apps/v1:Deployment::"
+#: Providers whose objects are known by their names, so that one that may exist can be looked for.
+KUBERNETES = "kubernetes:"
+#: Resources that leave nothing behind when their creation was interrupted: nothing outside the state, or an image
+#: under the name that the next build gives it again.
+HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "addressbook:")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A track's Deployment as the state has it; ``image`` is REPOSITORY@sha256:DIGEST."""
+
+    image: str
+    replicas: int
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…``"""
+        return self.image.partition("@")[2]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``tracks`` by name, as far as they are up; ``parts`` names every track of which the state knows anything."""
+
+    tracks: Mapping[str, Running] = field(default_factory=dict[str, Running])
+    parts: frozenset[str] = frozenset()
+    interrupted: Sequence[str] = ()
+
+
+def standing(state: Mapping[str, Any]) -> Standing:
+    """Read an exported deployment."""
+    tracks: dict[str, Running] = {}
+    parts: set[str] = set()
+    resources = cast(list[dict[str, Any]], state.get("resources") or [])
+    for resource in resources:
+        urn = str(resource["urn"])
+        if "$addressbook:release:Track::" in urn:
+            parts.add(urn.rpartition("::")[2])
+        if TRACK_DEPLOYMENT in urn and not resource.get("delete"):
+            spec = resource["inputs"]["spec"]
+            image = spec["template"]["spec"]["containers"][0]["image"]
+            if isinstance(image, str):
+                tracks[urn.rpartition("-")[2]] = Running(image, int(spec.get("replicas", 1)))
+    pending = cast(list[dict[str, Any]], state.get("pending_operations") or [])
+    return Standing(tracks, frozenset(parts), [str(operation["resource"]["urn"]) for operation in pending])
+
+
+def settled(state: dict[str, Any]) -> dict[str, Any] | None:
+    """The state without operations that were cut off; None where there are none.
+
+    The engine drops the note of a creation that was cut off, and the next one then fails on the object that exists. A
+    Kubernetes object's id is its name, so it is noted as created: the refresh before the update looks for it, and takes
+    it out again where it does not exist. Raises Fault for what has no such id, such as a cloud's cluster.
+    """
+    pending = cast(list[dict[str, Any]], state.get("pending_operations") or [])
+    if not pending:
+        return None
+    resources = [*cast(list[dict[str, Any]], state.get("resources") or [])]
+    lost: list[str] = []
+    for operation in pending:
+        resource = cast(dict[str, Any], operation["resource"])
+        if operation["type"] != "creating" or str(resource["type"]).startswith(HARMLESS):
+            continue
+        name = _kubernetes_id(resource)
+        if name is None:
+            lost.append(f"{resource['type'].rpartition(':')[2]} {resource['urn'].rpartition('::')[2]}")
+            continue
+        # A replacement was on its way: the one before it goes when this one is in place.
+        resources = [
+            {**other, "delete": True} if other["urn"] == resource["urn"] and not other.get("delete") else other
+            for other in resources
+        ]
+        resources.append({**resource, "id": name, "outputs": resource.get("outputs") or resource["inputs"]})
+    if lost:
+        raise Fault(
+            f"creating {', '.join(lost)} was cut off, and only the provider knows whether it exists: where it does,"
+            " take it in with `pulumi refresh` (it asks for the id); where it does not, `pulumi refresh"
+            " --clear-pending-creates`; then repeat this command"
+        )
+    return {**state, "resources": resources, "pending_operations": []}
+
+
+def _kubernetes_id(resource: Mapping[str, Any]) -> str | None:
+    """``namespace/name``, or the name of what is in no namespace; None for other providers' resources."""
+    inputs = cast(dict[str, Any], resource.get("inputs") or {})
+    metadata = cast(dict[str, Any], inputs.get("metadata") or {})
+    name = metadata.get("name")
+    if not str(resource["type"]).startswith(KUBERNETES) or not name:
+        return None
+    return f"{metadata['namespace']}/{name}" if metadata.get("namespace") else str(name)

@@ -1,0 +1,165 @@
+"""Where a release stands: what runs, for whom, how well, since when, and where the records disagree."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from pulumi import automation
+
+from promotion import history
+from promotion import stack as stacks
+from promotion.cluster import Cluster
+from promotion.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
+from promotion.faults import Fault
+from promotion.history import Update
+from promotion.live import LiveTrack, Meter, live_tracks
+from promotion.rejected import Record, record
+from promotion.stack_file import StackFile
+from promotion.standing import Running, Standing, standing
+
+#: Updates looked at for the last one that deployed a config, and the last verdict.
+NEWEST = 20
+
+
+@dataclass(frozen=True)
+class Status:
+    """``live`` is None where the cluster did not answer, and ``unreachable`` says why; ``standing`` is by the state.
+
+    ``window`` is how many seconds the figures of errors and times cover, None where it is since the pods started.
+    """
+
+    stack: str
+    outputs: Mapping[str, Any]
+    standing: Standing
+    live: Mapping[str, LiveTrack] | None
+    unreachable: str
+    window: float | None
+    verdict: Record | None
+    last: Update | None
+    at_work: str
+    drift: Sequence[Drift] = field(default_factory=tuple[Drift, ...])
+    unpinned: Sequence[str] = ()
+    taken: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Observer:
+    """Looks at one stack, once or again and again."""
+
+    def __init__(self, stack: automation.Stack, file: StackFile, locks: Path, lifetime: bool) -> None:
+        self._stack = stack
+        self._file = file
+        self._lock = locks / f"{stack.name}.lock"
+        self._meter = Meter(lifetime)
+        self._cluster: Cluster | None = None
+        self._looked: datetime | None = None
+
+    def look(self) -> Status:
+        """The stack's status now. Raises Fault where it runs nothing, or its state cannot be read."""
+        name = self._stack.name
+        try:
+            state = dict(self._stack.export_stack().deployment or {})
+        except automation.CommandError as error:
+            raise Fault(f"the state of stack `{name}` cannot be read: {stacks.last_lines(error)}") from None
+        if not state.get("resources"):
+            raise Fault(f"stack `{name}` runs nothing: `python -m promotion up --stack {name}` starts it")
+        outputs = _outputs(state)
+        updates = history.updates(self._stack, NEWEST)
+        last = next((each for each in updates if each.kind == "update"), None)
+        drift = [*git_drift(self._file), *config_drift(self._file, last, name)]
+        taken = datetime.now(UTC)
+        window = None if self._meter.lifetime or not self._looked else (taken - self._looked).total_seconds()
+        self._looked = taken
+        live: dict[str, LiveTrack] | None = None
+        unreachable = ""
+        try:
+            self._cluster = self._cluster or Cluster.of(self._stack)
+            live = {**live_tracks(self._cluster, self._meter)}
+            drift += cluster_drift(self._cluster, state, name)
+        except Fault as fault:
+            unreachable, self._cluster = str(fault), None
+        values = self._file.values()
+        return Status(
+            name,
+            outputs,
+            standing(state),
+            live,
+            unreachable,
+            window,
+            _last_verdict(values.get("canaryVerdict", ""), updates),
+            last,
+            at_work(self._lock),
+            drift,
+            unpinned(values),
+            taken,
+        )
+
+
+def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Stack outputs as the state has them, secrets still encrypted; asking the engine for them takes another second."""
+    resources = cast(list[dict[str, Any]], state["resources"])
+    found = [each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"]
+    return cast(Mapping[str, Any], found[0]) if found and found[0] else {}
+
+
+def _last_verdict(in_file: str, updates: Sequence[Update]) -> Record | None:
+    texts = (in_file, *(update.config.get("canaryVerdict", "") for update in updates))
+    return next((found for found in map(record, texts) if found), None)
+
+
+def at_work(lock: Path) -> str:
+    """Who is moving the stack along from this checkout now; "" where nobody is."""
+    try:
+        holder = lock.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+    found = re.search(r" on (\S+) \(process (\d+),", holder)
+    if not found or (found[1] == socket.gethostname() and not _lives(int(found[2]))):
+        return ""
+    return holder
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """The status for scripts."""
+    running: Mapping[str, LiveTrack | Running] = status.live if status.live is not None else status.standing.tracks
+    tracks = {name: {"digest": track.digest, **asdict(track)} for name, track in running.items()}
+    last = status.last
+    return {
+        "stack": status.stack,
+        "time": status.taken.isoformat(timespec="seconds"),
+        "url": status.outputs.get("url"),
+        "namespace": status.outputs.get("namespace"),
+        "traffic": status.outputs.get("traffic"),
+        "cluster": {"reachable": status.live is not None, "reason": status.unreachable},
+        "tracks": tracks,
+        "servedSeconds": status.window,
+        "verdict": asdict(status.verdict) if status.verdict else None,
+        "lastUpdate": {
+            "time": last.time.isoformat(timespec="seconds"),
+            "message": last.message,
+            "result": last.result,
+            "commit": last.commit,
+        }
+        if last
+        else None,
+        "atWork": status.at_work or None,
+        "interrupted": list(status.standing.interrupted),
+        "unpinned": list(status.unpinned),
+        "drift": [asdict(each) for each in status.drift],
+    }

@@ -1,0 +1,74 @@
+"""What a verdict is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from promotion.rejected import Record
+
+Result = Literal["healthy", "unhealthy", "inconclusive"]
+
+#: How times are written: UTC, to the second.
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to the canary, and its answer.
+
+    ``value`` is what was found, ``limit`` what is allowed, ``samples`` what was looked at, ``rule`` what the value is;
+    ``reason`` is a sentence where the result is not healthy.
+    """
+
+    name: str
+    value: str
+    limit: str
+    samples: str
+    rule: str
+    result: Result
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer of a trial: ``digest`` (sha256:…) is the image it is about."""
+
+    result: Result
+    digest: str
+    checks: Sequence[Check]
+    began: datetime
+    ended: datetime
+    chart: str = ""
+
+    @property
+    def recorded(self) -> str:
+        """What goes into the config key ``canaryVerdict``."""
+        return str(Record(self.result, self.digest, self.ended.strftime(TIME_FORMAT)))
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it is not healthy: a sentence for each check that decided it."""
+        decided = [check for check in self.checks if check.result == self.result and check.reason]
+        return [f"{check.name}: {check.reason}" for check in decided]
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines; times in UTC."""
+        return {
+            "result": self.result,
+            "digest": self.digest,
+            "began": self.began.strftime(TIME_FORMAT),
+            "ended": self.ended.strftime(TIME_FORMAT),
+            "reasons": self.reasons,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def worst(checks: Sequence[Check]) -> Result:
+    """Unhealthy if any check is; healthy only if all are."""
+    results = {check.result for check in checks}
+    if "unhealthy" in results:
+        return "unhealthy"
+    return "healthy" if results == {"healthy"} else "inconclusive"

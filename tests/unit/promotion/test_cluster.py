@@ -1,0 +1,77 @@
+"""The cluster of a stack, as far as no cluster is needed: what its outputs say, and what errors say."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from kubernetes.client import ApiClient, Configuration, V1Pod
+from pulumi import automation
+
+from promotion.cluster import Cluster, Unreachable, port_of
+from promotion.faults import Fault
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: it
+contexts: [{name: it, context: {cluster: it, user: it}}]
+clusters: [{name: it, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: it, user: {token: secret-token}}]
+"""
+
+
+def stack(**outputs: Any) -> automation.Stack:
+    values = {name: SimpleNamespace(value=value, secret=name == "kubeconfig") for name, value in outputs.items()}
+    return cast(automation.Stack, SimpleNamespace(name="dev", outputs=lambda: values))
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [{}, {"namespace": "n", "service": "s"}, {"namespace": "n", "kubeContext": "c"}],
+    ids=["nothing runs", "no cluster", "an earlier program"],
+)
+def test_outputs_that_name_no_cluster_are_said(outputs: dict[str, str]) -> None:
+    with pytest.raises(Fault, match="`python -m promotion up --stack dev` brings it up"):
+        Cluster.of(stack(**outputs))
+
+
+def test_an_unknown_context_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text(KUBECONFIG)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+    with pytest.raises(Fault, match="stack `dev`: context `gone` of your kubeconfig cannot be used"):
+        Cluster.of(stack(namespace="n", service="s", kubeContext="gone"))
+
+
+def test_a_cluster_that_does_not_answer_is_said_without_its_secrets() -> None:
+    with pytest.raises(Unreachable, match=r"the cluster at http://127.0.0.1:1 does not answer: .*refused") as raised:
+        Cluster.of(stack(namespace="n", service="s", kubeconfig=KUBECONFIG))
+    assert "secret-token" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_every_way_to_a_pod_says_that_it_is_unreachable() -> None:
+    configuration = Configuration(host="http://127.0.0.1:1")
+    cluster = Cluster(ApiClient(configuration), "n", "s")
+    pod = V1Pod.from_dict({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "s"}]}})
+    assert pod is not None
+    with pytest.raises(Unreachable, match="pod p"):
+        cluster.exec(pod, ["true"])
+    with pytest.raises(Unreachable, match="pod p, port 9464"), cluster.forward(pod, 9464):
+        pass
+    with pytest.raises(Unreachable, match="Service s-canary does not answer"):
+        cluster.through_service("canary", "GET", "/all")
+    with pytest.raises(Unreachable):
+        cluster.pods("canary")
+
+
+def test_ports_are_found_by_name() -> None:
+    ports = [{"name": "http", "containerPort": 3000}, {"name": "metrics", "containerPort": 9464}]
+    pod = V1Pod.from_dict({"spec": {"containers": [{"name": "s", "ports": ports}, {"name": "sidecar"}]}})
+    assert pod is not None
+    assert (port_of(pod, "http"), port_of(pod, "metrics")) == (3000, 9464)
+    bare = V1Pod.from_dict({"spec": {"containers": [{"name": "s"}]}})
+    assert bare is not None
+    assert port_of(bare, "metrics") is None

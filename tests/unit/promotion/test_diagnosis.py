@@ -1,0 +1,318 @@
+"""What `diagnose` makes of a namespace: cause, grouping, evidence; the messages are those of a real cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from promotion.diagnose import Finding, diagnosis_json, diagnosis_text, examine
+from tests.unit.promotion.namespace import (
+    CRASHED,
+    JUST_NOW,
+    LONG_AGO,
+    RUNNING,
+    Told,
+    ended,
+    event,
+    meta,
+    pod,
+    snapshot,
+    waiting,
+)
+
+PULL = 'failed to resolve reference "registry.example/shop": '
+
+
+def only(*pods: Any, told: Told | None = None, **parts: Any) -> Finding:
+    (found,) = examine(snapshot(pods=pods, **parts), told or Told())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "cause"),
+    [
+        ("ErrImagePull", f"{PULL}registry.example/shop@sha256:aa: not found", "image-not-found"),
+        ("ErrImagePull", "manifest unknown: manifest unknown", "image-not-found"),
+        ("ImagePullBackOff", f"{PULL}failed with status code [manifests 1]: 401 Unauthorized", "image-pull-denied"),
+        (
+            "ErrImagePull",
+            "pull access denied, repository does not exist or may require authorization: authorization failed",
+            "image-pull-denied",
+        ),
+        ("ErrImagePull", f"{PULL}dial tcp 10.0.0.1:443: connect: connection refused", "registry-unreachable"),
+        ("ErrImagePull", "lookup registry.example: no such host", "registry-unreachable"),
+        ("ErrImagePull", "http: server gave HTTP response to HTTPS client", "registry-unreachable"),
+        ("ErrImagePull", "x509: certificate signed by unknown authority", "registry-unreachable"),
+        ("ErrImagePull", "toomanyrequests: You have reached your pull rate limit", "image-pull-limit"),
+        ("ErrImagePull", "no match for platform in manifest: not found", "image-platform"),
+        ("ErrImagePull", "write /var/lib/x: no space left on device", "node-disk-full"),
+        ("InvalidImageName", "couldn't parse image name: invalid reference format", "image-name-invalid"),
+        ("ErrImageNeverPull", "is not present with pull policy of Never", "image-never-pulled"),
+        ("ErrImagePull", "something new", "image-pull-failed"),
+        ("CreateContainerConfigError", 'secret "db-params" not found', "missing-secret"),
+        ("CreateContainerConfigError", 'configmap "shop-config" not found', "missing-config-map"),
+        ("CreateContainerConfigError", "couldn't find key TOKEN in Secret ns/half", "missing-secret-key"),
+        ("CreateContainerConfigError", "couldn't find key A in ConfigMap ns/half", "missing-config-map-key"),
+        ("CreateContainerConfigError", "container has runAsNonRoot and image will run as root", "runs-as-root"),
+        ("CreateContainerConfigError", "image has non-numeric user (app), cannot verify", "runs-as-root"),
+        ("CreateContainerConfigError", "something new", "container-config"),
+        ("RunContainerError", 'exec: "x": executable file not found in $PATH: unknown', "wrong-command"),
+        ("RunContainerError", 'exec: "/x": permission denied: unknown', "wrong-command"),
+        ("RunContainerError", "exec /x: exec format error", "image-platform"),
+        ("RunContainerError", "something new", "container-start"),
+    ],
+)
+def test_containers_that_never_started(reason: str, said: str, cause: str):
+    found = only(pod("shop-canary-1-a", state=waiting(reason, said), phase="Pending"))
+    assert found.cause == cause
+    assert found.tracks == ("canary",)
+    assert said in found.evidence
+
+
+def test_an_images_own_name_is_not_taken_for_what_is_said_of_it():
+    odd = "registry.example/denied-403@sha256:" + "a" * 64
+    state = waiting("ErrImagePull", f'failed to resolve reference "{odd}": {odd}: not found')
+    broken = pod("shop-canary-1-a", state=state, phase="Pending")
+    broken["status"]["containerStatuses"][0]["image"] = odd
+    assert only(broken).cause == "image-not-found"
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        (ended(3), "crash-at-start"),
+        (ended(1, lived=60), "crash-later"),
+        (ended(139, lived=60), "crash-later"),
+        (ended(137, "OOMKilled"), "out-of-memory"),
+        (ended(0, "Completed"), "ends-by-itself"),
+        (ended(127), "wrong-command"),
+        (ended(126), "wrong-command"),
+        (ended(128, "StartError", message='exec: "/x": stat /x: no such file or directory'), "wrong-command"),
+        (ended(255, "Unknown", lived=900), "node-restarted"),
+    ],
+)
+def test_containers_that_ended(end: Any, cause: str):
+    told = Told({"shop-canary-1-a": ["last words"]})
+    found = only(pod("shop-canary-1-a", state=CRASHED, last=end, restarts=4), told=told)
+    assert (found.cause, found.log, found.notice) == (cause, ("last words",), False)
+
+
+def test_an_end_names_code_signal_and_time():
+    found = only(pod("shop-canary-1-a", state=CRASHED, last=ended(139, lived=61), restarts=4))
+    assert "exit code 139 (SIGSEGV)" in found.what
+    assert "ended 61 s after its start" in found.evidence[0]
+    assert "4 restarts" in found.evidence[0]
+
+
+def test_memory_limit_is_named():
+    container = {"resources": {"limits": {"memory": "16Mi"}}}
+    found = only(pod("shop-canary-1-a", state=CRASHED, last=ended(137, "OOMKilled"), container=container))
+    assert "limit of 16Mi" in found.what
+
+
+@pytest.mark.parametrize("probe", ["liveness", "startup"])
+def test_containers_that_a_probe_ended(probe: str):
+    broken = pod("shop-canary-1-a", state=CRASHED, last=ended(137), restarts=4)
+    killing = event(broken, "Killing", f"Container main failed {probe} probe, will be restarted", "Normal", LONG_AGO)
+    assert only(broken, events=[killing]).cause == f"failing-{probe}-probe"
+
+
+def test_an_old_kill_does_not_explain_a_crash_of_its_own():
+    broken = pod("shop-canary-1-a", state=CRASHED, last=ended(1), restarts=4)
+    killing = event(broken, "Killing", "Container main failed liveness probe, will be restarted", "Normal", LONG_AGO)
+    assert only(broken, events=[killing]).cause == "crash-at-start"
+
+
+def test_the_previous_containers_log_is_read_while_the_next_one_runs():
+    told = Told()
+    only(pod("shop-canary-1-a", state=RUNNING, last=ended(1, lived=60), restarts=1), told=told)
+    assert told.read == [("shop-canary-1-a", True)]
+
+
+def test_a_container_that_came_back_is_a_notice():
+    found = only(pod("shop-canary-1-a", state=RUNNING, last=ended(1, lived=60), restarts=1, ready=True))
+    assert found.notice
+    assert "is ready now" in found.what
+
+
+def test_an_end_of_long_ago_is_forgotten():
+    end = ended(1, at="2026-01-01T09:00:00")
+    assert examine(snapshot(pods=[pod("a", state=RUNNING, last=end, restarts=1, ready=True)]), Told()) == []
+
+
+READINESS = {
+    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "timeoutSeconds": 5},
+    "ports": [{"name": "http", "containerPort": 3000}],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("HTTP probe failed with statuscode: 500", "answered with status 500"),
+        ('Get "http://10.0.0.7:3000/ready": dial tcp 10.0.0.7:3000: connect: connection refused', "nothing listens"),
+        ('Get "http://10.0.0.7:3000/ready": context deadline exceeded (Client.Timeout)', "no answer within 5 s"),
+    ],
+)
+def test_a_pod_that_is_never_ready(said: str, words: str):
+    broken = pod("shop-canary-1-a", state=RUNNING, container=READINESS)
+    unhealthy = event(broken, "Unhealthy", f"Readiness probe failed: {said}")
+    found = only(broken, events=[unhealthy], told=Told(answer="500: not yet"))
+    assert found.cause == "failing-readiness-probe"
+    assert "GET /ready on port 3000" in found.what
+    assert words in found.what
+    assert "10.0.0.7" not in found.what  # else each pod would have a block of its own
+    assert "asked now, it answers 500: not yet" in found.evidence
+
+
+DATABASE_LINES = {
+    "The database cannot be reached: Name or service not known.": "database-unreachable",
+    "The database refuses connections: nothing listens on its port.": "database-unreachable",
+    'could not translate host name "db" to address: Name or service not known': "database-unreachable",
+    "SequelizeConnectionRefusedError: connect ECONNREFUSED 10.0.0.9:5432": "database-unreachable",
+    'FATAL: password authentication failed for user "demouser"': "database-login",
+    "The database does not let the user in: see DB_USER, DB_PASSWORD and DB_SSL.": "database-login",
+    "FATAL: sorry, too many clients already": "database-full",
+    'FATAL: database "demo" does not exist': "database-missing",
+    'relation "persons" does not exist': "schema-behind",
+}
+
+
+@pytest.mark.parametrize(("line", "cause"), DATABASE_LINES.items())
+def test_the_database_is_named_where_the_log_tells_of_it(line: str, cause: str):
+    told = Told({"shop-canary-1-a": ["starting", line, "stopping"]})
+    assert only(pod("shop-canary-1-a", state=CRASHED, last=ended(1)), told=told).cause == cause
+
+
+def test_the_database_is_named_where_the_readiness_probe_is_told_of_it():
+    broken = pod("shop-canary-1-a", state=RUNNING, container=READINESS)
+    unhealthy = event(broken, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")
+    told = Told(answer='500: {"error": "The database did not answer in time."}')
+    assert only(broken, events=[unhealthy], told=told).cause == "database-unreachable"
+
+
+def test_the_databases_own_log_does_not_say_that_it_cannot_reach_itself():
+    told = Told({"shop-db-0": ["FATAL: the database system is starting up"]})
+    own = pod("shop-db-0", state=CRASHED, last=ended(1), metadata=meta("shop-db-0", track=None, app="shop-db"))
+    assert only(own, told=told).cause == "crash-at-start"
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("0/1 nodes are available: 1 Insufficient memory.", "no-memory"),
+        ("0/1 nodes are available: 1 Insufficient cpu.", "no-cpu"),
+        ("0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "no-resources"),
+        ("0/1 nodes are available: 1 Too many pods.", "no-resources"),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: db}.", "node-taint"),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint(s).", "node-taint"),
+        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", "node-selector"),
+        ("0/1 nodes are available: 1 node(s) were unschedulable.", "node-cordoned"),
+        ("0/1 nodes are available: 1 node(s) had volume node affinity conflict.", "volume-elsewhere"),
+        ('0/1 nodes are available: persistentvolumeclaim "data" not found.', "volume-claim-missing"),
+        ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", "volume-claim-pending"),
+        ("no nodes available to schedule pods", "no-nodes"),
+        ("0/1 nodes are available: something new", "unschedulable"),
+    ],
+)
+def test_pods_that_no_node_takes(said: str, cause: str):
+    found = only(pod("shop-canary-1-a", scheduled=said, phase="Pending"))
+    assert (found.cause, found.evidence) == (cause, (said,))
+
+
+def test_what_was_asked_and_what_there_is():
+    asks = {"resources": {"requests": {"memory": "4Gi"}}}
+    beside = pod("other", ready=True, container={"resources": {"requests": {"memory": "1Gi"}}}, nodeName="one")
+    done = pod("done", phase="Succeeded", container={"resources": {"requests": {"memory": "1Gi"}}}, nodeName="one")
+    node = {"metadata": {"name": "one"}, "status": {"allocatable": {"memory": "3Gi", "cpu": "2"}}}
+    broken = pod("shop-canary-1-a", scheduled="0/1: 1 Insufficient memory.", phase="Pending", container=asks)
+    found = only(broken, nodes=[node], pods_everywhere=[beside, done])
+    assert "asks for 4.0 GiB of memory" in found.what
+    assert "the emptiest has 2.0 GiB left of 3.0 GiB" in found.what
+
+
+def test_a_node_that_does_not_answer():
+    node = {
+        "metadata": {"name": "one"},
+        "status": {"allocatable": {}, "conditions": [{"type": "Ready", "status": "Unknown"}]},
+    }
+    assert only(pod("a", state=RUNNING, nodeName="one"), nodes=[node]).cause == "node-not-ready"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "cause"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "x" : secret "certificate" not found', "missing-secret"),
+        ("FailedMount", "MountVolume.SetUp failed: references non-existent secret key: a", "missing-secret-key"),
+        ("FailedAttachVolume", "Multi-Attach error for volume", "volume-mount"),
+        ("FailedCreatePodSandBox", "failed to setup network for sandbox", "pod-network"),
+    ],
+)
+def test_pods_that_cannot_be_set_up(reason: str, said: str, cause: str):
+    broken = pod("shop-canary-1-a", state=waiting("ContainerCreating"), phase="Pending")
+    assert only(broken, events=[event(broken, reason, said)]).cause == cause
+
+
+def test_a_pod_that_has_just_come_is_given_time():
+    fresh = meta("a", owner="shop-canary-1", created=JUST_NOW)
+    assert examine(snapshot(pods=[pod("a", state=waiting("ContainerCreating"), metadata=fresh)]), Told()) == []
+
+
+def test_a_pod_that_nothing_explains_is_told_with_what_there_is():
+    found = only(pod("a", state=waiting("ContainerCreating"), phase="Pending"))
+    assert found.cause == "not-ready"
+    assert "Ready is False" in found.evidence[0]
+
+
+def test_pods_that_end_or_are_well_are_not_spoken_of():
+    gone = pod("gone", state=CRASHED, last=ended(1))
+    gone["metadata"]["deletionTimestamp"] = JUST_NOW
+    well = pod("well", state=RUNNING, ready=True)
+    assert examine(snapshot(pods=[gone, pod("done", phase="Succeeded"), well]), Told()) == []
+
+
+def test_like_pods_are_one_block_and_one_log():
+    told = Told({"shop-canary-1-a": ["boom"]})
+    found = only(*(pod(f"shop-canary-1-{n}", state=CRASHED, last=ended(1)) for n in "abc"), told=told)
+    assert [len(found.objects), len(told.read)] == [3, 1]
+    text = diagnosis_text([found])
+    assert text.count("crash-at-start") == 1
+    assert "Pod shop-canary-1-b" in text
+
+
+def test_many_pods_are_counted_not_named():
+    found = only(*(pod(f"shop-canary-1-{n}", state=CRASHED, last=ended(1)) for n in "abcdef"))
+    assert "and 2 more (canary)" in " ".join(diagnosis_text([found]).split())
+
+
+def test_of_one_track_alone():
+    stable = pod("s", state=CRASHED, last=ended(1), metadata=meta("s", track="stable", owner="shop-stable-1"))
+    canary = pod("c", state=CRASHED, last=ended(2))
+    (found,) = examine(snapshot(pods=[stable, canary]), Told(), "canary")
+    assert found.objects == ("Pod c",)
+
+
+def test_secrets_are_masked_in_evidence_and_log():
+    told = Told({"a": ["cannot log in with hush-hush-1"]}, secrets=("hush-hush-1",))
+    found = only(pod("a", state=CRASHED, last=ended(1, message="hush-hush-1 was refused")), told=told)
+    assert "hush-hush-1" not in diagnosis_text([found]) + str(diagnosis_json([found]))
+    assert "•••" in found.log[0]
+
+
+def test_errors_in_the_log_of_a_ready_canary_are_a_notice():
+    told = Told({"a": ['{"level":"info","message":"serving"}', '{"level":"error","message":"no such table"}']})
+    found = only(pod("a", state=RUNNING, ready=True), told=told)
+    assert (found.cause, found.notice) == ("errors-in-log", True)
+    assert found.log == ('{"level":"error","message":"no such table"}',)
+
+
+def test_notices_come_last():
+    back = pod("a", state=RUNNING, last=ended(1, lived=60), restarts=1, ready=True)
+    worse = pod("b", state=CRASHED, last=ended(3), metadata=meta("b", owner="shop-canary-2"))
+    assert [each.notice for each in examine(snapshot(pods=[back, worse]), Told())] == [False, True]
+
+
+def test_nothing_wrong_says_so():
+    assert "Nothing wrong" in diagnosis_text([])
+    assert examine(snapshot(pods=[pod("a", state=RUNNING, ready=True)]), Told()) == []

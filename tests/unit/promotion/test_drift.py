@@ -1,0 +1,112 @@
+"""Where config, state and cluster disagree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promotion.drift import changed_fields, config_drift, unpinned
+from promotion.history import Change, Update
+from promotion.stack_file import StackFile
+from stacks.settings import declared_defaults
+
+DEPLOYED = Update(
+    number=1,
+    time=datetime(2026, 1, 1, tzinfo=UTC),
+    kind="update",
+    message="up",
+    result="succeeded",
+    author="Ada",
+    commit="f" * 40,
+    edited=False,
+    config={**declared_defaults(), "cloud": "local", "secretEnvironment": "[secret]"},
+)
+
+
+def file(tmp_path: Path, **config: str) -> StackFile:
+    path = tmp_path / "Pulumi.dev.yaml"
+    lines = [f"  addressbook:{key}: {value}\n" for key, value in {"cloud": "local", **config}.items()]
+    path.write_text("config:\n" + "".join(lines))
+    return StackFile(path)
+
+
+def test_what_was_deployed_is_no_drift(tmp_path: Path):
+    assert config_drift(file(tmp_path), DEPLOYED, "dev") == []
+
+
+def test_a_config_that_is_not_deployed_says_how_to_deploy_it(tmp_path: Path):
+    (found,) = config_drift(file(tmp_path, stableReplicas='"5"', memoryLimit="1Gi"), DEPLOYED, "dev")
+    assert "stableReplicas: 3 -> 5, memoryLimit: 256Mi -> 1Gi" in found.what
+    assert "promotion up --stack dev" in found.remedy
+
+
+def test_a_verdict_needs_no_update(tmp_path: Path):
+    assert config_drift(file(tmp_path, canaryVerdict="healthy sha256:ab 2026"), DEPLOYED, "dev") == []
+
+
+def test_json_is_compared_by_what_it_means(tmp_path: Path):
+    assert config_drift(file(tmp_path, migrateCommand='["addressbook","migrate"]'), DEPLOYED, "dev") == []
+
+
+def test_an_update_that_failed_is_deployed_in_part(tmp_path: Path):
+    (found,) = config_drift(file(tmp_path), replace(DEPLOYED, result="failed"), "dev")
+    assert "failed, so its config is deployed in part" in found.what
+
+
+SPEC: dict[str, Any] = {
+    "replicas": 2,
+    "selector": {"app": "addressbook"},
+    "template": {"spec": {"containers": [{"image": "a", "resources": {"requests": {"cpu": "0.5"}}}]}},
+}
+
+
+def live(**container: Any) -> dict[str, Any]:
+    """The spec as the cluster gives it back: with defaults, and quantities in its own form."""
+    own = {"image": "a", "resources": {"requests": {"cpu": "500m"}}, "imagePullPolicy": "IfNotPresent", **container}
+    return {**SPEC, "revisionHistoryLimit": 10, "template": {"spec": {"containers": [own], "dnsPolicy": "Default"}}}
+
+
+def test_defaults_and_other_forms_of_a_quantity_are_no_drift():
+    assert changed_fields(SPEC, live(), "spec") == []
+
+
+@pytest.mark.parametrize(
+    ("there", "change"),
+    [
+        ({**live(), "replicas": 5}, Change("spec.replicas", "2", "5")),
+        (live(image="b"), Change("spec.template.spec.containers[0].image", "a", "b")),
+        (live(resources={}), Change("spec.template.spec.containers[0].resources.requests.cpu", "0.5", "")),
+        ({**live(), "selector": {"app": "x"}}, Change("spec.selector.app", "addressbook", "x")),
+        (
+            {**live(), "selector": {"app": "addressbook", "track": "canary"}},
+            Change("spec.selector.track", "", "canary"),
+        ),
+        (live(env=[{"name": "TOKEN", "value": "hush"}]), Change("spec.template.spec.containers[0].env", "", "set")),
+    ],
+)
+def test_what_was_changed_is_named(there: dict[str, Any], change: Change):
+    assert changed_fields(SPEC, there, "spec") == [change]
+
+
+def test_one_container_more():
+    there = live()
+    there["template"]["spec"]["containers"].append({"name": "sidecar"})
+    assert changed_fields(SPEC, there, "spec") == [Change("spec.template.spec.containers", "1 entries", "2 entries")]
+
+
+def test_encrypted_values_are_not_compared():
+    assert changed_fields({"key": {"4dabf18193072939515e22adb298388d": "secret"}}, {"key": "x"}, "data") == []
+
+
+def test_empty_is_as_good_as_none():
+    assert changed_fields({"volumes": [{"emptyDir": {}}], "egress": []}, {"volumes": [{}]}, "spec") == []
+
+
+def test_unpinned_tracks():
+    assert unpinned({}) == ["stable"]
+    assert unpinned({"stableImage": "a@sha256:b", "canaryImage": "source"}) == ["canary"]
+    assert unpinned({"stableImage": "a@sha256:b"}) == []
