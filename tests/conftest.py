@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.layout import Lab
+
 ROOT = Path(__file__).resolve().parent.parent
 #: What a stack needs of the checkout; the copy leaves the real stack files alone.
 PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "promotion", "policy", "app")
@@ -97,13 +99,13 @@ def lab(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
     """Environment of a running lab; one that these tests started is taken down after them."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("the lab needs root on Linux")
-    status = subprocess.run(lab_command("status", "--output", "json"), cwd=ROOT, capture_output=True, text=True)
-    was_running = status.returncode == 0 and json.loads(status.stdout).get("running") is True
+    # Not whether it runs: one that somebody is starting or restarting right now is theirs too.
+    was_there = Lab.from_environment().state.exists()
     _shown(pytestconfig, lab_command("up"))
     try:
         yield lab_environment()
     finally:
-        if not was_running:
+        if not was_there:
             _shown(pytestconfig, lab_command("down"))
 
 

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.trial import CANDIDATE, Trial
+from tests.e2e.trial import CONFIG as CONFIG_OF_TRIAL
+from tests.e2e.trial import NAMESPACE as TRIAL_NAMESPACE
+
 NAMESPACE = "addressbook-e2e"
 CONFIG = {
     "cloud": "local",
@@ -43,6 +47,35 @@ def calm(stack: Any) -> Iterator[Any]:
         stack.pulumi("config", "rm", key, check=False)
     stack.configure(stableReplicas="2")
     stack.up("--refresh")
+
+
+@pytest.fixture(scope="session")
+def trial_stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Trial]:
+    """The addressbook with three stable pods, pinned, and a build context for versions to try; gone afterwards."""
+    project = new_project("trial", lab, **CONFIG_OF_TRIAL)
+    try:
+        project.up()
+        trial = Trial(project, project.outputs()["tracks"]["stable"]["image"])
+        trial.candidate("good")
+        project.configure(stableImage=trial.image, buildContext=CANDIDATE)
+        project.up()
+        yield trial
+    finally:
+        project.pulumi("cancel", "--yes", check=False)
+        project.pulumi("destroy", "--yes", "--skip-preview", "--refresh", check=False)
+        project.kubectl("delete", "namespace", TRIAL_NAMESPACE, "--ignore-not-found", check=False)
+
+
+@pytest.fixture
+def trial(trial_stack: Trial) -> Iterator[Trial]:
+    """The stack with stable alone, on the image it began with, before and after the test."""
+    yield trial_stack
+    project = trial_stack.project
+    project.pulumi("cancel", "--yes", check=False)
+    for key in ("canaryImage", "canaryReplicas", "canaryVerdict", "traffic"):
+        project.pulumi("config", "rm", key, check=False)
+    project.configure(stableImage=trial_stack.image, stableReplicas="3")
+    project.up("--refresh")
 
 
 class Api:

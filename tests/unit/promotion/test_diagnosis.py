@@ -316,3 +316,8 @@ def test_notices_come_last():
 def test_nothing_wrong_says_so():
     assert "Nothing wrong" in diagnosis_text([])
     assert examine(snapshot(pods=[pod("a", state=RUNNING, ready=True)]), Told()) == []
+
+
+def test_an_end_that_the_kubelet_did_not_see():
+    lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+    assert only(pod("shop-canary-1-a", state=CRASHED, last=lost, restarts=1)).cause == "node-restarted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -289,3 +290,25 @@ def test_a_stack_without_a_file(capsys: pytest.CaptureFixture[str]):
     said = capsys.readouterr()
     assert "there is no Pulumi.no-such-stack.yaml" in said.err
     assert not said.out
+
+
+def test_a_pull_request_needs_no_access_to_the_stack(make: Make, monkeypatch: pytest.MonkeyPatch):
+    work, _ = make("canary", options={"only_config": True}, stableImage=OLD)
+    monkeypatch.setattr(Work, "stack", property(lambda _: pytest.fail("the stack was asked")))
+    work._updates = None  # pyright: ignore[reportPrivateUsage] nor may history be
+    assert not put_on_trial(work, prepared(work))
+
+
+def test_a_pull_request_knows_of_rejections_by_git(make: Make):
+    work, _ = make("canary", options={"only_config": True}, stableImage=OLD)
+    folder = work.file.path.parent
+
+    def committed(**config: str) -> None:
+        work.file.path.write_text("config:\n" + "".join(f"  addressbook:{key}: {config[key]}\n" for key in config))
+        for command in (("add", "."), ("commit", "--quiet", "--message", "x")):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=folder, check=True)
+
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    committed(stableImage=OLD, canaryVerdict=f"unhealthy sha256:{'b' * 64} {TIME}")
+    committed(stableImage=OLD)
+    refused(lambda: prepared(work), work, f"was found unhealthy at {TIME}")

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
 
-from promotion.history import Update
 from promotion.rejected import Record, against, record, rejection
 
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
 TIME = "2026-01-01T00:00:00Z"
-
-
-def updates(*verdicts: str) -> list[Update]:
-    """Updates, newest first, whose config had these verdicts."""
-    plain: dict[str, Any] = {"kind": "update", "message": "", "result": "succeeded", "author": "", "commit": ""}
-    return [
-        Update(number=0, time=datetime.now(UTC), edited=False, config={"canaryVerdict": verdict}, **plain)
-        for verdict in verdicts
-    ]
 
 
 def test_a_record_is_read_as_it_is_written():
@@ -38,14 +25,14 @@ def test_other_text_is_no_record(text: str):
 
 @pytest.mark.parametrize("result", ["unhealthy", "rejected"])
 def test_the_stack_file_speaks_against_an_image(result: str):
-    found = against(ONE, f"{result} {ONE} {TIME}", [])
+    found = against(ONE, [f"{result} {ONE} {TIME}"])
     assert found is not None
     assert found.words.endswith(f"{result} at {TIME}")
 
 
 def test_so_does_an_update_of_long_ago():
-    history = updates("", f"healthy {OTHER} {TIME}", f"rejected {ONE} {TIME}", "")
-    assert against(ONE, f"rejected {OTHER} {TIME}", history) == Record("rejected", ONE, TIME)
+    earlier = ["", f"healthy {OTHER} {TIME}", f"rejected {ONE} {TIME}", ""]
+    assert against(ONE, [f"rejected {OTHER} {TIME}", *earlier]) == Record("rejected", ONE, TIME)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +46,8 @@ def test_so_does_an_update_of_long_ago():
 )
 def test_nothing_speaks_against_an_image(in_file: str, earlier: str):
     """The later word counts, being unsure is none, and what is said of another image is not said of this one."""
-    assert against(ONE, in_file, updates(earlier)) is None
+    assert against(ONE, [in_file, earlier]) is None
 
 
 def test_being_unsure_later_takes_nothing_back():
-    assert against(ONE, f"inconclusive {ONE} {TIME}", updates(f"unhealthy {ONE} {TIME}")) is not None
+    assert against(ONE, [f"inconclusive {ONE} {TIME}", f"unhealthy {ONE} {TIME}"]) is not None

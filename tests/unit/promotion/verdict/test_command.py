@@ -55,5 +55,5 @@ class TestOwnCommands:
 
     @pytest.mark.parametrize("value", ["./check", "[./check]", "[[1]]", "[[]]"])
     def test_other_forms_are_refused(self, tmp_path: Path, value: str) -> None:
-        with pytest.raises(Fault, match="testCommands.*a list of commands, each a list of words"):
+        with pytest.raises(Fault, match=r"testCommands.*a list of commands, each a list of words"):
             self.commands(tmp_path, f"  addressbook:testCommands: {value}")

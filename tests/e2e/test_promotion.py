@@ -1,0 +1,86 @@
+"""Releases under load: not one request dropped, no person lost, never fewer pods than promised."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.e2e.trial import Trial
+
+PROMISED = 3
+
+
+def nothing_was_noticed(report: dict[str, Any]) -> None:
+    assert report["failed"] == 0, report["failures"]
+    assert report["lost"] == []
+    assert report["doubled"] == []
+
+
+def digest(reference: str) -> str:
+    return reference.partition("@")[2]
+
+
+def test_three_promotions_in_a_row_drop_no_request(trial: Trial):
+    with trial.ready_pods() as pods, trial.users() as users:
+        for edition in range(3):
+            trial.candidate("good", edition)
+            trial.promotion("canary", "--image", "source", "--yes")
+            tracks = trial.tracks()
+            canary = tracks["canary"]
+            assert (canary["replicas"], canary["share"], tracks["stable"]["replicas"]) == (1, 33.3, 2)
+            assert trial.config()["canaryImage"] == canary["image"], "pinned once it was built"
+            verdict = json.loads(trial.promotion("verdict", "--for", "30s", "--output", "json").stdout)
+            assert verdict["result"] == "healthy", verdict
+            trial.promotion("promote", "--yes")
+            assert trial.tracks() == {"stable": {"image": canary["image"], "replicas": PROMISED, "share": 100}}
+            config = trial.config()
+            assert (config["stableImage"], config["stableReplicas"]) == (canary["image"], "3")
+            assert "canaryImage" not in config
+    nothing_was_noticed(users.report)
+    assert pods.least >= PROMISED, pods.moments
+    trial.project.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_canary_taken_back_and_an_earlier_stable_drop_no_request(trial: Trial):
+    before = trial.config()
+    with trial.ready_pods() as pods, trial.users() as users:
+        trial.candidate("good", "taken back")
+        trial.promotion("canary", "--image", "source", "--yes")
+        rejected = trial.tracks()["canary"]["image"]
+        trial.promotion("rollback", "--reject", "--yes")
+        assert trial.config() == before
+        assert set(trial.tracks()) == {"stable"}
+
+        refused = trial.promotion("canary", "--image", rejected, "--yes", check=2)
+        assert digest(rejected)[7:19] in refused.stderr, "a rejected image is remembered"
+
+        trial.promotion("rollback", "--to", digest(trial.image), "--yes")
+        assert digest(trial.tracks()["stable"]["image"]) == digest(trial.image)
+    nothing_was_noticed(users.report)
+    assert pods.least >= PROMISED, pods.moments
+
+
+def test_a_blue_green_flip_and_back_drops_no_request(trial: Trial):
+    trial.candidate("good", "green")
+    with trial.ready_pods() as pods, trial.users() as users:
+        trial.promotion("traffic", "stable", "--yes")
+        trial.promotion("canary", "--image", "source", "--replicas", "3", "--yes")
+        assert trial.tracks()["canary"]["share"] == 0, "a dark canary"
+        trial.promotion("traffic", "canary", "--yes")
+        assert trial.tracks()["canary"]["share"] == 100
+        trial.promotion("traffic", "stable", "--yes")
+        trial.promotion("rollback", "--yes")
+        trial.promotion("traffic", "split", "--yes")
+    nothing_was_noticed(users.report)
+    assert pods.least >= 2, pods.moments  # stable's promise while a canary is beside it
+
+
+def test_promoting_without_a_healthy_verdict_is_refused(trial: Trial):
+    trial.candidate("good", "unjudged")
+    trial.promotion("canary", "--image", "source", "--yes")
+    before = trial.project.stack_file.read_text()
+    refused = trial.promotion("promote", "--yes", check=2)
+    assert "verdict" in refused.stderr
+    assert trial.project.stack_file.read_text() == before
+    trial.promotion("promote", "--force", "--yes")
+    assert set(trial.tracks()) == {"stable"}

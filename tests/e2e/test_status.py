@@ -1,0 +1,103 @@
+"""`status` and `history` of a running stack, and what they say of changes behind its back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+
+def promotion(stack: Any, *arguments: str, check: bool = True) -> Any:
+    command = [sys.executable, "-m", "promotion", *arguments, "--stack", stack.stack]
+    return stack.run(*command, check=check)
+
+
+def status(stack: Any) -> dict[str, Any]:
+    return json.loads(promotion(stack, "status", "--output", "json").stdout)
+
+
+def cluster_drift(stack: Any) -> list[str]:
+    return [each["what"] for each in status(stack)["drift"] if each["between"] == "deployed and cluster"]
+
+
+def test_what_runs_and_for_whom(stack: Any, api: Any):
+    for _ in range(20):
+        assert api.call("GET", "/all")[0] == 200
+    seen = status(stack)
+    stable = seen["tracks"]["stable"]
+    assert (stable["ready"], stable["wanted"], stable["share"]) == (2, 2, 100.0)
+    assert stable["image"] == stack.outputs()["tracks"]["stable"]["image"]
+    assert stable["served"]["requests"] >= 20
+    assert stable["served"]["median_ms"] > 0
+    assert seen["lastUpdate"]["result"] == "succeeded"
+    assert cluster_drift(stack) == []
+
+
+def test_changes_behind_its_back_are_named_and_up_takes_them_back(calm: Any):
+    namespace = calm.outputs()["namespace"]
+    calm.kubectl("scale", "deployment/addressbook-stable", "-n", namespace, "--replicas=3")
+    calm.kubectl("delete", "service", "addressbook-stable", "-n", namespace)
+    patch = json.dumps({"spec": {"selector": {"track": "stable"}}})
+    calm.kubectl("patch", "service", "addressbook-lb", "-n", namespace, "-p", patch)
+    seen = "\n".join(cluster_drift(calm))
+    assert "Deployment addressbook-stable was changed: spec.replicas is 3" in seen
+    assert "Service addressbook-stable was deleted from the cluster" in seen
+    assert "Service addressbook-lb was changed: spec.selector.track is stable" in seen
+    promotion(calm, "up")
+    assert cluster_drift(calm) == []
+
+
+def test_a_config_that_is_not_deployed_yet(calm: Any):
+    calm.configure(stableReplicas="3")
+    assert any("stableReplicas: 2 -> 3" in each["what"] for each in status(calm)["drift"])
+
+
+def test_without_the_cluster_the_state_speaks(stack: Any):
+    there = dict(stack.environment)
+    stack.environment["KUBECONFIG"] = "/dev/null"
+    try:
+        done = promotion(stack, "status", check=False)
+    finally:
+        stack.environment.update(there)
+    assert done.returncode == 1
+    assert "The cluster cannot be asked" in done.stdout
+    assert "stable" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_watching_ends_with_ctrl_c(stack: Any):
+    command = [sys.executable, "-m", "promotion", "status", "--watch", "1", "--output", "json", "--stack", stack.stack]
+    with subprocess.Popen(
+        command, cwd=stack.folder, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        looks = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert err == ""
+    assert looks[0]["servedSeconds"] is None
+    assert looks[1]["servedSeconds"] > 0
+
+
+def test_history_has_updates_with_what_they_changed(calm: Any):
+    promotion(calm, "up")
+    calm.configure(stableReplicas="1")
+    calm.up("--message", "fewer pods")
+    answer = json.loads(promotion(calm, "history", "--output", "json").stdout)
+    newest = answer["moves"][0]
+    assert (newest["kind"], newest["message"], newest["result"]) == ("update", "fewer pods", "succeeded")
+    assert newest["changes"] == [{"key": "stableReplicas", "before": "2", "after": "1"}]
+    assert answer["releases"]
+    assert "fewer pods" in promotion(calm, "history").stdout
+
+
+@pytest.mark.parametrize("command", ["status", "history", "diagnose"])
+def test_a_stack_that_does_not_exist(stack: Any, command: str):
+    done = stack.run(sys.executable, "-m", "promotion", command, "--stack", "nobody", check=False)
+    assert done.returncode == 2
+    assert "there is no Pulumi.nobody.yaml" in done.stderr

@@ -1,0 +1,54 @@
+"""Versions of the addressbook for trials: the good image, and beside it a file that makes it misbehave in one way."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+#: Python reads this file at its start; the service itself stays as it is.
+PLACE = "/opt/addressbook/lib/python3.11/site-packages/sitecustomize.py"
+DOCKERFILE = "FROM {image}\nCOPY --chown=0:0 --chmod=0644 behaviour.py {place}\n"
+
+ANSWERS = """
+import asyncio, random
+from starlette.applications import Starlette
+answer = Starlette.__call__
+async def behave(self, scope, receive, send):
+    if scope["type"] != "http":
+        return await answer(self, scope, receive, send)
+{behaviour}
+    await answer(self, scope, receive, send)
+Starlette.__call__ = behave
+"""
+REFUSE = """
+        await send({{"type": "http.response.start", "status": {status}, "headers": []}})
+        return await send({{"type": "http.response.body", "body": b"{body}"}})
+"""
+
+#: What each version does, as the file says it.
+BEHAVIOUR = {
+    "good": "",
+    "crashes at start": "import sys\nif 'serve' in sys.argv:\n    sys.exit('no more disk for the journal')\n",
+    "crashes after a while": (
+        "import os, sys, threading\nif 'serve' in sys.argv:\n    threading.Timer(12, os._exit, [70]).start()\n"
+    ),
+    "never ready": ANSWERS.format(
+        behaviour="    if scope['path'] == '/ready':" + REFUSE.format(status=503, body="warming up")
+    ),
+    "missing secret": "import os, sys\nif 'serve' in sys.argv:\n    os.environ['PAYMENT_TOKEN']\n",
+    "too much memory": "import sys\nif 'serve' in sys.argv:\n    hoard = b'x' * (400 << 20)\n",
+    "errors to 5 %": ANSWERS.format(
+        behaviour="    if scope['path'] not in ('/ready', '/live') and random.random() < 0.05:"
+        + REFUSE.format(status=500, body="no luck")
+    ),
+    "10 times slower": ANSWERS.format(behaviour="    await asyncio.sleep(0.05)"),
+    "broken migration": "import sys\nif 'migrate' in sys.argv:\n    sys.exit('relation person has no column email')\n",
+}
+
+
+def make(folder: Path, image: str, behaviour: str, edition: object = "") -> None:
+    """Make the folder the build context of a version on top of ``image``; each ``edition`` is another image."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(image=image, place=PLACE))
+    (folder / "behaviour.py").write_text(f"# edition {edition}\n{BEHAVIOUR[behaviour]}")
