@@ -7,50 +7,41 @@ NetworkPolicy has to let it in.
 from __future__ import annotations
 
 import http.client
-import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import urllib3
 import websocket
 import yaml
-from kubernetes import config as kubeconfigs
 from kubernetes import stream as streams
-from kubernetes.client import (
-    ApiClient,
-    AppsV1Api,
-    Configuration,
-    CoreV1Api,
-    V1Container,
-    V1Deployment,
-    V1Pod,
-)
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api, V1Container, V1Deployment, V1Pod
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config.config_exception import ConfigException
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 from pulumi import automation
 
 from promotion.faults import Fault
+from promotion.kubernetes_client import (
+    ANSWER_SECONDS,
+    Client,
+    configuration_of,
+    message_in,
+    reason_of,
+    refusal,
+    status_of,
+)
 
-#: Parts of the client that come without types.
+#: Comes without types.
 _streams: Any = streams
-_kubeconfigs: Any = kubeconfigs
 
 Track = Literal["stable", "canary"]
 
-#: Seconds for one answer of the API server; a cluster that is asleep or behind a dead VPN must not hold a command up.
-ANSWER_SECONDS = 20
 #: Seconds a command in a pod may take.
 COMMAND_SECONDS = 120
 #: Annotation by which a Deployment and its current ReplicaSet know each other.
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
-
-
-#: Thread of the client that passes a port-forward's bytes on.
-FORWARDER = "Kubernetes port forward proxy"
 
 
 class Unreachable(Fault):
@@ -82,8 +73,8 @@ class Cluster:
                 f"stack `{stack.name}` does not say where it runs: `python -m promotion up --stack {stack.name}`"
                 " brings it up and its outputs up to date"
             )
-        configuration = _configuration(stack.name, outputs.get("kubeContext"), outputs.get("kubeconfig"))
-        cluster = cls(_Client(configuration), str(outputs["namespace"]), str(outputs["service"]))
+        configuration = configuration_of(stack.name, outputs.get("kubeContext"), outputs.get("kubeconfig"))
+        cluster = cls(Client(configuration), str(outputs["namespace"]), str(outputs["service"]))
         cluster.deployment("stable")  # an unreachable cluster is said now, and once
         return cluster
 
@@ -93,7 +84,7 @@ class Cluster:
             try:
                 return self.apps.read_namespaced_deployment(f"{self.service}-{track}", self.namespace)
             except ApiException as error:
-                if _status(error) == http.HTTPStatus.NOT_FOUND:
+                if status_of(error) == http.HTTPStatus.NOT_FOUND:
                     return None
                 raise
 
@@ -124,7 +115,7 @@ class Cluster:
         name = str(_metadata(pod).name)
         with self._answering(f"pod {name}"):
             client: Any = _streams.stream(
-                CoreV1Api(_Client(self._configuration)).connect_get_namespaced_pod_exec,
+                CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_exec,
                 name,
                 self.namespace,
                 command=list(command),
@@ -150,7 +141,7 @@ class Cluster:
         name = str(_metadata(pod).name)
         with self._answering(f"pod {name}, port {port}"):
             forwarded: Any = _streams.portforward(
-                CoreV1Api(_Client(self._configuration)).connect_get_namespaced_pod_portforward,
+                CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_portforward,
                 name,
                 self.namespace,
                 ports=str(port),
@@ -187,7 +178,7 @@ class Cluster:
             status, body = int(answer.status), bytes(answer.read()).decode(errors="replace")
         if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in body and '"apiVersion":"v1"' in body:
             # The API server's own words, not the service's: no such Service, or no ready pod behind it.
-            raise Unreachable(f"Service {self.service}-{track} cannot be reached: {_message(body)}")
+            raise Unreachable(f"Service {self.service}-{track} cannot be reached: {message_in(body)}")
         return status, body
 
     @contextmanager
@@ -197,7 +188,7 @@ class Cluster:
         try:
             yield
         except ApiException as error:
-            raise Unreachable(_refusal(error, f"{where}namespace {self.namespace}", self._host)) from None
+            raise Unreachable(refusal(error, f"{where}namespace {self.namespace}", self._host)) from None
         except (
             urllib3.exceptions.HTTPError,
             http.client.HTTPException,
@@ -206,7 +197,7 @@ class Cluster:
         ) as error:
             what = what or f"the cluster at {self._host}"
             mend = "see that it runs, and that this machine reaches the cluster (`kubectl cluster-info`)"
-            raise Unreachable(f"{what} does not answer: {_reason(error)}; {mend}") from None
+            raise Unreachable(f"{what} does not answer: {reason_of(error)}; {mend}") from None
 
     @property
     def _host(self) -> str:
@@ -215,30 +206,6 @@ class Cluster:
     @property
     def _configuration(self) -> Any:
         return cast(Any, self.api).configuration
-
-
-class _Client(ApiClient):
-    """The official client with a time limit on each request; its own default is none."""
-
-    def call_api(self, *args: Any, **kwargs: Any) -> Any:
-        # The sixth positional parameter is the time limit; callers that set one keep it.
-        if len(args) < 6 and not kwargs.get("_request_timeout"):
-            kwargs["_request_timeout"] = ANSWER_SECONDS
-        websocket.setdefaulttimeout(ANSWER_SECONDS)
-        return cast(Any, super()).call_api(*args, **kwargs)
-
-
-def _quiet_forwarders(everything_else: Callable[[threading.ExceptHookArgs], Any]) -> None:
-    """A forwarder whose connection breaks prints a traceback; whoever reads the other end is told of it anyway."""
-
-    def hook(arguments: threading.ExceptHookArgs) -> None:
-        if not (arguments.thread and arguments.thread.name.startswith(FORWARDER)):
-            everything_else(arguments)
-
-    threading.excepthook = hook
-
-
-_quiet_forwarders(threading.excepthook)
 
 
 def service_container(pod: V1Pod) -> V1Container:
@@ -253,23 +220,6 @@ def port_of(pod: V1Pod, name: Literal["http", "metrics"]) -> int | None:
     return next((port.container_port for port in ports if port.name == name), None)
 
 
-def _configuration(stack: str, context: str | None, kubeconfig: Any) -> Configuration:
-    configuration = Configuration()
-    try:
-        if context:
-            _kubeconfigs.load_kube_config(context=context, client_configuration=configuration)
-        else:
-            text = cast(str | dict[str, Any], kubeconfig)
-            loaded = yaml.safe_load(text) if isinstance(text, str) else text
-            _kubeconfigs.load_kube_config_from_dict(loaded, client_configuration=configuration)
-    except (ConfigException, yaml.YAMLError, OSError) as error:
-        which = f"context `{context}` of your kubeconfig" if context else "its own kubeconfig"
-        raise Fault(
-            f"stack `{stack}`: {which} cannot be used: {_reason(error)}; `kubectl config view` shows it"
-        ) from None
-    return configuration
-
-
 def _exit_code(client: Any) -> tuple[int, str]:
     """Exit code of an ended command and, where the container could not start it (126, as in a shell), why."""
     status: Any = yaml.safe_load(client.read_channel(ERROR_CHANNEL)) or {}
@@ -278,35 +228,6 @@ def _exit_code(client: Any) -> tuple[int, str]:
     causes = status.get("details", {}).get("causes", [])
     code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 126)
     return code, str(status.get("message", "the connection to it broke"))
-
-
-def _refusal(error: ApiException, where: str, host: str) -> str:
-    status = _status(error)
-    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        return (
-            f"{where}: the cluster at {host} refuses these credentials ({status}): {_reason(error)}; log in again, or"
-            " have the right granted"
-        )
-    return f"{where}: the cluster at {host} answers {status or 'nothing'}: {_reason(error)}"
-
-
-def _status(error: ApiException) -> int:
-    return int(cast(Any, error).status or 0)
-
-
-def _reason(error: BaseException) -> str:
-    """The error's own words, on one line."""
-    text = str(getattr(error, "body", None) or getattr(error, "reason", None) or error or type(error).__name__)
-    return _message(text)
-
-
-def _message(text: str) -> str:
-    """The message in a Status of the API server, or the text itself."""
-    status, *_, body = f"{text} -+-+- ".split(" -+-+- ")[:3] if "-+-+-" in text else (text, "")
-    text = f"{status} {body}"  # without the headers that a refused websocket shows between them
-    with suppress(yaml.YAMLError, KeyError, TypeError):
-        text = str(yaml.safe_load(text)["message"])
-    return " ".join(text.split())[:300].rstrip(".")
 
 
 def _metadata(thing: Any) -> Any:

@@ -15,6 +15,7 @@ from promotion.diagnosis.pods import is_ready, pod_findings
 from promotion.diagnosis.questions import SHOWN_LINES, Questions, is_error
 from promotion.diagnosis.snapshot import Document, Snapshot, labels, name, take, tracks
 from promotion.diagnosis.workloads import failed_jobs, refused_pods, stalled_rollouts
+from promotion.faults import Fault
 
 #: Characters of a line that is made here; what Kubernetes said is left as it is.
 WIDTH = 110
@@ -29,10 +30,17 @@ __all__ = ["Finding", "diagnose", "diagnosis_json", "diagnosis_text", "examine"]
 def diagnose(cluster: Cluster, track: Track | None = None) -> list[Finding]:
     """Every cause of trouble in the namespace, the worst first; of one track and what both share, if it is named.
 
-    Raises Unreachable when the API server does not answer. Neither evidence nor log lines hold secrets.
+    Raises Fault when the API server does not answer. Neither evidence nor log lines hold secrets.
     """
     snapshot = take(cluster)
-    return examine(snapshot, Questions(cluster, mask_of(cluster, snapshot)), track)
+    try:
+        return examine(snapshot, Questions(cluster, mask_of(cluster, snapshot)), track)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # An object of a form that no rule expects must not keep a canary from being taken back.
+        raise Fault(
+            f"the diagnosis failed on what is in namespace {cluster.namespace} ({type(error).__name__}: {error}), which"
+            " is a defect of this program; `kubectl describe` and `kubectl get events` show what is there"
+        ) from error
 
 
 def examine(snapshot: Snapshot, questions: Questions, track: Track | None = None) -> list[Finding]:

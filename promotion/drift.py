@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ READERS = 8
 METADATA_ALONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 #: Fields of an object that are compared; a Secret's data is not read.
 COMPARED = ("spec", "data")
+#: Annotation of workloads whose resources GKE Autopilot has set as it wants them.
+ADJUSTED = "autopilot.gke.io/resource-adjustment"
 #: Fields that the cluster never adds to by itself, and ones that it never adds.
 WHOLE = frozenset({"selector", "matchLabels", "data", "nodeSelector"})
 NEVER_ADDED = frozenset({"env", "envFrom", "command", "args", "nodeSelector"})
@@ -103,21 +106,48 @@ def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> lis
     with ThreadPoolExecutor(READERS) as readers:
         live = list(readers.map(partial(_live, cluster), mine))
     up = f"`python -m promotion up --stack {stack}` takes it back"
+    return [found for declared, there in zip(mine, live, strict=True) for found in _drift_of(declared, there, up)]
+
+
+def _drift_of(declared: Mapping[str, Any], there: Mapping[str, Any] | None, up: str) -> list[Drift]:
+    """Every way in which the cluster's object is not as it was declared; ``up`` says what takes most of it back."""
+    where = f"{declared['kind']} {_name(declared)}"
+    if there is None:
+        return [Drift("deployed and cluster", f"{where} was deleted from the cluster", up)]
+    adjusted = ADJUSTED in (there.get("metadata", {}).get("annotations") or {})
+    unread = ("data",) if declared["kind"] == "Secret" else ()
+    changes = [
+        change
+        for field in COMPARED
+        if field in declared and field not in unread
+        for change in changed_fields(declared[field], there.get(field), f"/{field}")
+        if not (adjusted and "/resources" in change.key)
+    ]
     found: list[Drift] = []
-    for declared, there in zip(mine, live, strict=True):
-        where = f"{declared['kind']} {_name(declared)}"
-        if there is None:
-            found.append(Drift("deployed and cluster", f"{where} was deleted from the cluster", f"{up}"))
-            continue
-        compared = [
-            field for field in COMPARED if field in declared and not (field == "data" and declared["kind"] == "Secret")
-        ]
-        for field in compared:
-            for change in changed_fields(declared[field], there.get(field), field):
-                now, deployed = short(change.after) or "(gone)", short(change.before) or "(unset)"
-                what = f"{where} was changed: {change.key} is {now} in the cluster and was deployed as {deployed}"
-                found.append(Drift("deployed and cluster", what, up))
+    for change in changes:
+        field, now = _dotted(change.key), short(change.after) or "(gone)"
+        if change.before:
+            what = f"{where} was changed: {field} is {now} in the cluster and was deployed as {short(change.before)}"
+            found.append(Drift("deployed and cluster", what, up))
+        else:
+            what = f"{where} was changed: {field} ({now}) was added in the cluster"
+            found.append(Drift("deployed and cluster", what, _removed(declared, change.key)))
     return found
+
+
+def _removed(declared: Mapping[str, Any], pointer: str) -> str:
+    """How to take out what somebody added: server-side apply leaves alone what it did not write."""
+    patch = json.dumps([{"op": "remove", "path": pointer}])
+    kind, namespace = str(declared["kind"]).lower(), declared["metadata"]["namespace"]
+    return (
+        "an update leaves alone what others added:"
+        f" `kubectl patch {kind} {_name(declared)} -n {namespace} --type=json -p '{patch}'` takes it out"
+    )
+
+
+def _dotted(pointer: str) -> str:
+    """``/spec/containers/0/image`` as people write it: spec.containers[0].image."""
+    return re.sub(r"/(\d+)(?=/|$)", r"[\1]", pointer).strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
 
 
 def _namespaced(declared: Mapping[str, Any], namespace: str) -> bool:
@@ -150,21 +180,27 @@ def _live(cluster: Cluster, declared: Mapping[str, Any]) -> Mapping[str, Any] | 
 
 
 def changed_fields(declared: Any, live: Any, path: str) -> list[Change]:
-    """Declared values that the cluster has otherwise; what it adds (defaults, status) is not looked at."""
+    """Declared values that the cluster has otherwise, and what was added where the cluster itself adds nothing.
+
+    The keys are JSON pointers (RFC 6901) below ``path``; ``before`` is "" for what was added.
+    """
     if isinstance(declared, dict):
         wanted = cast(dict[str, Any], declared)
         if SIGNATURE in wanted:
             return []
         there = cast(dict[str, Any], live) if isinstance(live, dict) else {}
-        whole = path.rpartition(".")[2] in WHOLE
+        whole = path.rpartition("/")[2] in WHOLE
         more = [key for key, value in there.items() if key not in wanted and value and (whole or key in NEVER_ADDED)]
         return [
-            *(Change(f"{path}.{key}", "", there[key] if isinstance(there[key], str) else "set") for key in more),
+            *(
+                Change(f"{path}/{_escaped(key)}", "", there[key] if isinstance(there[key], str) else "set")
+                for key in more
+            ),
             *(
                 change
                 for key, value in wanted.items()
                 if not key.startswith("__")
-                for change in changed_fields(value, there.get(key), f"{path}.{key}")
+                for change in changed_fields(value, there.get(key), f"{path}/{_escaped(key)}")
             ),
         ]
     if isinstance(declared, list):
@@ -173,7 +209,7 @@ def changed_fields(declared: Any, live: Any, path: str) -> list[Change]:
         changes = [
             change
             for number, value in enumerate(items)
-            for change in changed_fields(value, others[number] if number < len(others) else None, f"{path}[{number}]")
+            for change in changed_fields(value, others[number] if number < len(others) else None, f"{path}/{number}")
         ]
         if len(others) > len(items):
             changes.append(Change(path, f"{len(items)} entries", f"{len(others)} entries"))
@@ -181,6 +217,10 @@ def changed_fields(declared: Any, live: Any, path: str) -> list[Change]:
     if _alike(declared, live):
         return []
     return [Change(path, _text(declared), _text(live))]
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _alike(declared: Any, live: Any) -> bool:

@@ -1,13 +1,11 @@
-"""Verdicts on record: what was said of a digest, in the stack file and in the config of the stack's updates."""
+"""Verdicts on record: what was said of a digest, in the stack file, the stack's updates and Git."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from promotion.history import Update
 
 #: What stands in `canaryVerdict` when a person takes back an image.
 REJECTED = "rejected"
@@ -47,13 +45,12 @@ def rejection(digest: str) -> Record:
     return Record(REJECTED, digest, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def against(digest: str, in_file: str, updates: Sequence[Update]) -> Record | None:
+def against(digest: str, verdicts: Iterable[str]) -> Record | None:
     """The record that speaks against the digest, if the last one that decides does.
 
-    ``in_file`` is `canaryVerdict` of the stack file, ``updates`` are the stack's, newest first.
+    ``verdicts`` are values that `canaryVerdict` has had, newest first.
     """
-    texts: Iterable[str] = (in_file, *(update.config.get("canaryVerdict", "") for update in updates))
-    for found in map(record, texts):
+    for found in map(record, verdicts):
         if found and found.digest == digest and (found.against or found.result == "healthy"):
             return found if found.against else None
     return None

@@ -25,11 +25,14 @@ from promotion.history import Update
 from promotion.progress import Progress
 from promotion.report import status_text
 from promotion.stack_file import Edits, StackFile, difference
+from promotion.stack_log import commits
 from promotion.standing import Standing, standing
 from stacks.settings import PROJECT_ROOT, ReleaseSettings
 
 #: Folder of the locks of commands at work in this checkout.
 LOCKS = PROJECT_ROOT / ".promotion"
+#: Commits of a stack file that are searched for a verdict.
+GIT_COMMITS = 200
 
 
 @dataclass
@@ -75,6 +78,17 @@ class Work:
         if self._updates is None:
             self._updates = history.updates(self.stack)
         return self._updates
+
+    def verdicts(self) -> list[str]:
+        """Values that `canaryVerdict` has had, newest first: in the stack file, then in the stack's updates.
+
+        Where only the file is edited, as in a pull request without access to the stack, Git tells of the earlier ones.
+        """
+        now = self.release.canary_verdict
+        if not getattr(self.options, "only_config", False):
+            return [now, *(update.config.get("canaryVerdict", "") for update in self.updates())]
+        changes = [change for commit in commits(self.file, GIT_COMMITS) for change in commit.changes]
+        return [now, *(change.after for change in changes if change.key == "canaryVerdict")]
 
     def say(self, text: str = "") -> None:
         print(text, file=self.out, flush=True)

@@ -134,7 +134,7 @@ class ServiceSettings(Keys):
     readiness_path: HttpPath = "/ready"
     liveness_path: HttpPath = "/live"
     migrate_command: list[str] = ["addressbook", "migrate"]
-    test_commands: list[list[str]] = []
+    test_commands: list[Annotated[list[str], Field(min_length=1)]] = []
     environment: dict[EnvironmentName, str] = {}
     secret_environment: dict[EnvironmentName, str] = Field(default={}, repr=False)
     cpu_request: Quantity = "50m"

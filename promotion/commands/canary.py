@@ -12,7 +12,6 @@ from promotion.faults import DONE, FAILED, WRONG_USE, Fault
 from promotion.history import short
 from promotion.rejected import against
 from promotion.stack_file import Edits
-from promotion.standing import Standing
 from promotion.work import Work, working
 from stacks.settings import PINNED_IMAGE
 
@@ -80,7 +79,7 @@ def prepared(work: Work) -> Trial:
     options = work.options
     from_source = options.image == "source"
     _refuse_wrong_use(work)
-    stable = _pin(work, work.standing())
+    stable = _pin(work)
     if not from_source:
         _refuse_rejected(work, options.image)
     if from_source and not options.only_config:
@@ -128,10 +127,11 @@ def _edits(work: Work, image: str, stable: str) -> Edits:
     return moves.canary(work.release, image, options.replicas, options.stable_replicas, stable, options.traffic)
 
 
-def _pin(work: Work, standing: Standing) -> str:
+def _pin(work: Work) -> str:
     """Image that stable runs, to pin it to; "" where it is pinned already. Raises Fault where nothing runs yet."""
     if work.release.stable_image:
         return ""
+    standing = work.standing()
     if "stable" not in standing.tracks:
         raise Fault(
             f"stack `{work.name}` has no stable yet that a canary could stand beside: `python -m promotion up --stack"
@@ -142,7 +142,7 @@ def _pin(work: Work, standing: Standing) -> str:
 
 def _refuse_rejected(work: Work, image: str) -> None:
     digest = image.partition("@")[2]
-    record = against(digest, work.release.canary_verdict, work.updates())
+    record = against(digest, work.verdicts())
     if record and not work.options.force:
         raise Fault(
             f"{digest} {record.words}: put another image on trial, or this one with --force",

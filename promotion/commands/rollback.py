@@ -95,7 +95,7 @@ def stable_back(work: Work, to: str) -> bool:
     if digest == leaves and not release.has_canary and digest == release.stable_image.partition("@")[2]:
         work.say("stable runs that already; the stack is brought to it")
         return work.apply(work.file.text(), f"stable to {short(image)}, once more")
-    said = against(digest, release.canary_verdict, updates)
+    said = against(digest, work.verdicts())
     if said and not work.options.force:
         raise Fault(f"{digest} {said.words}: name another, or --force", WRONG_USE)
     verdict = str(rejection(leaves)) if leaves and leaves != digest else None

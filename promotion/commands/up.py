@@ -7,7 +7,7 @@ import argparse
 from promotion.arguments import Commands, command, wait_argument
 from promotion.faults import DONE, WRONG_USE, Fault
 from promotion.report import next_commands, status_text
-from promotion.work import working
+from promotion.work import Work, working
 
 
 def register(commands: Commands) -> None:
@@ -33,5 +33,14 @@ def run(options: argparse.Namespace) -> int:
     with working(options, "up") as work:
         work.create()
         work.apply(work.file.edited(edits), "")
+        _pin(work)
         print(f"\n{status_text(options.stack, work.outputs)}\n\n{next_commands(options.stack, work.outputs)}")
     return DONE
+
+
+def _pin(work: Work) -> None:
+    """Where only the first update may build from source, what it built is what stable runs from then on."""
+    if work.release.build_from_source == "first" and not work.release.stable_image:
+        image = str(work.outputs["tracks"]["stable"]["image"])
+        work.file.write(work.file.edited({"stableImage": image}))
+        work.say(f"{work.file.path.name}: stableImage is pinned to what was built; commit that")

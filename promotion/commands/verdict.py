@@ -7,8 +7,7 @@ import json
 import re
 from typing import Annotated
 
-from annotated_types import Len
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from promotion.arguments import Commands, command, output_argument, wait_argument
 from promotion.faults import DONE, FAILED, INCONCLUSIVE, WRONG_USE, Fault
@@ -86,7 +85,7 @@ def own_commands(work: Work) -> list[list[str]] | None:
     """The stack's own test commands; None where it has none. Raises Fault."""
     text = work.file.values().get("testCommands", "[]")
     try:
-        return TypeAdapter(list[Annotated[list[str], Len(1)]]).validate_json(text) or None
+        return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text) or None
     except ValidationError:
         raise Fault(
             f"{work.file.path.name}: testCommands = {text}: write a list of commands, each a list of words, such as"

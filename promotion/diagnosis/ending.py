@@ -42,7 +42,9 @@ def why_ended(ended: Document, container: Document, killed_by_probe: str | None)
 
 
 def seconds_lived(ended: Document) -> float:
-    """Seconds from the container's start to its end."""
+    """Seconds from the container's start to its end; 0 where the kubelet knows neither."""
+    if not ended.get("startedAt") or not ended.get("finishedAt"):
+        return 0.0
     return (parsed(ended["finishedAt"]) - parsed(ended["startedAt"])).total_seconds()
 
 

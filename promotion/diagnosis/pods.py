@@ -126,7 +126,7 @@ class _Examination:
             return self._ended(status, ended, previous=False)
         if "running" not in state:
             return None
-        since_last = self._snapshot.seconds_since(last["finishedAt"]) if last else None
+        since_last = self._snapshot.seconds_since(last.get("finishedAt")) if last else None
         if not status.get("ready"):
             if last and since_last is not None and since_last < RELAPSE_SECONDS:
                 return self._ended(status, last, previous=True)
@@ -163,11 +163,13 @@ class _Examination:
         failing = failing_probe(self._snapshot, self._pod, container, bool(status.get("started")))
         if failing is None:
             return None
-        answer = ""
-        if failing.asks and (self._owner, failing.reason.what) not in self._known:
-            answer = self._questions.probe_answer(self._pod, *failing.asks)
+        if alike := self._known.get((self._owner, failing.answered)):
+            return replace(alike, objects=(f"Pod {name(self._pod)}",))
+        answer = self._questions.probe_answer(self._pod, *failing.asks) if failing.asks else ""
         evidence = [*failing.evidence, f"asked now, it answers {answer}" if answer else ""]
-        return self._with_log(failing.reason, evidence, status["name"], previous=False, answer=answer)
+        found = self._with_log(failing.reason(answer), evidence, status["name"], previous=False, answer=answer)
+        self._known[self._owner, failing.answered] = found
+        return found
 
     def _stuck(self) -> Finding | None:
         """Not ready for no reason found so far; a pod that has just come is given time."""

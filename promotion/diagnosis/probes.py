@@ -19,9 +19,24 @@ TOLD_TO_END = frozenset({0, 137, 143})
 class FailingProbe:
     """``asks`` is the port and path to ask by oneself, None where the probe is not an HTTP GET."""
 
-    reason: Reason
+    kind: str
+    where: str
+    answered: str
     evidence: list[str]
     asks: tuple[int, str] | None
+
+    def reason(self, answer: str = "") -> Reason:
+        """Why the pod is not ready; ``answer``, "STATUS: BODY", is what it answers now, if that was asked.
+
+        An error that it answers now says more than the kubelet's last word, which may be a time-out in passing.
+        """
+        status = answer.partition(":")[0]
+        answered = f"it is answered with status {status}" if status >= "400" else self.answered
+        return Reason(
+            f"failing-{self.kind}-probe",
+            f"the {self.kind} probe{self.where} fails: {answered}",
+            probe_remedy(self.kind),
+        )
 
 
 def failing_probe(snapshot: Snapshot, pod: Document, container: Document, started: bool) -> FailingProbe | None:
@@ -39,12 +54,8 @@ def failing_probe(snapshot: Snapshot, pod: Document, container: Document, starte
         port = _port(container, get["port"]) if get else 0
         where = f" (GET {get.get('path', '/')} on port {port})" if get else ""
         said = str(events[0]["message"])
-        reason = Reason(
-            f"failing-{kind}-probe",
-            f"the {kind} probe{where} fails: {_answered(said, probe)}",
-            probe_remedy(kind),
-        )
-        return FailingProbe(reason, [message(events[0])], (port, get.get("path", "/")) if get and port else None)
+        asks = (port, get.get("path", "/")) if get and port else None
+        return FailingProbe(kind, where, _answered(said, probe), [message(events[0])], asks)
     return None
 
 
@@ -57,7 +68,8 @@ def killing_probe(snapshot: Snapshot, pod: Document, container: str, ended: Docu
         if not found:
             continue
         stamp = event.get("lastTimestamp") or event.get("eventTime")
-        passed = (parsed(ended["finishedAt"]) - parsed(stamp)).total_seconds() if stamp else 0.0
+        end = ended.get("finishedAt")
+        passed = (parsed(end) - parsed(stamp)).total_seconds() if stamp and end else 0.0
         # An older kill, when the container has since ended by itself, lies further back; a newer one is still going on.
         # The kubelet stops writing events that come too often, so an end as if told to needs no event of its own.
         if as_if_told or -SLACK_SECONDS <= passed <= grace + SLACK_SECONDS:

@@ -50,9 +50,12 @@ class Verdict:
 
     @property
     def reasons(self) -> list[str]:
-        """Why it is not healthy: a sentence for each check that decided it."""
-        decided = [check for check in self.checks if check.result == self.result and check.reason]
-        return [f"{check.name}: {check.reason}" for check in decided]
+        """Why it is not healthy: a sentence for each reason, and the checks that it decided."""
+        names: dict[str, list[str]] = {}
+        for check in self.checks:
+            if check.result == self.result and check.reason:
+                names.setdefault(check.reason, []).append(check.name)
+        return [f"{', '.join(checks)}: {reason}" for reason, checks in names.items()]
 
     def as_json(self) -> dict[str, Any]:
         """For machines; times in UTC."""

@@ -65,7 +65,7 @@ QUESTIONS: Sequence[Question] = (
         pairs=lambda intervals: answered(intervals, REFUSALS, new_routes=False),
     ),
     Question(
-        "latency, typical",
+        "median latency",
         f"slower than {TIMES:g} times stable's median",
         limit=0.10,
         least=100,
@@ -73,7 +73,7 @@ QUESTIONS: Sequence[Question] = (
         pairs=_slower_than(0.5),
     ),
     Question(
-        "latency, slow tail",
+        "tail latency",
         f"slower than {TIMES:g} times stable's 90th percentile",
         limit=0.10,
         least=100,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -41,13 +43,22 @@ def test_changes_behind_its_back_are_named_and_up_takes_them_back(calm: Any):
     namespace = calm.outputs()["namespace"]
     calm.kubectl("scale", "deployment/addressbook-stable", "-n", namespace, "--replicas=3")
     calm.kubectl("delete", "service", "addressbook-stable", "-n", namespace)
-    patch = json.dumps({"spec": {"selector": {"track": "stable"}}})
-    calm.kubectl("patch", "service", "addressbook-lb", "-n", namespace, "-p", patch)
     seen = "\n".join(cluster_drift(calm))
     assert "Deployment addressbook-stable was changed: spec.replicas is 3" in seen
     assert "Service addressbook-stable was deleted from the cluster" in seen
-    assert "Service addressbook-lb was changed: spec.selector.track is stable" in seen
     promotion(calm, "up")
+    assert cluster_drift(calm) == []
+
+
+def test_what_others_added_says_how_it_is_taken_out(calm: Any):
+    patch = json.dumps({"spec": {"selector": {"track": "stable"}}})
+    namespace = calm.outputs()["namespace"]
+    calm.kubectl("patch", "service", "addressbook-lb", "-n", namespace, "-p", patch)
+    (drift,) = [each for each in status(calm)["drift"] if each["between"] == "deployed and cluster"]
+    assert "Service addressbook-lb was changed: spec.selector.track (stable) was added" in drift["what"]
+    command = re.search(r"`(kubectl .*)`", drift["remedy"])
+    assert command
+    calm.run(*shlex.split(command[1]))
     assert cluster_drift(calm) == []
 
 

@@ -11,10 +11,12 @@ from lab.plugins.gcp.credentials import credentials_fault
 from lab.plugins.gcp.dns import ManagedZone, RecordSet
 from lab.plugins.gcp.kind import GoogleKind
 from lab.plugins.gcp.kubernetes import Cluster
-from lab.plugins.gcp.network import Connection, GlobalAddress, Network, Router, RouterNat, Subnetwork
+from lab.plugins.gcp.network import Network, Router, RouterNat, Subnetwork
+from lab.plugins.gcp.peering import Connection, GlobalAddress
 from lab.plugins.gcp.projects import Account, IAMMember, Service
 from lab.plugins.gcp.registry import Repository, RepositoryIamMember
-from lab.plugins.gcp.sql import Database, DatabaseInstance, User
+from lab.plugins.gcp.sql import DatabaseInstance
+from lab.plugins.gcp.sql_contents import Database, User
 from lab.plugins.properties import Properties
 from lab.plugins.provider import ProviderError, Resource
 from lab.plugins.simulated import Kind, Refused, SimulatedCloud

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +17,8 @@ from lab.plugins.account import Account, Record
 from lab.plugins.declared import Property
 from lab.plugins.difference import Path
 from lab.plugins.gcp.kind import COMPUTE_LINK, GoogleKind, numeric_id
-from lab.plugins.gcp.rules import LABELS, NETWORK, PROJECT, REGION, label_faults
+from lab.plugins.gcp.rules import PROJECT, REGION
+from lab.plugins.gcp.sql_settings import SETTINGS, SHARED_AUTHORITY, settings_faults
 from lab.plugins.postgres import Server, Unavailable, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
@@ -30,69 +30,7 @@ PORT = 5432
 #: Google's own superuser; and the role that every user who is made through the API is in.
 OWNER, SUPERUSER = "cloudsqladmin", "cloudsqlsuperuser"
 ADMINISTRATOR = "postgres"
-SHARED_AUTHORITY = "GOOGLE_MANAGED_CAS_CA"
 VERSIONS = frozenset(f"POSTGRES_{number}" for number in (13, 14, 15, 16, 17, 18))
-#: Edition Enterprise Plus has machine types of its own, and keeps changes for longer (days).
-PLUS_TIER = re.compile(r"db-(perf-optimized-N|c4a-highmem)-[0-9]+")
-TIER = r"db-(f1-micro|g1-small|custom-[0-9]+-[0-9]+|perf-optimized-N-[0-9]+)"
-RECOVERY_DAYS = {"ENTERPRISE": 7, "ENTERPRISE_PLUS": 35}
-
-SETTINGS: Mapping[str, Property] = {
-    "tier": Property(str, required=True, pattern=TIER, rule="a machine type for PostgreSQL, such as db-custom-2-7680"),
-    "edition": Property(str, values=frozenset(RECOVERY_DAYS)),
-    "availabilityType": Property(str, values=frozenset({"ZONAL", "REGIONAL"})),
-    "activationPolicy": Property(str, values=frozenset({"ALWAYS", "NEVER", "ON_DEMAND"})),
-    "diskType": Property(str, replaces=True, values=frozenset({"PD_SSD", "PD_HDD", "HYPERDISK_BALANCED"})),
-    "diskSize": Property(int),
-    "diskAutoresize": Property(bool),
-    "diskAutoresizeLimit": Property(int),
-    "ipConfiguration": Property(
-        dict,
-        inner={
-            "ipv4Enabled": Property(bool),
-            "privateNetwork": Property(str, pattern=NETWORK.pattern, rule=NETWORK.rule),
-            "allocatedIpRange": Property(str),
-            "sslMode": Property(str, values=frozenset({"ALLOW_UNENCRYPTED_AND_ENCRYPTED", "ENCRYPTED_ONLY"})),
-            "serverCaMode": Property(str, values=frozenset({"GOOGLE_MANAGED_INTERNAL_CA", SHARED_AUTHORITY})),
-            "serverCertificateRotationMode": Property(
-                str,
-                values=frozenset({"NO_AUTOMATIC_ROTATION", "AUTOMATIC_ROTATION_DURING_MAINTENANCE"}),
-            ),
-        },
-    ),
-    "backupConfiguration": Property(
-        dict,
-        inner={
-            "enabled": Property(bool),
-            "startTime": Property(str, pattern=r"([01][0-9]|2[0-3]):[0-5][0-9]", rule="a time of day, HH:MM"),
-            "location": Property(str),
-            "pointInTimeRecoveryEnabled": Property(bool),
-            "transactionLogRetentionDays": Property(int),
-            "backupRetentionSettings": Property(
-                dict,
-                inner={
-                    "retainedBackups": Property(int, required=True),
-                    "retentionUnit": Property(str, values=frozenset({"COUNT"})),
-                },
-            ),
-        },
-    ),
-    "maintenanceWindow": Property(
-        dict,
-        inner={
-            "day": Property(int, values=frozenset(range(1, 8))),
-            "hour": Property(int, values=frozenset(range(24))),
-            "updateTrack": Property(str, values=frozenset({"canary", "stable", "week5"})),
-        },
-    ),
-    "databaseFlags": Property(
-        list, inner={"name": Property(str, required=True), "value": Property(str, required=True)}
-    ),
-    "deletionProtectionEnabled": Property(bool),
-    "retainBackupsOnDelete": Property(bool),
-    "finalBackupConfig": Property(dict, inner={"enabled": Property(bool), "retentionDays": Property(int)}),
-    "userLabels": LABELS,
-}
 
 
 def server(account: Account, record: Record) -> Server:
@@ -141,22 +79,7 @@ class DatabaseInstance(GoogleKind):
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
-        settings = inputs["settings"]
-        found = label_faults(settings.get("userLabels"), "settings.userLabels")
-        found += _edition_faults(settings)
-        address = settings.get("ipConfiguration") or {}
-        if address.get("ipv4Enabled", True) or not address.get("privateNetwork"):
-            found.append(
-                Failure("settings.ipConfiguration", "needs privateNetwork, and ipv4Enabled false: no public addresses.")
-            )
-        backups = settings.get("backupConfiguration") or {}
-        if settings.get("availabilityType") == "REGIONAL" and not (
-            backups.get("enabled") and backups.get("pointInTimeRecoveryEnabled")
-        ):
-            found.append(
-                Failure("settings.availabilityType", "REGIONAL needs backups and point-in-time recovery switched on.")
-            )
-        return found
+        return settings_faults(inputs["settings"])
 
     @override
     def replacing(self, old: Properties, new: Properties) -> set[Path]:
@@ -257,20 +180,6 @@ class DatabaseInstance(GoogleKind):
                     del records[key]
 
 
-def _edition_faults(settings: Properties) -> list[Failure]:
-    edition = settings.get("edition", "ENTERPRISE")
-    found: list[Failure] = []
-    if bool(PLUS_TIER.fullmatch(settings["tier"])) != (edition == "ENTERPRISE_PLUS"):
-        found.append(Failure("settings.tier", f"is {settings['tier']}, which edition {edition} does not have."))
-    days = (settings.get("backupConfiguration") or {}).get("transactionLogRetentionDays", 1)
-    if not 1 <= days <= RECOVERY_DAYS[edition]:
-        path = "settings.backupConfiguration.transactionLogRetentionDays"
-        found.append(
-            Failure(path, f"is {days}, and must be from 1 to {RECOVERY_DAYS[edition]} with edition {edition}.")
-        )
-    return found
-
-
 def _first_roles(password: str | None) -> str:
     """The roles that Cloud SQL makes (Cloud SQL documentation, PostgreSQL users)."""
     secret = f"PASSWORD {quoted(password)}" if password else ""
@@ -305,97 +214,3 @@ def _certificate(database: Server) -> Properties:
         "expirationTime": moment(parsed.not_valid_after_utc),
         "sha1Fingerprint": parsed.fingerprint(hashes.SHA1()).hex(),  # noqa: S303 a fingerprint, as the API gives it
     }
-
-
-class _InInstance(GoogleKind):
-    """Something inside an instance."""
-
-    module = "sql"
-    api = "sqladmin"
-    unique_name = False
-
-    def sql(self, inputs: Properties, statement: str) -> str:
-        """Run it on the instance's server. Raises Refused."""
-        try:
-            database = server(self.account, self.existing("DatabaseInstance", inputs["instance"]))
-            database.start()
-            return database.sql(statement)
-        except Unavailable as fault:
-            raise Refused(f"400 {fault}") from None
-
-
-INSTANCE = Property(str, required=True, replaces=True)
-#: In a database or with a user, ABANDON leaves it to go with the instance.
-DELETION_POLICY = Property(str, values=frozenset({"ABANDON", "DELETE"}))
-
-
-class Database(_InInstance):
-    """A database; all users that are made through the API share the role that owns it."""
-
-    title = "database"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": Property(str, replaces=True, pattern=r"[^\"\0]{1,63}", rule="63 characters at most"),
-        "instance": INSTANCE,
-        "charset": Property(str, values=frozenset({"UTF8"})),
-        "collation": Property(str, values=frozenset({"en_US.UTF8"})),
-        "deletionPolicy": DELETION_POLICY,
-        "project": PROJECT,
-    }
-    computed = ("charset", "collation", "project", "selfLink")
-
-    @override
-    def identify(self, inputs: Properties) -> str:
-        return f"projects/{self.project(inputs)}/instances/{inputs['instance']}/databases/{inputs['name']}"
-
-    @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        there = self.sql(inputs, f"SELECT 1 FROM pg_database WHERE datname = {quoted(inputs['name'])}")  # noqa: S608 quoted
-        if not there:  # else an interrupted attempt has made it
-            self.sql(inputs, f'CREATE DATABASE "{inputs["name"]}" OWNER {SUPERUSER}')
-        return {"charset": "UTF8", "collation": "en_US.UTF8", "project": self.project(inputs), "selfLink": LINK + id}
-
-    @override
-    def unmake(self, record: Record) -> None:
-        """PostgreSQL refuses while somebody is connected."""
-        self.sql(record.inputs, f'DROP DATABASE IF EXISTS "{record.inputs["name"]}"')
-
-
-class User(_InInstance):
-    """A user with a password."""
-
-    title = "database user"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": Property(str, replaces=True, pattern=r"[^\"\0]{1,63}", rule="63 characters at most"),
-        "instance": INSTANCE,
-        "password": Property(str),
-        "type": Property(str, replaces=True, values=frozenset({"BUILT_IN"})),
-        "deletionPolicy": DELETION_POLICY,
-        "project": PROJECT,
-    }
-    computed = ("project",)
-    secret = frozenset({"password"})
-    write_only = frozenset({"password"})
-
-    @override
-    def identify(self, inputs: Properties) -> str:
-        return f"{inputs['name']}//{inputs['instance']}"
-
-    @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        name, password = inputs["name"], inputs.get("password")
-        there = self.sql(inputs, f"SELECT 1 FROM pg_roles WHERE rolname = {quoted(name)}")  # noqa: S608 quoted
-        doing = "ALTER" if there else "CREATE"  # an interrupted attempt has made it
-        self.sql(inputs, f'{doing} ROLE "{name}" LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password or "")}')
-        self.sql(inputs, f'GRANT {SUPERUSER} TO "{name}"')
-        return {"project": self.project(inputs)}
-
-    @override
-    def change(self, record: Record, new: Properties) -> Properties:
-        if new.get("password"):
-            self.sql(new, f'ALTER ROLE "{new["name"]}" PASSWORD {quoted(new["password"])}')
-        return {}
-
-    @override
-    def unmake(self, record: Record) -> None:
-        """PostgreSQL refuses while the user owns anything, or has rights that were granted to it."""
-        self.sql(record.inputs, f'DROP ROLE IF EXISTS "{record.inputs["name"]}"')

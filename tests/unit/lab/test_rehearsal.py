@@ -14,7 +14,7 @@ from lab import rehearsal as staging
 from lab import simulation
 from lab.errors import LabError
 from lab.layout import CHECKOUT, Lab
-from lab.rehearsal import Rehearsal, prepare, simulated_cloud
+from lab.rehearsal import Rehearsal, could_be, prepare, simulated_cloud
 
 PINNED = "registry.example/addressbook@sha256:" + "ab" * 32
 
@@ -118,3 +118,20 @@ def test_the_command_line(arguments: list[str], code: int, said: str):
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("planned", "same"),
+    [
+        ({"vpcId": "vpc-1", "cidrBlock": "10.0.0.0/24"}, True),
+        ({"vpcId": "vpc-1", "cidrBlock": "10.0.1.0/24"}, False),
+        ({"vpcId": "04da6b54-80e4-46f7-96ec-b56ff0331ba9", "cidrBlock": "10.0.0.0/24"}, True),
+        ({"cidrBlock": "10.0.0.0/24", "password": "[secret]"}, True),
+        ({"name": "subnet-abcdef0", "__defaults": ["name"]}, True),
+        ({"tags": {"Name": "private-1"}}, True),
+        ({"tags": {"Name": "private-2"}}, False),
+    ],
+)
+def test_what_is_there_is_told_by_what_it_was_made_with(planned: dict[str, Any], same: bool):
+    there = {"vpcId": "vpc-1", "cidrBlock": "10.0.0.0/24", "name": "subnet-1234567", "tags": {"Name": "private-1"}}
+    assert could_be(planned, there) is same

@@ -158,12 +158,20 @@ READINESS = {
 def test_a_pod_that_is_never_ready(said: str, words: str):
     broken = pod("shop-canary-1-a", state=RUNNING, container=READINESS)
     unhealthy = event(broken, "Unhealthy", f"Readiness probe failed: {said}")
-    found = only(broken, events=[unhealthy], told=Told(answer="500: not yet"))
+    found = only(broken, events=[unhealthy])
     assert found.cause == "failing-readiness-probe"
     assert "GET /ready on port 3000" in found.what
     assert words in found.what
     assert "10.0.0.7" not in found.what  # else each pod would have a block of its own
-    assert "asked now, it answers 500: not yet" in found.evidence
+
+
+@pytest.mark.parametrize(("answer", "words"), [("500: not yet", "with status 500"), ("200: fine", "no answer within")])
+def test_an_error_that_a_probe_is_answered_now_outweighs_an_earlier_word(answer: str, words: str):
+    broken = pod("shop-canary-1-a", state=RUNNING, container=READINESS)
+    unhealthy = event(broken, "Unhealthy", "Readiness probe failed: context deadline exceeded")
+    found = only(broken, events=[unhealthy], told=Told(answer=answer))
+    assert words in found.what
+    assert f"asked now, it answers {answer}" in found.evidence
 
 
 DATABASE_LINES = {

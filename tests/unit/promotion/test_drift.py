@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from promotion.drift import changed_fields, config_drift, unpinned
+from promotion.drift import _drift_of, changed_fields, config_drift, unpinned
 from promotion.history import Change, Update
 from promotion.stack_file import StackFile
 from stacks.settings import declared_defaults
@@ -71,42 +71,74 @@ def live(**container: Any) -> dict[str, Any]:
 
 
 def test_defaults_and_other_forms_of_a_quantity_are_no_drift():
-    assert changed_fields(SPEC, live(), "spec") == []
+    assert changed_fields(SPEC, live(), "/spec") == []
 
 
 @pytest.mark.parametrize(
     ("there", "change"),
     [
-        ({**live(), "replicas": 5}, Change("spec.replicas", "2", "5")),
-        (live(image="b"), Change("spec.template.spec.containers[0].image", "a", "b")),
-        (live(resources={}), Change("spec.template.spec.containers[0].resources.requests.cpu", "0.5", "")),
-        ({**live(), "selector": {"app": "x"}}, Change("spec.selector.app", "addressbook", "x")),
+        ({**live(), "replicas": 5}, Change("/spec/replicas", "2", "5")),
+        (live(image="b"), Change("/spec/template/spec/containers/0/image", "a", "b")),
+        (live(resources={}), Change("/spec/template/spec/containers/0/resources/requests/cpu", "0.5", "")),
+        ({**live(), "selector": {"app": "x"}}, Change("/spec/selector/app", "addressbook", "x")),
         (
             {**live(), "selector": {"app": "addressbook", "track": "canary"}},
-            Change("spec.selector.track", "", "canary"),
+            Change("/spec/selector/track", "", "canary"),
         ),
-        (live(env=[{"name": "TOKEN", "value": "hush"}]), Change("spec.template.spec.containers[0].env", "", "set")),
+        (live(env=[{"name": "TOKEN", "value": "hush"}]), Change("/spec/template/spec/containers/0/env", "", "set")),
     ],
 )
 def test_what_was_changed_is_named(there: dict[str, Any], change: Change):
-    assert changed_fields(SPEC, there, "spec") == [change]
+    assert changed_fields(SPEC, there, "/spec") == [change]
 
 
 def test_one_container_more():
     there = live()
     there["template"]["spec"]["containers"].append({"name": "sidecar"})
-    assert changed_fields(SPEC, there, "spec") == [Change("spec.template.spec.containers", "1 entries", "2 entries")]
+    assert changed_fields(SPEC, there, "/spec") == [Change("/spec/template/spec/containers", "1 entries", "2 entries")]
 
 
 def test_encrypted_values_are_not_compared():
-    assert changed_fields({"key": {"4dabf18193072939515e22adb298388d": "secret"}}, {"key": "x"}, "data") == []
+    assert changed_fields({"key": {"4dabf18193072939515e22adb298388d": "secret"}}, {"key": "x"}, "/data") == []
 
 
 def test_empty_is_as_good_as_none():
-    assert changed_fields({"volumes": [{"emptyDir": {}}], "egress": []}, {"volumes": [{}]}, "spec") == []
+    assert changed_fields({"volumes": [{"emptyDir": {}}], "egress": []}, {"volumes": [{}]}, "/spec") == []
 
 
 def test_unpinned_tracks():
     assert unpinned({}) == ["stable"]
     assert unpinned({"stableImage": "a@sha256:b", "canaryImage": "source"}) == ["canary"]
     assert unpinned({"stableImage": "a@sha256:b"}) == []
+
+
+def test_how_to_resolve_a_change_and_an_addition():
+    declared = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "shop-lb", "namespace": "shop"},
+        "spec": {"type": "LoadBalancer", "selector": {"app": "shop"}},
+    }
+    there = {**declared, "spec": {"type": "ClusterIP", "selector": {"app": "shop", "example.com/track": "x"}}}
+    changed, added = _drift_of(declared, there, "up takes it back")
+    assert "spec.type is ClusterIP in the cluster and was deployed as LoadBalancer" in changed.what
+    assert changed.remedy == "up takes it back"
+    assert "spec.selector.example.com/track (x) was added" in added.what
+    assert "kubectl patch service shop-lb -n shop --type=json" in added.remedy
+    assert '"path": "/spec/selector/example.com~1track"' in added.remedy
+    (deleted,) = _drift_of(declared, None, "up takes it back")
+    assert deleted.what == "Service shop-lb was deleted from the cluster"
+
+
+def test_a_secrets_content_is_not_looked_at():
+    declared = {"kind": "Secret", "metadata": {"name": "x", "namespace": "y"}, "data": {"key": "hush"}}
+    assert _drift_of(declared, {"metadata": {}}, "") == []
+
+
+def test_what_autopilot_adjusts_is_no_drift():
+    spec = {"containers": [{"resources": {"requests": {"cpu": "50m"}}}]}
+    declared = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "y"}, "spec": spec}
+    bigger = {"containers": [{"resources": {"requests": {"cpu": "250m"}}}]}
+    annotations = {"autopilot.gke.io/resource-adjustment": "{}"}
+    assert _drift_of(declared, {"metadata": {"annotations": annotations}, "spec": bigger}, "") == []
+    assert len(_drift_of(declared, {"metadata": {}, "spec": bigger}, "")) == 1

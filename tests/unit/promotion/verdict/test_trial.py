@@ -173,7 +173,7 @@ def results(verdict: Verdict) -> dict[str, str]:
 def test_a_good_canary_is_healthy_in_every_check(played: Played) -> None:
     verdict = verdict_of(played)
     assert verdict.result == "healthy", verdict_text(verdict)
-    assert [*results(verdict)] == [*NAMES, "latency, typical", "latency, slow tail"]
+    assert [*results(verdict)] == [*NAMES, "median latency", "tail latency"]
     assert verdict.digest == DIGESTS["canary"]
     assert verdict.recorded == f"healthy {DIGESTS['canary']} {verdict.ended:%Y-%m-%dT%H:%M:%SZ}"
     assert played.persons == {}  # the round trip leaves nobody behind
@@ -253,7 +253,9 @@ def test_metrics_that_cannot_be_read_are_their_own_reason(played: Played) -> Non
     played.silent.add("canary")
     verdict = verdict_of(played)
     assert verdict.result == "inconclusive"
-    assert "errors: metrics unreachable: pod canary-pod, port 9464 does not answer" in verdict.reasons
+    assert verdict.reasons == [
+        "errors, refusals, median latency, tail latency: metrics unreachable: pod canary-pod, port 9464 does not answer"
+    ]
 
 
 def test_too_little_traffic_is_inconclusive(played: Played) -> None:
