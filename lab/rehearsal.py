@@ -20,6 +20,7 @@ from lab import environment
 from lab.errors import LabError
 from lab.files import write
 from lab.layout import CHECKOUT, Lab
+from lab.plugins import addresses
 from lab.plugins.account import Account
 from lab.plugins.properties import UNKNOWN_SENTINELS
 from lab.simulation import Simulation, clouds, of_cloud
@@ -125,6 +126,7 @@ class Rehearsal:
     def clear(self) -> None:
         """Remove all of it, whatever state it is in."""
         self.simulation.clear(self.account)
+        addresses.release_all(self.lab, self.cloud)
         shutil.rmtree(self.account.folder, ignore_errors=True)
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
 

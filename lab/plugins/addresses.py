@@ -6,6 +6,7 @@ They go with the cable.
 from __future__ import annotations
 
 import ipaddress
+import json
 import subprocess
 
 from lab import network
@@ -16,10 +17,10 @@ class Exhausted(Exception):
     """The lab has no address left."""
 
 
-def take(lab: Lab) -> str:
+def take(lab: Lab, cloud: str) -> str:
     """An address that nothing has yet, reachable from pods and from this machine. Raises Exhausted."""
     for address in map(str, ipaddress.IPv4Network(lab.server_range).hosts()):
-        command = ["ip", "address", "add", f"{address}/32", "dev", lab.host_link]
+        command = ["ip", "address", "add", f"{address}/32", "dev", lab.host_link, "label", _label(lab, cloud)]
         if subprocess.run(command, capture_output=True).returncode == 0:  # else another has it
             put(lab, address)
             return address
@@ -36,3 +37,16 @@ def put(lab: Lab, address: str) -> None:
 def release(lab: Lab, address: str) -> None:
     """Give it back; it may be gone already."""
     network.run("ip", "address", "delete", f"{address}/32", "dev", lab.host_link, check=False)
+
+
+def release_all(lab: Lab, cloud: str) -> None:
+    """Give back all that a cloud has taken, also what a killed plugin had no time to write down."""
+    shown = network.run("ip", "-json", "address", "show", "label", _label(lab, cloud), check=False)
+    for each in (each for link in json.loads(shown or "[]") for each in link.get("addr_info", [])):
+        if "local" in each:  # else one with another label
+            release(lab, each["local"])
+
+
+def _label(lab: Lab, cloud: str) -> str:
+    """The device and a word, as the kernel wants it, which allows 15 characters."""
+    return f"{lab.host_link}:{cloud[:3]}"

@@ -138,7 +138,7 @@ class Instance(AwsKind):
             self.type, id, inputs, {"address": f"{inputs['identifier']}.{suffix}.{inputs['region']}.rds.amazonaws.com"}
         )
         try:
-            record.outputs[doors.ADDRESS] = addresses.take(self.account.lab)
+            record.outputs[doors.ADDRESS] = addresses.take(self.account.lab, "aws")
             # Known from now on, so that rules that are made meanwhile find the server.
             self.account.put(record)
             database = doors.server(self.account, record)

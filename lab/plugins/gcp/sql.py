@@ -93,7 +93,7 @@ class DatabaseInstance(GoogleKind):
         if begun := self.account.get(self.type, id):  # what an interrupted attempt has left
             server(self.account, begun).destroy()
         try:
-            record.outputs["privateIpAddress"] = addresses.take(self.account.lab)
+            record.outputs["privateIpAddress"] = addresses.take(self.account.lab, "gcp")
             self.account.put(record)
             database = server(self.account, record)
             database.create()

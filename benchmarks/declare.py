@@ -1,0 +1,57 @@
+"""Run a Pulumi program against Pulumi's mocks: all that its Python process does, without an engine.
+
+Usage: python -m benchmarks.declare FOLDER CONFIG.json, where CONFIG.json maps keys with their project's prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks
+
+#: What providers compute and programs go on with; the rest of a resource's state is its inputs.
+COMPUTED: dict[str, dict[str, Any]] = {
+    "random:index/randomPassword:RandomPassword": {"result": "generated"},
+    "docker:index/image:Image": {"repoDigest": "registry.example/addressbook@sha256:" + "ab" * 32},
+    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}},
+}
+
+
+class Providers(mocks.Mocks):
+    """Providers that make everything at once."""
+
+    made = 0
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        raise LookupError(f"the program calls {args.token}, which this benchmark has no answer to")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.made += 1
+        return args.name, {**args.inputs, **COMPUTED.get(args.typ, {})}
+
+
+def main(folder: str, config: str) -> None:
+    """Declare the program in ``folder``; prints how many resources it registered."""
+    values: dict[str, str] = json.loads(Path(config).read_text())
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    providers = Providers()
+    pulumi.runtime.set_all_config(values)
+    mocks.set_mocks(providers, project=next(iter(values)).partition(":")[0], stack="benchmark")
+
+    @pulumi.runtime.test
+    def program() -> None:
+        runpy.run_path("__main__.py")
+
+    program()
+    print(providers.made)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
