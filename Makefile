@@ -14,7 +14,7 @@ PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status canary verdict promote rollback release traffic history diagnose env test lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose env image test unit lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,9 @@ up: .venv/ready ## bring the stack up; the first time, get or build all it needs
 
 down: .venv/ready ## destroy the stack and take the lab away
 	@$(PROMOTION) down --stack $(STACK); status=$$?; $(LAB) down $(TARGET) && exit $$status
+
+preview: .venv/ready ## show what `up` would do; OUTPUT=markdown for a pull request
+	@$(PROMOTION) preview --stack $(STACK) $(if $(OUTPUT),--output $(OUTPUT)) $(ARGS)
 
 status: .venv/ready ## show what the stack runs
 	@$(PROMOTION) status --stack $(STACK) $(ARGS)
@@ -55,9 +58,15 @@ diagnose: .venv/ready ## what is wrong, why, and what mends it
 env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(make env)"
 	@$(LAB) env $(TARGET)
 
+image: .venv/ready ## build REPOSITORY's image once and test it from within; PUSH=--push pushes it
+	@eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
+
 test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
 	-@$(LAB) up --tools-only --postgres
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright && $(PYTHON) -m pytest $(TESTS)
+
+unit: .venv/ready ## unit tests only
+	@$(PYTHON) -m pytest -q tests/unit
 
 lint: .venv/ready ## lint, format and types only
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
