@@ -14,7 +14,7 @@ PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose env image test unit lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose env image scan test unit lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,6 +60,9 @@ env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(mak
 
 image: .venv/ready ## build REPOSITORY's image once and test it from within; PUSH=--push pushes it
 	@eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
+
+scan: .venv/ready ## faults in the workflows, known vulnerabilities of all dependencies (lint has the code's)
+	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && .venv/bin/pip-audit --progress-spinner off --disable-pip --no-deps -r app/requirements.txt -r requirements.txt
 
 test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
 	-@$(LAB) up --tools-only --postgres

@@ -113,6 +113,9 @@ PULUMI_PYTHON = Tool(
 
 REGCTL = Tool("regctl", ("github.com/regclient/regclient/cmd/regctl",), ("regctl",))
 
+#: For the tests alone: it checks the workflow files.
+ACTIONLINT = Tool("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), ("actionlint",))
+
 
 def stack_tools() -> list[Tool]:
     """What a stack needs on any cluster, where the machine has none: engine, Python language host, copies of images."""

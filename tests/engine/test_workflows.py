@@ -1,0 +1,167 @@
+"""The workflow files: sound, pinned, least in rights, and thin: what they run are this project's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import toolchain
+from lab.layout import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+SCRIPTS = sorted(path for path in (ROOT / ".github").iterdir() if path.is_file() and not path.suffix)
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
+PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
+COMMAND = re.compile(r"python -m (promotion|pipeline) ([a-z]+)((?: [^\n|)]*)?)")
+
+
+def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in [*WORKFLOWS, *ACTIONS]:
+        document = yaml.safe_load(file.read_text())
+        jobs = document["jobs"].values() if "jobs" in document else [document["runs"]]
+        for job in jobs:
+            for step in job.get("steps", []):
+                yield file.name, step
+
+
+def scripts() -> Iterator[str]:
+    yield from (step["run"] for _, step in steps() if "run" in step)
+    yield from (path.read_text() for path in SCRIPTS)
+
+
+def test_actionlint_finds_nothing():
+    lab = Lab.from_environment()
+    toolchain.ensure(lab, toolchain.ACTIONLINT)
+    actionlint = toolchain.ACTIONLINT.binaries(lab) / "actionlint"
+    done = subprocess.run([actionlint, *WORKFLOWS], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(WORKFLOWS) >= 4
+
+
+def test_zizmor_finds_nothing():
+    zizmor = Path(sys.executable).with_name("zizmor")
+    options = ["--offline", "--config", ".github/zizmor.yml", "--min-severity", "low", ".github"]
+    done = subprocess.run([zizmor, *options], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_action_is_pinned_by_commit():
+    used = [step["uses"] for _, step in steps() if "uses" in step]
+    assert used
+    assert [each for each in used if not each.startswith("./") and not PINNED.match(each)] == []
+
+
+def test_rights_are_given_job_by_job():
+    for file in WORKFLOWS:
+        document = yaml.safe_load(file.read_text())
+        assert document["permissions"] == {}, file.name
+        assert all("permissions" in job for job in document["jobs"].values()), file.name
+        assert all(job["timeout-minutes"] for job in document["jobs"].values()), file.name
+
+
+def test_one_run_for_each_stack_at_a_time():
+    for file in WORKFLOWS:
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items():
+            changes = [
+                step for step in job["steps"] if re.search(r"promotion (up|rollback)|judge", step.get("run", ""))
+            ]
+            if changes:
+                assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)
+                assert not job["concurrency"].get("cancel-in-progress"), "a run that is cut off leaves work behind"
+
+
+def test_shell_scripts_parse():
+    for script in SCRIPTS:
+        assert os.access(script, os.X_OK), script
+        subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
+    """The commands are read from the files and parsed for real; `--help` last, so that none of them runs."""
+    found = {match.groups() for script in scripts() for match in COMMAND.finditer(script)}
+    assert {"up", "preview", "verdict", "rollback", "promote", "canary", "image", "touched"} <= (
+        {name for _, name, _ in found} | make_targets()
+    )
+    for module, name, arguments in sorted(found):
+        words = [
+            re.sub(r"\$\{?\w+\}?", "x", word) for word in shlex.split(arguments.partition(" || ")[0], comments=True)
+        ]
+        command = [sys.executable, "-m", module, name, *words, "--help"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stderr)
+
+
+def make_targets() -> set[str]:
+    """Targets of make that the files name."""
+    return {
+        match[1] for script in scripts() for match in re.finditer(r"\bmake (?:--silent )?(?P<target>[a-z]+)", script)
+    }
+
+
+def test_every_make_target_exists():
+    for target in make_targets():
+        done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, (target, done.stderr)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    """A simulated `gh`: it keeps comments in a file and answers the calls that the comment script makes."""
+    (tmp_path / "comments.json").write_text("[]")
+    program = tmp_path / "gh"
+    program.write_text(f"#!{sys.executable}\n" + SIMULATED_GH)
+    program.chmod(0o755)
+    return tmp_path
+
+
+SIMULATED_GH = """
+import json, os, pathlib, sys
+kept = pathlib.Path(__file__).with_name("comments.json")
+comments = json.loads(kept.read_text())
+arguments = sys.argv[1:]
+assert arguments.pop(0) == "api"
+method = arguments[arguments.index("--method") + 1] if "--method" in arguments else "GET"
+path = next(each for each in arguments if each.startswith("repos/"))
+if method == "GET":
+    assert path == "repos/owner/name/issues/7/comments", path
+    for each in comments:
+        if each["body"].startswith(os.environ["MARK"]):
+            print(each["id"])
+else:
+    field = arguments[arguments.index("--field") + 1]
+    assert field.startswith("body=@")
+    body = pathlib.Path(field.removeprefix("body=@")).read_text()
+    if method == "POST":
+        comments.append({"id": 100 + len(comments), "body": body})
+    else:
+        (one,) = [each for each in comments if path == f"repos/owner/name/issues/comments/{each['id']}"]
+        one["body"] = body
+    kept.write_text(json.dumps(comments))
+"""
+
+
+def test_there_is_one_comment_for_each_stack(hub: Path, tmp_path: Path):
+    def post(body: str) -> None:
+        (tmp_path / "comment.md").write_text(body)
+        environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}
+        subprocess.run([ROOT / ".github" / "comment", "7", tmp_path / "comment.md"], env=environment, check=True)
+
+    post("<!-- preview of addressbook/prod -->\nfirst")
+    post("<!-- preview of addressbook/prod-gcp -->\nanother stack")
+    post("<!-- preview of addressbook/prod -->\nsecond")
+    bodies = [each["body"] for each in json.loads((hub / "comments.json").read_text())]
+    assert bodies == [
+        "<!-- preview of addressbook/prod -->\nsecond",
+        "<!-- preview of addressbook/prod-gcp -->\nanother stack",
+    ]
