@@ -12,10 +12,6 @@ from stacks.platform import Registry
 
 #: The user name that goes with an access token (Artifact Registry documentation, Docker authentication).
 TOKEN_USER = "oauth2accesstoken"  # noqa: S105 a user name
-#: Days after which an image that has no tag is removed; what the program pushes has one, for good.
-UNTAGGED_DAYS = 90
-#: Images of each name that are kept whatever their age and tags.
-KEPT_IMAGES = 50
 
 
 @dataclass(frozen=True)
@@ -50,14 +46,7 @@ class ContainerRegistry(pulumi.ComponentResource):
             description=f"Images of Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
             docker_config={"immutable_tags": True},
             vulnerability_scanning_config={"enablement_config": "INHERITED"},
-            cleanup_policies=[
-                {
-                    "id": "delete-untagged",
-                    "action": "DELETE",
-                    "condition": {"tag_state": "UNTAGGED", "older_than": f"{UNTAGGED_DAYS * 24 * 3600}s"},
-                },
-                {"id": "keep-recent", "action": "KEEP", "most_recent_versions": {"keep_count": KEPT_IMAGES}},
-            ],
+            # No clean-up policy: all that is pushed has a tag, and what is untagged belongs to an index that has one.
             labels=args.labels,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=args.services),
         )

@@ -289,13 +289,12 @@ def test_everything_that_takes_labels_is_labelled(graph: Callable[..., Any]):
         assert "stack test" in google(made, kind).inputs["description"], kind
 
 
-def test_tags_are_for_good_and_what_runs_is_spared_from_clean_up(graph: Callable[..., Any]):
+def test_tags_are_for_good_and_nothing_is_cleaned_up(graph: Callable[..., Any]):
     repository = google(graph(), "Repository").inputs
     assert repository["format"] == "DOCKER"
     assert repository["dockerConfig"] == {"immutableTags": True}
     assert repository["vulnerabilityScanningConfig"] == {"enablementConfig": "INHERITED"}
-    deleting = [each for each in repository["cleanupPolicies"] if each["action"] == "DELETE"]
-    assert [each["condition"]["tagState"] for each in deleting] == ["UNTAGGED"]
+    assert "cleanupPolicies" not in repository, "what an index is made of has no tag, and is pulled all the same"
 
 
 def test_an_interrupted_up_knows_the_names_that_it_has_begun_with(graph: Callable[..., Any]):
