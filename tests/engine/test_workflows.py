@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 SCRIPTS = sorted(path for path in (ROOT / ".github").iterdir() if path.is_file() and not path.suffix)
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
+SEMAPHORE = sorted((ROOT / ".semaphore").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
+#: An argument that another command gives.
+ARGUMENT = re.compile(r'"\$\([^()]*\)"')
 COMMAND = re.compile(r"python -m (promotion|pipeline) ([a-z]+)((?: [^\n|)]*)?)")
 
 
@@ -37,6 +40,18 @@ def steps() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def scripts() -> Iterator[str]:
     yield from (step["run"] for _, step in steps() if "run" in step)
+    for file in SEMAPHORE:
+        yield "\n".join(semaphore_commands(yaml.safe_load(file.read_text())))
+
+
+def semaphore_commands(part: Any) -> Iterator[str]:
+    """Every command of a pipeline, wherever it stands."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from value if key == "commands" else semaphore_commands(value)
+    elif isinstance(part, list):
+        for each in part:
+            yield from semaphore_commands(each)
     yield from (path.read_text() for path in SCRIPTS)
 
 
@@ -89,7 +104,7 @@ def test_shell_scripts_parse():
 
 def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
     """The commands are read from the files and parsed for real; `--help` last, so that none of them runs."""
-    found = {match.groups() for script in scripts() for match in COMMAND.finditer(script)}
+    found = {match.groups() for script in scripts() for match in COMMAND.finditer(ARGUMENT.sub('"x"', script))}
     assert {"up", "preview", "verdict", "rollback", "promote", "canary", "image", "touched"} <= (
         {name for _, name, _ in found} | make_targets()
     )
@@ -107,6 +122,16 @@ def make_targets() -> set[str]:
     return {
         match[1] for script in scripts() for match in re.finditer(r"\bmake (?:--silent )?(?P<target>[a-z]+)", script)
     }
+
+
+def test_semaphore_s_promotions_lead_to_pipelines_that_are_there():
+    files = {file.name for file in SEMAPHORE}
+    for file in SEMAPHORE:
+        pipeline = yaml.safe_load(file.read_text())
+        assert pipeline["version"] == "v1.0"
+        led_to = {promotion["pipeline_file"] for promotion in pipeline.get("promotions", [])}
+        assert led_to <= files, (file.name, led_to - files)
+    assert {"semaphore.yml", "canary.yml", "stable.yml", "rollback.yml"} <= files
 
 
 def test_every_make_target_exists():
