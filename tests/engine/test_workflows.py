@@ -110,7 +110,7 @@ def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
     )
     for module, name, arguments in sorted(found):
         words = [
-            re.sub(r"\$\{?\w+\}?", "x", word) for word in shlex.split(arguments.partition(" || ")[0], comments=True)
+            re.sub(r"\$\{?\w+\}?", "1", word) for word in shlex.split(arguments.partition(" || ")[0], comments=True)
         ]
         command = [sys.executable, "-m", module, name, *words, "--help"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
