@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from kubernetes import watch
 from kubernetes.client import ApiClient, DiscoveryV1Api
+from urllib3.exceptions import ProtocolError
 
 FIRST_ANSWER_SECONDS = 20
 
@@ -59,12 +61,13 @@ class ReadyPods:
             self._take(each.metadata.name, each)
         self._note()
         arguments["resource_version"] = listed.metadata.resource_version
-        while not self._closed:  # the API server ends a watch now and then
-            for event in self._watch.stream(self._api.list_namespaced_endpoint_slice, **arguments):
-                slice_: Any = event["object"]
-                arguments["resource_version"] = slice_.metadata.resource_version
-                self._take(slice_.metadata.name, None if event["type"] == "DELETED" else slice_)
-                self._note()
+        while not self._closed:  # the API server ends a watch now and then; the next goes on from where it was
+            with suppress(ProtocolError):
+                for event in self._watch.stream(self._api.list_namespaced_endpoint_slice, **arguments):
+                    slice_: Any = event["object"]
+                    arguments["resource_version"] = slice_.metadata.resource_version
+                    self._take(slice_.metadata.name, None if event["type"] == "DELETED" else slice_)
+                    self._note()
 
     def _take(self, name: str, slice_: Any) -> None:
         endpoints = (slice_.endpoints or []) if slice_ else []
