@@ -13,6 +13,8 @@ from typing import Any
 from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
+from promotion.faults import CutOff
+
 
 class Engine(automation.PulumiCommand):
     """Runs the engine in a process group of its own, with its output in files.
@@ -30,7 +32,11 @@ class Engine(automation.PulumiCommand):
         on_output: Callable[[str], Any] | None = None,
         on_error: Callable[[str], Any] | None = None,
     ) -> automation.CommandResult:
-        """Run a command; raises CommandError when it fails, KeyboardInterrupt after an interrupted one has ended."""
+        """Run a command.
+
+        Raises CommandError when it fails, KeyboardInterrupt after an interrupted one has ended, CutOff when it was
+        killed.
+        """
         flags = [] if "--non-interactive" in args else ["--non-interactive"]
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -54,6 +60,12 @@ class Engine(automation.PulumiCommand):
                 texts.append("\n".join(lines))
         if interrupted:
             raise KeyboardInterrupt
+        if process.returncode < 0:
+            killed_by = signal.Signals(-process.returncode).name
+            raise CutOff(
+                f"the engine was killed ({killed_by}): the same command again goes on from where things stand,"
+                " `rollback` goes back"
+            )
         result = automation.CommandResult(stdout=texts[0], stderr=texts[1], code=process.returncode)
         if process.returncode:
             raise create_command_error(result)

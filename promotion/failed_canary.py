@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from promotion import moves
-from promotion.faults import Fault
 from promotion.history import short
 from promotion.rejected import Record, record
 from promotion.stack_file import Edits
@@ -16,7 +15,8 @@ from promotion.work import Work
 def take_back(work: Work, why: str) -> None:
     """Print a diagnosis, remove the canary, give stable its replicas back, and keep on record that it was unhealthy.
 
-    Raises Fault when the update fails too; the next command goes on from there.
+    Raises Fault when the cluster does not answer, so that it may be no fault of the canary, and when the update fails
+    too; the next command goes on from there.
     """
     image = work.release.canary_image
     work.say(f"\n{why}\n\n{diagnosis(work)}\n\nthe canary is taken back")
@@ -25,14 +25,11 @@ def take_back(work: Work, why: str) -> None:
 
 
 def diagnosis(work: Work, track: Literal["stable", "canary"] = "canary") -> str:
-    """What is wrong with a track, as far as the cluster can be asked."""
+    """What is wrong with a track. Raises Fault when the cluster does not answer."""
     from promotion.cluster import Cluster  # the Kubernetes client takes half a second to import
     from promotion.diagnose import diagnose, diagnosis_text
 
-    try:
-        return diagnosis_text(diagnose(Cluster.of(work.stack), track))
-    except Fault as fault:
-        return f"there is no diagnosis: {fault}"
+    return diagnosis_text(diagnose(Cluster.of(work.stack), track))
 
 
 def _unhealthy(work: Work, image: str) -> Edits:

@@ -22,3 +22,7 @@ class Fault(Exception):
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class CutOff(Fault):
+    """An update was cut off by something that says nothing of what it was about, such as a killed engine."""

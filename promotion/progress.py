@@ -32,6 +32,8 @@ class Progress:
         self._began: dict[str, float] = {}
         self._last_said: dict[str, float] = {}
         self._failed = False
+        #: URNs of the resources that an operation failed on.
+        self.failed: list[str] = []
 
     def event(self, event: EngineEvent) -> None:
         """Print what the event says, if it says something to a person."""
@@ -41,6 +43,7 @@ class Progress:
             self._end(event.res_outputs_event.metadata)
         elif event.res_op_failed_event:
             metadata = event.res_op_failed_event.metadata
+            self.failed.append(metadata.urn)
             self._line("✗", metadata.urn, f"{operation(metadata)} failed")
         elif event.diagnostic_event:
             diagnostic = event.diagnostic_event
@@ -53,7 +56,7 @@ class Progress:
 
     def _end(self, metadata: StepEventMetadata) -> None:
         verb = operation(metadata)
-        if verb in DONE_WORDS and metadata.type != "pulumi:pulumi:Stack":
+        if verb in DONE_WORDS and not metadata.type.startswith("pulumi:"):  # the stack itself, and providers
             self._line(SIGNS[verb], metadata.urn, DONE_WORDS[verb])
 
     def _line(self, sign: str, urn: str, what: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from pulumi import automation
 from pydantic import ValidationError
@@ -28,6 +28,8 @@ from promotion.stack_file import Edits, StackFile, difference
 from promotion.stack_log import commits
 from promotion.standing import Standing, standing
 from stacks.settings import PROJECT_ROOT, ReleaseSettings
+
+Track = Literal["stable", "canary"]
 
 #: Folder of the locks of commands at work in this checkout.
 LOCKS = PROJECT_ROOT / ".promotion"
@@ -52,6 +54,7 @@ class Work:
     _stack: automation.Stack | None = None
     _updates: Sequence[Update] | None = None
     _agreed: bool = False
+    _failed: list[str] = field(default_factory=list[str])
 
     @property
     def stack(self) -> automation.Stack:
@@ -153,14 +156,22 @@ class Work:
 
     def up(self, message: str, *, refresh: bool = True, config_file: Path | None = None) -> None:
         """Bring the stack to what its file says."""
+        progress = Progress(self.out, sys.stderr)
+        self._failed = progress.failed
         self.outputs = stacks.up(
             self.stack,
             message,
             refresh=refresh,
             config_file=config_file,
-            progress=Progress(self.out, sys.stderr),
+            progress=progress,
             wait_seconds=wait_seconds(self.options),
             say=self.say,
+        )
+
+    def failed(self, track: Track) -> bool:
+        """Whether the last update failed on what belongs to a track."""
+        return any(
+            "addressbook:release:Track$" in urn and f"-{track}" in urn.rpartition("::")[2] for urn in self._failed
         )
 
     def built(self, stable_image: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
 from promotion.failed_canary import take_back
-from promotion.faults import DONE, FAILED, WRONG_USE, Fault
+from promotion.faults import DONE, FAILED, WRONG_USE, CutOff, Fault
 from promotion.history import short
 from promotion.rejected import against
 from promotion.stack_file import Edits
@@ -96,12 +96,13 @@ def prepared(work: Work) -> Trial:
 def put_on_trial(work: Work, trial: Trial) -> bool:
     """Declare the canary and bring it up; False where only the file was to be edited.
 
-    A canary that does not come up is taken back. Raises Fault then.
+    A canary that does not come up is taken back; an update that failed on something else says nothing of the canary.
+    Raises Fault in both cases.
     """
     try:
         return work.apply(trial.text, f"{short(trial.image)} on trial")
     except Fault as fault:
-        if fault.code != FAILED or work.options.keep:
+        if fault.code != FAILED or isinstance(fault, CutOff) or work.options.keep or not work.failed("canary"):
             raise
         take_back(work, "the canary did not come up")
         work.answer(result="unhealthy", image=trial.image)

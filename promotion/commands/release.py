@@ -10,7 +10,7 @@ from promotion.commands.promote import promote
 from promotion.commands.rollback import canary_back
 from promotion.commands.verdict import try_canary, verdict_arguments
 from promotion.failed_canary import diagnosis, take_back
-from promotion.faults import DONE, FAILED, INCONCLUSIVE, Fault
+from promotion.faults import DONE, FAILED, INCONCLUSIVE, CutOff, Fault
 from promotion.rejected import record
 from promotion.verdict import Verdict
 from promotion.work import Work, working
@@ -75,7 +75,7 @@ def _promoted(work: Work) -> None:
     try:
         promote(work)
     except Fault as fault:
-        if fault.code != FAILED or work.options.keep:
+        if fault.code != FAILED or isinstance(fault, CutOff) or work.options.keep or not work.failed("stable"):
             raise
         work.say(f"\nstable did not come up with the new image\n\n{diagnosis(work, 'stable')}\n")
         canary_back(work, reject=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 from pulumi import automation
 
 from promotion.engine import Engine
+from promotion.faults import CutOff
 
 #: Stands in for the `pulumi` command: counts its interruptions, and takes its time to end.
 ENGINE = """#!{python}
-import signal, sys, time
+import os, signal, sys, time
 from pathlib import Path
 folder = Path(__file__).parent
 if "version" in sys.argv:
@@ -30,7 +32,8 @@ if "argue" in sys.argv:
     sys.exit()
 told = []
 signal.signal(signal.SIGINT, lambda *_: told.append("SIGINT"))
-(folder / "began").touch()
+(folder / "process").write_text(str(os.getpid()))
+(folder / "process").rename(folder / "began")
 for _ in range(600):
     if told or (folder / "finish").exists():
         break
@@ -103,3 +106,14 @@ def test_it_outlives_a_killed_command(folder: Path):
     (folder / "finish").touch()
     appears(folder / "ended")
     assert (folder / "told").read_text() == ""
+
+
+def test_a_killed_engine_is_no_failure_of_what_it_was_at(folder: Path):
+    killer = threading.Thread(
+        target=lambda: (appears(folder / "began"), os.kill(int(began.read_text()), signal.SIGKILL))
+    )
+    began = folder / "began"
+    killer.start()
+    with pytest.raises(CutOff, match="SIGKILL"):
+        Engine().run(["up"], str(folder), {})
+    killer.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,42 +15,48 @@ from typing import Any, cast
 
 import pytest
 
+from promotion import failed_canary
 from promotion import stack as stacks
 from promotion.cli import main
 from promotion.commands.canary import prepared, put_on_trial
 from promotion.commands.promote import promote
 from promotion.commands.rollback import canary_back, stable_back
-from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
+from promotion.faults import BUSY, FAILED, WRONG_USE, CutOff, Fault
 from promotion.history import Update
+from promotion.progress import Progress
 from promotion.rejected import record
 from promotion.stack_file import StackFile
 from promotion.work import Work
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
+RELEASE = "urn:pulumi:dev::addressbook::addressbook:release:Release"
 TIME = "2026-01-01T00:00:00Z"
 
 
 @dataclass
 class FakeStack:
-    """A stack whose state has these tracks; what is applied to it is kept, and fails with ``fault`` if there is one."""
+    """A stack whose state has these tracks.
+
+    What is applied to it is kept. An update with a canary fails with ``fault``, on the resource ``failing``.
+    """
 
     tracks: dict[str, str]
     file: StackFile
     name: str = "dev"
     fault: Fault | None = None
+    failing: str = ""
     built: str = NEW
     applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     messages: list[str] = field(default_factory=list[str])
 
     def export_stack(self) -> Any:
-        release = "urn:pulumi:dev::addressbook::addressbook:release:Release"
         resources = [
             resource
             for track, image in self.tracks.items()
             for resource in (
-                {"urn": f"{release}$addressbook:release:Track::{track}"},
+                {"urn": f"{RELEASE}$addressbook:release:Track::{track}"},
                 {
-                    "urn": f"{release}$addressbook:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
+                    "urn": f"{RELEASE}$addressbook:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
                     "inputs": {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}},
                 },
             )
@@ -60,7 +67,7 @@ class FakeStack:
         values = self.file.values(config_file.read_text() if config_file else None)
         self.applied.append(values)
         self.messages.append(message)
-        if self.fault:
+        if self.fault and "canaryImage" in values:
             raise self.fault
         return {"sourceImage": self.built} if values.get("buildAhead") else {}
 
@@ -90,7 +97,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         updates = [Update(number=0, time=datetime.now(UTC), edited=False, config=each, **plain) for each in earlier]
         made = Work("dev", command, file, namespace, io.StringIO(), _stack=cast(Any, stack), _updates=updates)
 
-        def up(stack: Any, message: str, *, config_file: Path | None, **_: Any) -> dict[str, Any]:
+        def up(stack: Any, message: str, *, config_file: Path | None, progress: Progress, **_: Any) -> dict[str, Any]:
+            progress.failed += [stack.failing] if stack.failing else []
             return stack.up(config_file, message)
 
         monkeypatch.setattr(stacks, "up", up)
@@ -265,6 +273,45 @@ def test_a_config_that_nobody_got_to_is_taken_back(make: Make, code: int):
     stack.fault = Fault("not now", code)
     refused(lambda: put_on_trial(work, prepared(work)), work, "not now", code)
     assert stack.applied[-1]["canaryImage"] == NEW, "the file is written before the update begins"
+
+
+def test_an_update_that_was_cut_off_says_nothing_of_the_canary(make: Make):
+    work, stack = make("canary", stableImage=OLD)
+    stack.fault = CutOff("the engine was killed")
+    with pytest.raises(CutOff):
+        put_on_trial(work, prepared(work))
+    assert work.file.values()["canaryImage"] == NEW, "so that the same command goes on"
+    assert "canaryVerdict" not in work.file.values()
+
+
+def test_a_canary_that_does_not_come_up_is_taken_back_and_remembered(
+    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    work, stack = make("canary", options={"output": "json"}, stableImage=OLD, stableReplicas="3")
+    monkeypatch.setattr(failed_canary, "diagnosis", lambda _: "the image does not exist")
+    monkeypatch.setattr(stacks, "outputs", lambda _: {"url": "http://203.0.113.7"})
+    stack.fault = Fault("up failed")
+    stack.failing = f"{RELEASE}$addressbook:release:Track$kubernetes:batch/v1:Job::addressbook-canary-migrate"
+    with pytest.raises(Fault, match="was taken back") as fault:
+        put_on_trial(work, prepared(work))
+    assert fault.value.code == FAILED
+    trial, back = stack.applied
+    assert trial["stableReplicas"] == "2"
+    said = record(back.pop("canaryVerdict"))
+    assert said is not None
+    assert (said.result, said.digest) == ("unhealthy", f"sha256:{'b' * 64}")
+    assert back == {"stableImage": OLD, "stableReplicas": "3"}
+    assert "the image does not exist" in cast(io.StringIO, work.out).getvalue()
+    assert json.loads(capsys.readouterr().out)["result"] == "unhealthy"
+
+
+def test_an_update_that_failed_elsewhere_says_nothing_of_the_canary(make: Make):
+    work, stack = make("canary", stableImage=OLD)
+    stack.fault = Fault("the database did not come up")
+    stack.failing = "urn:pulumi:dev::addressbook::addressbook:local:Database$kubernetes:apps/v1:StatefulSet::database"
+    with pytest.raises(Fault, match="the database"):
+        put_on_trial(work, prepared(work))
+    assert "canaryVerdict" not in work.file.values()
 
 
 def test_a_canary_that_fails_stays_where_that_is_wanted(make: Make):
