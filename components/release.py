@@ -190,8 +190,12 @@ class Release(pulumi.ComponentResource):
         service = self._args.service
         traffic = self._args.release.traffic
         metadata = self._metadata(f"{service.service}-lb")
-        if annotations := self._args.platform.load_balancer_annotations:
-            metadata["annotations"] = annotations
+        metadata["annotations"] = {
+            # An address is all there is to wait for: the tracks' own pods are ready by then, and a Service is not to
+            # wait for a canary that never will be, when stable is to be had back.
+            "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}",
+            **self._args.platform.load_balancer_annotations,
+        }
         return k8s.core.v1.Service(
             "public",
             metadata=metadata,

@@ -28,7 +28,7 @@ from lab.toolchain import KUBERNETES
 
 PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app")
 #: Keys that name images of the real registry, which the lab can't pull: what is rehearsed is built from source.
-IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict")
+IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict", "buildFromSource")
 PREFIX = "addressbook:"
 NAMESPACE_LENGTH = 39  # as the config's own rule has it
 LAUNCHER = """\

@@ -5,9 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-#: Python reads this file at its start; the service itself stays as it is.
-PLACE = "/opt/addressbook/lib/python3.11/site-packages/sitecustomize.py"
-DOCKERFILE = "FROM {image}\nCOPY --chown=0:0 --chmod=0644 behaviour.py {place}\n"
+PACKAGES = "/opt/addressbook/lib/python3.11/site-packages"
+#: The service imports the file before all else; what it was compiled to is told to look at its source again.
+DOCKERFILE = """\
+FROM {image}
+USER 0:0
+RUN echo 'import behaviour' >> {packages}/addressbook/__init__.py && rm {packages}/addressbook/__pycache__/__init__.*
+COPY --chmod=0644 behaviour.py {packages}/
+USER 10001:10001
+"""
 
 ANSWERS = """
 import asyncio, random
@@ -50,5 +56,5 @@ def make(folder: Path, image: str, behaviour: str, edition: object = "") -> None
     """Make the folder the build context of a version on top of ``image``; each ``edition`` is another image."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "Dockerfile").write_text(DOCKERFILE.format(image=image, place=PLACE))
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(image=image, packages=PACKAGES))
     (folder / "behaviour.py").write_text(f"# edition {edition}\n{BEHAVIOUR[behaviour]}")
