@@ -15,6 +15,7 @@ COMMANDS = (
     *("up", "preview", "down"),
     *("canary", "verdict", "promote", "rollback", "release", "traffic"),
     *("status", "history", "diagnose"),
+    *("stack", "unstack"),
 )
 
 

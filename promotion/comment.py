@@ -12,7 +12,7 @@ BODY_LIMIT = 65_536
 #: Kept free for the note that says what was left out.
 NOTE_BYTES = 400
 DIGEST_LENGTH = 12  # as the tags and `status` show it
-#: Rows of warnings and advice, and bytes of faults, that are shown; so that the summary itself never outgrows the limit.
+#: Rows of warnings and advice, and bytes of faults, that are shown: the summary itself never outgrows the limit.
 ROWS_LIMIT = 20
 ROW_BYTES = 600
 FAULTS_BYTES = 3_000

@@ -12,6 +12,7 @@ from pulumi.automation.events import EngineEvent
 from pulumi.runtime.rpc import UNKNOWN
 
 from promotion.faults import Fault
+from promotion.policy import NOT_JUDGED, policies
 from promotion.stack import last_lines, outputs
 
 Operation = Literal["create", "update", "replace", "delete"]
@@ -139,8 +140,10 @@ class Preview:
             self._outputs = (new.outputs if new else None) or {}
         elif event.policy_event:
             violation = event.policy_event
-            said = f"{violation.policy_name}: {violation.message.strip()}"
-            (self._faults if violation.enforcement_level == "mandatory" else self._advice).append(said)
+            where = violation.resource_urn.rpartition("::")[2] if violation.resource_urn else "the stack"
+            said = f"{violation.policy_name}, {where}: {violation.message.strip()}"
+            if NOT_JUDGED not in said:
+                (self._faults if violation.enforcement_level == "mandatory" else self._advice).append(said)
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             self._faults.append(event.diagnostic_event.message.strip())
         elif event.summary_event:
@@ -173,7 +176,7 @@ def plan(stack: automation.Stack) -> Plan:
     before = outputs(stack)
     diff = ""
     try:
-        diff = stack.preview(diff=True, color="never", on_event=preview.event).stdout
+        diff = stack.preview(diff=True, color="never", on_event=preview.event, **policies(stack.name)).stdout
     except automation.CommandError as error:
         if not preview.faults:
             raise Fault(last_lines(error)) from None

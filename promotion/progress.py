@@ -8,7 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata
+from pulumi.automation.events import EngineEvent, OpType, PolicyEvent, StepEventMetadata
+
+from promotion.policy import NOT_JUDGED
 
 #: Seconds between two lines about the same resource that is still being waited for.
 WAITING_SECONDS = 10
@@ -48,6 +50,8 @@ class Progress:
         elif event.diagnostic_event:
             diagnostic = event.diagnostic_event
             self._message(diagnostic.severity, diagnostic.message, diagnostic.urn, bool(diagnostic.ephemeral))
+        elif event.policy_event:
+            self._violation(event.policy_event)
         elif event.summary_event and not self._failed:
             self._summary(event.summary_event.resource_changes, event.summary_event.duration_seconds)
 
@@ -77,6 +81,14 @@ class Progress:
         elif urn and severity == "info" and time.monotonic() - self._last_said.get(urn, 0) >= WAITING_SECONDS:
             self._last_said[urn] = time.monotonic()
             print(f"  … {resource_name(urn):<52} {text.splitlines()[-1]}", file=self._out, flush=True)
+
+    def _violation(self, violation: PolicyEvent) -> None:
+        text = COLOR_MARK.sub("", violation.message).strip()
+        if NOT_JUDGED in text:
+            return
+        where = f", {resource_name(violation.resource_urn)}" if violation.resource_urn else ""
+        level = "error: policy" if violation.enforcement_level == "mandatory" else "advice: policy"
+        print(f"{level} {violation.policy_name}{where}: {text}", file=self._err, flush=True)
 
     def _summary(self, changes: Mapping[OpType, int], seconds: int) -> None:
         words = {**DONE_WORDS, "replace": "replaced", "same": "unchanged"}

@@ -14,6 +14,7 @@ from pulumi import automation
 from promotion.engine import Engine
 from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
 from promotion.locks import Lock, locks_named
+from promotion.policy import policies
 from promotion.progress import Progress
 from promotion.standing import settled
 from stacks.platform import WRONG_CONFIG
@@ -78,7 +79,11 @@ def up(
     def run() -> automation.UpResult:
         was_settled = settle(stack)
         return stack.up(
-            on_event=progress.event, message=message or None, refresh=refresh or was_settled, config_file=file
+            on_event=progress.event,
+            message=message or None,
+            refresh=refresh or was_settled,
+            config_file=file,
+            **policies(stack.name),
         )
 
     return _plain(_run(stack, "up", run, wait_seconds, say).outputs)

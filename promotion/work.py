@@ -22,6 +22,7 @@ from promotion import stack as stacks
 from promotion.at_work import at_work
 from promotion.faults import BUSY, WRONG_USE, Fault
 from promotion.history import Update
+from promotion.planned import plan
 from promotion.progress import Progress
 from promotion.report import status_text
 from promotion.stack_file import Edits, StackFile, difference
@@ -135,16 +136,20 @@ class Work:
         self.say(f"{self.file.path.name} is edited; `pulumi up` or a merge does the rest")
         return False
 
-    def apply(self, text: str, message: str) -> bool:
+    def apply(self, text: str, message: str, *, preview: bool = False) -> bool:
         """Write the stack file and bring the stack to it; False where only the file was to be edited.
 
-        A file that the program refuses, or that nobody got to, is taken back. Raises Fault.
+        With ``preview`` the engine previews it first: policies judge the whole before anything is changed, where an
+        update alone judges each resource as it comes to it. A file that the program or a policy refuses, or that nobody
+        got to, is taken back. Raises Fault.
         """
         before = self.file.text()
         message = self.told(message)
         if not self.write(text, message):
             return False
         try:
+            if preview:
+                self._preview()
             self.up(message)
         except Fault as fault:
             if fault.code in (WRONG_USE, BUSY) and self.file.text() == text:
@@ -153,6 +158,14 @@ class Work:
         self.commit(message)
         self._updates = None
         return True
+
+    def _preview(self) -> None:
+        """Raises Fault when the update could not even begin, or a policy forbids it."""
+        faults = plan(self.stack).faults
+        for fault in faults:
+            print(f"error: {fault}", file=sys.stderr, flush=True)
+        if faults:
+            raise Fault(f"stack `{self.name}`: refused, as said above; nothing was changed", WRONG_USE)
 
     def up(self, message: str, *, refresh: bool = True, config_file: Path | None = None) -> None:
         """Bring the stack to what its file says."""

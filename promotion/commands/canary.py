@@ -100,7 +100,7 @@ def put_on_trial(work: Work, trial: Trial) -> bool:
     Raises Fault in both cases.
     """
     try:
-        return work.apply(trial.text, f"{short(trial.image)} on trial")
+        return work.apply(trial.text, f"{short(trial.image)} on trial", preview=True)
     except Fault as fault:
         if fault.code != FAILED or isinstance(fault, CutOff) or work.options.keep or not work.failed("canary"):
             raise

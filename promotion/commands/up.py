@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         edits[key] = value
     with working(options, "up") as work:
         work.create()
-        work.apply(work.file.edited(edits), "")
+        work.apply(work.file.edited(edits), "", preview=True)
         _pin(work)
         print(f"\n{status_text(options.stack, work.outputs)}\n\n{next_commands(options.stack, work.outputs)}")
     return DONE

@@ -17,6 +17,7 @@ import pytest
 
 from promotion import failed_canary
 from promotion import stack as stacks
+from promotion import work as work_module
 from promotion.cli import main
 from promotion.commands.canary import prepared, put_on_trial
 from promotion.commands.promote import promote
@@ -46,6 +47,7 @@ class FakeStack:
     fault: Fault | None = None
     failing: str = ""
     built: str = NEW
+    forbidden: tuple[str, ...] = ()
     applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     messages: list[str] = field(default_factory=list[str])
 
@@ -102,6 +104,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             return stack.up(config_file, message)
 
         monkeypatch.setattr(stacks, "up", up)
+        monkeypatch.setattr(work_module, "plan", lambda stack: SimpleNamespace(faults=stack.forbidden))
         return made, stack
 
     return work
@@ -113,6 +116,14 @@ def refused(action: Callable[[], object], work: Work, match: str, code: int = WR
         action()
     assert fault.value.code == code
     assert work.file.text() == before
+
+
+def test_what_a_policy_forbids_changes_nothing(make: Make, capsys: pytest.CaptureFixture[str]):
+    work, stack = make("up", stableReplicas="3")
+    stack.forbidden = ("pod-security: run it as a user of its own",)
+    refused(lambda: work.apply(work.file.edited({"memoryLimit": "1Gi"}), "", preview=True), work, "nothing was changed")
+    assert stack.applied == []
+    assert "error: pod-security: run it as a user of its own" in capsys.readouterr().err
 
 
 TRIAL = {"stableImage": OLD, "canaryImage": NEW, "canaryReplicas": "1", "stableReplicas": "2"}

@@ -1,0 +1,84 @@
+"""``stack``: a release stack of one's own on a platform that is there already."""
+
+from __future__ import annotations
+
+import argparse
+
+from pulumi import automation
+
+from promotion.arguments import Commands, wait_argument
+from promotion.at_work import at_work
+from promotion.engine import Engine
+from promotion.faults import BUSY, DONE, MEANINGS, WRONG_USE, Fault
+from promotion.release_stack import ReleaseStack, described, refuse_image, refuse_name
+from promotion.report import status_text
+from promotion.stack import last_lines
+from promotion.stack_file import StackFile
+from promotion.work import LOCKS, Work, wait_seconds
+from stacks.settings import PROJECT_ROOT
+
+
+def register(commands: Commands) -> None:
+    what = "make a release stack, for a branch or a person, on the platform of another stack"
+    example = "example: python -m promotion stack --name feature-x --platform staging"
+    parser = commands.add_parser("stack", help=what, description=what, epilog=f"{example}; {MEANINGS}")
+    parser.add_argument("--name", required=True, help="what it is called; its namespace is named after it")
+    parser.add_argument(
+        "--platform", default="dev", metavar="STACK", help="stack on whose platform it is (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image",
+        default="",
+        help="what it runs, REPOSITORY@sha256:DIGEST (default: built from the build context)",
+    )
+    wait_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    name: str = options.name
+    refuse_name(name)
+    refuse_image(options.image)
+    made = described(name, StackFile.of(options.platform), options.image)
+    with at_work(LOCKS, name, "promotion stack", wait_seconds(options), print):
+        refuse_name(name)  # somebody may have made it meanwhile
+        workspace = automation.LocalWorkspace(
+            work_dir=str(PROJECT_ROOT), pulumi_command=Engine(), secrets_provider=made.secrets_provider
+        )
+        work = _created(made, workspace, options)
+        for key in made.left_out:
+            work.say(
+                f"{key} is left out: only stack `{options.platform}` can decrypt it; set it with `pulumi config set`"
+            )
+        try:
+            work.up(f"stack: on the platform of {made.platform}")
+        except Fault as fault:
+            if fault.code in (WRONG_USE, BUSY):  # refused before anything was made
+                workspace.remove_stack(name)
+            raise
+        print(
+            f"\n{status_text(name, work.outputs)}\n\n{_unstack(name)} takes it away again; commit {work.file.path.name}"
+            " where others are to work on it"
+        )
+    return DONE
+
+
+def _unstack(name: str) -> str:
+    return f"`python -m promotion unstack --name {name}`"
+
+
+def _created(made: ReleaseStack, workspace: automation.LocalWorkspace, options: argparse.Namespace) -> Work:
+    """Write the stack file and make the stack, which is empty yet; neither, where that can't be. Raises Fault."""
+    path = PROJECT_ROOT / f"Pulumi.{made.name}.yaml"
+    try:
+        if made.name in {each.name.rpartition("/")[2] for each in workspace.list_stacks()}:
+            raise Fault(
+                f"--name {made.name}: there is such a stack already, made from another checkout; name it otherwise",
+                WRONG_USE,
+            )
+        path.write_text(made.text, encoding="utf-8")
+        automation.Stack.create(made.name, workspace)
+    except automation.CommandError as error:
+        path.unlink(missing_ok=True)
+        raise Fault(last_lines(error)) from None
+    return Work(made.name, "stack", StackFile.of(made.name), options)
