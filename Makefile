@@ -6,6 +6,7 @@ REGISTRY ?=
 # More for a command of promotion, as in `make canary ARGS='--replicas 2'`; for `traffic` and `rollback`, where to.
 ARGS ?=
 TO ?=
+NAME ?=
 
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
@@ -14,7 +15,7 @@ PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose env image scan test unit lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +55,12 @@ history: .venv/ready ## who moved what when
 
 diagnose: .venv/ready ## what is wrong, why, and what mends it
 	@$(PROMOTION) diagnose --stack $(STACK) $(ARGS)
+
+stack: .venv/ready ## a release stack NAME of one's own on the platform of STACK
+	@$(PROMOTION) stack --name "$(NAME)" --platform $(STACK) $(ARGS)
+
+unstack: .venv/ready ## destroy the release stack NAME, and nothing of its platform
+	@$(PROMOTION) unstack --name "$(NAME)" $(ARGS)
 
 env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(make env)"
 	@$(LAB) env $(TARGET)

@@ -1,0 +1,103 @@
+"""The benchmark of promotions: what counts as an old pod, which part a second belongs to, what kubectl applies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import promotion
+from benchmarks.old_pods import still_old
+from benchmarks.promotion import BARE, THIS, Taken
+from benchmarks.releases import applicable, parts_of
+
+ROOT = Path(__file__).resolve().parents[3]
+LINES = """\
+dev: share of new connections: stable 100 % (3 pods)
+  + Job addressbook-stable-migrate                     created  3.0 s
+  ~ Deployment addressbook-stable                      updated  9.5 s
+  ~ Service public                                     updated
+  - Deployment addressbook-canary                      deleted  6.0 s
+  - Job addressbook-stable-migrate                     deleted  0.2 s
+  3 updated, in 20 s""".splitlines()
+
+
+def test_old_are_all_pods_but_stables_with_the_new_image():
+    events = [
+        "ADDED s1 stable a",
+        "ADDED c1 canary b",
+        "ADDED s2 stable b",
+        "DELETED s1 stable a",
+        "MODIFIED c1 canary b",
+    ]
+    assert reduce(lambda left, event: still_old(left, event, "b"), events, frozenset()) == {"c1"}
+    assert still_old(frozenset({"c1"}), "DELETED c1 canary b", "b") == frozenset()
+
+
+def test_the_parts_make_up_the_whole():
+    times = dict(enumerate((1.0, 8.0, 18.0, 18.5, 25.0, 25.5, 26.0)))
+    parts = parts_of([(100 + times[number], line) for number, line in enumerate(LINES)], 100, 127)
+    assert parts == {"start": 5.0, "migration": 3.5, "rollout": 9.5, "removal": 9.0}
+    assert sum(parts.values()) == 27
+
+
+def test_a_promotion_that_rolled_nothing_out_is_no_figure():
+    with pytest.raises(ValueError, match="Deployment addressbook-stable"):
+        parts_of([(1, line) for line in LINES if "Deployment addressbook-stable" not in line], 0, 2)
+
+
+def test_what_the_server_added_is_not_applied():
+    live: dict[str, Any] = {
+        "kind": "Deployment",
+        "metadata": {
+            "name": "addressbook-stable",
+            "uid": "1",
+            "resourceVersion": "7",
+            "managedFields": [],
+            "annotations": {"deployment.kubernetes.io/revision": "3", "pulumi.com/timeoutSeconds": "130"},
+        },
+        "spec": {"replicas": 3},
+        "status": {"replicas": 3},
+    }
+    assert applicable(live) == {
+        "kind": "Deployment",
+        "metadata": {"name": "addressbook-stable", "annotations": {"pulumi.com/timeoutSeconds": "130"}},
+        "spec": {"replicas": 3},
+    }
+
+
+def test_the_ratio_is_of_the_last_old_pod_gone_round_by_round():
+    busy_in_the_second_round = {
+        THIS: [Taken(3, 4, {"rollout": 1}), Taken(30, 40, {"rollout": 10}), Taken(3, 4, {"rollout": 1})],
+        BARE: [Taken(2, 1, {"rollout": 1}), Taken(20, 10, {"rollout": 10}), Taken(2, 1, {"rollout": 1})],
+    }
+    found = promotion.figures(busy_in_the_second_round)
+    assert found["ratio"] == {"median": 1.5, "least": 1.5, "most": 1.5}
+    assert found[THIS]["gone"] == {"median": 3, "least": 3, "most": 30}
+    shown = promotion.table({"rounds": 3, "replicas": {3: found}})
+    assert "1.5 (1.5 - 1.5)" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rounds", "0"], "take 1 or more"),
+        (["--replicas", "1"], "makes room for the canary"),
+        ([], "pulumi is not on PATH"),
+    ],
+)
+def test_wrong_use_is_one_sentence(arguments: list[str], said: str):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.promotion", *arguments],
+        cwd=ROOT,
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
