@@ -144,7 +144,7 @@ def test_a_database_that_falls_silent_is_no_hang(database: Environment, start_se
         ]
         for thread in threads:
             thread.start()
-        while open_connections_in_use(service) < 4:
+        while open_connections_in_use(service) < 4 and all(thread.is_alive() for thread in threads):
             time.sleep(0.01)
         threads += [
             threading.Thread(target=lambda: readings.append(service.get("/person/1"))) for _ in range(8)

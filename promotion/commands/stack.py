@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
                 f"{key} is left out: only stack `{options.platform}` can decrypt it; set it with `pulumi config set`"
             )
         try:
-            work.up(f"stack: on the platform of {made.platform}")
+            work.apply(work.file.text(), f"on the platform of {made.platform}", preview=True)
         except Fault as fault:
             if fault.code in (WRONG_USE, BUSY):  # refused before anything was made
                 workspace.remove_stack(name)

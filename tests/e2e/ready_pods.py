@@ -56,14 +56,15 @@ class ReadyPods:
 
     def _follow(self) -> None:
         arguments: dict[str, Any] = {"namespace": self._namespace, "label_selector": self._selector}
-        listed = self._api.list_namespaced_endpoint_slice(**arguments)
+        listed: Any = self._api.list_namespaced_endpoint_slice(**arguments)
         for each in listed.items:
             self._take(each.metadata.name, each)
         self._note()
         arguments["resource_version"] = listed.metadata.resource_version
         while not self._closed:  # the API server ends a watch now and then; the next goes on from where it was
             with suppress(ProtocolError):
-                for event in self._watch.stream(self._api.list_namespaced_endpoint_slice, **arguments):
+                events: Any = self._watch.stream(self._api.list_namespaced_endpoint_slice, **arguments)
+                for event in events:
                     slice_: Any = event["object"]
                     arguments["resource_version"] = slice_.metadata.resource_version
                     self._take(slice_.metadata.name, None if event["type"] == "DELETED" else slice_)

@@ -27,6 +27,7 @@ def test_the_copy_has_a_namespace_of_its_own_and_the_rest_of_the_stack_file(lab:
     real = (CHECKOUT / "Pulumi.prod.yaml").read_text()
     stage = prepare(lab, "prod")
     expected = {**yaml.safe_load(real)["config"], "addressbook:namespace": "rehearsal-prod"}
+    assert expected.pop("addressbook:buildFromSource") == "first", "what is rehearsed is built from source"
     assert stack_file(stage) == expected
     assert (CHECKOUT / "Pulumi.prod.yaml").read_text() == real
     assert stage.folder.is_relative_to(lab.state), "`down` removes it"
