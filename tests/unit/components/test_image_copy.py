@@ -19,7 +19,7 @@ Declare = Callable[..., Any]
 DIGEST = "sha256:" + "cd" * 32
 OTHER = "sha256:" + "ef" * 32
 OWN = f"localhost:5001/addressbook@{DIGEST}"
-ELSEWHERE = f"ghcr.io/team/addressbook@{DIGEST}"
+ELSEWHERE = f"registry.example/team/addressbook@{DIGEST}"
 COPY = "pulumi-python:dynamic/release:ImageCopy"
 
 
@@ -65,7 +65,7 @@ def test_an_image_of_the_stacks_own_registry_is_not_copied(declare: Declare):
 
 
 def test_both_tracks_share_a_copy_so_a_promotion_makes_none(declare: Declare):
-    trial = declare(stableImage=f"ghcr.io/team/addressbook@{OTHER}", canaryImage=ELSEWHERE, canaryReplicas=1)
+    trial = declare(stableImage=f"registry.example/team/addressbook@{OTHER}", canaryImage=ELSEWHERE, canaryReplicas=1)
     assert {copy.name for copy in copies(trial)} == {"image-cdcdcdcdcdcd", "image-efefefefefef"}
     promoted = declare(stableImage=ELSEWHERE)
     (kept,) = copies(promoted)
@@ -196,7 +196,7 @@ def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str
             monkeypatch.setattr(stack, name, lambda value=value: value)
     platform = stack.PlatformKeys.model_construct(**keys)
     assert platform.holds(f"{own}/addressbook@{DIGEST}") is True
-    for other in (f"{own}2/addressbook", f"x{own}/addressbook", "ghcr.io/addressbook-prod/addressbook", "addressbook"):
+    for other in (f"{own}2/addressbook", f"x{own}/addressbook", "registry.example/addressbook-prod/addressbook", "addressbook"):
         assert platform.holds(f"{other}@{DIGEST}") is False, other
 
 

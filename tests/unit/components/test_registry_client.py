@@ -14,7 +14,7 @@ from components import registry_client
 from components.registry_client import ImageNotFound, Login, RegistryFault
 
 DIGEST = "sha256:" + "ab" * 32
-SOURCE = f"ghcr.io/team/app@{DIGEST}"
+SOURCE = f"hub.example/team/app@{DIGEST}"
 TARGET = "registry.example:5000/prod/app"
 #: Stands for regctl: notes its settings and arguments, then says what the test wants said.
 STAND_IN = """\
@@ -72,7 +72,7 @@ def test_the_login_is_in_a_file_of_the_users_alone_and_goes(regctl: Regctl):
 def test_the_users_own_settings_hold_beside_it(regctl: Regctl, place: str, monkeypatch: pytest.MonkeyPatch):
     own = {
         "hosts": {
-            "ghcr.io": {"user": "me", "pass": "mine"},
+            "hub.example": {"user": "me", "pass": "mine"},
             "registry.example:5000": {"tls": "insecure", "credHelper": "docker-credential-x", "token": "t"},
         }
     }
@@ -82,7 +82,7 @@ def test_the_users_own_settings_hold_beside_it(regctl: Regctl, place: str, monke
     if place == "elsewhere.json":
         monkeypatch.setenv("REGCTL_CONFIG", str(file))
     registry_client.copy(SOURCE, TARGET, "release-abababababab", Login("robot", "s3cret"))
-    assert regctl.hosts["ghcr.io"] == own["hosts"]["ghcr.io"]
+    assert regctl.hosts["hub.example"] == own["hosts"]["hub.example"]
     assert regctl.hosts["registry.example:5000"] == {"tls": "insecure", "user": "robot", "pass": "s3cret"}
     assert json.loads(file.read_text()) == own
 
@@ -98,18 +98,18 @@ def test_only_loopback_is_spoken_to_without_tls(regctl: Regctl):
     ):
         registry_client.copy(SOURCE, f"{registry}/app", "release-abababababab", None)
         assert (regctl.hosts.get(registry) == {"tls": "disabled"}) is plain, registry
-        assert "ghcr.io" not in regctl.hosts
+        assert "hub.example" not in regctl.hosts
 
 
 def test_another_digest_than_the_sources_is_a_fault(regctl: Regctl):
     regctl.says(f"echo sha256:{'cd' * 32}")
-    with pytest.raises(RegistryFault, match=r"has the digest sha256:cdcd.*not that of ghcr\.io"):
+    with pytest.raises(RegistryFault, match=r"has the digest sha256:cdcd.*not that of hub\.example"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
 def test_what_is_gone_from_the_source_is_tagged_where_it_was_copied_to(regctl: Regctl):
     not_found = "echo 'request failed: not found [http 404]: {{}}' >&2; exit 1"
-    regctl.says(f'case "$*" in *ghcr.io*) {not_found};; esac; echo {DIGEST}')
+    regctl.says(f'case "$*" in *hub.example*) {not_found};; esac; echo {DIGEST}')
     registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
     assert any(f"{TARGET}@{DIGEST} {TARGET}:release-" in line for line in regctl.arguments)
     regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) {not_found};; esac')
@@ -121,7 +121,7 @@ def test_only_the_registrys_own_answer_makes_an_image_missing(regctl: Regctl):
     assert registry_client.missing(SOURCE, None) is False
     regctl.says("echo 'failed to request: not found [http 404]: ' >&2; exit 1")
     assert registry_client.missing(SOURCE, None) is True
-    for other in ("unauthorized", "dial tcp: lookup ghcr.io: no such host", "request failed: [http 503]"):
+    for other in ("unauthorized", "dial tcp: lookup hub.example: no such host", "request failed: [http 503]"):
         regctl.says(f"echo '{other}' >&2; exit 1")
         assert registry_client.missing(SOURCE, None) is False
 
@@ -131,7 +131,7 @@ def test_who_refuses_is_who_wants_a_login():
     assert "does not let it write" in registry_client.remedy(refused, SOURCE, TARGET, Login("a", "b"))
     assert "`docker login registry.example:5000`" in registry_client.remedy(refused, SOURCE, TARGET, None)
     source = RegistryFault(f"failed to get manifest {SOURCE}: request failed: forbidden [http 403]: denied")
-    assert "`docker login ghcr.io`" in registry_client.remedy(source, SOURCE, TARGET, Login("a", "b"))
+    assert "`docker login hub.example`" in registry_client.remedy(source, SOURCE, TARGET, Login("a", "b"))
     assert registry_client.remedy(RegistryFault("no route to host"), SOURCE, TARGET, None) == ""
 
 
@@ -155,5 +155,5 @@ def test_the_tool_is_asked_for_where_it_is_needed(tmp_path: Path, monkeypatch: p
 
 def test_an_image_without_a_host_is_docker_hubs():
     assert registry_client.host("team/app") == registry_client.host("python") == "docker.io"
-    assert registry_client.host(SOURCE) == "ghcr.io"
+    assert registry_client.host(SOURCE) == "hub.example"
     assert registry_client.host("localhost/app") == "localhost"
