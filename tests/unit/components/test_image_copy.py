@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -25,12 +26,13 @@ COPY = "pulumi-python:dynamic/release:ImageCopy"
 
 @pytest.fixture(autouse=True)
 def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """regctl on PATH; nothing here runs it."""
+    """The only regctl on PATH; nothing here runs it."""
     program = tmp_path / "bin" / "regctl"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    others = [each for each in os.environ["PATH"].split(":") if not (Path(each) / "regctl").exists()]
+    monkeypatch.setenv("PATH", ":".join([str(program.parent), *others]))
     return program
 
 
@@ -196,7 +198,12 @@ def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str
             monkeypatch.setattr(stack, name, lambda value=value: value)
     platform = stack.PlatformKeys.model_construct(**keys)
     assert platform.holds(f"{own}/addressbook@{DIGEST}") is True
-    for other in (f"{own}2/addressbook", f"x{own}/addressbook", "registry.example/addressbook-prod/addressbook", "addressbook"):
+    for other in (
+        f"{own}2/addressbook",
+        f"x{own}/addressbook",
+        "registry.example/addressbook-prod/addressbook",
+        "addressbook",
+    ):
         assert platform.holds(f"{other}@{DIGEST}") is False, other
 
 

@@ -84,7 +84,7 @@ def database(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> PaperServer:
     aws.account.put(Record("Cluster", "ours", {}, {"vpcConfig": vpc}, made=True))
     server = PaperServer({**DATABASE, "vpcSecurityGroupIds": [guard.id]})
     monkeypatch.setattr(doors, "server", lambda *_: server)
-    monkeypatch.setattr(addresses, "take", lambda _: server.host)
+    monkeypatch.setattr(addresses, "take", lambda *_: server.host)
     for name in ("put", "remove"):
         monkeypatch.setattr(zones, name, lambda *_: None)
     return server

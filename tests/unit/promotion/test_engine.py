@@ -46,7 +46,8 @@ sys.exit(1 if told else 0)
 """
 
 COMMAND = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever started the tests may have had ignored
 from promotion.engine import Engine
 try:
     Engine().run(["up"], ".", {})
