@@ -29,7 +29,7 @@ def test_three_promotions_in_a_row_drop_no_request(trial: Trial):
             canary = tracks["canary"]
             assert (canary["replicas"], canary["share"], tracks["stable"]["replicas"]) == (1, 33.3, 2)
             assert trial.config()["canaryImage"] == canary["image"], "pinned once it was built"
-            verdict = json.loads(trial.promotion("verdict", "--for", "30s", "--output", "json").stdout)
+            verdict = json.loads(trial.promotion("verdict", "--for", "60s", "--output", "json").stdout)
             assert verdict["result"] == "healthy", verdict
             trial.promotion("promote", "--yes")
             assert trial.tracks() == {"stable": {"image": canary["image"], "replicas": PROMISED, "share": 100}}
