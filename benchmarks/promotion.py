@@ -30,7 +30,7 @@ STACKS = {THIS: "benchmark-promotion", BARE: "benchmark-promotion-kubectl"}
 #: An image that does what the one from source does, and is another one.
 SECOND_IMAGE = "FROM {image}\nLABEL edition=second\n"
 #: Which seconds of a command each figure is.
-PARTS = ("start", "migration", "rollout", "removal")
+PARTS = ("start", "rollout", "removal")
 EXAMPLE = """\
 example:
   eval "$(make env)"                                  # pulumi and a cluster

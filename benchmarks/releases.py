@@ -193,12 +193,11 @@ def parts_of(lines: Sequence[tuple[float, str]], began: float, ended: float) -> 
         if found := PROGRESS.match(line):
             done[f"{found['what']} {found['how']}"] = (at - float(found["seconds"] or 0), at)
     try:
-        migration, rollout = done[f"Job {STABLE}-migrate created"], done[f"Deployment {STABLE} updated"]
+        rollout = done[f"Deployment {STABLE} updated"]
     except KeyError as missing:
         raise ValueError(f"the promotion says nothing of {missing}: it did not roll stable out") from None
     return {
-        "start": migration[0] - began,
-        "migration": rollout[0] - migration[0],
+        "start": rollout[0] - began,
         "rollout": rollout[1] - rollout[0],
         "removal": ended - rollout[1],
     }

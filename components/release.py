@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ import pulumi_random as random
 from components.fingerprint import fingerprint
 from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy
+from components.migration import MigrationArgs, migration_job
+from components.migration_name import migration_name
 from components.pod import Labels, migration_app
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
@@ -44,8 +46,8 @@ class Release(pulumi.ComponentResource):
     """A service in the cluster, in one or two versions.
 
     Makes the image (where a track is built from source), copies of images of other registries, the service's ConfigMap
-    and Secrets, a Track for stable and one for the canary, the public Service ``<service>-lb``, a PodDisruptionBudget
-    and a NetworkPolicy.
+    and Secrets, a migration Job for each image, a Track for stable and one for the canary, the public Service
+    ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
 
     Stable waits for the canary, so its pods go only when the canary's are ready; the engine deletes last, so a
     canary goes only when stable is fully up.
@@ -69,11 +71,15 @@ class Release(pulumi.ComponentResource):
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
         self._env_from, self._settings = self._environment()
+        self._migrations: dict[str, k8s.batch.v1.Job] = {}
         tracks: dict[str, Track] = {}
         if args.release.has_canary:
             tracks["canary"] = self._track("canary", args.release.canary_image, args.release.canary_replicas)
         tracks["stable"] = self._track(
-            "stable", args.release.stable_image, args.release.stable_replicas, after=tracks.get("canary")
+            "stable",
+            args.release.stable_image,
+            args.release.stable_replicas,
+            after=[track.deployment for track in tracks.values()],
         )
         self._disruption_budget()
         self._network_policy()
@@ -124,7 +130,7 @@ class Release(pulumi.ComponentResource):
             return self._source.digest
         return self._copies[configured.partition("@")[2]].image if configured in self._args.elsewhere else configured
 
-    def _track(self, track: TrackName, image: str, replicas: int, after: Track | None = None) -> Track:
+    def _track(self, track: TrackName, image: str, replicas: int, after: Sequence[pulumi.Resource] = ()) -> Track:
         return Track(
             TrackArgs(
                 track=track,
@@ -134,11 +140,32 @@ class Release(pulumi.ComponentResource):
                 namespace=self._namespace,
                 env_from=self._env_from,
                 settings=self._settings,
-                after=after,
+                after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _migration(self, image: str, after: Sequence[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
+        """The image's migration, if the service has one. Tracks of one image share it: a promotion runs none."""
+        service = self._args.service
+        if not service.migrate_command:
+            return []
+        name = migration_name(service.service, image)
+        if name not in self._migrations:
+            self._migrations[name] = migration_job(
+                MigrationArgs(
+                    configured=image,
+                    image=self._image(image),
+                    service=service,
+                    namespace=self._namespace,
+                    env_from=self._env_from,
+                    after=after,
+                    built_before=image == self._args.release.stable_image and not self._args.release.unpinned,
+                ),
+                self._options,
+            )
+        return [self._migrations[name]]
 
     def _environment(self) -> tuple[list[k8s.core.v1.EnvFromSourceArgsDict], pulumi.Output[str]]:
         """ConfigMap and Secrets that the pods read, and the fingerprint whose change rolls them."""

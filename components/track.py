@@ -1,4 +1,4 @@
-"""A track of a release: stable or canary, its migration, its pods and a Service to reach them alone."""
+"""A track of a release: stable or canary, its pods and a Service to reach them alone."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from typing import Literal
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.pod import Labels, migration_app, restricted_container, restricted_pod
+from components.pod import Labels, restricted_container, restricted_pod
+from components.running import SERVICE_UID, rollout_wait, service_resources
 from stacks.settings import ServiceSettings
 
 TrackName = Literal["stable", "canary"]
 
-#: User that the pods run as; the image's files must be readable to any user.
-SERVICE_UID = 10001
 #: Seconds a pod gets to finish the requests it has begun, after the preStop pause.
 DRAIN_SECONDS = 20
 #: Pods a rollout may add at a time, so that 30 are not replaced one by one; at least one.
 MAX_SURGE = "25%"
-#: Seconds that the provider waits beyond the rollout's own deadline, so that Kubernetes' verdict comes first.
-WAIT_MARGIN_SECONDS = 10
-MIGRATION_RETRIES = 2
 #: Annotation whose change rolls the pods: fingerprint of the settings they read at their start.
 SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
 
@@ -31,7 +27,7 @@ SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
 class TrackArgs:
     """``env_from`` names the ConfigMap and Secrets that the pods read; ``settings`` is their fingerprint.
 
-    Nothing of the track changes before ``after``, another track, is up.
+    The pods wait for what is in ``after``: their image's migration, another track's pods.
     """
 
     track: TrackName
@@ -41,14 +37,14 @@ class TrackArgs:
     namespace: pulumi.Input[str]
     env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
     settings: pulumi.Input[str]
-    after: Track | None = None
+    after: Sequence[pulumi.Resource] = ()
 
 
 class Track(pulumi.ComponentResource):
     """One version of the service in the cluster.
 
-    Makes a migration Job (run anew for each image, awaited before the pods), a Deployment that never falls below its
-    replicas during a rollout, and a ClusterIP Service that selects this track alone. Outputs ``image``.
+    Makes a Deployment that never falls below its replicas during a rollout, and a ClusterIP Service that selects this
+    track alone. Outputs ``image``.
     """
 
     image: pulumi.Output[str]
@@ -61,53 +57,11 @@ class Track(pulumi.ComponentResource):
         self._labels = Labels(app=args.service.service, part_of=args.service.service, track=args.track)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
         self.image = pulumi.Output.from_input(args.image)
-        waits_for: list[pulumi.Resource] = [args.after.deployment] if args.after else []
-        if args.service.migrate_command:
-            waits_for.append(self._migration(waits_for))
-        self.deployment = self._deployment(waits_for)
+        self.deployment = self._deployment()
         self._service()
         self.register_outputs({"image": self.image, "replicas": args.replicas})
 
-    def _migration(self, after: Sequence[pulumi.Resource]) -> k8s.batch.v1.Job:
-        """The Job has a generated name, so that the next image's can run before this one's is removed."""
-        service = self._args.service
-        labels = Labels(app=migration_app(service.service), part_of=service.service, track=self._args.track)
-        container = restricted_container(
-            {
-                "name": "migrate",
-                "image": self._args.image,
-                "args": service.migrate_command[1:],
-                "command": service.migrate_command[:1],
-                "env_from": self._args.env_from,
-                "resources": self._resources(),
-                "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}],  # noqa: S108 inside the container
-            }
-        )
-        pod = restricted_pod(
-            SERVICE_UID,
-            {
-                "containers": [container],
-                "restart_policy": "Never",
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
-            },
-        )
-        return k8s.batch.v1.Job(
-            f"{self._name}-migrate",
-            metadata={
-                "namespace": self._args.namespace,
-                "labels": labels.all,
-                # A migration that failed is run again by the next `up`.
-                "annotations": {"pulumi.com/replaceUnready": "true", **self._timeout()},
-            },
-            spec={
-                "backoff_limit": MIGRATION_RETRIES,
-                "active_deadline_seconds": service.rollout_timeout_seconds,
-                "template": {"metadata": {"labels": labels.all}, "spec": pod},
-            },
-            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=list(after))),
-        )
-
-    def _deployment(self, after: Sequence[pulumi.Resource]) -> k8s.apps.v1.Deployment:
+    def _deployment(self) -> k8s.apps.v1.Deployment:
         service = self._args.service
         return k8s.apps.v1.Deployment(
             self._name,
@@ -115,7 +69,7 @@ class Track(pulumi.ComponentResource):
                 "name": self._name,
                 "namespace": self._args.namespace,
                 "labels": self._labels.all,
-                "annotations": self._timeout(),
+                "annotations": rollout_wait(self._args.service),
             },
             spec={
                 "replicas": self._args.replicas,
@@ -134,7 +88,7 @@ class Track(pulumi.ComponentResource):
                     "spec": self._pod(),
                 },
             },
-            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=list(after))),
+            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=list(self._args.after))),
         )
 
     def _pod(self) -> k8s.core.v1.PodSpecArgsDict:
@@ -150,7 +104,7 @@ class Track(pulumi.ComponentResource):
                 "image": self._args.image,
                 "ports": ports,
                 "env_from": self._args.env_from,
-                "resources": self._resources(),
+                "resources": service_resources(service),
                 "startup_probe": {**alive, "period_seconds": 1, "failure_threshold": service.rollout_timeout_seconds},
                 "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 3},
                 "readiness_probe": {**ready, "period_seconds": 2, "timeout_seconds": 5, "failure_threshold": 3},
@@ -179,14 +133,6 @@ class Track(pulumi.ComponentResource):
             },
         )
 
-    def _resources(self) -> k8s.core.v1.ResourceRequirementsArgsDict:
-        service = self._args.service
-        return {
-            "requests": {"cpu": service.cpu_request, "memory": service.memory_request},
-            # No CPU limit: it would throttle at the very moment a rollout needs the speed.
-            "limits": {"memory": service.memory_limit},
-        }
-
     def _service(self) -> k8s.core.v1.Service:
         service = self._args.service
         ports: list[k8s.core.v1.ServicePortArgsDict] = [{"name": "http", "port": 80, "target_port": "http"}]
@@ -204,6 +150,3 @@ class Track(pulumi.ComponentResource):
             spec={"selector": self._labels.selector, "ports": ports},
             opts=self._options,
         )
-
-    def _timeout(self) -> dict[str, str]:
-        return {"pulumi.com/timeoutSeconds": str(self._args.service.rollout_timeout_seconds + WAIT_MARGIN_SECONDS)}

@@ -210,17 +210,17 @@ scratch = {"volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}]}  # noqa: S1
 
 # --- release --------------------------------------------------------------------------------------------
 migration = k8s.batch.v1.Job(
-    "addressbook-stable-migrate",
+    "addressbook-migrate-source",
     metadata={
         "namespace": space,
-        "labels": labels("addressbook-migrate", "stable"),
+        "labels": labels("addressbook-migrate"),
         "annotations": {"pulumi.com/replaceUnready": "true", **TIMEOUT},
     },
     spec={
         "backoff_limit": 2,
         "active_deadline_seconds": 120,
         "template": {
-            "metadata": {"labels": labels("addressbook-migrate", "stable")},
+            "metadata": {"labels": labels("addressbook-migrate")},
             "spec": {
                 "containers": [
                     {

@@ -84,7 +84,7 @@ def resources(**requests: str) -> dict[str, Any]:
 
 
 def job(name: str, script: str) -> dict[str, Any]:
-    own = {"app": f"{SERVICE}-migrate", "track": "canary", "row": name}
+    own = {"app": f"{SERVICE}-migrate", "row": name}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -196,7 +196,7 @@ def manifests(addressbook: str) -> dict[str, Any]:
         deployment("quota", pod({**shell("sleep 3600"), "resources": {}})),
         deployment("insecure", pod({**shell("sleep 3600"), "securityContext": {"privileged": True}})),
         deployment("account-absent", pod(shell("sleep 3600"), serviceAccountName="absent-account")),
-        job("shop-canary-migrate", "echo 'relation \"persons\" already exists' >&2; exit 1"),
+        job("shop-migrate-abcdef", "echo 'relation \"persons\" already exists' >&2; exit 1"),
         deployment(
             "database-gone",
             pod(

@@ -51,7 +51,7 @@ EXPECTED = {
     "quota": ("quota", "quota raised"),
     "insecure": ("pod-security", "restricted"),
     "account-absent": ("missing-service-account", "create it"),
-    "shop-canary-migrate": ("failed-migration", "migration"),
+    "shop-migrate-abcdef": ("failed-migration", "migration"),
     "database-gone": ("database-unreachable", "NetworkPolicies"),
     "selects-nothing": ("no-endpoints", "selector"),
     "port-name-wrong": ("service-port", "targetPort"),
@@ -166,7 +166,7 @@ def test_evidence_and_logs(findings: list[Finding]):
     assert "nothing listens there" in by_row["port-closed"].what
     assert "999.0 GiB" in by_row["memory-asked"].what
     assert "the emptiest has" in by_row["memory-asked"].what
-    assert any("already exists" in line for line in by_row["shop-canary-migrate"].log)
+    assert any("already exists" in line for line in by_row["shop-migrate-abcdef"].log)
 
 
 def test_secrets_are_shown_nowhere(findings: list[Finding]):

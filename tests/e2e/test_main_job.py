@@ -100,7 +100,7 @@ def test_a_second_up_changes_nothing(stack: Any):
 def test_a_canary_beside_the_stable_by_config_alone(calm: Any, api: Any):
     before = {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")}
     calm.configure(canaryImage="source", canaryReplicas="2")
-    assert set(calm.preview_steps()) == {"canary", "addressbook-canary", "addressbook-canary-migrate"}
+    assert set(calm.preview_steps()) == {"canary", "addressbook-canary"}
     calm.up()
     canary, stable = ready_pods(calm, "canary"), ready_pods(calm, "stable")
     assert len(canary) == 2

@@ -14,7 +14,7 @@ import pytest
 from components import image_copy, registry_client
 from components.image_copy import _Copier, release_tag  # pyright: ignore[reportPrivateUsage]
 from components.registry_client import Login
-from stacks.settings import ConfigFault
+from stacks.parsing import ConfigFault
 
 Declare = Callable[..., Any]
 DIGEST = "sha256:" + "cd" * 32
@@ -56,7 +56,7 @@ def test_an_image_of_another_registry_is_copied_and_the_copy_is_run(declare: Dec
     assert copy.inputs["repository"] == "localhost:5001/addressbook"
     assert set(images(graph).values()) == {OWN}
     assert graph.outputs["tracks"]["stable"]["image"] == OWN
-    for user in (graph.one("Deployment", "addressbook-stable"), graph.one("Job", "addressbook-stable-migrate")):
+    for user in (graph.one("Deployment", "addressbook-stable"), graph.one("Job", "addressbook-migrate-cdcdcd")):
         assert copy.urn in user.dependencies
 
 
@@ -217,7 +217,7 @@ def test_the_tag_is_one_that_registries_spare():
 
 def test_a_wrong_config_names_every_fault_beside_the_missing_tool(tool: Path):
     from stacks.local import PlatformKeys
-    from stacks.settings import parse
+    from stacks.parsing import parse
 
     tool.unlink()
     with pytest.raises(ConfigFault) as raised:

@@ -10,10 +10,25 @@ import pytest
 
 from components.shares import Share, traffic_shares
 from stacks.settings import ReleaseSettings
+from tests.unit.conftest import IMAGE_DIGEST
 
 Declare = Callable[..., Any]
 DIGEST = "sha256:" + "cd" * 32
 PINNED = f"localhost:5001/addressbook@{DIGEST}"
+BUILT = f"localhost:5001/addressbook@{IMAGE_DIGEST}"
+
+
+def jobs(graph: Any) -> dict[str, Any]:
+    return {job.name: job for job in graph.all("Job")}
+
+
+def aliases(resource: Any) -> set[str]:
+    """Other names under which the state may have the resource."""
+    return {
+        name
+        for alias in resource.options.aliases
+        if (name := alias.spec.name or alias.urn.rpartition("::")[2]) not in ("", resource.name)
+    }
 
 
 def test_stable_alone(declare: Declare):
@@ -36,7 +51,30 @@ def test_a_canary_leaves_stable_as_it_is(declare: Declare):
     after = {r.urn: r.inputs for r in declare(canaryImage="source", canaryReplicas=2).resources}
     assert {urn: after[urn] for urn in before} == before
     added = {urn.rsplit("::", 1)[1] for urn in after.keys() - before.keys()}
-    assert added == {"canary", "addressbook-canary", "addressbook-canary-migrate"}
+    assert added == {"canary", "addressbook-canary"}
+
+
+def test_each_image_is_migrated_to_once(declare: Declare):
+    """A promotion, and pinning what was built, run no migration; a canary's is run before its pods."""
+    before = jobs(declare())
+    assert before.keys() == {"addressbook-migrate-source"}
+    trial = jobs(declare(stableImage=BUILT, canaryImage=PINNED, canaryReplicas=1))
+    assert trial.keys() == {"addressbook-migrate-ababab", "addressbook-migrate-cdcdcd"}
+    pinned = trial["addressbook-migrate-ababab"]
+    assert pinned.inputs["spec"] == before["addressbook-migrate-source"].inputs["spec"]
+    assert aliases(pinned) == {"addressbook-migrate-source"}
+    assert aliases(trial["addressbook-migrate-cdcdcd"]) == set()
+    promoted = jobs(declare(stableImage=PINNED))
+    assert promoted.keys() == {"addressbook-migrate-cdcdcd"}
+    assert promoted["addressbook-migrate-cdcdcd"].inputs == trial["addressbook-migrate-cdcdcd"].inputs
+    assert promoted["addressbook-migrate-cdcdcd"].urn == trial["addressbook-migrate-cdcdcd"].urn
+
+
+def test_what_is_being_built_keeps_its_migration(declare: Declare):
+    """Its name is in use, so no other image's may take it over."""
+    trial = jobs(declare(stableImage=PINNED, canaryImage="source", canaryReplicas=1))
+    assert trial.keys() == {"addressbook-migrate-source", "addressbook-migrate-cdcdcd"}
+    assert aliases(trial["addressbook-migrate-cdcdcd"]) == set()
 
 
 def test_selectors_are_disjoint_and_the_public_service_follows_traffic(declare: Declare):
@@ -61,9 +99,8 @@ def test_selectors_are_disjoint_and_the_public_service_follows_traffic(declare: 
 def test_migration_pods_are_behind_no_service(declare: Declare):
     graph = declare(canaryImage=PINNED, canaryReplicas=1)
     selectors = [service.inputs["spec"]["selector"] for service in graph.all("Service")]
-    jobs = graph.all("Job")
-    assert len(jobs) == 2
-    for job in jobs:
+    assert len(graph.all("Job")) == 2
+    for job in graph.all("Job"):
         labels = job.inputs["spec"]["template"]["metadata"]["labels"]
         assert not any(selector.items() <= labels.items() for selector in selectors)
 
@@ -75,8 +112,9 @@ def test_stable_waits_for_the_canary_and_pods_for_their_migration(declare: Decla
     public = graph.one("Service", "addressbook-lb")
     assert canary.urn in stable.dependencies
     assert {canary.urn, stable.urn} <= set(public.dependencies)
-    for deployment, job in ((canary, "addressbook-canary-migrate"), (stable, "addressbook-stable-migrate")):
+    for deployment, job in ((canary, "addressbook-migrate-cdcdcd"), (stable, "addressbook-migrate-source")):
         assert graph.one("Job", job).urn in deployment.dependencies
+    assert canary.urn in graph.one("Job", "addressbook-migrate-source").dependencies
 
 
 def test_images_are_pinned_or_built_once(declare: Declare):

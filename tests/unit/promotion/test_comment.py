@@ -92,7 +92,7 @@ def test_an_update_or_a_component_is_no_loss():
     harmless = (
         Change("update", "aws:eks/cluster:Cluster", "main"),
         Change("delete", "addressbook:aws:Cluster", "cluster"),
-        Change("replace", "kubernetes:batch/v1:Job", "addressbook-stable-migrate"),
+        Change("replace", "kubernetes:batch/v1:Job", "addressbook-migrate-abcdef"),
     )
     assert "CAUTION" not in comment(replace(PLAN, changes=harmless))
 

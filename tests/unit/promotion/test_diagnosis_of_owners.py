@@ -74,7 +74,7 @@ def test_pods_that_nobody_makes():
 
 
 def job(*conditions: dict[str, str], failed: int = 1, **spec: Any) -> dict[str, Any]:
-    metadata = meta("shop-canary-migrate-1", app="shop-migrate")
+    metadata = meta("shop-migrate-abcdef-1", app="shop-migrate")
     return {"metadata": metadata, "spec": spec, "status": {"failed": failed, "conditions": list(conditions)}}
 
 
@@ -83,14 +83,14 @@ TOO_LATE = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "m
 
 
 def attempt(end: Any) -> dict[str, Any]:
-    metadata = meta("shop-canary-migrate-1-a", owner="uid of shop-canary-migrate-1", app="shop-migrate")
-    return pod("shop-canary-migrate-1-a", state={"terminated": end}, phase="Failed", metadata=metadata)
+    metadata = meta("shop-migrate-abcdef-1-a", owner="uid of shop-migrate-abcdef-1", app="shop-migrate")
+    return pod("shop-migrate-abcdef-1-a", state={"terminated": end}, phase="Failed", metadata=metadata)
 
 
 def test_a_failed_migration_with_its_log_and_once():
-    told = Told({"shop-canary-migrate-1-a": ['relation "persons" already exists']})
+    told = Told({"shop-migrate-abcdef-1-a": ['relation "persons" already exists']})
     found = only(told, jobs=[job(GIVEN_UP)], pods=[attempt(ended(1))])
-    assert (found.cause, found.objects) == ("failed-migration", ("Job shop-canary-migrate-1",))
+    assert (found.cause, found.objects) == ("failed-migration", ("Job shop-migrate-abcdef-1",))
     assert found.log == ('relation "persons" already exists',)
     assert "exit code 1" in found.what
 
@@ -108,12 +108,12 @@ def test_a_migration_that_is_tried_again_is_told_already():
     ],
 )
 def test_a_migration_that_fails_for_a_reason_of_its_own(end: Any, line: str, cause: str):
-    told = Told({"shop-canary-migrate-1-a": [line]})
+    told = Told({"shop-migrate-abcdef-1-a": [line]})
     assert only(told, jobs=[job(GIVEN_UP)], pods=[attempt(end)]).cause == cause
 
 
 def test_a_migration_whose_pods_are_gone_is_known_by_their_events():
-    gone = {"metadata": {"uid": "gone", "name": "shop-canary-migrate-1-a"}}
+    gone = {"metadata": {"uid": "gone", "name": "shop-migrate-abcdef-1-a"}}
     said = f'Failed to pull image "{IMAGE}": not found'
     assert only(jobs=[job(TOO_LATE)], events=[event(gone, "Failed", said)]).cause == "image-not-found"
     assert only(jobs=[job(TOO_LATE, activeDeadlineSeconds=60)]).what.endswith("did not end within 60 s")

@@ -302,7 +302,7 @@ def test_a_canary_that_does_not_come_up_is_taken_back_and_remembered(
     monkeypatch.setattr(failed_canary, "diagnosis", lambda _: "the image does not exist")
     monkeypatch.setattr(stacks, "outputs", lambda _: {"url": "http://203.0.113.7"})
     stack.fault = Fault("up failed")
-    stack.failing = f"{RELEASE}$addressbook:release:Track$kubernetes:batch/v1:Job::addressbook-canary-migrate"
+    stack.failing = f"{RELEASE}$kubernetes:batch/v1:Job::addressbook-migrate-bbbbbb"
     with pytest.raises(Fault, match="was taken back") as fault:
         put_on_trial(work, prepared(work))
     assert fault.value.code == FAILED
