@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components.fingerprint import fingerprint
 from components.pod import Labels
-from components.psql import AUTHORITY, psql_job, psql_pod
+from components.psql import login_secret, psql_job, psql_pod
 from stacks.platform import Database
 
 
@@ -52,31 +52,13 @@ class DatabaseRights(pulumi.ComponentResource):
         self._args = args
         self._labels = Labels(app=f"{args.service}-db-rights", part_of=args.service)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
-        granted = self._job(self._secret())
+        administrator = args.administrator
+        login = replace(args.database, user=administrator.user, password=administrator.password)
+        granted = self._job(login_secret(self._labels, args.namespace, login, self._options))
         self.connection = replace(
             args.database, host=pulumi.Output.all(args.database.host, granted.id).apply(lambda known: known[0])
         )
         self.register_outputs({"host": self.connection.host})
-
-    def _secret(self) -> k8s.core.v1.Secret:
-        database, administrator = self._args.database, self._args.administrator
-        return k8s.core.v1.Secret(
-            "database-administrator",
-            metadata={
-                "name": self._labels.app,
-                "namespace": self._args.namespace,
-                "labels": self._labels.all,
-            },
-            string_data={
-                "PGHOST": database.host,
-                "PGPORT": pulumi.Output.from_input(database.port).apply(str),
-                "PGDATABASE": database.name,
-                "PGUSER": administrator.user,
-                "PGPASSWORD": administrator.password,
-                AUTHORITY: database.ca or "",
-            },
-            opts=self._options,
-        )
 
     def _job(self, secret: k8s.core.v1.Secret) -> k8s.batch.v1.Job:
         database = self._args.database

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.pod import restricted_container, restricted_pod
+from components.pod import Labels, restricted_container, restricted_pod
+from stacks.platform import Database
 
 #: For its psql, which is good for servers of this major version and later. Local databases run the same image.
 CLIENT_IMAGE = "postgres:15-bookworm"
@@ -20,6 +21,30 @@ DEADLINE_SECONDS = 300
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
 PSQL = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+
+
+def login_secret(
+    labels: Labels,
+    namespace: pulumi.Input[str],
+    login: Database,
+    opts: pulumi.ResourceOptions,
+    more: Mapping[str, pulumi.Input[str]] | None = None,
+) -> k8s.core.v1.Secret:
+    """The Secret of a `psql_pod`: the administrator's ``login`` as libpq's variables, the authority, and ``more``."""
+    return k8s.core.v1.Secret(
+        "database-administrator",
+        metadata={"name": labels.app, "namespace": namespace, "labels": labels.all},
+        string_data={
+            "PGHOST": login.host,
+            "PGPORT": pulumi.Output.from_input(login.port).apply(str),
+            "PGDATABASE": login.name,
+            "PGUSER": login.user,
+            "PGPASSWORD": login.password,
+            AUTHORITY: login.ca or "",
+            **(more or {}),
+        },
+        opts=opts,
+    )
 
 
 def psql_pod(

@@ -12,7 +12,7 @@ import pulumi_random as random
 from components.final_job import ClusterAccess, FinalJob, FinalJobArgs
 from components.fingerprint import fingerprint
 from components.pod import Labels
-from components.psql import AUTHORITY, FILES, psql_job, psql_pod
+from components.psql import AUTHORITY, FILES, login_secret, psql_job, psql_pod
 from stacks.platform import Database
 
 PASSWORD_LENGTH = 32
@@ -75,29 +75,14 @@ class ReleaseDatabase(pulumi.ComponentResource):
         self.register_outputs({"host": self.connection.host, "name": args.name})
 
     def _secret(self, password: pulumi.Output[str]) -> k8s.core.v1.Secret:
-        server = self._args.server
-        return k8s.core.v1.Secret(
-            "database-administrator",
-            metadata={
-                "name": self._labels.app,
-                "namespace": self._args.namespace,
-                "labels": self._labels.all,
-            },
-            string_data={
-                "PGHOST": server.host,
-                "PGPORT": pulumi.Output.from_input(server.port).apply(str),
-                "PGDATABASE": server.name,
-                "PGUSER": server.user,
-                "PGPASSWORD": server.password,
-                "PLATFORM_USER": self._args.server_user,
-                "RELEASE_DATABASE": self._args.name,
-                "RELEASE_PASSWORD": password,
-                AUTHORITY: server.ca or "",
-                CREATE: (SCRIPTS / "create_release_database.sql").read_text(),
-                DROP: (SCRIPTS / "drop_release_database.sql").read_text(),
-            },
-            opts=self._options,
-        )
+        more = {
+            "PLATFORM_USER": self._args.server_user,
+            "RELEASE_DATABASE": self._args.name,
+            "RELEASE_PASSWORD": password,
+            CREATE: (SCRIPTS / "create_release_database.sql").read_text(),
+            DROP: (SCRIPTS / "drop_release_database.sql").read_text(),
+        }
+        return login_secret(self._labels, self._args.namespace, self._args.server, self._options, more)
 
     def _job(self, secret: k8s.core.v1.Secret, password: pulumi.Output[str]) -> k8s.batch.v1.Job:
         settings = {"host": self._args.server.host, "database": self._args.name, "password": password}

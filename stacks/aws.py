@@ -19,12 +19,10 @@ from components.aws.network import ANYWHERE, Network, NetworkArgs
 from components.aws.nodes import is_arm
 from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
 from components.database_rights import Administrator
-from components.final_job import ClusterAccess
-from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
-from stacks.platform import Platform, wrong_config
-from stacks.settings import PROJECT_ROOT, Keys, Settings
-from stacks.sharing import Joined
+from stacks.platform import Platform, cloud_outputs, wrong_config
+from stacks.settings import PROJECT_ROOT, Keys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 #: Bytes: what is passed on as one environment variable may be 128 KiB (Linux, MAX_ARG_STRLEN).
@@ -44,13 +42,11 @@ class PlatformKeys(Keys):
     cluster_administrators: list[Principal] = Field(default=[])
     api_server_access: list[str] = Field(default=[ANYWHERE])
     network_range: str = "10.64.0.0/16"
-    database_version: str = Field(default="15", pattern=r"^(1[5-9]|[2-9][0-9])$")
+    database_version: PostgresVersion = "15"
     database_size: str = Field(default="db.t4g.micro", pattern=r"^db\.[a-z0-9-]+\.[a-z0-9]+$")
     database_authority: str = Field(default="", validate_default=True)
     high_availability: bool = False
-    maintenance_window: str = Field(
-        default="sunday 03:00", pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$"
-    )
+    maintenance_window: MaintenanceWindow = "sunday 03:00"
     deletion_protection: bool = True
     final_snapshot: bool = True
 
@@ -121,10 +117,8 @@ class PlatformKeys(Keys):
         return re.match(held, image) is not None
 
 
-class ReleaseStackKeys(Keys):
+class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a stack on another's platform on AWS."""
-
-    deletion_protection: bool = True
 
     @classmethod
     def lacking(cls) -> list[str]:
@@ -196,14 +190,7 @@ def provision(settings: Settings) -> Platform:
         database=database.connection,
         load_balancer_annotations=_load_balancer(tags),
         protect=keys.deletion_protection,
-        outputs={
-            "clusterName": name,
-            "clusterEndpoint": cluster.endpoint,
-            "kubeconfig": cluster.kubeconfig,
-            "registryUrl": images.registry.url,
-            "databaseHost": database.connection.host,
-            "databasePassword": database.connection.password,
-        },
+        outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
         administrator=Administrator(database.connection.user, database.connection.password),
         access={
             "kubeconfig": cluster.kubeconfig,
@@ -221,7 +208,6 @@ def join(settings: Settings, access: Mapping[str, str]) -> Joined:
     Raises pulumi.RunError where the platform's registry has no repository for the service: ECR takes images only for
     those that are there.
     """
-    keys = cast(ReleaseStackKeys, settings.platform)
     service, shared = settings.service.service, access["service"]
     if service != shared:
         raise wrong_config(
@@ -231,17 +217,10 @@ def join(settings: Settings, access: Mapping[str, str]) -> Joined:
             ]
         )
     provider = aws.Provider("aws", region=access["region"], default_tags={"tags": stack_tags()})
-    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
     url = access["registry"]
-    return Joined(
-        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
-        cluster=ClusterAccess(kubeconfig=kubeconfig),
-        # The host's first label is the account.
-        registry=caller_login(url, url.partition(".")[0], pulumi.InvokeOutputOptions(provider=provider)),
-        load_balancer_annotations=_load_balancer(stack_tags()),
-        protect=keys.deletion_protection,
-        outputs={"kubeconfig": kubeconfig, "registryUrl": url},
-    )
+    account = url.partition(".")[0]  # the host's first label
+    registry = caller_login(url, account, pulumi.InvokeOutputOptions(provider=provider))
+    return join_by_kubeconfig(settings, access, registry, _load_balancer(stack_tags()))
 
 
 def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-import pulumi
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
@@ -14,12 +13,10 @@ from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
-from components.final_job import ClusterAccess
-from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
-from stacks.platform import Platform
-from stacks.settings import Keys, Settings
-from stacks.sharing import Joined
+from stacks.platform import Platform, cloud_outputs
+from stacks.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
 
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest that the provider offers a standby for.
@@ -35,12 +32,10 @@ class PlatformKeys(Keys):
     max_node_count: int | None = Field(default=None, ge=1, le=500)
     node_size: str = Field(default="s-2vcpu-2gb", pattern=r"^[a-z0-9.-]+$")
     registry: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    database_version: str = Field(default="15", pattern=r"^(1[5-9]|[2-9][0-9])$")
+    database_version: PostgresVersion = "15"
     high_availability: bool = False
     database_size: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
-    maintenance_window: str = Field(
-        default="sunday 03:00", pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$"
-    )
+    maintenance_window: MaintenanceWindow = "sunday 03:00"
     deletion_protection: bool = True
 
     @field_validator("max_node_count")
@@ -86,10 +81,8 @@ class PlatformKeys(Keys):
         return image.startswith(f"registry.digitalocean.com/{self.registry or stack_name()}/")
 
 
-class ReleaseStackKeys(Keys):
+class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a stack on another's DigitalOcean platform."""
-
-    deletion_protection: bool = True
 
     @classmethod
     def lacking(cls) -> list[str]:
@@ -156,14 +149,7 @@ def provision(settings: Settings) -> Platform:
         database=rights.connection,
         load_balancer_annotations=_load_balancer(),
         protect=keys.deletion_protection,
-        outputs={
-            "clusterName": name,
-            "clusterEndpoint": cluster.endpoint,
-            "kubeconfig": cluster.kubeconfig,
-            "registryUrl": images.registry.url,
-            "databaseHost": database.connection.host,
-            "databasePassword": pulumi.Output.secret(database.connection.password),
-        },
+        outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
         administrator=database.administrator,
         access={
             "kubeconfig": cluster.kubeconfig,
@@ -176,21 +162,12 @@ def provision(settings: Settings) -> Platform:
 
 def join(settings: Settings, access: Mapping[str, str]) -> Joined:
     """The cluster and the registry of another stack's platform, with credentials of this stack's own."""
-    keys = cast(ReleaseStackKeys, settings.platform)
-    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
     registry_name = access["registry"].rpartition("/")[2]
     images = ImageRegistry(
         "registry",
         RegistryArgs(name=registry_name, region=access["region"], existing=registry_name, protect=False),
     )
-    return Joined(
-        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
-        cluster=ClusterAccess(kubeconfig=kubeconfig),
-        registry=images.registry,
-        load_balancer_annotations=_load_balancer(),
-        protect=keys.deletion_protection,
-        outputs={"kubeconfig": kubeconfig, "registryUrl": images.registry.url},
-    )
+    return join_by_kubeconfig(settings, access, images.registry, _load_balancer())
 
 
 def _load_balancer() -> dict[str, str]:

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, cast
 
-import pulumi
 from pydantic import AfterValidator, Field, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
-from components.final_job import ClusterAccess
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
@@ -19,11 +17,10 @@ from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import lacking, lacking_access, project_id, stack_labels, stack_name
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
-from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
-from stacks.platform import Platform
-from stacks.settings import Keys, Settings
-from stacks.sharing import Joined
+from stacks.platform import Platform, cloud_outputs
+from stacks.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
 
 #: Order in which Google counts the days of the week, from 1.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -53,15 +50,13 @@ class PlatformKeys(Keys):
     kubernetes_version: str = Field(pattern=r"^1\.[0-9]+(\.[0-9]+-gke\.[0-9]+)?$")
     network_range: str = "10.64.0.0/16"
     api_server_access: list[Annotated[str, AfterValidator(_range)]] = Field(default=[])
-    database_version: str = Field(default="15", pattern=r"^(1[5-9]|[2-9][0-9])$")
+    database_version: PostgresVersion = "15"
     database_size: str = Field(
         default="db-custom-1-3840",
         pattern=r"^db-(f1-micro|g1-small|custom-[0-9]+-[0-9]+|perf-optimized-N-[0-9]+)$",
     )
     high_availability: bool = False
-    maintenance_window: str = Field(
-        default="sunday 03:00", pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$"
-    )
+    maintenance_window: MaintenanceWindow = "sunday 03:00"
     deletion_protection: bool = True
     final_snapshot: bool = True
 
@@ -109,10 +104,8 @@ class PlatformKeys(Keys):
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
 
 
-class ReleaseStackKeys(Keys):
+class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a stack on another's platform on Google Cloud."""
-
-    deletion_protection: bool = True
 
     @classmethod
     def lacking(cls) -> list[str]:
@@ -196,14 +189,7 @@ def provision(settings: Settings) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         load_balancer_annotations=LOAD_BALANCER,
-        outputs={
-            "clusterName": cluster.name,
-            "clusterEndpoint": cluster.endpoint,
-            "kubeconfig": cluster.kubeconfig,
-            "registryUrl": images.registry.url,
-            "databaseHost": database.connection.host,
-            "databasePassword": pulumi.Output.secret(database.connection.password),
-        },
+        outputs=cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
         administrator=database.administrator,
         access={
             "kubeconfig": cluster.kubeconfig,
@@ -215,13 +201,4 @@ def provision(settings: Settings) -> Platform:
 
 def join(settings: Settings, access: Mapping[str, str]) -> Joined:
     """The cluster and the registry of another stack's platform, with credentials of the caller's."""
-    keys = cast(ReleaseStackKeys, settings.platform)
-    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
-    return Joined(
-        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
-        cluster=ClusterAccess(kubeconfig=kubeconfig),
-        registry=caller_login(access["registry"]),
-        load_balancer_annotations=LOAD_BALANCER,
-        protect=keys.deletion_protection,
-        outputs={"kubeconfig": kubeconfig, "registryUrl": access["registry"]},
-    )
+    return join_by_kubeconfig(settings, access, caller_login(access["registry"]), LOAD_BALANCER)

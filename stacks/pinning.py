@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pulumi
 
 from stacks.platform import wrong_config
 from stacks.settings import ReleaseSettings
-
-#: The engine's function behind StackReference; asked for this very stack, it gives what the last update left.
-READ_OUTPUTS = "pulumi:pulumi:readStackOutputs"
+from stacks.sharing import stack_outputs
 
 
 def refuse_unpinned(release: ReleaseSettings) -> None:
@@ -21,8 +17,7 @@ def refuse_unpinned(release: ReleaseSettings) -> None:
     if release.build_from_source != "first" or not release.unpinned:
         return
     name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
-    found: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name}).value
-    tracks: Any = found["outputs"].get("tracks")
+    tracks = stack_outputs(name).get("tracks")
     if not tracks:
         return
     running = tracks["stable"]["image"]

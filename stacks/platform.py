@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.runtime import config as engine_config
 
-from stacks.settings import ConfigFault, Keys, Settings, clouds, parse
+from stacks.parsing import ConfigFault, parse
+from stacks.settings import Keys, Settings, clouds
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as k8s
@@ -72,6 +73,24 @@ class Platform:
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     administrator: Administrator | None = None
     access: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+
+
+def cloud_outputs(
+    cluster: pulumi.Input[str],
+    endpoint: pulumi.Input[str],
+    kubeconfig: pulumi.Input[str],
+    registry: Registry,
+    database: Database,
+) -> dict[str, Any]:
+    """The stack outputs of a platform whose cluster, registry and database server are bought from a cloud."""
+    return {
+        "clusterName": cluster,
+        "clusterEndpoint": endpoint,
+        "kubeconfig": kubeconfig,
+        "registryUrl": registry.url,
+        "databaseHost": database.host,
+        "databasePassword": database.password,
+    }
 
 
 def wrong_config(faults: Sequence[str]) -> pulumi.RunError:

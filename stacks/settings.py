@@ -1,25 +1,22 @@
 """The stack config as typed, validated settings: the only input of the program.
 
 The keys, their types and defaults are declared in ``Pulumi.yaml``; the engine checks the types. What the engine
-cannot say (ranges, forms, which key goes with which) is said here, beside the field, and all faults are reported in
-one message. The keys that describe a cloud's platform are declared by that cloud's file, ``stacks/<cloud>.py``.
+cannot say of a key (its range, its form) is said here, beside the field; which keys go together, and how all faults are
+reported at once, in ``stacks/parsing.py``. The keys that describe a cloud's platform are declared by that cloud's file,
+``stacks/<cloud>.py``.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Mapping, Set
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
-
-from components import registry_client
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,7 +24,7 @@ Traffic = Literal["split", "stable", "canary"]
 Building = Literal["always", "first", "never"]
 
 #: Name of a Kubernetes object that becomes a DNS label (RFC 1123): at most 63 characters, of which the longest suffix
-#: the program adds (``-canary-migrate-`` and the engine's 8) takes 24.
+#: the program adds (``-migrate-abcdef-`` and the engine's 8) takes 24.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
 #: ``REPOSITORY@sha256:DIGEST``, a tag before the @ is allowed and dropped (OCI distribution specification).
 PINNED_IMAGE = re.compile(r"^(?P<repository>[^\s@]+?)(?P<tag>:[\w][\w.-]{0,127})?@(?P<digest>sha256:[0-9a-f]{64})$")
@@ -35,13 +32,13 @@ PINNED_IMAGE = re.compile(r"^(?P<repository>[^\s@]+?)(?P<tag>:[\w][\w.-]{0,127})
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 #: A stack of this project, or ORGANIZATION/PROJECT/STACK (Pulumi documentation, Stack references); empty: none.
 STACK_REFERENCE = r"^(([\w.-]+/){2}[\w.-]+|[\w.-]*)$"
+#: Major version of PostgreSQL: 15 or later.
+PostgresVersion = Annotated[str, Field(pattern=r"^(1[5-9]|[2-9][0-9])$")]
+#: Weekday and full hour, UTC.
+MaintenanceWindow = Annotated[str, Field(pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
-
-
-class ConfigFault(ValueError):
-    """Wrong stack config; the message names every fault found, one a line."""
 
 
 class Keys(BaseModel):
@@ -184,118 +181,6 @@ def clouds() -> list[str]:
     return [file.stem for file in files if (PROJECT_ROOT / "components" / file.stem).is_dir()]
 
 
-def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: Set[str] = frozenset()) -> Settings:
-    """Turn the engine's config (key without its project prefix, value as text) into settings.
-
-    ``platform`` holds the keys of the chosen cloud's platform, None when there is no such cloud; ``secret_keys`` names
-    the keys whose values were encrypted. Raises ConfigFault with all faults at once.
-    """
-    cloud = values.get("cloud", "")
-    faults: list[str] = []
-    if platform is None:
-        faults.append(_fault("cloud", cloud, f"no such cloud; one of: {', '.join(clouds())}"))
-    unset = declared_defaults()
-    faults += _useless_keys(values, cloud, platform, unset)
-    if values.get("secretEnvironment", "{}") != unset["secretEnvironment"] and "secretEnvironment" not in secret_keys:
-        faults.append("secretEnvironment: holds plain text; set each with `pulumi config set --secret --path`")
-    groups: dict[type[Keys], Keys] = {}
-    for group in (*COMMON, *([platform] if platform else [])):
-        known = {key: values[key] for key in group.key_names() if key in values}
-        if group is platform:  # unset means the cloud's own default
-            known = {key: value for key, value in known.items() if value != unset.get(key)}
-        try:
-            groups[group] = group.model_validate({key: _decoded(value) for key, value in known.items()})
-        except ValidationError as error:
-            faults += [_described(fault) for fault in error.errors()]
-    faults += _rules_between_keys(values)
-    faults += _missing_build_context(groups)
-    faults += _never_builds(groups)
-    faults += _missing_copier(groups, platform)
-    faults += platform.lacking() if platform else []
-    if faults or platform is None:
-        raise ConfigFault("\n".join(faults))
-    return Settings(
-        stack=cast(StackSettings, groups[StackSettings]),
-        platform=groups[platform],
-        release=cast(ReleaseSettings, groups[ReleaseSettings]),
-        service=cast(ServiceSettings, groups[ServiceSettings]),
-    )
-
-
-def _decoded(text: str) -> Any:
-    """Objects and arrays come from the engine as JSON; numbers and switches are read by their field."""
-    try:
-        return json.loads(text) if text[:1] in ("{", "[") else text
-    except ValueError:
-        return text
-
-
-def _rules_between_keys(values: Mapping[str, str]) -> list[str]:
-    """Faults of keys that are right each by itself. Read from the text, so that another key's fault hides none."""
-    image, replicas, traffic = (values.get(key, "") for key in ("canaryImage", "canaryReplicas", "traffic"))
-    wanted = int(replicas) if replicas.isdecimal() else 0
-    faults: list[str] = []
-    if wanted and not image:
-        faults.append(
-            f"canaryReplicas is {wanted} but there is no canaryImage; set canaryImage to `source` or to"
-            " REPOSITORY@sha256:DIGEST, or canaryReplicas to 0"
-        )
-    if traffic == "canary" and not (wanted and image):
-        faults.append(
-            "traffic is `canary` but no canary is declared; set canaryImage and canaryReplicas, or traffic to"
-            " `split` or `stable`"
-        )
-    if values.get("port") and values.get("port") == values.get("metricsPort"):
-        faults.append(f"metricsPort and port are both {values['port']}; metrics are not public, so need their own port")
-    return faults
-
-
-def _missing_build_context(groups: Mapping[type[Keys], Keys]) -> list[str]:
-    service, release = groups.get(ServiceSettings), groups.get(ReleaseSettings)
-    if not isinstance(service, ServiceSettings) or not isinstance(release, ReleaseSettings):
-        return []  # their own faults come first
-    if not release.builds_from_source or (service.context_folder / service.dockerfile).is_file():
-        return []
-    return [_fault("buildContext", service.build_context, f"there is no {service.dockerfile} in that folder")]
-
-
-def _missing_copier(groups: Mapping[type[Keys], Keys], platform: type[Keys] | None) -> list[str]:
-    release, keys = groups.get(ReleaseSettings), groups.get(platform) if platform else None
-    if not isinstance(release, ReleaseSettings) or keys is None:
-        return []  # their own faults come first
-    return registry_client.lacking({image for image in release.pinned if keys.holds(image) is False})
-
-
-def _never_builds(groups: Mapping[type[Keys], Keys]) -> list[str]:
-    release = groups.get(ReleaseSettings)
-    if not isinstance(release, ReleaseSettings) or release.build_from_source != "never":
-        return []
-    return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); name what was built elsewhere, as"
-        " REPOSITORY@sha256:DIGEST"
-        for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
-    ]
-
-
-def _useless_keys(
-    values: Mapping[str, str], cloud: str, platform: type[Keys] | None, unset: Mapping[str, str]
-) -> list[str]:
-    """Keys set that nothing will read: misspelt ones, and those of another cloud's or another stack's platform."""
-    used = {key for group in (*COMMON, *([platform] if platform else [])) for key in group.key_names()}
-    declared = {"cloud", *unset}
-    on = values.get("platformStack", "")
-    faults: list[str] = []
-    for key, value in sorted(values.items()):
-        if key not in declared:
-            near = difflib.get_close_matches(key, declared, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else "Pulumi.yaml lists the keys"
-            faults.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
-        elif key not in used and platform is not None and value != unset[key]:
-            who = f"a stack on the platform of `{on}`" if on else f"cloud `{cloud}`"
-            faults.append(_fault(key, value, f"{who} has no use for it (`pulumi config rm {key}` removes it)"))
-    return faults
-
-
 def declared_keys() -> set[str]:
     """Keys that ``Pulumi.yaml`` declares."""
     return {"cloud", *declared_defaults()}
@@ -307,32 +192,3 @@ def declared_defaults() -> dict[str, str]:
     project = cast(dict[str, Any], yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text()))
     defaults = {key: row["default"] for key, row in project["config"].items() if "default" in row}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in defaults.items()}
-
-
-def _fault(key: str, value: object, wrong: str) -> str:
-    shown = f" = {value!r}" if value not in ("", None) else ""
-    return f"{key}{shown}: {wrong}"
-
-
-#: pydantic's words where a person's are clearer.
-_WORDS = {
-    "missing": "is not set, and has no default",
-    "string_pattern_mismatch": "does not have the form {pattern}",
-    "literal_error": "must be {expected}",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "greater_than_equal": "must be {ge} or more",
-    "less_than_equal": "must be {le} or less",
-}
-
-
-def _described(fault: Any) -> str:
-    """One sentence for one of pydantic's faults: key, value, what is allowed, how to set it."""
-    context: dict[str, Any] = fault.get("ctx", {})
-    location = cast(tuple[str | int, ...], fault["loc"])
-    words = _WORDS.get(fault["type"])
-    wrong = words.format(**context) if words else str(fault["msg"]).removeprefix("Value error, ")
-    key = ".".join(str(part) for part in location if part != "[key]")
-    secret = location[0] == "secretEnvironment"
-    value = None if secret or fault["type"] == "missing" else fault["input"]
-    return _fault(key, value, f"{wrong} (`pulumi config set {location[0]} VALUE`)")

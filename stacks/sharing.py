@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.final_job import ClusterAccess
+from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
 from stacks.platform import Database, Platform, Registry, wrong_config
-from stacks.settings import Settings
+from stacks.settings import Keys, Settings
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as k8s
-
-    from components.final_job import ClusterAccess
 
 #: Stack output that release stacks read; a secret as a whole.
 OUTPUT = "platform"
@@ -67,6 +67,27 @@ class Joined:
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+class CloudReleaseStackKeys(Keys):
+    """Config keys of a stack on another's platform on a cloud; the cloud adds what has to be there beside config."""
+
+    deletion_protection: bool = True
+
+
+def join_by_kubeconfig(
+    settings: Settings, access: Mapping[str, str], registry: Registry, load_balancer_annotations: Mapping[str, str]
+) -> Joined:
+    """The cluster of the access's ``kubeconfig`` and ``cluster`` (what identifies it), and the cloud's registry."""
+    kubeconfig = pulumi.Output.secret(access["kubeconfig"])
+    return Joined(
+        kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
+        cluster=ClusterAccess(kubeconfig=kubeconfig),
+        registry=registry,
+        load_balancer_annotations=load_balancer_annotations,
+        protect=cast(CloudReleaseStackKeys, settings.platform).deletion_protection,
+        outputs={"kubeconfig": kubeconfig, "registryUrl": registry.url},
+    )
+
+
 def handed_over(cloud: str, platform: Platform) -> dict[str, Any]:
     """The stack output that release stacks read; none where the platform can't be shared."""
     if platform.administrator is None:
@@ -106,9 +127,15 @@ def shared_platform(settings: Settings) -> SharedPlatform:
     return shared
 
 
+def stack_outputs(name: str) -> Mapping[str, Any]:
+    """Outputs that a stack's last update left, this very stack's too. Raises what the engine answers."""
+    answer: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name})
+    return answer.value["outputs"]
+
+
 def _outputs(name: str) -> Mapping[str, Any]:
     try:
-        answer: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name})
+        return stack_outputs(name)
     except Exception as fault:  # the SDK raises nothing narrower
         said = str(fault).rpartition("returned an error: ")[2]
         if "unknown stack" in said:
@@ -117,7 +144,6 @@ def _outputs(name: str) -> Mapping[str, Any]:
                 " ORGANIZATION/PROJECT/STACK)"
             )
         raise _wrong(name, said) from None
-    return answer.value["outputs"]
 
 
 def _parsed(name: str, outputs: Mapping[str, Any]) -> SharedPlatform:

@@ -13,7 +13,8 @@ from promotion.cli import main
 from promotion.faults import WRONG_USE, Fault
 from promotion.release_stack import described, namespace_of, refuse_lasting, refuse_name
 from promotion.stack_file import StackFile
-from stacks.settings import DNS_LABEL, PROJECT_ROOT, parse
+from stacks.parsing import parse
+from stacks.settings import DNS_LABEL, PROJECT_ROOT
 
 IMAGE = "registry.example/addressbook@sha256:" + "a" * 64
 PLATFORM = """# The platform.

@@ -12,7 +12,8 @@ import pytest
 from pulumi.runtime import mocks
 
 from stacks.gcp import PlatformKeys
-from stacks.settings import ConfigFault, declared_keys, parse
+from stacks.parsing import ConfigFault, parse
+from stacks.settings import declared_keys
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ import pulumi
 import pytest
 
 from stacks import pinning
-from stacks.settings import ConfigFault, ReleaseSettings, parse
+from stacks.parsing import ConfigFault, parse
+from stacks.settings import ReleaseSettings
 
 PINNED = f"registry.example/addressbook@sha256:{'a' * 64}"
 RAN_BEFORE = {"tracks": {"stable": {"image": PINNED, "replicas": 3, "share": 100}}}

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import field_validator
 
-from stacks.settings import COMMON, PROJECT_ROOT, ConfigFault, Keys, clouds, declared_keys, parse
+from stacks.parsing import ConfigFault, parse
+from stacks.settings import COMMON, PROJECT_ROOT, Keys, clouds, declared_keys
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 PINNED = f"registry.example/team/addressbook@{DIGEST}"
