@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 from pipeline.faults import StepFailed, WrongUse
 
 ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
 
 
-#: From this major version on the client needs the buildx plugin to build with BuildKit.
-NEEDS_BUILDX = 23
+#: The last major version whose client builds with BuildKit by itself; later ones need the buildx plugin for it.
+LAST_WITH_BUILDKIT = 22
 
 
 def check() -> None:
@@ -30,23 +31,41 @@ def check() -> None:
 @cache
 def client() -> str:
     """The first `docker` on PATH that builds with BuildKit. Raises WrongUse where there is none."""
-    seen: list[str] = []
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        path = str(Path(folder) / "docker")
-        if os.access(path, os.X_OK):
-            if _builds(path):
-                return path
-            seen.append(path)
-    found = f"{' and '.join(seen)} can't build with BuildKit" if seen else "there is no docker command on PATH"
-    raise WrongUse(f"{found}: install Docker with its buildx plugin")
+    found, others = find_client(folders_on_path())
+    if found:
+        return found
+    reason = f"{' and '.join(others)} can't build with BuildKit" if others else "there is no docker command on PATH"
+    raise WrongUse(f"{reason}: install Docker with its buildx plugin")
 
 
-def _builds(path: str) -> bool:
-    if subprocess.run([path, "buildx", "version"], capture_output=True).returncode == 0:
+def folders_on_path() -> list[str]:
+    """Where commands are looked for, in that order."""
+    return os.environ.get("PATH", "").split(os.pathsep)
+
+
+def find_client(folders: Sequence[str], timeout: float | None = None) -> tuple[str, list[str]]:
+    """The first `docker` in these folders that builds with BuildKit, "" for none; and those before it, which don't.
+
+    ``timeout`` is for each question to a client, in seconds.
+    """
+    others: list[str] = []
+    for folder in folders:
+        path = shutil.which("docker", path=folder)
+        if path and path not in others:
+            if _builds(path, timeout):
+                return path, others
+            others.append(path)
+    return "", others
+
+
+def _builds(path: str, timeout: float | None) -> bool:
+    if subprocess.run([path, "buildx", "version"], capture_output=True, timeout=timeout).returncode == 0:
         return True
-    said = subprocess.run([path, "version", "--format", "{{.Client.Version}}"], capture_output=True, text=True).stdout
-    major = said.partition(".")[0].strip()
-    return major.isdecimal() and int(major) < NEEDS_BUILDX
+    asked = [path, "version", "--format", "{{.Client.Version}}"]
+    # The engine may be down: the client's own version is printed all the same.
+    said = subprocess.run(asked, capture_output=True, text=True, timeout=timeout).stdout
+    major = said.strip().partition(".")[0]
+    return major.isdecimal() and 0 < int(major) <= LAST_WITH_BUILDKIT
 
 
 def build_network() -> list[str]:
@@ -87,6 +106,18 @@ def in_container(image: str, what: str, arguments: Sequence[str], environment: M
 def answers(name: str, *command: str) -> bool:
     """Whether a command in a running container succeeds."""
     return subprocess.run([client(), "exec", name, *command], capture_output=True).returncode == 0
+
+
+def pulled_digest(reference: str, platform: str = "") -> str:
+    """Digest that the registry has for a tag, by a pull: the engine asks the registries and mirrors that it is set to.
+
+    What is pulled is what the build then begins with, so nothing is fetched twice. Raises StepFailed.
+    """
+    said = _asked("pull", *(["--platform", platform] if platform else []), reference)
+    found = re.search(r"^Digest: (sha256:[0-9a-f]{64})$", said, re.MULTILINE)
+    if not found:
+        raise StepFailed(f"the Docker Engine does not say which digest {reference} has")
+    return found[1]
 
 
 def pushed_digest(reference: str) -> str:

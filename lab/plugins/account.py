@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,6 +74,13 @@ class Account:
         """Forget it; it may be gone already."""
         with self.open() as records:
             records.pop(f"{kind}/{id}", None)
+
+    def remove_all(self, which: Callable[[Record], bool]) -> None:
+        """Forget what goes with something else."""
+        with self.open() as records:
+            for key, each in list(records.items()):
+                if which(each):
+                    del records[key]
 
     @property
     def _file(self) -> Path:

@@ -121,7 +121,8 @@ class Server:
             os.chown(path, owner.pw_uid, owner.pw_gid)
         if not (self.folder / "data" / "PG_VERSION").exists():
             made = ["-D", str(self.folder / "data"), "--username", self.superuser, "--locale=C.UTF-8", "--no-sync"]
-            self._run_as_owner(str(programs / "initdb"), *made, "--auth=peer")
+            # Not to outlive its plugin: a later attempt may begin in the same folder.
+            self._run_as_owner("setpriv", "--pdeathsig=KILL", str(programs / "initdb"), *made, "--auth=peer")
         self.start()
 
     def start(self) -> None:

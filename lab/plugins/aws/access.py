@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import ClassVar
 
 from typing_extensions import override
@@ -15,6 +14,7 @@ from lab.plugins.declared import Property
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.simulated import Refused
+from lab.plugins.times import timestamp
 
 PRINCIPAL = arn_property("iam", required=True, replaces=True)
 # User guide, access policy permissions.
@@ -22,10 +22,6 @@ POLICIES = frozenset(
     f"arn:aws:eks::aws:cluster-access-policy/AmazonEKS{name}Policy"
     for name in ("Admin", "ClusterAdmin", "AdminView", "Edit", "View")
 )
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class AccessEntry(AwsKind):
@@ -65,9 +61,9 @@ class AccessEntry(AwsKind):
             )
         return {
             "accessEntryArn": self.arn(inputs, f"access-entry/{inputs['clusterName']}/{inputs['principalArn']}"),
-            "createdAt": _now(),
+            "createdAt": timestamp(),
             "kubernetesGroups": inputs.get("kubernetesGroups") or [],
-            "modifiedAt": _now(),
+            "modifiedAt": timestamp(),
             "type": inputs.get("type", "STANDARD"),
             "userName": inputs.get("userName", inputs["principalArn"]),
         }
@@ -111,4 +107,4 @@ class AccessPolicyAssociation(AwsKind):
     @override
     def make(self, id: str, inputs: Properties) -> Properties:
         self.existing("AccessEntry", f"{inputs['clusterName']}:{inputs['principalArn']}")
-        return {"associatedAt": _now(), "modifiedAt": _now()}
+        return {"associatedAt": timestamp(), "modifiedAt": timestamp()}

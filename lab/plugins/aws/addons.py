@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import ClassVar
 
 from typing_extensions import override
@@ -15,6 +14,7 @@ from lab.plugins.declared import Property
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.simulated import Refused
+from lab.plugins.times import timestamp
 
 #: Made-up versions in the form of the real ones: what an add-on's is called for a minor version of Kubernetes.
 VERSIONS = {
@@ -73,7 +73,7 @@ class Addon(AwsKind):
         version = self._check(inputs)
         if inputs["addonName"] in NEEDING_NODES and not self.others("NodeGroup", clusterName=inputs["clusterName"]):
             raise Refused("unexpected state 'DEGRADED', wanted 'ACTIVE': InsufficientNumberOfReplicas: no nodes")
-        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        made = timestamp()
         return {
             "arn": self.arn(inputs, f"addon/{inputs['clusterName']}/{inputs['addonName']}"),
             "addonVersion": version,
@@ -87,7 +87,7 @@ class Addon(AwsKind):
         return {
             "addonVersion": self._check(new),
             "configurationValues": new.get("configurationValues") or "",
-            "modifiedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "modifiedAt": timestamp(),
         }
 
     def _check(self, inputs: Properties) -> str:

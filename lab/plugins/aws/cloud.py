@@ -94,4 +94,4 @@ class Aws(SimulatedCloud):
             self._authenticated()
             return {**given, "id": region, "region": region, **run(self.account, region, given)}
         except Refused as fault:
-            raise ProviderError(f"{name}: {fault} (simulated AWS)") from None
+            raise self._error(name, fault) from None

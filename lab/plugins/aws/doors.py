@@ -6,20 +6,21 @@ import threading
 
 from lab.plugins import zones
 from lab.plugins.account import Account, Record
-from lab.plugins.postgres import Server, Unavailable
-from lab.plugins.simulated import Refused
+from lab.plugins.database import refusing
+from lab.plugins.postgres import Server
 
 SUPERUSER = "rdsadmin"  # as in RDS, where only AWS has it
 FORCE_TLS = "rds.force_ssl"
 #: Beside the accounts: the authority of a region's databases is AWS's, and stays when an account is emptied.
 SERVERS = "aws-rds"
 
-_one_at_a_time = threading.Lock()
-
-
 #: Where the books have the address that an instance's host name stands for.
 ADDRESS = "__address"
 PORT = 5432
+#: What AWS answers while a server can't be had.
+FAILURE = "500 InternalFailure:"
+
+_one_at_a_time = threading.Lock()
 
 
 def server(account: Account, instance: Record) -> Server:
@@ -59,10 +60,8 @@ def set_one(account: Account, instance: Record) -> None:
         database = server(account, instance)
         if not database.running():
             return
-        try:
+        with refusing(FAILURE):
             database.admit(sources(account, instance), tls_only=forces_tls(account, instance))
-        except Unavailable as fault:
-            raise Refused(f"500 InternalFailure: {fault}") from None
 
 
 def sources(account: Account, instance: Record) -> list[str]:

@@ -74,8 +74,7 @@ class Repository(AwsKind):
                 " it still has images"
             )
         shutil.rmtree(folder, ignore_errors=True)
-        with self.account.open() as records:
-            records.pop(f"LifecyclePolicy/{record.id}", None)
+        self.account.remove("LifecyclePolicy", record.id)
 
 
 class LifecyclePolicy(AwsKind):

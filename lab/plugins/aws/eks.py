@@ -162,10 +162,7 @@ class Cluster(AwsKind):
             )
         if groups := self.others("NodeGroup", clusterName=record.id):
             raise Refused(f"409 ResourceInUseException: cluster has nodegroups attached: {groups[0].id}")
-        with self.account.open() as records:
-            for key, each in list(records.items()):
-                if each.inputs.get("clusterName") == record.id:
-                    del records[key]
+        self.account.remove_all(lambda each: each.inputs.get("clusterName") == record.id)
 
 
 def _settings(inputs: Properties, network: str, group: str) -> Properties:

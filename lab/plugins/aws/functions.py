@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from lab.plugins.account import Account
 from lab.plugins.aws.account import NUMBER, zones
 from lab.plugins.aws.addons import recommended
 from lab.plugins.properties import Properties
 from lab.plugins.simulated import Refused
+from lab.plugins.times import timestamp
 
-TOKEN_HOURS = 12
+TOKEN_LIFE = timedelta(hours=12)
 _USER = "AWS"
 
 
@@ -49,7 +50,7 @@ def _authorization_token(account: Account, region: str, given: Properties) -> Pr
     password = secrets.token_urlsafe(48)
     return {
         "authorizationToken": base64.b64encode(f"{_USER}:{password}".encode()).decode(),
-        "expiresAt": (datetime.now(UTC) + timedelta(hours=TOKEN_HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expiresAt": timestamp(TOKEN_LIFE),
         "password": password,
         "proxyEndpoint": f"https://{account.lab.registry}",
         "registryId": given.get("registryId", NUMBER),

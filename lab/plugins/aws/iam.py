@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import ClassVar
 
 from typing_extensions import override
@@ -16,6 +15,7 @@ from lab.plugins.declared import Property
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.simulated import Refused
+from lab.plugins.times import timestamp
 
 ROLE_NAME = r"[\w+=,.@-]{1,64}"
 ROLE_RULE = "at most 64 letters, digits and _+=,.@-"
@@ -64,7 +64,7 @@ class Role(_InIam):
         letters = string.ascii_uppercase + string.digits
         return {
             "arn": self.arn(inputs, f"role{inputs.get('path', '/')}{id}"),
-            "createDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "createDate": timestamp(),
             "maxSessionDuration": inputs.get("maxSessionDuration", 3600),
             "path": inputs.get("path", "/"),
             "uniqueId": "AROA" + "".join(secrets.choice(letters) for _ in range(17)),

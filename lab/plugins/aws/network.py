@@ -25,7 +25,21 @@ class _InEc2(AwsKind):
     service = "ec2"
 
 
-class Vpc(_InEc2):
+class _WithRange(_InEc2):
+    """Something with a range of addresses."""
+
+    @override
+    def invalid(self, inputs: Properties) -> list[Failure]:
+        found = super().invalid(inputs)
+        block = inputs.get("cidrBlock", "")
+        try:
+            good = 16 <= _network(block).prefixlen <= 28
+        except ValueError:
+            good = False
+        return found if good else [*found, Failure("cidrBlock", f"is {block!r}, and must be a range of /16 to /28.")]
+
+
+class Vpc(_WithRange):
     """A private network."""
 
     title = "VPC"
@@ -43,12 +57,6 @@ class Vpc(_InEc2):
         "arn", "defaultNetworkAclId", "defaultRouteTableId", "defaultSecurityGroupId", "dhcpOptionsId",
         "enableDnsSupport", "instanceTenancy", "mainRouteTableId", "ownerId",
     )  # fmt: skip
-
-    @override
-    def invalid(self, inputs: Properties) -> list[Failure]:
-        found = super().invalid(inputs)
-        fault = _range_fault(inputs.get("cidrBlock", ""), "cidrBlock")
-        return [*found, fault] if fault else found
 
     @override
     def make(self, id: str, inputs: Properties) -> Properties:
@@ -71,7 +79,7 @@ class Vpc(_InEc2):
         self.refuse_while(members, f"the vpc '{record.id}'")
 
 
-class Subnet(_InEc2):
+class Subnet(_WithRange):
     """A range of a VPC, in one zone."""
 
     title = "subnet"
@@ -85,12 +93,6 @@ class Subnet(_InEc2):
         "tags": TAGS,
     }
     computed = ("arn", "availabilityZone", "availabilityZoneId", "mapPublicIpOnLaunch", "ownerId")
-
-    @override
-    def invalid(self, inputs: Properties) -> list[Failure]:
-        found = super().invalid(inputs)
-        fault = _range_fault(inputs.get("cidrBlock", ""), "cidrBlock")
-        return [*found, fault] if fault else found
 
     @override
     def clashes(self, inputs: Properties, there: Record) -> bool:
@@ -232,11 +234,3 @@ class NatGateway(_InEc2):
 
 def _network(block: str) -> ipaddress.IPv4Network:
     return ipaddress.IPv4Network(block)
-
-
-def _range_fault(block: str, name: str) -> Failure | None:
-    try:
-        good = 16 <= _network(block).prefixlen <= 28
-    except ValueError:
-        good = False
-    return None if good else Failure(name, f"is {block!r}, and must be a range of /16 to /28.")

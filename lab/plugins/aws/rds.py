@@ -16,6 +16,7 @@ from lab.plugins.aws import doors
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, arn_property
 from lab.plugins.aws.security_groups import network_of_group
 from lab.plugins.aws.snapshots import check_new_snapshot, take_snapshot
+from lab.plugins.database import refusing, start
 from lab.plugins.declared import Property
 from lab.plugins.postgres import Unavailable, quoted
 from lab.plugins.properties import Properties
@@ -147,7 +148,7 @@ class Instance(AwsKind):
             doors.set_one(self.account, record)
         except (Unavailable, addresses.Exhausted, Refused) as fault:
             doors.remove(self.account, record)
-            raise Refused(f"500 InternalFailure: {fault}") from None
+            raise Refused(f"{doors.FAILURE} {fault}") from None
         host, port = record.outputs["address"], database.port
         zones.put(self.account.lab, doors.zone(record), {host: database.host})
         self.engine.info(
@@ -197,23 +198,17 @@ class Instance(AwsKind):
         self._check_surroundings(new)
         changed = Record(self.type, record.id, new, record.outputs)
         database = doors.server(self.account, changed)
-        try:
+        with refusing(doors.FAILURE):
             database.start()
             if new.get("password"):
                 database.sql(f'ALTER ROLE "{new["username"]}" PASSWORD {quoted(new["password"])}')
-        except Unavailable as fault:
-            raise Refused(f"500 InternalFailure: {fault}") from None
         doors.set_one(self.account, changed)
         return {"engineVersionActual": new.get("engineVersion", database.version)}
 
     @override
     def look(self, record: Record) -> Properties:
-        """A restarted lab has ended the server; the cloud would not have."""
         database = doors.server(self.account, record)
-        try:
-            database.start()
-        except Unavailable as fault:
-            raise Refused(f"500 InternalFailure: {fault}") from None
+        start(database, doors.FAILURE)
         zones.put(self.account.lab, doors.zone(record), {record.outputs["address"]: database.host})
         return {}
 
@@ -224,10 +219,13 @@ class Instance(AwsKind):
                 "400 InvalidParameterCombination: cannot delete protected DB instance, please disable deletion"
                 " protection and try again"
             )
-        if not record.inputs.get("skipFinalSnapshot"):
+        kept = not record.inputs.get("skipFinalSnapshot")
+        if kept:
             check_new_snapshot(self.account, record)
-            take_snapshot(self.account, record, self.engine)
         doors.remove(self.account, record)
+        self.account.remove(self.type, record.id)
+        if kept:  # noted last: its name must be free when an interrupted deletion is repeated
+            take_snapshot(self.account, record, self.engine)
 
 
 def _master_user(inputs: Properties) -> str:

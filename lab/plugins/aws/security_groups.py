@@ -71,10 +71,8 @@ class SecurityGroup(AwsKind):
             or record.id == each.inputs.get("referencedSecurityGroupId")
         ]
         self.refuse_while(users, f"resource {record.id}")
-        with self.account.open() as records:  # its rules go with it
-            for key, each in list(records.items()):
-                if each.type == "SecurityGroupIngressRule" and each.inputs["securityGroupId"] == record.id:
-                    del records[key]
+        rule = "SecurityGroupIngressRule"
+        self.account.remove_all(lambda each: each.type == rule and each.inputs["securityGroupId"] == record.id)
 
 
 class SecurityGroupIngressRule(AwsKind):

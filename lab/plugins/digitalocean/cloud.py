@@ -61,7 +61,7 @@ class DigitalOcean(SimulatedCloud):
             self.authenticate()
             return self._database_ca(value) if argument == "clusterId" else self._registry(value)
         except Refused as fault:
-            raise ProviderError(f"{function.rpartition(':')[2]}: {fault} (simulated DigitalOcean)") from None
+            raise self._error(function.rpartition(":")[2], fault) from None
 
     def _database_ca(self, cluster: str) -> Properties:
         record = self._kinds["DatabaseCluster"].existing("DatabaseCluster", cluster)

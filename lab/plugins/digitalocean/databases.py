@@ -12,10 +12,11 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.account import Account, Record
+from lab.plugins.database import refusing, start
 from lab.plugins.declared import Property
 from lab.plugins.digitalocean.kubernetes import TIME, tag_faults
 from lab.plugins.digitalocean.slugs import DAYS, REGIONS, TAGS, UUID
-from lab.plugins.postgres import Server, Unavailable, free_port, quoted
+from lab.plugins.postgres import Server, free_port, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.simulated import Kind, Refused
@@ -91,7 +92,7 @@ class DatabaseCluster(Kind):
         if inputs.get("privateNetworkUuid"):
             self.existing("Vpc", inputs["privateNetworkUuid"])
         taken = [each.outputs.get("port", 0) for each in self.account.records() if each.type == self.type]
-        try:
+        with refusing("500"):
             record = Record(self.type, id, inputs, {"port": free_port(self.account.lab, taken)})
             database = server(self.account, record)
             database.destroy()  # what an interrupted attempt has left
@@ -101,8 +102,6 @@ class DatabaseCluster(Kind):
                 f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(secret)};"
                 f"CREATE DATABASE {FIRST_DATABASE} OWNER {ADMINISTRATOR};"
             )
-        except Unavailable as fault:
-            raise Refused(f"500 {fault}") from None
         self.engine.info(
             f"simulated: a {inputs['size']} of PostgreSQL {inputs['version']}, {inputs['nodeCount']} node(s), is one"
             f" real PostgreSQL {database.version} with TLS at {database.host}:{database.port}; no standby, no backups"
@@ -131,20 +130,13 @@ class DatabaseCluster(Kind):
 
     @override
     def look(self, record: Record) -> Properties:
-        """A restarted lab has ended the server; the cloud would not have."""
-        try:
-            server(self.account, record).start()
-        except Unavailable as fault:
-            raise Refused(f"500 {fault}") from None
+        start(server(self.account, record), "500")
         return {}
 
     @override
     def unmake(self, record: Record) -> None:
         server(self.account, record).destroy()
-        with self.account.open() as records:
-            for key, each in list(records.items()):
-                if each.inputs.get("clusterId") == record.id:
-                    del records[key]
+        self.account.remove_all(lambda each: each.inputs.get("clusterId") == record.id)
 
 
 class _InCluster(Kind):
@@ -159,12 +151,10 @@ class _InCluster(Kind):
 
     def sql(self, inputs: Properties, statement: str) -> str:
         """Run it on the cluster's server. Raises Refused."""
-        try:
+        with refusing("422"):
             database = server(self.account, self.existing("DatabaseCluster", inputs["clusterId"]))
             database.start()
             return database.sql(statement)
-        except Unavailable as fault:
-            raise Refused(f"422 {fault}") from None
 
 
 class DatabaseDb(_InCluster):
@@ -252,9 +242,7 @@ class DatabaseFirewall(Kind):
             self._admit(record.inputs["clusterId"], ["all"])
 
     def _admit(self, cluster: str, sources: list[str]) -> None:
-        try:
+        with refusing("500"):
             database = server(self.account, self.existing("DatabaseCluster", cluster))
             database.start()
             database.admit(sources)
-        except Unavailable as fault:
-            raise Refused(f"500 {fault}") from None

@@ -204,10 +204,8 @@ class KubernetesCluster(Kind):
 
     @override
     def unmake(self, record: Record) -> None:
-        with self.account.open() as records:
-            for key, each in list(records.items()):
-                if each.type == "KubernetesNodePool" and each.inputs.get("clusterId") == record.id:
-                    del records[key]
+        pool = "KubernetesNodePool"
+        self.account.remove_all(lambda each: each.type == pool and each.inputs.get("clusterId") == record.id)
 
 
 class KubernetesNodePool(Kind):

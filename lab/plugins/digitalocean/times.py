@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-EXPIRY_FORM = "%Y-%m-%dT%H:%M:%SZ"
+from lab.plugins.times import FORM, timestamp
 
 
 def now() -> str:
@@ -13,10 +13,10 @@ def now() -> str:
 
 
 def expiry(seconds: int) -> str:
-    """RFC 3339, so many seconds from now."""
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime(EXPIRY_FORM)
+    """What comes so many seconds from now."""
+    return timestamp(timedelta(seconds=seconds))
 
 
 def expired(time: str) -> bool:
     """Whether an expiry has passed."""
-    return datetime.strptime(time, EXPIRY_FORM).replace(tzinfo=UTC) < datetime.now(UTC)
+    return datetime.strptime(time, FORM).replace(tzinfo=UTC) < datetime.now(UTC)

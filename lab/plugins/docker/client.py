@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.plugins.serving import ProviderError
+from pipeline import docker
 
-# The last client that builds with BuildKit by itself; later ones need the buildx plugin for it.
-LAST_WITH_BUILDKIT = 22
 # How long a question to the client or the engine may take, in seconds.
 ANSWER = 20
 # How long a build may take to end after an interrupt, in seconds.
@@ -35,37 +34,17 @@ class Credentials:
     password: str
 
 
-def _client_version(path: str) -> int:
-    asked = subprocess.run(
-        [path, "version", "--format", "{{.Client.Version}}"], capture_output=True, text=True, timeout=ANSWER
-    )
-    # The engine may be down: the client's own version is printed all the same.
-    major = asked.stdout.strip().partition(".")[0]
-    return int(major) if major.isdigit() else 0
-
-
-def _builds(path: str) -> bool:
-    if 0 < _client_version(path) <= LAST_WITH_BUILDKIT:
-        return True
-    return subprocess.run([path, "buildx", "version"], capture_output=True, timeout=ANSWER).returncode == 0
-
-
 def find_client() -> str:
     """The first `docker` in PATH (or /usr/bin/docker) that can build with BuildKit. Raises ProviderError if none."""
-    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin"]
-    seen: list[str] = []
-    for folder in folders:
-        path = shutil.which("docker", path=folder)
-        if path and path not in seen:
-            seen.append(path)
-            if _builds(path):
-                return path
-    if not seen:
+    found, others = docker.find_client([*docker.folders_on_path(), "/usr/bin"], timeout=ANSWER)
+    if found:
+        return found
+    if not others:
         raise ProviderError(
             "no Docker client is installed: install docker.io (Debian, Ubuntu) or Docker, so that `docker` is in PATH."
         )
     raise ProviderError(
-        f"{' and '.join(seen)} can't build with BuildKit: install the buildx plugin (docker-buildx-plugin), or the "
+        f"{' and '.join(others)} can't build with BuildKit: install the buildx plugin (docker-buildx-plugin), or the "
         "docker.io package, whose client needs none."
     )
 

@@ -75,7 +75,7 @@ class GoogleCloud(SimulatedCloud):
         try:
             self.authenticate()
         except Refused as fault:
-            raise ProviderError(f"getClientConfig: {fault} (simulated Google Cloud)") from None
+            raise self._error("getClientConfig", fault) from None
         project = str(self.configuration.get("project") or "")
         return {
             "id": f'projects/"{project}"/regions/"{self.configuration.get("region") or ""}"/zones/""',

@@ -11,7 +11,7 @@ from typing_extensions import override
 from lab.plugins.account import Record
 from lab.plugins.declared import Property
 from lab.plugins.gcp.kind import LABEL_OUTPUTS, GoogleKind, now, numeric_id
-from lab.plugins.gcp.rules import DELETION_POLICY, LABELS, MEMBER, PROJECT, REGION_PATTERN, ROLE
+from lab.plugins.gcp.rules import DELETION_POLICY, LABELS, MEMBER, NAME, PROJECT, REGION_PATTERN, ROLE
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.simulated import Refused
@@ -35,10 +35,7 @@ class Repository(GoogleKind):
     labelled = "labels"
     name_property = "repositoryId"
     properties: ClassVar[Mapping[str, Property]] = {
-        "repositoryId": Property(
-            str, required=True, replaces=True, pattern=r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
-            rule="1 to 63 lower-case letters, digits and dashes, the first a letter, the last no dash",
-        ),
+        "repositoryId": Property(str, required=True, replaces=True, pattern=NAME.pattern, rule=NAME.rule),
         "location": LOCATION,
         "format": Property(str, required=True, replaces=True, values=frozenset({"DOCKER"})),
         "description": Property(str),
@@ -73,7 +70,7 @@ class Repository(GoogleKind):
         "labels": LABELS,
         "project": PROJECT,
         "deletionPolicy": DELETION_POLICY,
-    }  # fmt: skip
+    }
     computed = ("createTime", "name", "project", "registryUri", "updateTime", *LABEL_OUTPUTS)
     secret = frozenset(LABEL_OUTPUTS)
     autonamed = False

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from lab.plugins import addresses
 from lab.plugins.account import Account, Record
+from lab.plugins.database import refusing, start
 from lab.plugins.declared import Property
 from lab.plugins.difference import Path
 from lab.plugins.gcp.kind import COMPUTE_LINK, GoogleKind, numeric_id
@@ -148,23 +149,17 @@ class DatabaseInstance(GoogleKind):
         versions = [int(each["databaseVersion"].rpartition("_")[2]) for each in (record.inputs, new)]
         if versions[1] < versions[0]:
             raise Refused("400 the version of an instance can't be lowered")
-        try:
+        with refusing("500"):
             database = server(self.account, record)
             database.start()
             self._admit(database, new)
             if new.get("rootPassword") and new["rootPassword"] != record.inputs.get("rootPassword"):
                 database.sql(f"ALTER ROLE {ADMINISTRATOR} PASSWORD {quoted(new['rootPassword'])}")
-        except Unavailable as fault:
-            raise Refused(f"500 {fault}") from None
         return {}
 
     @override
     def look(self, record: Record) -> Properties:
-        """A restarted lab has ended the server; the cloud would not have."""
-        try:
-            server(self.account, record).start()
-        except Unavailable as fault:
-            raise Refused(f"500 {fault}") from None
+        start(server(self.account, record), "500")
         return {}
 
     @override
@@ -174,10 +169,8 @@ class DatabaseInstance(GoogleKind):
         if record.inputs["settings"].get("deletionProtectionEnabled"):
             raise Refused("400 the instance is protected: deletionProtectionEnabled is set")
         server(self.account, record).destroy()
-        with self.account.open() as records:
-            for key, each in list(records.items()):
-                if each.type in ("Database", "User") and each.inputs.get("instance") == record.id:
-                    del records[key]
+        inside = ("Database", "User")
+        self.account.remove_all(lambda each: each.type in inside and each.inputs.get("instance") == record.id)
 
 
 def _first_roles(password: str | None) -> str:

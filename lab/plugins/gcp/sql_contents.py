@@ -8,13 +8,13 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.account import Record
+from lab.plugins.database import refusing
 from lab.plugins.declared import Property
 from lab.plugins.gcp.kind import GoogleKind
 from lab.plugins.gcp.rules import PROJECT
 from lab.plugins.gcp.sql import LINK, SUPERUSER, server
-from lab.plugins.postgres import Unavailable, quoted
+from lab.plugins.postgres import quoted
 from lab.plugins.properties import Properties
-from lab.plugins.simulated import Refused
 
 INSTANCE = Property(str, required=True, replaces=True)
 #: In a database or with a user, ABANDON leaves it to go with the instance.
@@ -30,12 +30,10 @@ class _InInstance(GoogleKind):
 
     def sql(self, inputs: Properties, statement: str) -> str:
         """Run it on the instance's server. Raises Refused."""
-        try:
+        with refusing("400"):
             database = server(self.account, self.existing("DatabaseInstance", inputs["instance"]))
             database.start()
             return database.sql(statement)
-        except Unavailable as fault:
-            raise Refused(f"400 {fault}") from None
 
 
 class Database(_InInstance):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from lab.plugins import addresses, zones
 from lab.plugins.account import Record
-from lab.plugins.aws import doors
+from lab.plugins.aws import doors, rds, snapshots
 from lab.plugins.aws.cloud import Aws
 from lab.plugins.aws.rds import Instance
 from lab.plugins.declared import failures
@@ -125,6 +128,24 @@ def test_a_database_goes_only_unprotected_and_leaves_a_snapshot_of_a_new_name(aw
     again = make(aws, "Instance", **kept)
     with pytest.raises(ProviderError, match="DBSnapshotAlreadyExists"):
         aws.delete(resource(aws, "Instance", again.id), {}, {})
+
+
+@pytest.mark.parametrize("interrupted", [doors.remove, snapshots.take_snapshot])
+def test_an_interrupted_deletion_can_be_repeated(
+    aws: Aws, database: PaperServer, monkeypatch: pytest.MonkeyPatch, interrupted: Callable[..., None]
+):
+    kept = {**database.inputs, "skipFinalSnapshot": False, "finalSnapshotIdentifier": "the-last"}
+    instance = resource(aws, "Instance", make(aws, "Instance", **kept).id)
+
+    def killed(*given: Any) -> None:
+        interrupted(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
+        once.setattr(doors if interrupted is doors.remove else rds, interrupted.__name__, killed)
+        aws.delete(instance, {}, {})
+    aws.delete(instance, {}, {})
+    assert aws.read(instance, {}, {}) is None
 
 
 def test_a_database_is_upgraded_with_its_parameters_and_never_back(aws: Aws, database: PaperServer):

@@ -1,0 +1,82 @@
+"""Which `docker` builds with BuildKit, for the pipeline and for the lab's stand-in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.plugins.docker.client import find_client
+from lab.plugins.serving import ProviderError
+from pipeline import docker
+from pipeline.faults import WrongUse
+
+WITH_BUILDX = 'test "$1" = buildx'
+BEFORE_BUILDX = 'test "$1" = version && echo 20.10.24+dfsg1'
+WITHOUT_BUILDX = 'test "$1" = version && echo 27.5.1'
+
+Machine = Callable[..., list[str]]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """Puts these clients on PATH, in that order; where they are. There are no others."""
+    which = shutil.which
+
+    def ours(command: str, path: str) -> str | None:
+        return which(command, path=path) if path.startswith(str(tmp_path)) else None
+
+    def put(*scripts: str) -> list[str]:
+        places = [tmp_path / str(number) / "docker" for number, _ in enumerate(scripts)]
+        for place, script in zip(places, scripts, strict=True):
+            place.parent.mkdir()
+            place.write_text(f"#!/bin/sh\n{script}\n")
+            place.chmod(0o755)
+        monkeypatch.setenv("PATH", ":".join([str(tmp_path / "empty"), *(str(each.parent) for each in places)]))
+        return [str(each) for each in places]
+
+    monkeypatch.setattr(shutil, "which", ours)
+    docker.client.cache_clear()
+    yield put
+    docker.client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("clients", "chosen"),
+    [
+        ([WITH_BUILDX, BEFORE_BUILDX], 0),
+        ([BEFORE_BUILDX, WITH_BUILDX], 0),
+        ([WITHOUT_BUILDX, WITH_BUILDX], 1),
+        ([WITHOUT_BUILDX, WITHOUT_BUILDX, BEFORE_BUILDX], 2),
+    ],
+)
+def test_the_first_that_builds(machine: Machine, clients: list[str], chosen: int):
+    places = machine(*clients)
+    assert docker.client() == places[chosen]
+    assert find_client() == places[chosen]
+
+
+def test_none_that_builds(machine: Machine):
+    first, second = machine(WITHOUT_BUILDX, WITHOUT_BUILDX)
+    with pytest.raises(WrongUse) as wrong:
+        docker.client()
+    assert str(wrong.value) == (
+        f"{first} and {second} can't build with BuildKit: install Docker with its buildx plugin"
+    )
+    with pytest.raises(ProviderError) as refused:
+        find_client()
+    assert str(refused.value) == (
+        f"{first} and {second} can't build with BuildKit: install the buildx plugin (docker-buildx-plugin), or the "
+        "docker.io package, whose client needs none."
+    )
+
+
+def test_none_at_all(machine: Machine):
+    machine()
+    with pytest.raises(WrongUse) as wrong:
+        docker.client()
+    assert str(wrong.value) == "there is no docker command on PATH: install Docker with its buildx plugin"
+    with pytest.raises(ProviderError, match=r"^no Docker client is installed: install docker\.io"):
+        find_client()
