@@ -86,6 +86,17 @@ def missing(image: str, login: Login | None) -> bool:
     return False
 
 
+def label(image: str, name: str, platform: str, timeout_seconds: float) -> str:
+    """A label of the image (REPOSITORY@sha256:DIGEST), read with the user's own login; "" where it has none of that
+    name. Of an index it is the platform's image. Raises RegistryFault, also when there is no answer in that time.
+    """
+    wanted = f"{{{{ index .Config.Labels {json.dumps(name)} }}}}"
+    with _configured(None, image) as environment:
+        return _run(
+            ["image", "inspect", image, "--platform", platform, "--format", wanted], environment, timeout_seconds
+        )
+
+
 def remedy(fault: RegistryFault, source: str, target: str, login: Login | None) -> str:
     """How the sentence of a refused copy goes on: what gives a login to the registry that wants one."""
     if not _REFUSED.search(str(fault)):
@@ -156,13 +167,17 @@ def _is_loopback(registry: str) -> bool:
         return False
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> str:
+def _run(arguments: list[str], environment: dict[str, str], timeout_seconds: float | None = None) -> str:
     """What regctl prints. Raises ImageNotFound, RegistryFault with what it said."""
     command = [TOOL, *arguments, "--verbosity", "error"]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=timeout_seconds
+        )
     except FileNotFoundError:
         raise RegistryFault(f"{TOOL} is not on PATH; install it ({INSTALL})") from None
+    except subprocess.TimeoutExpired:
+        raise RegistryFault(f"the registry has not answered within {timeout_seconds:g} seconds") from None
     if done.returncode == 0:
         return done.stdout.strip()
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]

@@ -61,3 +61,8 @@ def change_arguments(parser: argparse.ArgumentParser, *, config_alone: bool = Tr
 def force_argument(parser: argparse.ArgumentParser, what: str) -> None:
     """``--force``, which the history tells of."""
     parser.add_argument("--force", action="store_true", help=f"{what}; the stack's history says so")
+
+
+def keep_argument(parser: argparse.ArgumentParser) -> None:
+    """``--keep``, for commands that take back a canary by themselves."""
+    parser.add_argument("--keep", action="store_true", help="leave a canary that fails where it is, to look at it")

@@ -9,10 +9,10 @@ import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from promotion.faults import BUSY, Fault
+from promotion.timestamp import stamp
 
 #: Seconds between two looks at a lock that somebody holds.
 LOOK_SECONDS = 0.5
@@ -62,5 +62,4 @@ def _locked(descriptor: int) -> bool:
 
 
 def _myself(command: str) -> str:
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"`{command}` of {getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, since {since})"
+    return f"`{command}` of {getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, since {stamp()})"

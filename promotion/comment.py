@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from promotion.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
+from promotion.rejected import record
 
 #: Longest body that GitHub takes, in characters; counted here in bytes, of which there are never fewer.
 BODY_LIMIT = 65_536
@@ -16,6 +17,8 @@ DIGEST_LENGTH = 12  # as the tags and `status` show it
 ROWS_LIMIT = 20
 ROW_BYTES = 600
 FAULTS_BYTES = 3_000
+#: Of a revision that is shown: an image's label may hold any text.
+REVISION_BYTES = 60
 NOTHING = "none"
 
 
@@ -82,10 +85,9 @@ def _meaning(plan: Plan) -> str:
 
 
 def _judged(plan: Plan, stable: TrackState) -> str:
-    result, _, rest = plan.verdict.partition(" ")
-    digest, _, time = rest.partition(" ")
-    if digest and stable.image and stable.image.endswith(digest):
-        return f"Its verdict: {code(result)}, {time}."
+    said = record(plan.verdict)
+    if said and stable.image and stable.image.endswith(said.digest):
+        return f"Its verdict: {code(said.result)}, {said.time}."
     return "⚠️ There is no verdict on that image."
 
 
@@ -109,11 +111,17 @@ def _arrow(was: str, will: str) -> str:
 
 
 def _image(track: TrackState | None) -> str:
+    """The image's first digits, and the revision that it was built from where that is known."""
     if track is None:
         return NOTHING
-    if track.image is None:
-        return "built from source"
-    return code(track.image.rpartition("sha256:")[2][:DIGEST_LENGTH])
+    digest = (track.image or "").rpartition("sha256:")[2][:DIGEST_LENGTH]
+    shown = code(digest) if digest else "built from source"
+    return f"{shown} (revision {code(_revision(track.revision))})" if track.revision else shown
+
+
+def _revision(revision: str) -> str:
+    """As many digits of a commit as of a digest, and what is behind them, such as ``-dirty``."""
+    return _cut(re.sub(rf"^([0-9a-f]{{{DIGEST_LENGTH}}})[0-9a-f]*", r"\1", revision), REVISION_BYTES)
 
 
 def _replicas(track: TrackState | None) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
 
 from promotion import moves
 from promotion.history import short
 from promotion.rejected import Record, record
 from promotion.stack_file import Edits
+from promotion.timestamp import stamp
 from promotion.work import Work
+
+#: Why a canary that was judged is taken back.
+FOUND_UNHEALTHY = "the canary was found unhealthy"
 
 
 def take_back(work: Work, why: str) -> None:
@@ -37,4 +40,4 @@ def _unhealthy(work: Work, image: str) -> Edits:
     digest, said = image.partition("@")[2], record(work.release.canary_verdict)
     if not digest or (said and said.digest == digest and said.against):
         return {}
-    return {"canaryVerdict": str(Record("unhealthy", digest, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))}
+    return {"canaryVerdict": str(Record("unhealthy", digest, stamp()))}

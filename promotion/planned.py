@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from pulumi import automation
@@ -58,11 +58,16 @@ class Change:
 
 @dataclass(frozen=True)
 class TrackState:
-    """A track as it runs or would run; ``image`` is None where it is not known before it is built."""
+    """A track as it runs or would run.
+
+    ``image`` is None where it is not known before it is built; ``revision`` is the source that it was built from, "" as
+    long as nobody has asked.
+    """
 
     image: str | None
     replicas: int
     share: float
+    revision: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,19 @@ class ReleaseState:
     traffic: str
 
     @classmethod
-    def of(cls, outputs: Mapping[str, Any]) -> ReleaseState | None:
-        """Read from stack outputs; None where there is no release in them."""
+    def of(cls, outputs: Mapping[str, Any], configured: Mapping[str, str] | None = None) -> ReleaseState | None:
+        """Read from stack outputs; None where there is no release in them.
+
+        ``configured`` are the tracks' pinned images: a preview does not know yet how a registry will be called that is
+        still to be made, but the digest is the same there.
+        """
         if "tracks" not in outputs:
             return None
         tracks = cast(Mapping[str, Mapping[str, Any]], outputs["tracks"])
+        images = {name: _known(track["image"]) or (configured or {}).get(name) for name, track in tracks.items()}
         return cls(
             {
-                name: TrackState(_known(track["image"]), int(track["replicas"]), float(track["share"]))
+                name: TrackState(images[name], int(track["replicas"]), float(track["share"]))
                 for name, track in tracks.items()
             },
             str(outputs["traffic"]),
@@ -160,7 +170,7 @@ class Preview:
             project=project,
             stack=stack,
             before=ReleaseState.of(outputs),
-            after=ReleaseState.of(self._outputs),
+            after=ReleaseState.of(self._outputs, self._configured(project)),
             changes=tuple(sorted(self._changes.values(), key=_gravest_first)),
             unchanged=self._counts["same"],
             verdict=self._config.get(f"{project}:canaryVerdict", ""),
@@ -168,6 +178,11 @@ class Preview:
             faults=self.faults,
             advice=tuple(self._advice),
         )
+
+    def _configured(self, project: str) -> dict[str, str]:
+        """Images that the config pins the tracks to."""
+        images = {track: self._config.get(f"{project}:{track}Image", "") for track in ("stable", "canary")}
+        return {track: image for track, image in images.items() if "@" in image}
 
 
 def plan(stack: automation.Stack) -> Plan:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+from promotion.timestamp import stamp
 
 #: What stands in `canaryVerdict` when a person takes back an image.
 REJECTED = "rejected"
@@ -42,7 +43,7 @@ def record(text: str) -> Record | None:
 
 def rejection(digest: str) -> Record:
     """A person's decision, now."""
-    return Record(REJECTED, digest, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return Record(REJECTED, digest, stamp())
 
 
 def against(digest: str, verdicts: Iterable[str]) -> Record | None:

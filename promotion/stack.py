@@ -16,6 +16,7 @@ from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
 from promotion.locks import Lock, locks_named
 from promotion.policy import policies
 from promotion.progress import Progress
+from promotion.stack_file import StackFile
 from promotion.standing import settled
 from stacks.platform import WRONG_CONFIG
 from stacks.settings import PROJECT_ROOT
@@ -35,7 +36,8 @@ def _say(text: str) -> None:
 
 
 def selected(name: str, create: bool = False) -> automation.Stack:
-    """The stack with that name; ``create`` makes it where the backend does not have it yet.
+    """The stack with that name; ``create`` makes it, under the secrets provider that its file names, where the backend
+    does not have it yet.
 
     Raises Fault when there is no engine, no stack file, or (as NoStack) no such stack.
     """
@@ -44,10 +46,14 @@ def selected(name: str, create: bool = False) -> automation.Stack:
             'the pulumi command is not on PATH: install it, or `make up` and `eval "$(make env)"` for the lab\'s own',
             WRONG_USE,
         )
-    if not (PROJECT_ROOT / f"Pulumi.{name}.yaml").is_file():
-        raise Fault(f"there is no Pulumi.{name}.yaml: write one, or name another stack with --stack", WRONG_USE)
+    file = StackFile.of(name)
+    # Made under another provider than its file names, a stack could not read the file's secrets, and the engine would
+    # strike the file's provider and key out.
+    provider = file.secrets_provider if create else None
     try:
-        workspace = automation.LocalWorkspace(work_dir=str(PROJECT_ROOT), pulumi_command=Engine())
+        workspace = automation.LocalWorkspace(
+            work_dir=str(PROJECT_ROOT), pulumi_command=Engine(), secrets_provider=provider
+        )
         if create:
             return automation.Stack.create_or_select(name, workspace)
         return automation.Stack.select(name, workspace)

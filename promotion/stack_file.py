@@ -51,6 +51,12 @@ class StackFile:
             if key.startswith(self.prefix) and not (isinstance(value, dict) and "secure" in value)
         }
 
+    @property
+    def secrets_provider(self) -> str | None:
+        """What the file's secrets are encrypted with, such as ``awskms://alias/ours``; None: the backend's own way."""
+        named = self._document(self.text()).get("secretsprovider")
+        return str(named) if named else None
+
     def edited(self, edits: Edits) -> str:
         """The file's text with the keys changed; a new key goes behind the ones it is declared beside in Pulumi.yaml.
 
@@ -97,11 +103,13 @@ class StackFile:
             return None
 
     def _config(self, text: str) -> dict[str, Any]:
+        return self._document(text).get("config") or {}
+
+    def _document(self, text: str) -> dict[str, Any]:
         try:
-            document = cast(dict[str, Any] | None, yaml.safe_load(text))
+            return cast(dict[str, Any] | None, yaml.safe_load(text)) or {}
         except yaml.YAMLError as error:
             raise Fault(f"{self.path.name} is no valid YAML: {error}", WRONG_USE) from None
-        return (document or {}).get("config") or {}
 
     def _with(self, lines: list[str], key: str, value: str | None) -> list[str]:
         """The lines with one key changed."""

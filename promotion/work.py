@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 from pulumi import automation
 from pydantic import ValidationError
 
+from components.migration_name import migration_name
 from components.shares import traffic_shares
 from promotion import history
 from promotion import stack as stacks
@@ -114,11 +115,14 @@ class Work:
         changed = difference(before, after)
         self.say("\n".join([f"{self.file.path.name}:", *changed]) if changed else f"{self.file.path.name}: as it is")
         self.say(f"share of new connections: {shares_text(release)}")
-        self._ask()
+        self.agree()
         return after
 
-    def _ask(self) -> None:
-        """Ask once whether to go on, where there is somebody to ask; what follows of it is not asked again."""
+    def agree(self) -> None:
+        """Ask once whether to go on, where there is somebody to ask; what follows of it is not asked again.
+
+        Raises Fault when the user says no.
+        """
         if self._agreed or getattr(self.options, "yes", True) or not sys.stdin.isatty():
             return
         print("go on? [y/N] ", end="", file=self.out, flush=True)
@@ -182,10 +186,11 @@ class Work:
         )
 
     def failed(self, track: Track) -> bool:
-        """Whether the last update failed on what belongs to a track."""
-        return any(
-            "addressbook:release:Track$" in urn and f"-{track}" in urn.rpartition("::")[2] for urn in self._failed
-        )
+        """Whether the last update failed on what belongs to a track, its image's migration included."""
+        release = self.release
+        image = release.canary_image if track == "canary" else release.stable_image
+        own = (f"-{track}", migration_name("", image))
+        return any("addressbook:release:Release$" in urn and urn.endswith(own) for urn in self._failed)
 
     def built(self, stable_image: str) -> str:
         """Build the image of the build context and push it, while the tracks run on as they are; its reference."""

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from promotion import moves
-from promotion.arguments import Commands, change_arguments, command, force_argument
+from promotion.arguments import Commands, change_arguments, command, force_argument, keep_argument
 from promotion.failed_canary import take_back
 from promotion.faults import DONE, FAILED, WRONG_USE, CutOff, Fault
 from promotion.history import short
@@ -44,7 +44,7 @@ def trial_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["split", "stable"],
         help="split: users meet the canary by its share of pods; stable: a dark canary, met through its own Service",
     )
-    parser.add_argument("--keep", action="store_true", help="leave a canary that fails where it is, to look at it")
+    keep_argument(parser)
     force_argument(parser, "put an image on trial that was rejected")
 
 

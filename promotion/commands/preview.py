@@ -11,6 +11,8 @@ from promotion.arguments import Commands, command
 from promotion.comment import comment
 from promotion.faults import DONE, FAILED, WRONG_USE
 from promotion.planned import Plan, plan
+from promotion.revisions import with_revisions
+from promotion.stack_file import StackFile
 from stacks.platform import WRONG_CONFIG
 
 
@@ -28,6 +30,8 @@ def register(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     planned = plan(stacks.selected(options.stack))
+    if options.output != "text" and not planned.faults:
+        planned = with_revisions(planned, StackFile.of(options.stack).values())
     match options.output:
         case "markdown":
             print(comment(planned))

@@ -9,7 +9,7 @@ from promotion.commands.canary import Trial, prepared, put_on_trial, trial_argum
 from promotion.commands.promote import promote
 from promotion.commands.rollback import canary_back
 from promotion.commands.verdict import try_canary, verdict_arguments
-from promotion.failed_canary import diagnosis, take_back
+from promotion.failed_canary import FOUND_UNHEALTHY, diagnosis, take_back
 from promotion.faults import DONE, FAILED, INCONCLUSIVE, CutOff, Fault
 from promotion.rejected import record
 from promotion.verdict import Verdict
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         if result == "healthy":
             _promoted(work)
         elif result == "unhealthy" and not options.keep:
-            take_back(work, "the canary was found unhealthy")
+            take_back(work, FOUND_UNHEALTHY)
         else:
             work.say(
                 f"the canary stays on trial: `python -m promotion verdict --stack {work.name}` goes on judging it,"

@@ -1,18 +1,23 @@
-"""``verdict``: try the canary on its users, and say whether it is healthy."""
+"""``verdict``: try the canary on its users, and say whether it is healthy; an unhealthy one is taken back."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from promotion.arguments import Commands, command, output_argument, wait_argument
+from promotion.arguments import Commands, change_arguments, command, keep_argument
+from promotion.failed_canary import FOUND_UNHEALTHY, take_back
 from promotion.faults import DONE, FAILED, INCONCLUSIVE, WRONG_USE, Fault
+from promotion.rejected import record
 from promotion.verdict import Result, Verdict, judge
 from promotion.work import Work, working
+
+if TYPE_CHECKING:
+    from promotion.cluster import Cluster
 
 CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": FAILED, "inconclusive": INCONCLUSIVE}
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -22,11 +27,16 @@ DEFAULT_TRIAL = "5m"
 
 
 def register(commands: Commands) -> None:
-    parser = command(commands, "verdict", run, "try the canary on its users and say whether it is healthy", "--for 5m")
+    parser = command(
+        commands,
+        "verdict",
+        run,
+        "try the canary on its users and say whether it is healthy; an unhealthy one is taken back, with a diagnosis",
+        "--for 5m",
+    )
     verdict_arguments(parser)
-    parser.add_argument("--commit", action="store_true", help="commit the stack file, and nothing else")
-    wait_argument(parser)
-    output_argument(parser)
+    keep_argument(parser)
+    change_arguments(parser, config_alone=False)
 
 
 def verdict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,16 +59,36 @@ def verdict_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     with working(options, "verdict") as work:
+        if _finished(work):
+            return FAILED
+        if not options.keep:
+            work.say("an unhealthy canary is taken back, in the stack file too; --keep leaves it")
+            work.agree()
         verdict = try_canary(work)
-        if options.output == "json":
-            print(json.dumps({"stack": work.name, **verdict.as_json()}, indent=2))
+        if verdict.result == "unhealthy" and not options.keep:
+            take_back(work, FOUND_UNHEALTHY)
+            work.answer(**verdict.as_json(), takenBack=True)
+        elif options.output == "json":
+            print(json.dumps({"stack": work.name, **verdict.as_json(), "takenBack": False}, indent=2))
         return CODES[verdict.result]
+
+
+def _finished(work: Work) -> bool:
+    """Whether a canary was found unhealthy, its taking back cut off, and is brought to its end now."""
+    said = record(work.release.canary_verdict)
+    if work.release.has_canary or not said or said.result != "unhealthy" or "canary" not in work.standing().parts:
+        return False
+    work.say(f"{said.digest} {said.words}, and its taking back was cut off: it is brought to its end")
+    work.apply(work.file.text(), "the taking back that was cut off, to its end")
+    work.answer(result=said.result, digest=said.digest, takenBack=True)
+    return True
 
 
 def try_canary(work: Work) -> Verdict:
     """Judge the canary of the stack, print the verdict, and write it to the stack file.
 
-    Raises Fault when there is no canary, or the cluster does not answer; nothing is written then.
+    Raises Fault when there is no canary, it is not the stack file's, or the cluster does not answer; nothing is written
+    then.
     """
     from promotion.cluster import Cluster  # the Kubernetes client takes half a second to import
     from promotion.verdict.table import verdict_text
@@ -66,11 +96,30 @@ def try_canary(work: Work) -> Verdict:
     options = work.options
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
         raise Fault(f"--for: a trial has {SHORTEST_TRIAL} s or more, and three intervals (--every) or more", WRONG_USE)
-    verdict = judge(Cluster.of(work.stack), options.trial, work.say, options.every, own_commands(work))
+    cluster = Cluster.of(work.stack)
+    _refuse_another(work, cluster)
+    verdict = judge(cluster, options.trial, work.say, options.every, own_commands(work))
     work.say(f"\n{verdict_text(verdict)}")
     work.file.write(work.file.edited({"canaryVerdict": verdict.recorded}))
     work.commit(f"verdict: {verdict.result}")
     return verdict
+
+
+def _refuse_another(work: Work, cluster: Cluster) -> None:
+    """Raises Fault where the canary that runs is not the one that the stack file names: which one is to be judged?"""
+    from promotion.verdict.trial import image_of
+
+    release, deployment = work.release, cluster.deployment("canary")
+    if deployment is None or (release.has_canary and release.canary_image == "source"):
+        return
+    wanted = release.canary_image.partition("@")[2] if release.has_canary else "no canary"
+    runs = image_of(deployment).partition("@")[2]
+    if runs != wanted:
+        raise Fault(
+            f"{work.file.path.name} says that {wanted} is on trial, but the stack runs {runs}: `python -m promotion up"
+            f" --stack {work.name}` brings it to what the file says",
+            WRONG_USE,
+        )
 
 
 def seconds(text: str) -> float:

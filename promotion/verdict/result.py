@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from promotion.rejected import Record
+from promotion.timestamp import stamp
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]
-
-#: How times are written: UTC, to the second.
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Verdict:
     @property
     def recorded(self) -> str:
         """What goes into the config key ``canaryVerdict``."""
-        return str(Record(self.result, self.digest, self.ended.strftime(TIME_FORMAT)))
+        return str(Record(self.result, self.digest, stamp(self.ended)))
 
     @property
     def reasons(self) -> list[str]:
@@ -62,8 +60,8 @@ class Verdict:
         return {
             "result": self.result,
             "digest": self.digest,
-            "began": self.began.strftime(TIME_FORMAT),
-            "ended": self.ended.strftime(TIME_FORMAT),
+            "began": stamp(self.began),
+            "ended": stamp(self.ended),
             "reasons": self.reasons,
             "checks": [asdict(check) for check in self.checks],
         }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from promotion.timestamp import stamp
 from promotion.verdict.comparison import Interval, quantile
 from promotion.verdict.metrics import Counters, total
-from promotion.verdict.result import TIME_FORMAT, Check, Verdict
+from promotion.verdict.result import Check, Verdict
 from promotion.verdict.traffic import SERVER_ERRORS, STATISTICS
 
 MARKS = {"healthy": "✓", "unhealthy": "✗", "inconclusive": "?"}
@@ -25,7 +26,7 @@ def verdict_text(verdict: Verdict) -> str:
         *(_wrapped(STATISTICS)),
         "",
         f"{verdict.result.upper()}  {verdict.digest}",
-        f"{verdict.began.strftime(TIME_FORMAT)} to {verdict.ended.strftime(TIME_FORMAT)} ({seconds:.0f} s)",
+        f"{stamp(verdict.began)} to {stamp(verdict.ended)} ({seconds:.0f} s)",
         *(f"  - {reason}" for reason in verdict.reasons),
     ]
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.e2e.trial import Trial
@@ -49,3 +51,20 @@ def test_an_image_that_does_not_exist(trial: Trial):
     assert "image" in done.stdout + done.stderr
     assert trial.config() == before
     assert users.report["failed"] == 0, users.report["failures"]
+
+
+def test_the_verdict_alone_rolls_back_too(trial: Trial):
+    before, pods_before = trial.config(), trial.tracks()
+    trial.candidate("errors to 5 %")
+    trial.promotion("canary", "--image", "source", "--yes")
+    image = trial.config()["canaryImage"]
+    with trial.users() as users:
+        done = trial.promotion("verdict", "--for", "40s", "--output", "json", check=UNHEALTHY)
+    said = json.loads(done.stdout)
+    assert (said["result"], said["digest"], said["takenBack"]) == ("unhealthy", image.partition("@")[2], True)
+    assert "of the canary's requests are answered with an error" in " ".join(said["reasons"])
+    assert "the canary is taken back" in done.stderr
+    assert trial.config() == before
+    assert trial.tracks() == pods_before
+    assert users.report["failed"] <= 0.05 * SHARE * 2 * users.report["requests"], users.report["failures"]
+    assert "was found unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr

@@ -150,8 +150,12 @@ def test_a_canary_by_pull_request_runs_the_digest_that_was_tested(main: Reposito
     short = main.digest.removeprefix("sha256:")[:12]
     assert comment.startswith(f"<!-- preview of addressbook/{STACK} -->\n")
     assert "**Canary on trial:** 50 % of the users' connections." in comment
-    assert f"| canary | none → **`{short}`** | 0 → **1** | 0 % → **50 %** |" in comment
+    revision = f"(revision `{main.revision[:12]}`)"
+    assert f"| canary | none → **`{short}` {revision}** | 0 → **1** | 0 % → **50 %** |" in comment, (
+        "as CI's registry says"
+    )
     (stable,) = [line for line in comment.splitlines() if line.startswith("| stable |")]
+    assert revision in stable, "as the stack's own registry says"
     assert stable.endswith("| 1 | 100 % → **50 %** |")
     assert "| create | `addressbook-canary` | `kubernetes:apps/v1:Deployment` |" in comment
     assert "CAUTION" not in comment, "nothing is lost"

@@ -1,0 +1,177 @@
+"""Revisions of a plan's images: read wherever the digest is, and never at a preview's expense."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from promotion import revisions
+from promotion.comment import comment
+from promotion.planned import Plan, ReleaseState, TrackState
+from promotion.revisions import with_revisions
+
+A, B = (f"sha256:{digit * 64}" for digit in "ab")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+BEFORE = ReleaseState({"stable": TrackState(f"own.example/addressbook@{A}", 3, 100)}, "split")
+AFTER = ReleaseState(
+    {
+        "stable": TrackState(f"own.example/addressbook@{A}", 2, 66.7),
+        "canary": TrackState(f"own.example/addressbook@{B}", 1, 33.3),
+    },
+    "split",
+)
+PLAN = Plan("addressbook", "prod", BEFORE, AFTER, (), 20, "", "")
+CONFIG = {"canaryImage": f"ci.example/team/addressbook@{B}", "buildPlatform": "linux/arm64"}
+#: Stands for regctl: notes what it is asked, and answers by the image, its third argument.
+STAND_IN = """\
+#!/bin/sh
+echo "$*" >> '{folder}/asked'
+case "$3" in
+{answers}
+*) echo "failed to get manifest $3: not found [http 404]" >&2; exit 1 ;;
+esac
+"""
+
+
+class Regctl:
+    """A stand-in on PATH. ``knows`` is what it answers, by image, as a line of shell."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.knows({})
+
+    def knows(self, answers: Mapping[str, str]) -> None:
+        lines = "\n".join(f"{image}) {line} ;;" for image, line in answers.items())
+        program = self.folder / "regctl"
+        program.write_text(STAND_IN.format(folder=self.folder, answers=lines))
+        program.chmod(0o755)
+
+    @property
+    def asked(self) -> list[str]:
+        return (self.folder / "asked").read_text().splitlines()
+
+
+@pytest.fixture
+def regctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Regctl:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("REGCTL_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return Regctl(folder)
+
+
+def told(plan: Plan) -> dict[str, str]:
+    assert plan.after
+    return {name: track.revision for name, track in plan.after.tracks.items()}
+
+
+def test_each_digest_is_looked_for_wherever_it_may_be(regctl: Regctl):
+    regctl.knows(
+        {f"own.example/addressbook@{A}": f"echo {COMMIT}", f"ci.example/team/addressbook@{B}": f"echo {COMMIT}-dirty"}
+    )
+    found = with_revisions(PLAN, CONFIG)
+    assert told(found) == {"stable": COMMIT, "canary": f"{COMMIT}-dirty"}
+    assert found.before
+    assert found.before.tracks["stable"].revision == COMMIT
+    assert all("--platform linux/arm64 " in line for line in regctl.asked)
+    assert "(revision `0123456789ab`)" in comment(found)
+    assert "none → **`bbbbbbbbbbbb` (revision `0123456789ab-dirty`)**" in comment(found)
+
+
+def test_an_image_that_ran_before_is_looked_for_where_ci_pushes(regctl: Regctl):
+    regctl.knows({f"ci.example/team/addressbook@{A}": f"echo {COMMIT}"})
+    assert told(with_revisions(PLAN, CONFIG)) == {"stable": COMMIT, "canary": ""}
+
+
+@pytest.mark.parametrize("line", ["true", "exit 1", "echo unauthorized >&2; exit 1", "kill -9 $$"])
+def test_where_a_registry_does_not_tell_the_comment_does_not_either(regctl: Regctl, line: str):
+    regctl.knows({"*": line})
+    found = with_revisions(PLAN, CONFIG)
+    assert comment(found) == comment(PLAN)
+
+
+def test_a_registry_that_does_not_answer_is_not_waited_for(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(revisions, "ALL_SECONDS", 1.0)
+    monkeypatch.setattr(revisions, "ANSWER_SECONDS", 0.5)
+    regctl.knows({"*": "exec sleep 600"})
+    assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
+
+
+def test_without_regctl_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
+
+
+def test_settings_of_regctl_that_cannot_be_read_are_no_fault_of_the_preview(
+    regctl: Regctl, monkeypatch: pytest.MonkeyPatch
+):
+    (regctl.folder / "settings").write_text("{")
+    monkeypatch.setenv("REGCTL_CONFIG", str(regctl.folder / "settings"))
+    assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
+
+
+@pytest.mark.parametrize("text", ["</td> | `x` <script>", "v" * 100_000, "@everyone"])
+def test_a_label_is_text_and_short(regctl: Regctl, text: str):
+    (regctl.folder / "label").write_text(text)
+    regctl.knows({"*": f"cat '{regctl.folder}/label'"})
+    said = comment(with_revisions(PLAN, CONFIG))
+    (stable,) = [line for line in said.splitlines() if line.startswith("| stable |")]
+    assert len(stable) < 300
+    assert stable.replace("\\|", "").count("|") == 5
+    assert "`@everyone`" in said or "@everyone" not in said
+
+
+SOURCE = replace(PLAN, after=ReleaseState({"stable": TrackState(None, 3, 100)}, "split"))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Git repository with a build context, and two commits."""
+    folder = tmp_path / "checkout"
+    (folder / "app").mkdir(parents=True)
+    for number in "12":
+        (folder / "app" / "file").write_text(number)
+        for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", number)):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=folder, check=True)
+    monkeypatch.setattr(revisions, "PROJECT_ROOT", folder)
+    return folder
+
+
+def head(folder: Path) -> str:
+    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True).stdout.strip()
+
+
+def test_what_is_built_from_source_has_the_revision_of_the_checkout(regctl: Regctl, checkout: Path):
+    said = comment(with_revisions(SOURCE, {}))
+    assert f"**built from source (revision `{head(checkout)[:12]}`)**" in said
+    (checkout / "app" / "file").write_text("edited")
+    assert f"{head(checkout)[:12]}-dirty" in comment(with_revisions(SOURCE, {}))
+
+
+def test_a_history_that_is_cut_off_tells_no_revision(
+    regctl: Regctl, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{checkout}", str(clone)], check=True)
+    monkeypatch.setattr(revisions, "PROJECT_ROOT", clone)
+    assert told(with_revisions(SOURCE, {})) == {"stable": ""}
+
+
+@pytest.mark.parametrize("context", ["nowhere", "../outside"])
+def test_outside_git_it_tells_none(regctl: Regctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str):
+    monkeypatch.setattr(revisions, "PROJECT_ROOT", tmp_path)
+    assert told(with_revisions(SOURCE, {"buildContext": context})) == {"stable": ""}
+
+
+def test_a_preview_of_the_first_update_knows_a_pinned_image():
+    tracks = {"stable": {"image": "", "replicas": 3, "share": 100}}
+    found = ReleaseState.of({"tracks": tracks, "traffic": "split"}, {"stable": f"ci.example/addressbook@{A}"})
+    assert found
+    assert found.tracks["stable"].image == f"ci.example/addressbook@{A}"
