@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+from tests.e2e.processes import descendants
 from tests.e2e.trial import Trial
 
 #: The whole series is `KILLS=20`; a run of all tests takes a part of it.
@@ -23,14 +23,7 @@ TRIAL = ("--for", "45s")
 
 def engine_of(command: int) -> int | None:
     """Process of the engine that the command has started; None between two of its runs."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = stat.read_text().partition("(")[2].partition(")")
-        except OSError:
-            continue  # ended meanwhile
-        if name == "pulumi" and int(rest.split()[1]) == command:
-            return int(stat.parent.name)
-    return None
+    return next((each.pid for each in descendants(command) if each.name == "pulumi"), None)
 
 
 def killed_release(trial: Trial, seconds: float, victim: str) -> None:

@@ -19,6 +19,7 @@ from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.rehearsal import Rehearsal, prepare
 from lab.rehearse import IMPORT_COMMAND
+from tests.e2e.processes import descendants
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
@@ -176,7 +177,8 @@ def test_an_engine_killed_in_the_midst_leaves_no_duplicate(rehearsal: Rehearsal,
         if done.returncode == 0:
             break
         named = {(found["type"], found["id"]) for found in IMPORT_COMMAND.finditer(done.stdout)}
-        assert named, f"it is not said what was interrupted:\n{done.stdout}{done.stderr}"
+        pods = rehearsal.kubectl("logs", "-n", rehearsal.namespace, "-l", "app=addressbook-migrate", "--tail=20")
+        assert named, f"it is not said what was interrupted:\n{done.stdout}{done.stderr}\n{pods.stdout}"
         assert {id for _, id in named} <= begun
         rehearsal.take_over(*sorted(named))
     state = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]["resources"]
@@ -201,8 +203,12 @@ def kill(engine: subprocess.Popen[bytes], rehearsal: Rehearsal) -> None:
         return True
 
     wait_for(stopped_between_writes)
+    # Not what they have started: the simulated cloud's PostgreSQL servers live on.
+    plugins = [each for each in descendants(engine.pid) if each.parent == engine.pid]
     os.killpg(engine.pid, signal.SIGKILL)
     engine.wait()
+    # A plugin may still note in the account what it has begun.
+    wait_for(lambda: not any(plugin.runs for plugin in plugins))
 
 
 def interrupted(rehearsal: Rehearsal, kinds: frozenset[str]) -> list[tuple[str, str]]:

@@ -121,8 +121,8 @@ class Service:
             connection.close()
 
     def output(self) -> str:
-        self._output.seek(0)
-        return self._output.read().decode()
+        # Not read(): the service writes through the same open file, and so moves its position.
+        return os.pread(self._output.fileno(), os.fstat(self._output.fileno()).st_size, 0).decode()
 
     def log_lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.output().splitlines()]
