@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from promotion import moves
-from promotion.history import short
-from promotion.rejected import Record, record
-from promotion.stack_file import Edits
+from promotion.config.stack_file import Edits
+from promotion.records.history import short
+from promotion.records.rejected import Record, record
 from promotion.timestamp import stamp
 from promotion.work import Work
 
@@ -29,8 +29,8 @@ def take_back(work: Work, why: str) -> None:
 
 def diagnosis(work: Work, track: Literal["stable", "canary"] = "canary") -> str:
     """What is wrong with a track. Raises Fault when the cluster does not answer."""
-    from promotion.cluster import Cluster  # the Kubernetes client takes half a second to import
-    from promotion.diagnose import diagnose, diagnosis_text
+    from promotion.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
+    from promotion.diagnosis.diagnose import diagnose, diagnosis_text
 
     return diagnosis_text(diagnose(Cluster.of(work.stack), track))
 

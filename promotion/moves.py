@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promotion.stack_file import Edits
+from promotion.config.stack_file import Edits
 from stacks.settings import ReleaseSettings
 
 #: Pods of a canary, and what stable keeps beside it where it has that many: the book's CANARY_PODS and STABLE_PODS.

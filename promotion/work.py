@@ -18,17 +18,17 @@ from pydantic import ValidationError
 
 from components.migration_name import migration_name
 from components.shares import traffic_shares
-from promotion import history
-from promotion import stack as stacks
 from promotion.at_work import at_work
+from promotion.config.stack_file import Edits, StackFile, difference
+from promotion.config.stack_log import commits
+from promotion.engine import stack as stacks
+from promotion.engine.progress import Progress
+from promotion.engine.standing import Standing, standing
 from promotion.faults import BUSY, WRONG_USE, Fault
-from promotion.history import Update
-from promotion.planned import plan
-from promotion.progress import Progress
-from promotion.report import status_text
-from promotion.stack_file import Edits, StackFile, difference
-from promotion.stack_log import commits
-from promotion.standing import Standing, standing
+from promotion.preview.planned import plan
+from promotion.records import history
+from promotion.records.history import Update
+from promotion.status.report import status_text
 from stacks.settings import PROJECT_ROOT, ReleaseSettings
 
 Track = Literal["stable", "canary"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument, keep_argument
+from promotion.config.stack_file import Edits
 from promotion.failed_canary import take_back
 from promotion.faults import DONE, FAILED, WRONG_USE, CutOff, Fault
-from promotion.history import short
-from promotion.rejected import against
-from promotion.stack_file import Edits
+from promotion.records.history import short
+from promotion.records.rejected import against
 from promotion.work import Work, working
 from stacks.settings import PINNED_IMAGE
 

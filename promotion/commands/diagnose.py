@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from promotion import stack as stacks
 from promotion.arguments import Commands, command, output_argument
+from promotion.engine import stack as stacks
 from promotion.faults import DONE, FAILED
 
 
@@ -18,8 +18,8 @@ def register(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     # The Kubernetes client takes half a second to import.
-    from promotion.cluster import Cluster
-    from promotion.diagnose import diagnose, diagnosis_json, diagnosis_text
+    from promotion.cluster.cluster import Cluster
+    from promotion.diagnosis.diagnose import diagnose, diagnosis_json, diagnosis_text
 
     findings = diagnose(Cluster.of(stacks.selected(options.stack)), options.track)
     if options.output == "json":

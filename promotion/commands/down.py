@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from promotion import moves
-from promotion import stack as stacks
 from promotion.arguments import Commands, command, wait_argument
+from promotion.engine import stack as stacks
 from promotion.faults import DONE
 from promotion.work import Work, wait_seconds, working
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 
-from promotion import history
-from promotion import stack as stacks
 from promotion.arguments import Commands, command, output_argument
+from promotion.config.stack_file import StackFile
+from promotion.config.stack_log import commits
+from promotion.engine import stack as stacks
 from promotion.faults import DONE
-from promotion.moved import moves, moves_json, moves_text
-from promotion.stack_file import StackFile
-from promotion.stack_log import commits
+from promotion.records import history
+from promotion.records.moved import moves, moves_json, moves_text
 
 #: Entries that are shown without --all.
 SHOWN = 20

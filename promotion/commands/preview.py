@@ -6,13 +6,13 @@ import argparse
 import json
 from dataclasses import asdict
 
-from promotion import stack as stacks
 from promotion.arguments import Commands, command
-from promotion.comment import comment
+from promotion.config.stack_file import StackFile
+from promotion.engine import stack as stacks
 from promotion.faults import DONE, FAILED, WRONG_USE
-from promotion.planned import Plan, plan
-from promotion.revisions import with_revisions
-from promotion.stack_file import StackFile
+from promotion.preview.comment import comment
+from promotion.preview.planned import Plan, plan
+from promotion.preview.revisions import with_revisions
 from stacks.platform import WRONG_CONFIG
 
 

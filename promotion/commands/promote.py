@@ -7,8 +7,8 @@ import argparse
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
 from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.history import short
-from promotion.rejected import record
+from promotion.records.history import short
+from promotion.records.rejected import record
 from promotion.work import Work, working
 from stacks.settings import ReleaseSettings
 

@@ -11,7 +11,7 @@ from promotion.commands.rollback import canary_back
 from promotion.commands.verdict import try_canary, verdict_arguments
 from promotion.failed_canary import FOUND_UNHEALTHY, diagnosis, take_back
 from promotion.faults import DONE, FAILED, INCONCLUSIVE, CutOff, Fault
-from promotion.rejected import record
+from promotion.records.rejected import record
 from promotion.verdict import Verdict
 from promotion.work import Work, working
 

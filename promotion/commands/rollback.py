@@ -6,12 +6,12 @@ import argparse
 
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
-from promotion.earlier import earlier_image
+from promotion.config.stack_file import Edits
+from promotion.engine.standing import Standing
 from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.history import SUCCEEDED, releases_of, short
-from promotion.rejected import against, record, rejection
-from promotion.stack_file import Edits
-from promotion.standing import Standing
+from promotion.records.earlier import earlier_image
+from promotion.records.history import SUCCEEDED, releases_of, short
+from promotion.records.rejected import against, record, rejection
 from promotion.work import Work, working
 from stacks.settings import ReleaseSettings
 

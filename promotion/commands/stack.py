@@ -8,12 +8,12 @@ from pulumi import automation
 
 from promotion.arguments import Commands, wait_argument
 from promotion.at_work import at_work
-from promotion.engine import Engine
+from promotion.config.release_stack import ReleaseStack, described, refuse_image, refuse_name
+from promotion.config.stack_file import StackFile
+from promotion.engine.command import Engine
+from promotion.engine.stack import last_lines
 from promotion.faults import BUSY, DONE, MEANINGS, WRONG_USE, Fault
-from promotion.release_stack import ReleaseStack, described, refuse_image, refuse_name
-from promotion.report import status_text
-from promotion.stack import last_lines
-from promotion.stack_file import StackFile
+from promotion.status.report import status_text
 from promotion.work import LOCKS, Work, wait_seconds
 from stacks.settings import PROJECT_ROOT
 

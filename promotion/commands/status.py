@@ -10,14 +10,14 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from promotion import stack as stacks
 from promotion.arguments import Commands, command, output_argument
+from promotion.config.stack_file import StackFile
+from promotion.engine import stack as stacks
 from promotion.faults import DONE, FAILED, Fault
-from promotion.stack_file import StackFile
 from promotion.work import LOCKS
 
 if TYPE_CHECKING:
-    from promotion.status import Status
+    from promotion.status.status import Status
 
 #: Seconds between two looks of --watch.
 EVERY_SECONDS = 5.0
@@ -41,7 +41,7 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from promotion.status import Observer  # the Kubernetes client takes half a second to import
+    from promotion.status.status import Observer  # the Kubernetes client takes half a second to import
 
     stack = stacks.selected(options.stack)
     observer = Observer(stack, StackFile.of(options.stack), LOCKS, lifetime=options.watch is None)
@@ -74,8 +74,8 @@ def _ended_by_user() -> threading.Event:
 
 def _shown(status: Status, options: argparse.Namespace, clear: str) -> int:
     """Print it; FAILED where the cluster did not answer."""
-    from promotion.status import status_json
-    from promotion.status_table import status_text
+    from promotion.status.status import status_json
+    from promotion.status.table import status_text
 
     if options.output == "json":
         # One document a line while watching.

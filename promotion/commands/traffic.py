@@ -7,7 +7,7 @@ import argparse
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
 from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.rejected import record
+from promotion.records.rejected import record
 from promotion.work import working
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from promotion import stack as stacks
 from promotion.arguments import Commands, wait_argument
+from promotion.config.release_stack import refuse_lasting
+from promotion.config.stack_file import StackFile
+from promotion.engine import stack as stacks
 from promotion.faults import DONE, MEANINGS
-from promotion.release_stack import refuse_lasting
-from promotion.stack_file import StackFile
 from promotion.work import Work, wait_seconds, working
 
 

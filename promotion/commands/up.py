@@ -6,7 +6,7 @@ import argparse
 
 from promotion.arguments import Commands, command, wait_argument
 from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.report import next_commands, status_text
+from promotion.status.report import next_commands, status_text
 from promotion.work import Work, working
 
 

@@ -12,12 +12,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from promotion.arguments import Commands, change_arguments, command, keep_argument
 from promotion.failed_canary import FOUND_UNHEALTHY, take_back
 from promotion.faults import DONE, FAILED, INCONCLUSIVE, WRONG_USE, Fault
-from promotion.rejected import record
+from promotion.records.rejected import record
 from promotion.verdict import Result, Verdict, judge
 from promotion.work import Work, working
 
 if TYPE_CHECKING:
-    from promotion.cluster import Cluster
+    from promotion.cluster.cluster import Cluster
 
 CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": FAILED, "inconclusive": INCONCLUSIVE}
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -90,7 +90,7 @@ def try_canary(work: Work) -> Verdict:
     Raises Fault when there is no canary, it is not the stack file's, or the cluster does not answer; nothing is written
     then.
     """
-    from promotion.cluster import Cluster  # the Kubernetes client takes half a second to import
+    from promotion.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
     from promotion.verdict.table import verdict_text
 
     options = work.options

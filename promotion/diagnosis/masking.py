@@ -11,7 +11,7 @@ from urllib.parse import quote
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster import Cluster
+from promotion.cluster.cluster import Cluster
 from promotion.diagnosis.snapshot import Document, Snapshot, part, parts, raw
 
 MASK = "•••"

@@ -10,7 +10,7 @@ import urllib3
 from kubernetes.client import V1ObjectMeta, V1Pod
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster import Cluster, Unreachable
+from promotion.cluster.cluster import Cluster, Unreachable
 from promotion.diagnosis.masking import Mask
 from promotion.diagnosis.snapshot import Document, name, raw
 

@@ -13,7 +13,7 @@ import urllib3
 from kubernetes.client import BatchV1Api, DiscoveryV1Api
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster import Cluster, Unreachable
+from promotion.cluster.cluster import Cluster, Unreachable
 
 #: An object of the Kubernetes API as the server writes it.
 Document: TypeAlias = Mapping[str, Any]

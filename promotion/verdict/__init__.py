@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from promotion.verdict.result import Check, Result, Verdict
 
 if TYPE_CHECKING:
-    from promotion.cluster import Cluster
+    from promotion.cluster.cluster import Cluster
 
 __all__ = ["Check", "Result", "Verdict", "judge"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubernetes.client import V1Pod
 
-from promotion.cluster import Cluster, Track, Unreachable
+from promotion.cluster.cluster import Cluster, Track, Unreachable
 from promotion.verdict.result import Check
 
 #: The book's functional tests, for a service that says of itself that it is the addressbook.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from promotion.rejected import Record
+from promotion.records.rejected import Record
 from promotion.timestamp import stamp
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]

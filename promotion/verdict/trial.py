@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from kubernetes.client import V1Deployment, V1Pod
 
-from promotion.cluster import Cluster, Track, Unreachable, port_of, service_container
+from promotion.cluster.cluster import Cluster, Track, Unreachable, port_of, service_container
 from promotion.faults import INCONCLUSIVE, WRONG_USE, Fault
 from promotion.verdict.comparison import Interval
 from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check

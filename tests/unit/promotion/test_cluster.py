@@ -9,7 +9,7 @@ import pytest
 from kubernetes.client import ApiClient, Configuration, V1Pod
 from pulumi import automation
 
-from promotion.cluster import Cluster, Unreachable, port_of
+from promotion.cluster.cluster import Cluster, Unreachable, port_of
 from promotion.faults import Fault
 
 KUBECONFIG = """\

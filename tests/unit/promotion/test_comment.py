@@ -8,8 +8,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from promotion.comment import BODY_LIMIT, code, comment, mark
-from promotion.planned import Change, Plan, ReleaseState, TrackState
+from promotion.preview.comment import BODY_LIMIT, code, comment, mark
+from promotion.preview.planned import Change, Plan, ReleaseState, TrackState
 
 OLD, NEW = f"registry/addressbook@sha256:{'a' * 64}", f"registry/addressbook@sha256:{'b' * 64}"
 STABLE = ReleaseState({"stable": TrackState(OLD, 3, 100)}, "split")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promotion.diagnose import Finding, diagnosis_json, diagnosis_text, examine
+from promotion.diagnosis.diagnose import Finding, diagnosis_json, diagnosis_text, examine
 from tests.unit.promotion.namespace import (
     CRASHED,
     JUST_NOW,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promotion.diagnose import Finding, examine
+from promotion.diagnosis.diagnose import Finding, examine
 from tests.unit.promotion.namespace import (
     IMAGE,
     JUST_NOW,

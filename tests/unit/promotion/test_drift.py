@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from promotion.drift import _drift_of, changed_fields, config_drift, unpinned
-from promotion.history import Change, Update
-from promotion.stack_file import StackFile
+from promotion.config.stack_file import StackFile
+from promotion.records.history import Change, Update
+from promotion.status.drift import _drift_of, changed_fields, config_drift, unpinned
 from stacks.settings import declared_defaults
 
 DEPLOYED = Update(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from promotion.earlier import earlier_image
 from promotion.faults import WRONG_USE, Fault
-from promotion.history import Release, Update
+from promotion.records.earlier import earlier_image
+from promotion.records.history import Release, Update
 
 A, B, C = (f"registry.example/addressbook@sha256:{digits}{'0' * 56}" for digits in ("aaaa1111", "aaaa2222", "cccc3333"))
 NOW = datetime.now(UTC)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from promotion.engine import Engine
+from promotion.engine.command import Engine
 from promotion.faults import CutOff
 
 #: Stands in for the `pulumi` command: counts its interruptions, and takes its time to end.
@@ -48,7 +48,7 @@ sys.exit(1 if told else 0)
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever started the tests may have had ignored
-from promotion.engine import Engine
+from promotion.engine.command import Engine
 try:
     Engine().run(["up"], ".", {})
 except KeyboardInterrupt:

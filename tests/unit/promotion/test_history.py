@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from pulumi import automation
 
-from promotion import history
 from promotion.faults import Fault
-from promotion.history import Change, Update, differences, releases, releases_of, short, updates
+from promotion.records import history
+from promotion.records.history import Change, Update, differences, releases, releases_of, short, updates
 
 A, B, C = (f"registry/addressbook@sha256:{digit * 64}" for digit in "abc")
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from promotion import moves
-from promotion.stack_file import Edits
+from promotion.config.stack_file import Edits
 from stacks.settings import ReleaseSettings
 
 OLD = f"registry.example/addressbook@sha256:{'a' * 64}"

@@ -16,17 +16,17 @@ from typing import Any, cast
 import pytest
 
 from promotion import failed_canary
-from promotion import stack as stacks
 from promotion import work as work_module
 from promotion.cli import main
 from promotion.commands.canary import prepared, put_on_trial
 from promotion.commands.promote import promote
 from promotion.commands.rollback import canary_back, stable_back
+from promotion.config.stack_file import StackFile
+from promotion.engine import stack as stacks
+from promotion.engine.progress import Progress
 from promotion.faults import BUSY, FAILED, WRONG_USE, CutOff, Fault
-from promotion.history import Update
-from promotion.progress import Progress
-from promotion.rejected import record
-from promotion.stack_file import StackFile
+from promotion.records.history import Update
+from promotion.records.rejected import record
 from promotion.work import Work
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")

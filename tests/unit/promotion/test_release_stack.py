@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from promotion.cli import main
+from promotion.config.release_stack import described, namespace_of, refuse_lasting, refuse_name
+from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
-from promotion.release_stack import described, namespace_of, refuse_lasting, refuse_name
-from promotion.stack_file import StackFile
 from stacks.parsing import parse
 from stacks.settings import DNS_LABEL, PROJECT_ROOT
 

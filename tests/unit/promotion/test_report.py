@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promotion.report import next_commands, status_text
+from promotion.status.report import next_commands, status_text
 
 OUTPUTS = {
     "url": "http://203.0.113.7",

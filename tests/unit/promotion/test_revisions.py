@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from promotion import revisions
-from promotion.comment import comment
-from promotion.planned import Plan, ReleaseState, TrackState
-from promotion.revisions import with_revisions
+from promotion.preview import revisions
+from promotion.preview.comment import comment
+from promotion.preview.planned import Plan, ReleaseState, TrackState
+from promotion.preview.revisions import with_revisions
 
 A, B = (f"sha256:{digit * 64}" for digit in "ab")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from promotion.config.stack_file import Edits, StackFile, difference
 from promotion.faults import WRONG_USE, Fault
-from promotion.stack_file import Edits, StackFile, difference
 
 FILE = """# Whose stack this is.
 config:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from promotion.drift import config_drift, git_drift
-from promotion.history import Change
-from promotion.stack_file import StackFile
-from promotion.stack_log import commits, committed, in_git
+from promotion.config.stack_file import StackFile
+from promotion.config.stack_log import commits, committed, in_git
+from promotion.records.history import Change
+from promotion.status.drift import config_drift, git_drift
 
 HEAD = "config:\n  addressbook:cloud: local\n"
 

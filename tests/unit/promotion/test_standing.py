@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from promotion.engine.standing import settled, standing
 from promotion.faults import Fault
-from promotion.standing import settled, standing
 
 IMAGE = f"registry.example/addressbook@sha256:{'a' * 64}"
 RELEASE = "urn:pulumi:dev::addressbook::addressbook:release:Release"

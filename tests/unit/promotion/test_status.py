@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promotion.drift import Drift
-from promotion.history import Update
-from promotion.live import BUILD_INFO, LiveTrack, Served, served
-from promotion.rejected import record
-from promotion.standing import Running, Standing
-from promotion.status import Status, at_work, status_json
-from promotion.status_table import status_text
+from promotion.engine.standing import Running, Standing
+from promotion.records.history import Update
+from promotion.records.rejected import record
+from promotion.status.drift import Drift
+from promotion.status.live import BUILD_INFO, LiveTrack, Served, served
+from promotion.status.status import Status, at_work, status_json
+from promotion.status.table import status_text
 from promotion.verdict.metrics import Counters
 
 A, B = (f"registry/addressbook@sha256:{digit * 64}" for digit in "ab")

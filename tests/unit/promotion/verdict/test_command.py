@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from promotion.commands.verdict import CODES, own_commands, seconds, try_canary
+from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
-from promotion.stack_file import StackFile
 from promotion.work import Work
 
 

@@ -15,11 +15,12 @@ from typing import Any, cast
 
 import pytest
 
-from promotion import cluster, failed_canary
-from promotion import stack as stacks
+from promotion import failed_canary
+from promotion.cluster import cluster
 from promotion.commands import verdict as command
+from promotion.config.stack_file import StackFile
+from promotion.engine import stack as stacks
 from promotion.faults import BUSY, DONE, FAILED, INCONCLUSIVE, WRONG_USE, Fault
-from promotion.stack_file import StackFile
 from promotion.verdict import Result, Verdict
 from promotion.work import Work
 

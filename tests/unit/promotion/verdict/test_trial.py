@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from kubernetes.client import V1Deployment, V1Pod
 
-from promotion.cluster import Cluster, Track, Unreachable
+from promotion.cluster.cluster import Cluster, Track, Unreachable
 from promotion.faults import INCONCLUSIVE, WRONG_USE, Fault
 from promotion.verdict import Verdict, judge
 from promotion.verdict.table import verdict_text

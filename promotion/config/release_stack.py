@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import yaml
 
+from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
-from promotion.stack_file import StackFile
 from stacks.settings import DNS_LABEL, PINNED_IMAGE, PROJECT_ROOT, ServiceSettings, StackSettings, clouds
 
 #: Name of a stack (Pulumi documentation, Stacks), less those that other commands would take for an option.

@@ -14,10 +14,20 @@ from typing import Any, Literal, cast
 import urllib3
 from kubernetes.utils.quantity import parse_quantity  # pyright: ignore[reportUnknownVariableType] without types
 
-from promotion.cluster import Cluster, Unreachable
-from promotion.history import BUILD_AHEAD, SECRET, SUCCEEDED, Change, Update, changes_text, differences, one_form, short
-from promotion.stack_file import StackFile
-from promotion.stack_log import committed, in_git
+from promotion.cluster.cluster import Cluster, Unreachable
+from promotion.config.stack_file import StackFile
+from promotion.config.stack_log import committed, in_git
+from promotion.records.history import (
+    BUILD_AHEAD,
+    SECRET,
+    SUCCEEDED,
+    Change,
+    Update,
+    changes_text,
+    differences,
+    one_form,
+    short,
+)
 from stacks.settings import declared_defaults
 
 Between = Literal["git and file", "file and deployed", "deployed and cluster"]

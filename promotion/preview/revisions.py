@@ -11,7 +11,7 @@ from dataclasses import replace
 from components import registry_client
 from components.registry_client import RegistryFault
 from components.source import revision
-from promotion.planned import Plan, ReleaseState, TrackState
+from promotion.preview.planned import Plan, ReleaseState, TrackState
 from stacks.settings import PROJECT_ROOT, declared_defaults
 
 #: The OCI image specification's name for it.

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from kubernetes.client import V1Deployment, V1Pod
 
-from promotion.cluster import Cluster, Track, Unreachable, port_of
+from promotion.cluster.cluster import Cluster, Track, Unreachable, port_of
 from promotion.verdict.comparison import quantile
 from promotion.verdict.metrics import METRICS_PATH, Counters, Ledger, NoMetrics, Reading, parse, total
 from promotion.verdict.trial import image_of, probe_paths, replicas

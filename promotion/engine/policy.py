@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from promotion.stack_file import StackFile
+from promotion.config.stack_file import StackFile
 from stacks.settings import PROJECT_ROOT
 
 PACK = PROJECT_ROOT / "policy"

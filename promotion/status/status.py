@@ -13,16 +13,16 @@ from typing import Any, cast
 
 from pulumi import automation
 
-from promotion import history
-from promotion import stack as stacks
-from promotion.cluster import Cluster
-from promotion.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
+from promotion.cluster.cluster import Cluster
+from promotion.config.stack_file import StackFile
+from promotion.engine import stack as stacks
+from promotion.engine.standing import Running, Standing, standing
 from promotion.faults import Fault
-from promotion.history import Update
-from promotion.live import LiveTrack, Meter, live_tracks
-from promotion.rejected import Record, record
-from promotion.stack_file import StackFile
-from promotion.standing import Running, Standing, standing
+from promotion.records import history
+from promotion.records.history import Update
+from promotion.records.rejected import Record, record
+from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
+from promotion.status.live import LiveTrack, Meter, live_tracks
 
 #: Updates looked at for the last one that deployed a config, and the last verdict.
 NEWEST = 20

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from promotion.config.stack_file import StackFile
 from promotion.faults import Fault
-from promotion.history import RELEASE_KEYS, Change, differences
-from promotion.stack_file import StackFile
+from promotion.records.history import RELEASE_KEYS, Change, differences
 from stacks.settings import declared_defaults
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from promotion.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
-from promotion.rejected import record
+from promotion.preview.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
+from promotion.records.rejected import record
 
 #: Longest body that GitHub takes, in characters; counted here in bytes, of which there are never fewer.
 BODY_LIMIT = 65_536

@@ -11,9 +11,9 @@ from pulumi import automation
 from pulumi.automation.events import EngineEvent
 from pulumi.runtime.rpc import UNKNOWN
 
+from promotion.engine.policy import NOT_JUDGED, policies
+from promotion.engine.stack import last_lines, outputs
 from promotion.faults import Fault
-from promotion.policy import NOT_JUDGED, policies
-from promotion.stack import last_lines, outputs
 
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 from pulumi import automation
 
-from promotion.engine import Engine
+from promotion.config.stack_file import StackFile
+from promotion.engine.command import Engine
+from promotion.engine.locks import Lock, locks_named
+from promotion.engine.policy import policies
+from promotion.engine.progress import Progress
+from promotion.engine.standing import settled
 from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
-from promotion.locks import Lock, locks_named
-from promotion.policy import policies
-from promotion.progress import Progress
-from promotion.stack_file import StackFile
-from promotion.standing import settled
 from stacks.platform import WRONG_CONFIG
 from stacks.settings import PROJECT_ROOT
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from promotion.faults import WRONG_USE, Fault
-from promotion.history import Release, Update
+from promotion.records.history import Release, Update
 from stacks.settings import PINNED_IMAGE
 
 #: Digits of a digest that a person has to give at least; a shorter number is that of a release.

@@ -21,8 +21,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 from pulumi import automation
 
-from promotion.faults import Fault
-from promotion.kubernetes_client import (
+from promotion.cluster.client import (
     ANSWER_SECONDS,
     Client,
     configuration_of,
@@ -31,6 +30,7 @@ from promotion.kubernetes_client import (
     refusal,
     status_of,
 )
+from promotion.faults import Fault
 
 #: Comes without types.
 _streams: Any = streams

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from datetime import datetime
 
-from promotion.history import short
-from promotion.live import LiveTrack, Served
-from promotion.status import Status
+from promotion.records.history import short
+from promotion.status.live import LiveTrack, Served
+from promotion.status.status import Status
 
 WIDTH = 110
 COLUMNS = ("TRACK", "IMAGE", "REVISION", "READY", "USERS", "REQUESTS", "ERRORS", "MEDIAN", "P90")

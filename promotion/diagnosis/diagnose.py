@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from promotion.cluster import Cluster, Track
+from promotion.cluster.cluster import Cluster, Track
 from promotion.diagnosis.endpoints import silent_services, waiting_addresses, waiting_claims
 from promotion.diagnosis.finding import Finding, grouped
 from promotion.diagnosis.masking import mask_of

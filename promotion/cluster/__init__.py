@@ -1,0 +1,1 @@
+"""The cluster that a stack runs on, through the official Kubernetes client."""

@@ -1,0 +1,1 @@
+"""Stack files: read, edited, and what Git knows of them."""

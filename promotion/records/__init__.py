@@ -1,0 +1,1 @@
+"""What has been: updates, releases and verdicts, from where they are kept anyway."""
