@@ -69,7 +69,7 @@ image: .venv/ready ## build REPOSITORY's image once and test it from within; PUS
 	@eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
 
 scan: .venv/ready ## faults in the workflows, known vulnerabilities of all dependencies (lint has the code's)
-	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && .venv/bin/pip-audit --progress-spinner off --disable-pip --no-deps -r app/requirements.txt -r requirements.txt
+	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan
 
 test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
 	-@$(LAB) up --tools-only --postgres

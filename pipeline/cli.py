@@ -48,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--repository", required=True, help="where the image is pushed to, without a tag")
     image.add_argument("--context", default="app", help="the build context (default: %(default)s)")
     image.add_argument("--platform", default="linux/amd64", help="platform of the nodes (default: %(default)s)")
+    image.add_argument(
+        "--base-image",
+        default="",
+        metavar="REFERENCE",
+        help="what it is built on; a tag is resolved to its digest first (default: the Dockerfile's BASE_IMAGE)",
+    )
     image.add_argument("--push", action="store_true", help="push it when all tests have passed")
     image.set_defaults(run=_image)
 
@@ -58,13 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     touched.add_argument("--base", required=True, help="what the branch is to be merged into")
     touched.set_defaults(run=_touched)
+
+    scan = commands.add_parser("scan", help="known vulnerabilities of the pinned packages", epilog=EPILOG)
+    scan.set_defaults(run=_scan)
     return parser
 
 
 def _image(options: argparse.Namespace) -> dict[str, object]:
     from pipeline import image  # Docker and its SDK are needed here alone
 
-    built = image.build_and_test(PROJECT_ROOT / options.context, options.repository, options.platform)
+    built = image.build_and_test(
+        PROJECT_ROOT / options.context, options.repository, options.platform, options.base_image
+    )
     if options.push:
         image.push(built)
     return {**asdict(built), "image": built.pinned if built.digest else None}
@@ -74,3 +85,9 @@ def _touched(options: argparse.Namespace) -> dict[str, object]:
     from pipeline.touched import changed_files, touched
 
     return asdict(touched(changed_files(options.base, Path(PROJECT_ROOT)), Path(PROJECT_ROOT)))
+
+
+def _scan(_options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.scan import scan
+
+    return asdict(scan(Path(PROJECT_ROOT)))

@@ -9,13 +9,14 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.source import content_tag, revision
 from pipeline import docker
+from pipeline.base_image import ARGUMENT, default_of, parsed, pinned
 from pipeline.faults import StepFailed, WrongUse
 
 DOCKERFILE = "Dockerfile"
@@ -27,10 +28,16 @@ CACHE_TAG = "cache"
 
 @dataclass
 class Built:
-    """What was built, and the seconds that each step took; ``digest`` is empty until it is pushed."""
+    """What was built, and the seconds that each step took; ``digest`` is empty until it is pushed.
+
+    ``base`` is the image that it is built on (empty where the Dockerfile leaves no choice), ``database`` the one that
+    it was tested with: both by digest, where their registry could be asked.
+    """
 
     reference: str
     revision: str
+    base: str
+    database: str
     digest: str = ""
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -40,34 +47,61 @@ class Built:
         return f"{self.reference.rpartition(':')[0]}@{self.digest}"
 
 
-def build_and_test(context: Path, repository: str, platform: str) -> Built:
-    """Build the image as ``repository:<content tag>`` and test it. Raises StepFailed, or WrongUse before anything."""
-    if not (context / DOCKERFILE).is_file():
-        raise WrongUse(f"--context {context}: there is no {DOCKERFILE} in that folder")
+def build_and_test(context: Path, repository: str, platform: str, base_image: str = "") -> Built:
+    """Build the image as ``repository:<content tag>`` and test it. Raises StepFailed, or WrongUse before anything.
+
+    ``base_image`` is what it is built on instead of what the Dockerfile names. The base's digest is part of what the
+    tag is made of: another base gives another tag.
+    """
+    wanted = _wanted_base(context, base_image)
     docker.check()
+    base = pinned(wanted, platform) if wanted else None
     commit = revision(context)
-    arguments = {"REVISION": commit}
+    arguments = {"REVISION": commit, **({ARGUMENT: base.reference} if base else {})}
     tag = content_tag(context, DOCKERFILE, platform, arguments)
-    built = Built(f"{repository}:{tag}", commit)
-    common = ["--platform", platform, *docker.build_network(), "--progress", "plain"]
+    built = Built(f"{repository}:{tag}", commit, base.reference if base else "", pinned(DATABASE_IMAGE).reference)
     test_image = f"{repository}:{tag}-test"
+
+    def build(what: str, variables: Mapping[str, str], *options: str) -> None:
+        chosen = [part for name, value in variables.items() for part in ("--build-arg", f"{name}={value}")]
+        common = ["--platform", platform, *docker.build_network(), "--progress", "plain"]
+        docker.run(["build", *common, *chosen, *options, str(context)], what)
+
     with _timed(built, "lint and unit tests"):
-        docker.run(
-            ["build", *common, "--target", "test", "--tag", test_image, str(context)], "the image's lint and unit tests"
-        )
+        on_base = {ARGUMENT: base.reference} if base else {}
+        build("the image's lint and unit tests", on_base, "--target", "test", "--tag", test_image)
     with _timed(built, "image"):
-        variables = [f"REVISION={commit}", f"VERSION={tag}", "BUILDKIT_INLINE_CACHE=1"]
-        chosen = [part for variable in variables for part in ("--build-arg", variable)]
-        cache = ["--cache-from", f"{repository}:{CACHE_TAG}"]
-        docker.run(["build", *common, *chosen, *cache, "--tag", built.reference, str(context)], "the image's build")
-    with _database() as database:
+        variables = {**arguments, "VERSION": tag, "BUILDKIT_INLINE_CACHE": "1"}
+        labels = base.labels if base else {}
+        options = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+        options += ["--cache-from", f"{repository}:{CACHE_TAG}", "--tag", built.reference]
+        build("the image's build", variables, *options)
+    _test(built, test_image)
+    return built
+
+
+def _wanted_base(context: Path, base_image: str) -> str:
+    """The base that is asked for, else the Dockerfile's own; empty where it leaves no choice. Raises WrongUse."""
+    dockerfile = context / DOCKERFILE
+    if not dockerfile.is_file():
+        raise WrongUse(f"--context {context}: there is no {DOCKERFILE} in that folder")
+    default = default_of(dockerfile)
+    if not default and base_image:
+        raise WrongUse(f"--base-image: {dockerfile} takes none; begin it with `ARG {ARGUMENT}=NAME:TAG`, and use that")
+    if base_image:
+        parsed(base_image)
+    return base_image or default
+
+
+def _test(built: Built, test_image: str) -> None:
+    """The service's own commands in the image, then the integration tests, against a PostgreSQL. Raises StepFailed."""
+    with _database(built.database) as database:
         for command in ("ping", "migrate", "test"):
             with _timed(built, command):
                 docker.in_container(built.reference, f"`{command}` in the image", [command], database)
         with _timed(built, "integration tests"):
             test_database = {f"TEST_{name}": value for name, value in database.items()}
             docker.in_container(test_image, "the integration tests", [], test_database)
-    return built
 
 
 def push(built: Built) -> None:
@@ -90,14 +124,14 @@ def _timed(built: Built, step: str) -> Generator[None]:
 
 
 @contextmanager
-def _database() -> Generator[dict[str, str]]:
+def _database(image: str) -> Generator[dict[str, str]]:
     """A PostgreSQL of its own on a free port of this machine's loopback, and the variables that lead to it."""
     port = str(_free_port())
     password = secrets.token_hex(16)
     name = f"addressbook-test-{secrets.token_hex(4)}"
     settings = {"POSTGRES_USER": "addressbook", "POSTGRES_PASSWORD": password, "POSTGRES_DB": "addressbook"}
     listening = ["postgres", "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    with docker.container(DATABASE_IMAGE, name, listening, settings):
+    with docker.container(image, name, listening, settings):
         deadline = time.monotonic() + DATABASE_SECONDS
         # Over TCP: the socket answers already while the image still initialises the database.
         while not docker.answers(name, "pg_isready", "-h", "127.0.0.1", "-p", port, "-U", "addressbook"):

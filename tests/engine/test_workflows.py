@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from lab import toolchain
@@ -100,6 +98,7 @@ def test_shell_scripts_parse():
     for script in SCRIPTS:
         assert os.access(script, os.X_OK), script
         subprocess.run(["bash", "-n", script], check=True)
+    subprocess.run(["bash", "-n", ROOT / ".semaphore" / "setup"], check=True)
 
 
 def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
@@ -131,6 +130,9 @@ def test_semaphore_s_promotions_lead_to_pipelines_that_are_there():
         assert pipeline["version"] == "v1.0"
         led_to = {promotion["pipeline_file"] for promotion in pipeline.get("promotions", [])}
         assert led_to <= files, (file.name, led_to - files)
+        for block in pipeline["blocks"]:
+            shared = block["task"].get("prologue", {}).get("commands_file")
+            assert shared is None or (file.parent / shared).is_file(), (file.name, shared)
     assert {"semaphore.yml", "canary.yml", "stable.yml", "rollback.yml"} <= files
 
 
@@ -140,53 +142,15 @@ def test_every_make_target_exists():
         assert done.returncode == 0, (target, done.stderr)
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Path:
-    """A simulated `gh`: it keeps comments in a file and answers the calls that the comment script makes."""
-    (tmp_path / "comments.json").write_text("[]")
-    program = tmp_path / "gh"
-    program.write_text(f"#!{sys.executable}\n" + SIMULATED_GH)
-    program.chmod(0o755)
-    return tmp_path
+def test_the_engine_has_the_version_of_the_sdk():
+    (version,) = [step["with"]["pulumi-version"] for _, step in steps() if "pulumi/actions" in step.get("uses", "")]
+    assert f"pulumi=={version}" in (ROOT / "requirements.txt").read_text().splitlines()
 
 
-SIMULATED_GH = """
-import json, os, pathlib, sys
-kept = pathlib.Path(__file__).with_name("comments.json")
-comments = json.loads(kept.read_text())
-arguments = sys.argv[1:]
-assert arguments.pop(0) == "api"
-method = arguments[arguments.index("--method") + 1] if "--method" in arguments else "GET"
-path = next(each for each in arguments if each.startswith("repos/"))
-if method == "GET":
-    assert path == "repos/owner/name/issues/7/comments", path
-    for each in comments:
-        if each["body"].startswith(os.environ["MARK"]):
-            print(each["id"])
-else:
-    field = arguments[arguments.index("--field") + 1]
-    assert field.startswith("body=@")
-    body = pathlib.Path(field.removeprefix("body=@")).read_text()
-    if method == "POST":
-        comments.append({"id": 100 + len(comments), "body": body})
-    else:
-        (one,) = [each for each in comments if path == f"repos/owner/name/issues/comments/{each['id']}"]
-        one["body"] = body
-    kept.write_text(json.dumps(comments))
-"""
-
-
-def test_there_is_one_comment_for_each_stack(hub: Path, tmp_path: Path):
-    def post(body: str) -> None:
-        (tmp_path / "comment.md").write_text(body)
-        environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}
-        subprocess.run([ROOT / ".github" / "comment", "7", tmp_path / "comment.md"], env=environment, check=True)
-
-    post("<!-- preview of addressbook/prod -->\nfirst")
-    post("<!-- preview of addressbook/prod-gcp -->\nanother stack")
-    post("<!-- preview of addressbook/prod -->\nsecond")
-    bodies = [each["body"] for each in json.loads((hub / "comments.json").read_text())]
-    assert bodies == [
-        "<!-- preview of addressbook/prod -->\nsecond",
-        "<!-- preview of addressbook/prod-gcp -->\nanother stack",
-    ]
+def test_a_stack_s_cloud_is_read_from_its_file():
+    (step,) = [step for _, step in steps() if "addressbook:cloud" in step.get("run", "")]
+    for stack in ("prod", "prod-gcp", "prod-aws", "staging"):
+        config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+        environment = {**os.environ, "STACK": stack, "GITHUB_OUTPUT": "/dev/stdout"}
+        done = subprocess.run(["bash", "-ec", step["run"]], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.stdout == f"cloud={config['addressbook:cloud']}\n"

@@ -1,0 +1,164 @@
+"""The scripts that the workflows run, each for real, with simulated commands behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(folder: Path, name: str, text: str) -> Path:
+    """A simulated program."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/usr/bin/env bash\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("cloud", "has", "built"),
+    [
+        ("digitalocean", (), ["regctl", "doctl"]),
+        ("aws", (), ["regctl"]),
+        ("", (), ["regctl"]),
+        ("digitalocean", ("regctl",), ["doctl"]),
+        ("digitalocean", ("regctl", "doctl"), []),
+    ],
+)
+def test_what_a_cloud_needs_and_the_machine_lacks_is_built_pinned(
+    tmp_path: Path, cloud: str, has: tuple[str, ...], built: list[str]
+):
+    log = tmp_path / "log"
+    script(tmp_path, "go", f'echo "$GOBIN $*" >> {log}')
+    for name in ("pulumi", *has):
+        script(tmp_path, name, "")
+    for name in ("bash", "mkdir"):  # and nothing else that this machine has
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path / "home")}
+    subprocess.run(
+        [str(shutil.which("bash")), ROOT / ".github" / "tools", cloud], cwd=ROOT, env=environment, check=True
+    )
+    lines = log.read_text().splitlines() if log.exists() else []
+    assert [re.split(r"[/@]", re.sub(r"@.*", "", line))[-1] for line in lines] == built
+    for line in lines:
+        assert line.startswith(f"{tmp_path}/home/.local/bin ")
+        # By the sums in the repository, or by a version whose sum Go's database has.
+        assert "-C lab/toolchain/regctl" in line or re.search(r"@v\d+\.\d+\.\d+$", line)
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    """A folder where `.github/judge` finds a simulated `promotion`, whose verdict ends with $VERDICT, and `offer`."""
+    log = tmp_path / "log"
+    script(
+        tmp_path,
+        ".venv/bin/python",
+        f"""echo "$3" >> {log}
+        [ "$3" != status ] || echo '{{"tracks": {{"canary": '"${{CANARY-1}}"'}}}}'
+        [ "$3" != verdict ] || exit "$VERDICT" """,
+    )
+    script(tmp_path, ".github/offer", f'echo "offer $1" >> {log}')
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("verdict", "does", "code"),
+    [
+        (0, ["status", "verdict", "promote", "offer promote-prod"], 0),
+        (1, ["status", "verdict", "offer rollback-prod"], 1),  # the verdict has taken it back
+        (3, ["status", "verdict"], 3),
+        (2, ["status", "verdict"], 2),
+    ],
+)
+def test_a_verdict_is_followed_by_what_it_calls_for(judged: Path, verdict: int, does: list[str], code: int):
+    environment = {**os.environ, "VERDICT": str(verdict)}
+    done = subprocess.run([ROOT / ".github" / "judge", "prod"], cwd=judged, env=environment, check=False)
+    assert done.returncode == code
+    assert (judged / "log").read_text().splitlines() == does
+
+
+def test_without_a_canary_there_is_nothing_to_judge(judged: Path):
+    environment = {**os.environ, "CANARY": "null"}
+    subprocess.run([ROOT / ".github" / "judge", "prod"], cwd=judged, env=environment, check=True)
+    assert (judged / "log").read_text().splitlines() == ["status"]
+
+
+def test_an_offer_without_a_commit_is_none(tmp_path: Path):
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    log = tmp_path / "log"
+    git("init", "--quiet", "--initial-branch=main")
+    git("commit", "--quiet", "--allow-empty", "--message", "begin")
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    script(tmp_path, "bin/gh", f'echo "$1 $2" >> {log}; exit 9')
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    offer = [ROOT / ".github" / "offer", "promote-prod"]
+    assert subprocess.run(offer, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert not log.exists()
+    git("commit", "--quiet", "--allow-empty", "--message", "promote")
+    assert subprocess.run(offer, cwd=tmp_path, env=environment, check=False).returncode == 9, "it goes on to GitHub"
+    assert log.read_text() == "auth setup-git\n"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    """A simulated `gh`: it keeps comments in a file and answers the calls that the comment script makes."""
+    (tmp_path / "comments.json").write_text("[]")
+    program = tmp_path / "gh"
+    program.write_text(f"#!{sys.executable}\n" + SIMULATED_GH)
+    program.chmod(0o755)
+    return tmp_path
+
+
+SIMULATED_GH = """
+import json, os, pathlib, sys
+kept = pathlib.Path(__file__).with_name("comments.json")
+comments = json.loads(kept.read_text())
+arguments = sys.argv[1:]
+assert arguments.pop(0) == "api"
+method = arguments[arguments.index("--method") + 1] if "--method" in arguments else "GET"
+path = next(each for each in arguments if each.startswith("repos/"))
+if method == "GET":
+    assert path == "repos/owner/name/issues/7/comments", path
+    for each in comments:
+        if each["body"].startswith(os.environ["MARK"]):
+            print(each["id"])
+else:
+    field = arguments[arguments.index("--field") + 1]
+    assert field.startswith("body=@")
+    body = pathlib.Path(field.removeprefix("body=@")).read_text()
+    if method == "POST":
+        comments.append({"id": 100 + len(comments), "body": body})
+    else:
+        (one,) = [each for each in comments if path == f"repos/owner/name/issues/comments/{each['id']}"]
+        one["body"] = body
+    kept.write_text(json.dumps(comments))
+"""
+
+
+def test_there_is_one_comment_for_each_stack(hub: Path, tmp_path: Path):
+    def post(body: str) -> None:
+        (tmp_path / "comment.md").write_text(body)
+        environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}
+        subprocess.run([ROOT / ".github" / "comment", "7", tmp_path / "comment.md"], env=environment, check=True)
+
+    post("<!-- preview of addressbook/prod -->\nfirst")
+    post("<!-- preview of addressbook/prod-gcp -->\nanother stack")
+    post("<!-- preview of addressbook/prod -->\nsecond")
+    bodies = [each["body"] for each in json.loads((hub / "comments.json").read_text())]
+    assert bodies == [
+        "<!-- preview of addressbook/prod -->\nsecond",
+        "<!-- preview of addressbook/prod-gcp -->\nanother stack",
+    ]

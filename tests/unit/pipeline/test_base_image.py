@@ -1,0 +1,146 @@
+"""What an image is built on: spelt out, pinned by digest where its registry answers, and part of the image's tag."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import docker, image
+from pipeline.base_image import BaseImage, default_of, parsed, pinned
+from pipeline.cli import main
+from pipeline.faults import StepFailed, WrongUse
+from stacks.settings import PROJECT_ROOT
+
+ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+PYTHON = "docker.io/library/python:3.11"
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("python:3.11", PYTHON),
+        ("python", "docker.io/library/python:latest"),
+        ("library/python:3.11", PYTHON),
+        ("docker.io/python:3.11", PYTHON),
+        ("docker.io/library/python:3.11", PYTHON),
+        ("bitnami/python:3.11", "docker.io/bitnami/python:3.11"),
+        ("localhost:5001/base", "localhost:5001/base:latest"),
+        ("registry.example.com/team/base:1-bookworm", "registry.example.com/team/base:1-bookworm"),
+        (f"python@{ONE}", f"docker.io/library/python@{ONE}"),
+        (f"python:3.11@{ONE}", f"{PYTHON}@{ONE}"),
+        (f"localhost:5001/base@{ONE}", f"localhost:5001/base@{ONE}"),
+    ],
+)
+def test_a_reference_is_spelt_out(text: str, reference: str):
+    assert parsed(text).reference == reference
+    assert parsed(reference).reference == reference
+
+
+@pytest.mark.parametrize("text", ["", "a b", "python@sha256:12", "python:", "--push", "Python:3", "python:3.11@"])
+def test_what_is_no_reference_is_refused(text: str):
+    with pytest.raises(WrongUse, match="--base-image"):
+        parsed(text)
+
+
+def test_a_tag_is_resolved_and_a_digest_kept(monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[str, str]] = []
+
+    def pulled(reference: str, platform: str = "") -> str:
+        asked.append((reference, platform))
+        return ONE
+
+    monkeypatch.setattr(docker, "pulled_digest", pulled)
+    assert pinned("python:3.11", "linux/amd64") == BaseImage(PYTHON, ONE)
+    assert pinned(f"python:3.11@{OTHER}", "linux/amd64") == BaseImage(PYTHON, OTHER)
+    assert asked == [(PYTHON, "linux/amd64")]
+
+
+def test_where_the_registry_can_not_tell_the_tag_is_kept_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def refused(reference: str, platform: str = "") -> str:
+        raise StepFailed("no such host")
+
+    monkeypatch.setattr(docker, "pulled_digest", refused)
+    assert pinned("python:3.11").reference == PYTHON
+    assert f"warning: {PYTHON} is not pinned, its tag is used as it stands: no such host" in capsys.readouterr().err
+    assert "base.digest" not in " ".join(pinned("python:3.11").labels)
+
+
+def test_the_digest_is_read_from_what_a_pull_says(monkeypatch: pytest.MonkeyPatch):
+    said = f"3.11: Pulling from library/python\nDigest: {ONE}\nStatus: Image is up to date for python:3.11\n{PYTHON}\n"
+
+    def pull(command: Sequence[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        assert list(command[1:]) == ["pull", "--platform", "linux/arm64", PYTHON]
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    monkeypatch.setattr(docker, "client", lambda: "docker")
+    monkeypatch.setattr(docker.subprocess, "run", pull)
+    assert docker.pulled_digest(PYTHON, "linux/arm64") == ONE
+    said = "what no engine says"
+    with pytest.raises(StepFailed, match="does not say which digest"):
+        docker.pulled_digest(PYTHON, "linux/arm64")
+
+
+def test_the_addressbook_lets_its_base_be_chosen():
+    assert default_of(PROJECT_ROOT / "app" / "Dockerfile").startswith("python:")
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Docker commands that a build gives; none of them is run."""
+    given: list[list[str]] = []
+    monkeypatch.setattr(docker, "check", lambda: None)
+    monkeypatch.setattr(docker, "build_network", list[str])
+    monkeypatch.setattr(docker, "pulled_digest", lambda reference, platform="": ONE)
+    monkeypatch.setattr(docker, "run", lambda arguments, what: given.append(list(arguments)))
+    monkeypatch.setattr(image, "_test", lambda built, test_image: None)
+    return given
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "Dockerfile").write_text(
+        'ARG BASE_IMAGE="python:3.11"\nFROM ${BASE_IMAGE} AS test\nFROM ${BASE_IMAGE}\n'
+    )
+    return tmp_path
+
+
+def test_both_builds_begin_with_the_digest_and_the_image_says_so(context: Path, commands: list[list[str]]):
+    built = image.build_and_test(context, "localhost:1/x", "linux/amd64")
+    assert built.base == f"{PYTHON}@{ONE}"
+    assert built.database == f"docker.io/library/{image.DATABASE_IMAGE}@{ONE}"
+    assert len(commands) == 2
+    assert all(f"BASE_IMAGE={PYTHON}@{ONE}" in command for command in commands)
+    assert f"org.opencontainers.image.base.name={PYTHON}" in commands[1]
+    assert f"org.opencontainers.image.base.digest={ONE}" in commands[1]
+
+
+def test_the_same_base_gives_the_same_tag_and_another_one_another(
+    context: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    def tag(base: str = "") -> str:
+        return image.build_and_test(context, "localhost:1/x", "linux/amd64", base).reference
+
+    first = tag()
+    assert tag() == first == tag(f"python:3.11@{ONE}")
+    assert tag(f"python:3.11@{OTHER}") != first
+    monkeypatch.setattr(docker, "pulled_digest", lambda reference, platform="": OTHER)
+    assert tag() == tag(f"python:3.11@{OTHER}")
+
+
+def test_a_dockerfile_that_leaves_no_choice_is_built_as_it_is(context: Path, commands: list[list[str]]):
+    (context / "Dockerfile").write_text("FROM scratch AS test\n")
+    assert image.build_and_test(context, "localhost:1/x", "linux/amd64").base == ""
+    assert not any("BASE_IMAGE" in part for command in commands for part in command)
+    with pytest.raises(WrongUse, match="takes none; begin it with `ARG BASE_IMAGE"):
+        image.build_and_test(context, "localhost:1/x", "linux/amd64", "python:3.12")
+
+
+def test_a_wrong_base_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]):
+    assert main(["image", "--repository", "localhost:1/x", "--base-image", "a b"]) == 2
+    assert capsys.readouterr().err.startswith("error: --base-image a b: write NAME:TAG or NAME@sha256:DIGEST")
