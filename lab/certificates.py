@@ -66,14 +66,14 @@ class Authority:
         return self._issue(identity.file, identity.user, identity.group, [], ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def server(self, file: str, names: list[str]) -> tuple[Path, Path]:
-        """Certificate and key of a server that answers under these names and addresses, signed once."""
+        """Certificate and key of a server that answers under these names and addresses, signed once for them."""
         return self._issue(file, file, None, names, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def _issue(
         self, file: str, common_name: str, group: str | None, names: list[str], usage: x509.ObjectIdentifier
     ) -> tuple[Path, Path]:
         certificate, key_file = self.folder / f"{file}.crt", self.folder / f"{file}.key"
-        if certificate.exists():
+        if certificate.exists() and _names(certificate) == names:
             return certificate, key_file
         issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         signer = serialization.load_pem_private_key(self.key.read_bytes(), password=None)
@@ -133,6 +133,16 @@ def _name(text: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
         return x509.DNSName(text)
+
+
+def _names(certificate: Path) -> list[str]:
+    """Names and addresses that a certificate is for."""
+    found = x509.load_pem_x509_certificate(certificate.read_bytes()).extensions
+    try:
+        alternatives = found.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(each.value) for each in alternatives]
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -86,3 +86,14 @@ def test_another_authoritys_certificate_is_not_accepted(authority: Authority, tm
     verifier = PolicyBuilder().store(Store([own])).build_client_verifier()
     with pytest.raises(x509.verification.VerificationError):
         verifier.verify(certificate, [])
+
+
+def test_a_server_of_another_name_gets_another_certificate(authority: Authority):
+    first = [file.read_bytes() for file in authority.server("database", ["a.example", "192.0.2.1"])]
+    assert [file.read_bytes() for file in authority.server("database", ["a.example", "192.0.2.1"])] == first
+    certificate, key = authority.server("database", ["b.example"])
+    assert key.read_bytes() != first[1]
+    names = x509.load_pem_x509_certificate(certificate.read_bytes()).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert names.value.get_values_for_type(x509.DNSName) == ["b.example"]
