@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from promotion.diagnosis.diagnose import Finding, examine
 from promotion.diagnosis.masking import Mask
 from promotion.diagnosis.questions import Questions
 from promotion.diagnosis.snapshot import Snapshot
@@ -114,3 +115,9 @@ def event(about: Mapping[str, Any], reason: str, message: str, kind: str = "Warn
 
 def snapshot(**parts: Any) -> Snapshot:
     return Snapshot(SERVICE, taken=NOW, **parts)
+
+
+def only(*pods: Any, told: Told | None = None, **parts: Any) -> Finding:
+    """The one thing that is wrong in a namespace with these pods."""
+    (found,) = examine(snapshot(pods=pods, **parts), told or Told())
+    return found

@@ -1,0 +1,130 @@
+"""An AWS account as its API describes it, and what of a stack is AWS's own."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from stacks.aws import PlatformKeys
+from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
+
+ADMINISTRATOR = "arn:aws:iam::123456789012:role/platform-team"
+ISSUER = "https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
+PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER.removeprefix('https://')}"
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+#: A certificate authority of its own, whose key nobody has.
+AUTHORITY = Path(__file__).with_name("authority.pem")
+TAGS = {"pulumi-project": "addressbook", "pulumi-stack": "test"}
+COMPUTED: dict[str, dict[str, Any]] = {
+    "aws:eks/cluster:Cluster": {
+        "arn": "arn:aws:eks:eu-central-1:123456789012:cluster/addressbook-test",
+        "endpoint": "https://cluster.example",
+        "certificateAuthority": {"data": "Y2E="},
+        "identities": [{"oidcs": [{"issuer": ISSUER}]}],
+        "vpcConfig": {"clusterSecurityGroupId": "sg-cluster"},
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 4},
+    "aws:ec2/eip:Eip": {"allocationId": "eipalloc-1"},
+    "aws:iam/role:Role": {"arn": "arn:aws:iam::123456789012:role/made"},
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": {"arn": PROVIDER},
+    "aws:kms/key:Key": {"arn": "arn:aws:kms:eu-central-1:123456789012:key/1", "keyId": "1"},
+    "aws:ecr/repository:Repository": {
+        "registryId": "123456789012",
+        "repositoryUrl": f"{REGISTRY}/addressbook-test/addressbook",
+    },
+    "aws:rds/instance:Instance": {"address": "db.example", "port": 5432},
+    "aws:rds/parameterGroup:ParameterGroup": {"name": "database-1234567"},
+    "random:index/randomString:RandomString": {"result": "x1y2z3"},
+}
+#: The component around it is called Cluster too.
+EKS = "eks/cluster:Cluster"
+ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
+ADDON_VERSION = "aws:eks/getAddonVersion:getAddonVersion"
+TOKEN = "aws:ecr/getAuthorizationToken:getAuthorizationToken"
+
+
+def _cluster(args: Any) -> dict[str, Any]:
+    computed = COMPUTED["aws:eks/cluster:Cluster"]
+    return {**computed, "vpcConfig": {**args.inputs["vpcConfig"], **computed["vpcConfig"]}}
+
+
+def _zones(_: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "names": ["eu-central-1c", "eu-central-1a", "eu-central-1b"],
+        "zoneIds": [],
+        "groupNames": [],
+        "id": "eu-central-1",
+        "region": "eu-central-1",
+    }
+
+
+def _addon_version(args: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "addonName": args["addonName"],
+        "kubernetesVersion": args["kubernetesVersion"],
+        "version": f"v1 for {args['kubernetesVersion']}",
+        "id": args["addonName"],
+        "region": "eu-central-1",
+    }
+
+
+def _token(_: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "userName": "AWS",
+        "password": "push-token",
+        "authorizationToken": base64.b64encode(b"AWS:push-token").decode(),
+        "expiresAt": "2030-01-01T00:00:00Z",
+        "id": "eu-central-1",
+        "proxyEndpoint": f"https://{REGISTRY}",
+        "region": "eu-central-1",
+    }
+
+
+AWS = SimulatedCloud(
+    name="aws",
+    keys=PlatformKeys,
+    config={
+        "cloud": "aws",
+        "kubeContext": "",
+        "registry": "",
+        "region": "eu-central-1",
+        "kubernetesVersion": "1.34",
+        "databaseAuthority": str(AUTHORITY),
+    },
+    extra={"clusterAdministrators": [ADMINISTRATOR]},
+    of_platform=("kubernetesVersion", "region", "databaseAuthority"),
+    computed=COMPUTED,
+    derived={
+        "aws:eks/cluster:Cluster": _cluster,
+        "kubernetes:core/v1:Service": lambda _: {
+            "status": {"loadBalancer": {"ingress": [{"hostname": "balancer.elb.example"}]}}
+        },
+    },
+    functions={ZONES: _zones, ADDON_VERSION: _addon_version, TOKEN: _token},
+    command="aws",
+    # It is the command that knows of the credentials.
+    missing=("kubernetesVersion", "aws"),
+    access=Access(
+        cluster=ISSUER,
+        kubeconfig_command="aws --region eu-central-1 eks get-token --cluster-name addressbook-test --output json",
+        repository=f"{REGISTRY}/addressbook-test/addressbook",
+        push={"server": REGISTRY, "username": "AWS", "password": "push-token"},
+    ),
+    outputs={
+        "clusterName": "addressbook-test",
+        "clusterEndpoint": "https://cluster.example",
+        "databaseHost": "db.example",
+        "databasePassword": "password of database-password",
+        "registryUrl": f"{REGISTRY}/addressbook-test",
+        "url": "http://balancer.elb.example",
+    },
+    secrets=frozenset({"password of database-password", "push-token"}),
+    protected=frozenset({"Cluster", "Instance", "Repository", "Key", "Alias", "Service"}),
+    first_preview=FirstPreview(
+        unknown=(("SecurityGroupIngressRule", "referencedSecurityGroupId"), ("Instance", "password")),
+        # An account has its zones before any stack; add-ons and the token are of a cluster and a registry.
+        asked={ZONES: 1},
+        outputs=frozenset({"clusterName"}),
+    ),
+)

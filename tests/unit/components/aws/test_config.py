@@ -1,0 +1,36 @@
+"""What only AWS would refuse of a config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.components.aws.simulated import AUTHORITY
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("clusterAdministrators", '["platform-team"]'),
+        ("clusterAdministrators", '["arn:aws:sts::123456789012:assumed-role/platform-team/anna"]'),
+        ("apiServerAccess", '["here"]'),
+    ],
+)
+def test_each_entry_of_a_list_is_checked(faults: Callable[..., list[str]], key: str, value: str):
+    (fault,) = faults(**{key: value})
+    assert fault.startswith(key)
+    assert json.loads(value)[0] in fault
+
+
+def test_the_databases_authority_must_be_one_that_pods_can_be_given(faults: Callable[..., list[str]], tmp_path: Path):
+    (unset,) = faults(databaseAuthority="")
+    assert "truststore.pki.rds.amazonaws.com/eu-central-1/eu-central-1-bundle.pem" in unset
+    everywhere = tmp_path / "global-bundle.pem"
+    everywhere.write_text(AUTHORITY.read_text() * 200)
+    assert "more than one region" in faults(databaseAuthority=str(everywhere))[0]
+    page = tmp_path / "page.pem"
+    page.write_text("<html>not found</html>")
+    assert "no certificates in PEM form" in faults(databaseAuthority=str(page))[0]

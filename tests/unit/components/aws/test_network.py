@@ -1,0 +1,38 @@
+"""The VPC of an AWS stack."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components.aws.network import subnet_ranges
+
+
+def test_the_network(graph: Callable[..., Any]):
+    made = graph()
+    subnets = {each.name: each.inputs for each in made.all("Subnet")}
+    assert [subnets[f"private-{n}"]["availabilityZone"] for n in (1, 2)] == ["eu-central-1a", "eu-central-1b"]
+    assert [subnets[f"public-{n}"]["availabilityZone"] for n in (1, 2)] == ["eu-central-1a", "eu-central-1b"]
+    for name, subnet in subnets.items():
+        role = "kubernetes.io/role/elb" if name.startswith("public") else "kubernetes.io/role/internal-elb"
+        assert subnet["tags"][role] == "1"
+        assert subnet["tags"]["kubernetes.io/cluster/addressbook-test"] == "shared"
+    for each in made.all("Subnet"):
+        assert list(each.options.ignoreChanges) == ["availabilityZone"]
+    routes = {each.name: each.inputs["routes"] for each in made.all("RouteTable")}
+    assert routes["public"] == [{"cidrBlock": "0.0.0.0/0", "gatewayId": "internet-id"}]
+    for private in ("private-1", "private-2"):
+        assert routes[private] == [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1-id"}]
+    assert made.one("NatGateway").inputs["subnetId"] == "public-1-id"
+
+
+@pytest.mark.parametrize("block", ["10.64.0.0/16", "192.168.0.0/16", "172.16.16.0/20"])
+def test_subnets_share_the_network_without_overlap(block: str):
+    ranges = subnet_ranges(block)
+    parts = [ipaddress.IPv4Network(each) for each in (*ranges.public, *ranges.private)]
+    assert all(part.subnet_of(ipaddress.IPv4Network(block)) for part in parts)
+    assert not any(one.overlaps(other) for at, one in enumerate(parts) for other in parts[at + 1 :])
+    assert all(part.prefixlen <= 28 for part in parts), "smaller than AWS allows"

@@ -1,0 +1,50 @@
+"""The node group, and images that run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws.nodes import is_arm
+
+
+def test_number_and_size_of_the_nodes_replace_nothing(graph: Callable[..., Any]):
+    before, after = graph(), graph(nodeCount=7, nodeSize="m7i.large")
+    assert before.one("NodeGroup").inputs["scalingConfig"] == {"desiredSize": 3, "minSize": 3, "maxSize": 3}
+    assert after.one("NodeGroup").inputs["scalingConfig"]["desiredSize"] == 7
+    # Of a node group these are immutable; the size is in the launch template, a new version of which rolls the nodes.
+    for immutable in ("amiType", "capacityType", "clusterName", "nodeRoleArn", "subnetIds"):
+        assert before.one("NodeGroup").inputs[immutable] == after.one("NodeGroup").inputs[immutable], immutable
+    for graph_ in (before, after):
+        assert not {"instanceTypes", "diskSize"} & graph_.one("NodeGroup").inputs.keys()
+    assert after.one("LaunchTemplate").inputs["instanceType"] == "m7i.large"
+    assert after.one("NodeGroup").inputs["launchTemplate"] == {"id": "nodes-id", "version": "4"}
+
+
+def test_nodes_are_private_and_keep_their_role_to_themselves(graph: Callable[..., Any]):
+    made = graph()
+    assert made.one("NodeGroup").inputs["subnetIds"] == ["private-1-id", "private-2-id"]
+    for subnet in made.all("Subnet"):
+        assert not subnet.inputs.get("mapPublicIpOnLaunch")
+    template = made.one("LaunchTemplate").inputs
+    assert template["metadataOptions"]["httpTokens"] == "required"
+    assert template["metadataOptions"]["httpPutResponseHopLimit"] == 1
+    (disk,) = template["blockDeviceMappings"]
+    assert disk["ebs"]["encrypted"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("size", "arm"), [("t3.small", False), ("t4g.small", True), ("m7gd.large", True), ("g5.xlarge", False)]
+)
+def test_processors_by_instance_type(size: str, arm: bool):
+    assert is_arm(size) is arm
+
+
+def test_images_must_run_on_the_nodes(graph: Callable[..., Any]):
+    with pytest.raises(pulumi.RunError, match=r"t4g\.small run linux/arm64"):
+        graph(nodeSize="t4g.small")
+    made = graph(nodeSize="t4g.small", buildPlatform="linux/arm64")
+    assert made.one("NodeGroup").inputs["amiType"] == "AL2023_ARM_64_STANDARD"

@@ -1,0 +1,79 @@
+"""Cloud SQL for PostgreSQL: its size, its backups, its name and who has which rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.gcp.database import private_name
+from tests.unit.components.gcp.simulated import HOST, REGIONAL_CA, ROOT_CA, google
+from tests.unit.components.graphs import all_before, secret_data
+
+
+def test_high_availability_is_a_standby_in_another_zone(graph: Callable[..., Any]):
+    assert google(graph(highAvailability=True), "DatabaseInstance").inputs["settings"]["availabilityType"] == "REGIONAL"
+
+
+def test_the_edition_follows_the_size(graph: Callable[..., Any]):
+    settings = google(graph(databaseSize="db-perf-optimized-N-2"), "DatabaseInstance").inputs["settings"]
+    assert settings["edition"] == "ENTERPRISE_PLUS"
+
+
+def test_backups_and_the_last_one(graph: Callable[..., Any]):
+    settings = google(graph(), "DatabaseInstance").inputs["settings"]
+    assert settings["backupConfiguration"]["enabled"] is True
+    assert settings["backupConfiguration"]["pointInTimeRecoveryEnabled"] is True
+    assert settings["finalBackupConfig"] == {"enabled": True, "retentionDays": 30}
+    assert settings["retainBackupsOnDelete"] is True
+    kept = google(graph(deletionProtection=False), "DatabaseInstance").inputs["settings"]
+    assert kept["finalBackupConfig"]["enabled"] is True, "a production stack that is taken down keeps its data"
+    gone = google(graph(deletionProtection=False, finalSnapshot=False), "DatabaseInstance").inputs["settings"]
+    assert (gone["finalBackupConfig"], gone["retainBackupsOnDelete"]) == ({"enabled": False}, False)
+
+
+def test_the_certificate_names_the_host_that_the_service_connects_to(graph: Callable[..., Any]):
+    made = graph()
+    address = google(made, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
+    assert address["sslMode"] == "ENCRYPTED_ONLY"
+    assert address["serverCaMode"] == "GOOGLE_MANAGED_CAS_CA", "a server's own authority names no host"
+    record, zone = google(made, "RecordSet"), google(made, "ManagedZone")
+    assert (record.inputs["name"], record.inputs["type"]) == (f"{HOST}.", "A")
+    assert record.inputs["rrdatas"] == ["10.64.32.3"]
+    assert zone.inputs["visibility"] == "private"
+    assert zone.inputs["privateVisibilityConfig"] == {"networks": [{"networkUrl": "network-id"}]}
+    assert record.inputs["name"].endswith(f".{zone.inputs['dnsName']}")
+    params = made.one("Secret", "db-params")
+    assert secret_data(params, "DB_HOST") == HOST
+    assert secret_data(params, "DB_SSL") == "true"
+    assert secret_data(params, "DB_CA") == f"{ROOT_CA}\n{REGIONAL_CA}"
+    assert secret_data(params, "DB_PORT") == "5432"
+    assert secret_data(params, "DB_USER") == "demouser"
+    assert secret_data(params, "DB_PASSWORD") == "password of database-user"
+    assert record.urn in all_before(made, params), "the name is known before anybody asks for it"
+
+
+def test_a_server_without_a_private_name_is_an_error():
+    public = SimpleNamespace(name="x.sql.goog.", connection_type="PUBLIC", dns_scope="INSTANCE")
+    private = SimpleNamespace(name=HOST, connection_type="PRIVATE_SERVICES_ACCESS", dns_scope="INSTANCE")
+    assert private_name([public, private]) == f"{HOST}."  # pyright: ignore[reportArgumentType]
+    with pytest.raises(pulumi.RunError, match="could not be verified"):
+        private_name([public])  # pyright: ignore[reportArgumentType]
+
+
+def test_the_size_is_known_in_a_preview_of_an_empty_stack(first_preview: Callable[[], Any]):
+    made, _ = first_preview()
+    assert google(made, "DatabaseInstance").inputs["settings"]["tier"] == "db-custom-1-3840"
+
+
+def test_the_service_gets_its_rights_from_the_administrator(graph: Callable[..., Any]):
+    made = graph()
+    rights = made.one("Job", "database-rights")
+    assert rights.urn in made.one("Secret", "db-params").dependencies
+    login = made.one("Secret", "database-administrator").inputs["stringData"]
+    assert (login["PGUSER"], login["PGHOST"]) == ("postgres", HOST)
+    assert login["PGPASSWORD"] == google(made, "DatabaseInstance").inputs["rootPassword"]
+    assert login["PGPASSWORD"] != google(made, "User").inputs["password"]

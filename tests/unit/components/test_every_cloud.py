@@ -1,0 +1,170 @@
+"""What is the same in the resource graph of every cloud."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.output import Unknown
+
+from stacks.settings import PROJECT_ROOT as ROOT
+from stacks.sharing import READ_OUTPUTS
+from tests.unit.components.clouds import CLOUDS
+from tests.unit.components.graphs import leaves, made_in, protected, short
+from tests.unit.components.simulated import SimulatedCloud
+
+
+@pytest.fixture(params=CLOUDS, ids=lambda cloud: cloud.name)
+def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
+    return request.param
+
+
+@pytest.fixture
+def release(graph: Callable[..., Any], simulated: SimulatedCloud, cloud: Any) -> Callable[..., Any]:
+    """The graph of a stack on the platform of another stack with those outputs."""
+
+    def on(platform: dict[str, Any], **changed: Any) -> Any:
+        answer = {"name": "prod", "outputs": platform, "secretOutputNames": []}
+        cloud.functions[READ_OUTPUTS] = lambda args: {**answer, "name": args["name"]}
+        return graph(
+            platformStack="prod", namespace="branch-one", **dict.fromkeys(simulated.of_platform, ""), **changed
+        )
+
+    return on
+
+
+def test_every_resource_belongs_to_a_component(graph: Callable[..., Any], simulated: SimulatedCloud):
+    for resource in graph(**simulated.extra).resources:
+        if resource.custom and not resource.type.endswith((":Namespace", "providers:aws")):
+            assert "addressbook:" in resource.parent, resource.urn
+
+
+def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[..., Any], simulated: SimulatedCloud):
+    made = graph()
+    assert protected(made) == simulated.protected
+    assert made.one("Service", "addressbook-lb").options.protect, "destroy begins here, so here it must be refused"
+    assert protected(graph(deletionProtection=False)) == set()
+
+
+def test_workloads_survive_new_credentials(graph: Callable[..., Any], simulated: SimulatedCloud):
+    made = graph()
+    (provider,) = made.all("kubernetes")
+    assert provider.inputs["clusterIdentifier"] == simulated.access.cluster
+    workloads = [each for each in made.resources if each.type.startswith("kubernetes:")]
+    assert workloads
+    for resource in workloads:
+        assert resource.provider.startswith(provider.urn), resource.urn
+
+
+def test_the_kubeconfig_holds_no_credentials(graph: Callable[..., Any], simulated: SimulatedCloud):
+    (provider,) = graph().all("kubernetes")
+    text = provider.inputs["kubeconfig"]
+    kubeconfig = json.loads(text)
+    (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
+    assert kubeconfig["current-context"] == simulated.outputs["clusterName"]
+    assert cluster["cluster"] == {
+        "server": simulated.outputs["clusterEndpoint"],
+        "certificate-authority-data": "Y2E=",
+    }
+    assert user["user"].keys() == {"exec"}
+    command = [user["user"]["exec"]["command"], *user["user"]["exec"]["args"]]
+    assert " ".join(command) == simulated.access.kubeconfig_command
+    for secret in simulated.secrets | simulated.kept_back:
+        assert secret not in text
+    assert "kubeconfig" in provider.secret_paths
+
+
+def test_secrets_are_marked_wherever_they_go(graph: Callable[..., Any], simulated: SimulatedCloud):
+    seen: set[str] = set()
+    for resource in graph().resources:
+        for path, text in leaves(resource.inputs):
+            for secret in simulated.secrets | simulated.kept_back:
+                if secret in text or base64.b64encode(secret.encode()).decode() in text:
+                    seen.add(secret)
+                    assert any(path.startswith(known) for known in resource.secret_paths), (resource.urn, path)
+    assert seen == simulated.secrets
+
+
+def test_images_are_pushed_to_the_stacks_registry(graph: Callable[..., Any], simulated: SimulatedCloud):
+    image = graph().one("Image").inputs
+    assert image["imageName"].startswith(f"{simulated.access.repository}:src-")
+    assert image["registry"] == simulated.access.push
+
+
+def test_outputs(graph: Callable[..., Any], simulated: SimulatedCloud):
+    made = graph()
+    for name, value in simulated.outputs.items():
+        assert made.outputs[name] == value, name
+    assert made.outputs["kubeconfig"] == made.one("kubernetes").inputs["kubeconfig"]
+
+
+def test_secret_outputs_are_secret(graph: Callable[..., Any]):
+    graph()
+    exported = dict(pulumi.runtime.get_root_resource().outputs)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+    checked: list[str] = []
+
+    @pulumi.runtime.test
+    def look() -> Any:
+        async def secret(name: str) -> None:
+            assert await exported[name].is_secret(), name
+            checked.append(name)
+
+        return pulumi.Output.all(*[secret(name) for name in ("kubeconfig", "databasePassword")])
+
+    look()
+    assert checked == ["kubeconfig", "databasePassword"]
+
+
+def test_a_preview_of_an_empty_stack_knows_the_whole_graph_and_no_value(
+    graph: Callable[..., Any], first_preview: Callable[[], Any], simulated: SimulatedCloud
+):
+    known = {resource.urn for resource in graph().resources}
+    made, asked = first_preview()
+    assert {resource.urn for resource in made.resources} == known
+    assert asked == simulated.first_preview.asked, "a function was asked for what is not there yet"
+    for kind, path in simulated.first_preview.unknown:
+        (resource,) = [each for each in made_in(made, simulated.name) if short(each) == kind]
+        assert isinstance(resource.inputs[path], Unknown), kind
+    assert isinstance(made.one("Secret", "db-params").inputs["data"], Unknown)
+    assert isinstance(made.one("kubernetes").inputs["kubeconfig"], Unknown)
+    assert made.outputs.keys() <= simulated.first_preview.outputs, "an output of the preview claims to be known"
+
+
+def test_a_release_stack_takes_up_what_the_platform_hands_over(
+    graph: Callable[..., Any], release: Callable[..., Any], simulated: SimulatedCloud
+):
+    platform = dict(graph().outputs)
+    made = release(platform)
+    assert [each.type for each in made_in(made, simulated.name)] == list(simulated.made_by_a_release)
+    provider = made.all("kubernetes")[0].inputs
+    assert provider["kubeconfig"] == platform["kubeconfig"]
+    assert provider["clusterIdentifier"] == simulated.access.cluster
+    image = made.one("Image")
+    assert image.inputs["imageName"].startswith(f"{simulated.access.repository}:")
+    assert image.inputs["registry"] == simulated.access.push
+    assert image.secret_paths & {"registry", "registry.password"}
+    final = made.one("FinalJob")
+    assert final.inputs["kubeconfig"] == platform["kubeconfig"]
+    assert final.options.protect, "a release's data is as safe as a platform's"
+    assert made.outputs["databaseName"] == "release_branch_one"
+    throw_away = release(platform, deletionProtection=False)
+    assert not [each.urn for each in throw_away.resources if each.options.protect]
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded"),
+    [("aws", "pulumi_aws"), ("digitalocean", "pulumi_digitalocean"), ("gcp", "pulumi_gcp"), ("local", "")],
+)
+def test_only_the_chosen_clouds_sdk_is_imported(name: str, loaded: str):
+    code = (
+        f"import sys, components.release, stacks.{name};"
+        "print(*sorted(set(sys.modules) & {'pulumi_digitalocean', 'pulumi_aws', 'pulumi_gcp'}))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == loaded

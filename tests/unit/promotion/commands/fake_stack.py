@@ -1,0 +1,62 @@
+"""A stack that is not there, and images and configs to try commands with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from promotion.config.stack_file import StackFile
+from promotion.faults import Fault
+from promotion.work import Work
+
+OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
+RELEASE = "urn:pulumi:dev::addressbook::addressbook:release:Release"
+TIME = "2026-01-01T00:00:00Z"
+TRIAL = {"stableImage": OLD, "canaryImage": NEW, "canaryReplicas": "1", "stableReplicas": "2"}
+BOTH = {"stable": OLD, "canary": NEW}
+
+
+@dataclass
+class FakeStack:
+    """A stack whose state has these tracks.
+
+    What is applied to it is kept. An update with a canary fails with ``fault``, on the resource ``failing``.
+    """
+
+    tracks: dict[str, str]
+    file: StackFile
+    name: str = "dev"
+    fault: Fault | None = None
+    failing: str = ""
+    built: str = NEW
+    forbidden: tuple[str, ...] = ()
+    applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    messages: list[str] = field(default_factory=list[str])
+
+    def export_stack(self) -> Any:
+        resources = [
+            resource
+            for track, image in self.tracks.items()
+            for resource in (
+                {"urn": f"{RELEASE}$addressbook:release:Track::{track}"},
+                {
+                    "urn": f"{RELEASE}$addressbook:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
+                    "inputs": {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}},
+                },
+            )
+        ]
+        return SimpleNamespace(deployment={"resources": resources})
+
+    def up(self, config_file: Path | None, message: str) -> dict[str, Any]:
+        values = self.file.values(config_file.read_text() if config_file else None)
+        self.applied.append(values)
+        self.messages.append(message)
+        if self.fault and "canaryImage" in values:
+            raise self.fault
+        return {"sourceImage": self.built} if values.get("buildAhead") else {}
+
+
+Make = Callable[..., tuple[Work, FakeStack]]
