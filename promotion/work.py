@@ -204,6 +204,13 @@ class Work:
             raise Fault(f"stack `{self.name}` built an image and did not say which: its output sourceImage is {image}")
         return image
 
+    def let_go(self, why: str) -> None:
+        """Take what was built out of the stack's state again, for it comes to nothing; the registry keeps it.
+
+        Otherwise the next preview would show its removal, as if somebody had changed something.
+        """
+        self.up(self.told(why), refresh=False)
+
     def commit(self, message: str) -> None:
         """Commit the stack file alone, where the user asked for that and it has changed."""
         if not getattr(self.options, "commit", False):

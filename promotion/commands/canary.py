@@ -89,7 +89,11 @@ def prepared(work: Work) -> Trial:
         return Trial(options.image, text)
     image = work.built(stable)
     work.say(f"built {image}")
-    _refuse_rejected(work, image)
+    try:
+        _refuse_rejected(work, image)
+    except Fault:
+        work.let_go("the image that was built is a rejected one")
+        raise
     return Trial(image, work.file.edited(_edits(work, image, stable)))
 
 

@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
         trial = prepared(work)
         if not work.release.has_canary and work.release.stable_image.endswith(f"@{trial.digest}"):
             work.say(f"stable runs {trial.digest} already: there is nothing to release")
+            if options.image == "source":
+                work.let_go("what was built is what stable runs")
             work.answer(result="done", image=trial.image)
             return DONE
         put_on_trial(work, trial)
