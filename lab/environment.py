@@ -65,5 +65,11 @@ def _search_path(lab: Lab) -> list[str]:
 
 
 def export_lines(lab: Lab, in_lab: bool) -> str:
-    """Lines for `eval "$(python -m lab env)"`."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(lab, in_lab).items())
+    """Lines for `eval "$(python -m lab env)"`.
+
+    Where no lab runs, images are built by the machine's own Docker Engine, as on a runner of CI.
+    """
+    found = variables(lab, in_lab)
+    if not lab.docker_socket.exists():
+        found.pop("DOCKER_HOST", None)
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items())

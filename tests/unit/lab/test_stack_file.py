@@ -69,6 +69,13 @@ def test_a_stack_elsewhere_keeps_the_users_cluster_and_its_state_outlives_the_la
     assert Path(inside["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text().strip()
 
 
+def test_where_no_lab_runs_the_machines_own_docker_builds(lab: Lab) -> None:
+    assert "DOCKER_HOST" not in environment.export_lines(lab, in_lab=True)
+    lab.docker_socket.parent.mkdir(parents=True, exist_ok=True)
+    lab.docker_socket.touch()
+    assert f"export DOCKER_HOST=unix://{lab.docker_socket}\n" in environment.export_lines(lab, in_lab=True) + "\n"
+
+
 def test_what_the_user_has_set_for_pulumi_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "mine")

@@ -1,0 +1,121 @@
+"""The book's pipeline for the same service, with plain docker: blocks of jobs, each on a machine of its own.
+
+As the book describes it: one job builds the image on the layers of the last one and pushes it; three jobs of tests
+each pull it and run their commands in it; the last pulls it, tags it as the latest and pushes that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machines import Machines, free_port, run
+
+DOCKERFILE = Path(__file__).with_name("book_blocks.Dockerfile")
+BUILD, UNIT, FUNCTIONAL, INTEGRATION, PUSH = "build", "unit", "functional", "integration", "push"
+#: Jobs of one block, which the book runs side by side.
+TESTS = (UNIT, FUNCTIONAL, INTEGRATION)
+DATABASE_IMAGE = "postgres:15-bookworm"
+#: The same checks that app/Dockerfile has in its stage of tests.
+LINT = "ruff check --no-cache . && ruff format --no-cache --check ."
+UNIT_TESTS = "pytest -p no:cacheprovider tests/test_settings.py tests/test_forms.py"
+ALL_TESTS = "pytest -p no:cacheprovider tests"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Arguments of docker, and the part of the pipeline that its seconds belong to; some may fail."""
+
+    part: str
+    arguments: tuple[str, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of one command."""
+
+    job: str
+    part: str
+    seconds: float
+
+
+def jobs(repository: str, tag: str, context: Path, port: int) -> dict[str, list[Command]]:
+    """Each job's commands; the database is at ``port``."""
+    image, latest = f"{repository}:{tag}", f"{repository}:latest"
+    database = {"DB_HOST": "127.0.0.1", "DB_PORT": str(port), "DB_SSL": "false"}
+    database |= {"DB_SCHEMA": "addressbook", "DB_USER": "addressbook", "DB_PASSWORD": "of-a-throw-away-database"}
+    tests = {f"TEST_{name}": value for name, value in database.items()}
+    pull = Command("transfer", ("pull", image))
+    # The cache is written into the image: what `--cache-from` reads, since a pulled image is no cache of BuildKit's.
+    build = ("build", "--network", "host", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "--cache-from", latest)
+    return {
+        BUILD: [
+            Command("transfer", ("pull", latest), optional=True),
+            Command("image", (*build, "--file", str(DOCKERFILE), "--tag", image, str(context))),
+            Command("transfer", ("push", image)),
+        ],
+        UNIT: [
+            pull,
+            Command("image", _in(image, {}, "sh", "-c", LINT)),
+            Command("image", _in(image, {}, *UNIT_TESTS.split())),
+        ],
+        FUNCTIONAL: [
+            pull,
+            *_database(database),
+            Command("database", _in(image, database, "addressbook", "ping")),
+            Command("database", _in(image, database, "addressbook", "migrate")),
+        ],
+        INTEGRATION: [
+            pull,
+            *_database(database),
+            # Here the service's own test wants the tables, which the book's makes by itself.
+            Command("database", _in(image, database, "addressbook", "migrate")),
+            Command("database", _in(image, database, "addressbook", "test")),
+            Command("integration", _in(image, tests, *ALL_TESTS.split())),
+        ],
+        PUSH: [pull, Command("rest", ("tag", image, latest)), Command("transfer", ("push", latest))],
+    }
+
+
+def timed(machines: Machines, docker: str, tag: str, context: Path, environment: Mapping[str, str]) -> list[Timed]:
+    """Run all jobs one after the other; seconds of each command. A machine's own start is not counted."""
+    taken: list[Timed] = []
+    for job, commands in jobs(f"{machines.registry}/book", tag, context, free_port()).items():
+        with machines.machine(f"book-{job}") as engine:
+            for command in commands:
+                began = time.perf_counter()
+                try:
+                    run([docker, *command.arguments], context, {**environment, **engine})
+                except ValueError:
+                    if not command.optional:
+                        raise
+                taken.append(Timed(job, command.part, time.perf_counter() - began))
+    return taken
+
+
+def side_by_side(taken: list[Timed]) -> float:
+    """Seconds of the whole when each job of tests has a machine of its own at the same time."""
+    of = {job: sum(each.seconds for each in taken if each.job == job) for job in (BUILD, *TESTS, PUSH)}
+    return of[BUILD] + max(of[job] for job in TESTS) + of[PUSH]
+
+
+def _in(image: str, variables: Mapping[str, str], *command: str) -> tuple[str, ...]:
+    given = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
+    return "run", "--rm", "--network", "host", *given, image, *command
+
+
+def _database(settings: Mapping[str, str]) -> list[Command]:
+    """Start a PostgreSQL, set as the other pipeline's is, and wait until it answers."""
+    port, user = settings["DB_PORT"], settings["DB_USER"]
+    given = {"USER": user, "PASSWORD": settings["DB_PASSWORD"], "DB": settings["DB_SCHEMA"]}
+    variables = [part for name, value in given.items() for part in ("--env", f"POSTGRES_{name}={value}")]
+    listening = ("postgres", "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
+    ready = f"until pg_isready -h 127.0.0.1 -p {port} -U {user}; do sleep 0.3; done"
+    started = ("run", "--detach", "--rm", "--network", "host", "--name", "database", *variables)
+    return [
+        Command("rest", (*started, DATABASE_IMAGE, *listening)),
+        Command("rest", ("exec", "database", "timeout", "60", "sh", "-c", ready)),
+    ]
