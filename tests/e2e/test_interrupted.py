@@ -17,6 +17,8 @@ KILLS = int(os.environ.get("KILLS", "5"))
 SEED = 20_260_101
 #: A release takes longer than this, so that it is cut off in its midst wherever the machine is slow or fast.
 LATEST_SECONDS = 70.0
+#: Bound of the users' load, for each kill.
+MOST_SECONDS_EACH = 240.0
 #: Long enough for the requests that a verdict wants of a canary, which has at least a tenth of them.
 TRIAL = ("--for", "45s")
 
@@ -50,7 +52,7 @@ def killed_release(trial: Trial, seconds: float, victim: str) -> None:
 
 def test_whatever_is_killed_the_next_command_goes_on_and_stable_serves(trial: Trial):
     chance = random.Random(SEED)
-    with trial.users() as users:
+    with trial.users(most_seconds=KILLS * MOST_SECONDS_EACH) as users:
         for number in range(KILLS):
             trial.candidate("good", f"killed {number}")
             seconds, victim = chance.uniform(1, LATEST_SECONDS), chance.choice(["command", "engine"])

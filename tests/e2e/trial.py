@@ -22,6 +22,7 @@ NAMESPACE = "addressbook-trial"
 CANDIDATE = "candidate"  # the build context that the tests write versions into
 RATE = 60
 LOAD = Path(__file__).with_name("load.py")
+MOST_SECONDS = 1800.0
 KEYS = ("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic")
 CONFIG = {
     "cloud": "local",
@@ -78,10 +79,10 @@ class Trial:
         return ReadyPods(kubeconfig.new_client_from_config(file, "addressbook-lab"), NAMESPACE, service)
 
     @contextmanager
-    def users(self, rate: int = RATE) -> Iterator[Users]:
-        """Load the public address for as long as the block runs."""
+    def users(self, rate: int = RATE, most_seconds: float = MOST_SECONDS) -> Iterator[Users]:
+        """Load the public address for as long as the block runs, but no longer than ``most_seconds``."""
         url = self.project.outputs()["url"]
-        command = [sys.executable, str(LOAD), url, "--rate", str(rate)]
+        command = [sys.executable, str(LOAD), url, "--rate", str(rate), "--seconds", str(most_seconds)]
         users = Users(subprocess.Popen(command, stdout=subprocess.PIPE, text=True), {})
         try:
             yield users
