@@ -33,8 +33,8 @@ CONFIG = {
     "rolloutTimeoutSeconds": 90,
     "cpuRequest": "10m",
 }
-#: What keeps the policies' rule about limits; a line of components/track.py.
-LIMIT = '            "limits": {"memory": service.memory_limit},\n'
+#: What keeps the policies' rule about limits; a line of components/running.py.
+LIMIT = '        "limits": {"memory": service.memory_limit},\n'
 
 
 @dataclass
@@ -187,9 +187,9 @@ def test_what_runs_is_byte_for_byte_what_ci_pushed(main: Repository):
 def test_a_change_against_policy_is_stopped_before_anything_changes(main: Repository):
     before, pods = main.resources(), names(main.pods(NAMESPACE))
     main.git("switch", "--quiet", "--create", "unlimited")
-    track = main.project.folder / "components" / "track.py"
-    assert LIMIT in track.read_text()
-    track.write_text(track.read_text().replace(LIMIT, ""))
+    running = main.project.folder / "components" / "running.py"
+    assert LIMIT in running.read_text()
+    running.write_text(running.read_text().replace(LIMIT, ""))
     # Nothing against this one, and it would be first: variables are there before pods.
     main.project.pulumi("config", "set", "--path", "environment.GREETING", "hello")
     main.git("commit", "--quiet", "--all", "--message", "no limits, and a greeting")
