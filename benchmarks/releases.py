@@ -160,7 +160,7 @@ def program(context: str, registry: str, stacks: Collection[str]) -> Iterator[Pr
         folder = Path(place) / "program"
         ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
         folder.mkdir()
-        for name in (*PROGRAM, "promotion"):
+        for name in (*PROGRAM, "promotion", "policy"):
             source = ROOT / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=ignored)

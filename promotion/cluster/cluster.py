@@ -30,6 +30,7 @@ from promotion.cluster.client import (
     refusal,
     status_of,
 )
+from promotion.engine.stack import all_outputs
 from promotion.faults import Fault
 
 #: Comes without types.
@@ -66,7 +67,7 @@ class Cluster:
 
         Raises Fault when the stack has no such outputs, or the cluster does not answer.
         """
-        outputs = {name: output.value for name, output in stack.outputs().items()}
+        outputs = {name: output.value for name, output in all_outputs(stack).items()}
         missing = [name for name in ("namespace", "service") if not outputs.get(name)]
         if missing or not (outputs.get("kubeContext") or outputs.get("kubeconfig")):
             raise Fault(

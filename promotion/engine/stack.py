@@ -122,8 +122,16 @@ def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
 
 
 def outputs(stack: automation.Stack) -> dict[str, Any]:
-    """Stack outputs of the last update; secrets stay out."""
-    return _plain(stack.outputs())
+    """Outputs of the last update; secrets stay out. Raises Fault where the state can't be read."""
+    return _plain(all_outputs(stack))
+
+
+def all_outputs(stack: automation.Stack) -> automation.OutputMap:
+    """Outputs of the last update, secrets too. Raises Fault where the state can't be read."""
+    try:
+        return stack.outputs()
+    except automation.CommandError as error:
+        raise Fault(f"stack `{stack.name}`: its outputs can't be read: {last_lines(error)}") from None
 
 
 def _plain(found: automation.OutputMap) -> dict[str, Any]:
