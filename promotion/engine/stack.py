@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -181,5 +182,5 @@ def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told:
 
 def last_lines(error: automation.CommandError) -> str:
     """The engine's own error lines, without the Automation API's frame around them."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip().startswith("error:")]
-    return "; ".join(line.removeprefix("error:").strip() for line in lines) or str(error)
+    lines = re.findall(r"\berror: (.*)", str(error))
+    return "; ".join(line.strip() for line in lines) or str(error)
