@@ -24,6 +24,8 @@ from stacks.settings import PROJECT_ROOT
 
 #: Seconds between two tries on a stack that somebody has locked.
 RETRY_SECONDS = 2
+#: An error of the engine's, on a line of its own or behind the name that the Automation API gives the stream.
+ERROR_LINE = re.compile(r"^\s*(?:std(?:out|err): )?error: (.*)", re.MULTILINE)
 Say = Callable[[str], None]
 Result = TypeVar("Result")
 
@@ -181,6 +183,6 @@ def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told:
 
 
 def last_lines(error: automation.CommandError) -> str:
-    """The engine's own error lines, without the Automation API's frame around them."""
-    lines = re.findall(r"\berror: (.*)", str(error))
-    return "; ".join(line.strip() for line in lines) or str(error)
+    """The engine's own error lines, without the Automation API's frame around them; without any, all that was said."""
+    lines = ERROR_LINE.findall(str(error))
+    return "; ".join(line.strip() for line in lines) or " ".join(str(error).split())

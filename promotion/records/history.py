@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from pulumi import automation
 
+from promotion.engine.stack import last_lines
 from promotion.faults import Fault
 from stacks.settings import ReleaseSettings, declared_defaults
 
@@ -103,7 +104,7 @@ def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
                 summaries += found
                 page += 1
     except automation.CommandError as error:
-        raise Fault(f"the history of stack `{stack.name}` cannot be read: {_reason(error)}") from None
+        raise Fault(f"the history of stack `{stack.name}` cannot be read: {last_lines(error)}") from None
     return _told(summaries, f"{project}:", total=len(summaries) if newest is None else None)
 
 
@@ -214,8 +215,3 @@ def short(text: str) -> str:
 def changes_text(changes: Iterable[Change]) -> list[str]:
     """A line for each change."""
     return [f"{row.key}: {short(row.before) or '(unset)'} -> {short(row.after) or '(unset)'}" for row in changes]
-
-
-def _reason(error: automation.CommandError) -> str:
-    said = re.findall(r"\berror: (.*)", str(error))
-    return "; ".join(line.strip() for line in said) or " ".join(str(error).split())

@@ -26,6 +26,13 @@ CONFIG = {
 }
 
 
+def take_away(project: Any, namespace: str) -> None:
+    """Destroy a stack and its namespace, in whatever state a test has left them."""
+    project.pulumi("cancel", "--yes", check=False)
+    project.pulumi("destroy", "--yes", "--skip-preview", "--refresh", check=False)
+    project.kubectl("delete", "namespace", namespace, "--ignore-not-found", check=False)
+
+
 @pytest.fixture(scope="session")
 def stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Any]:
     """The addressbook, up with two stable pods; destroyed afterwards, whatever the tests did."""
@@ -34,9 +41,7 @@ def stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Any]
         project.up()
         yield project
     finally:
-        project.pulumi("cancel", "--yes", check=False)
-        project.pulumi("destroy", "--yes", "--skip-preview", "--refresh", check=False)
-        project.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", check=False)
+        take_away(project, NAMESPACE)
 
 
 @pytest.fixture
@@ -61,9 +66,7 @@ def trial_stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterato
         project.up()
         yield trial
     finally:
-        project.pulumi("cancel", "--yes", check=False)
-        project.pulumi("destroy", "--yes", "--skip-preview", "--refresh", check=False)
-        project.kubectl("delete", "namespace", TRIAL_NAMESPACE, "--ignore-not-found", check=False)
+        take_away(project, TRIAL_NAMESPACE)
 
 
 @pytest.fixture

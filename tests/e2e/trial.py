@@ -16,13 +16,13 @@ import yaml
 from kubernetes import config as kubeconfigs
 
 from tests.e2e import variants
+from tests.e2e.load import MOST_SECONDS
 from tests.e2e.ready_pods import ReadyPods
 
 NAMESPACE = "addressbook-trial"
 CANDIDATE = "candidate"  # the build context that the tests write versions into
 RATE = 60
 LOAD = Path(__file__).with_name("load.py")
-MOST_SECONDS = 1800.0
 KEYS = ("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic")
 CONFIG = {
     "cloud": "local",

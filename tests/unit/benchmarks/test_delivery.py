@@ -197,17 +197,3 @@ def test_a_server_that_does_not_begin_says_why(tmp_path: Path):
         machines._running("sh", ["-c", "echo no such luck; exit 1"], tmp_path, lambda: False),
     ):
         pytest.fail("it runs")
-
-
-@pytest.mark.parametrize(("arguments", "said"), [(["--rounds", "0"], "take 1 or more"), ([], "git is not on PATH")])
-def test_wrong_use_is_one_sentence(arguments: list[str], said: str):
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.delivery", *arguments],
-        cwd=ROOT,
-        env={"PATH": "/nowhere"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ from benchmarks.old_pods import still_old
 from benchmarks.promotion import BARE, THIS, Taken
 from benchmarks.releases import applicable, parts_of
 
-ROOT = Path(__file__).resolve().parents[3]
 LINES = """\
 dev: share of new connections: stable 100 % (3 pods)
   ~ Deployment addressbook-stable                      updated  9.5 s
@@ -79,24 +75,3 @@ def test_the_ratio_is_of_the_last_old_pod_gone_round_by_round():
     assert found[THIS]["gone"] == {"median": 3, "least": 3, "most": 30}
     shown = promotion.table({"rounds": 3, "replicas": {3: found}})
     assert "1.5 (1.5 - 1.5)" in shown
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--rounds", "0"], "take 1 or more"),
-        (["--replicas", "1"], "makes room for the canary"),
-        ([], "pulumi is not on PATH"),
-    ],
-)
-def test_wrong_use_is_one_sentence(arguments: list[str], said: str):
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.promotion", *arguments],
-        cwd=ROOT,
-        env={"PATH": "/nowhere"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import startup
 from benchmarks.paired import Samples, take_turns
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_contenders_take_turns_and_the_first_round_does_not_count():
@@ -50,17 +45,3 @@ def test_other_resources_are_not_compared():
     contenders: Any = {startup.THIS: Previewed(["a", "b"]), startup.FLAT: Previewed(["a", "a"])}
     with pytest.raises(ValueError, match="declares other resources"):
         startup._same_resources(contenders)
-
-
-@pytest.mark.parametrize(("arguments", "said"), [(["--rounds", "0"], "take 1 or more"), ([], "pulumi is not on PATH")])
-def test_wrong_use_is_one_sentence(arguments: list[str], said: str):
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.startup", *arguments],
-        cwd=ROOT,
-        env={"PATH": "/nowhere"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
