@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 #: Hex digits of the content hash in a tag; 48 bits tell any team's images apart.
 TAG_DIGITS = 12
+#: A remote in Git's short form for SSH, ``user@host:path``.
+SHORT_SSH = re.compile(r"^(?:[^@/:]+@)?([^@/:]{2,}):(?!//)(.*)")
 
 
 def content_tag(context: Path, dockerfile: str, platform: str, build_args: Mapping[str, str]) -> str:
@@ -39,14 +43,26 @@ def content_tag(context: Path, dockerfile: str, platform: str, build_args: Mappi
 
 def revision(context: Path) -> str:
     """Git commit that last changed the build context, with ``-dirty`` when it was edited since; "" outside Git."""
+    commit = _git(context, "log", "-1", "--format=%H", "--", ".")
+    edited = _git(context, "status", "--porcelain", "--", ".")
+    return f"{commit}-dirty" if commit and edited else commit
 
-    def git(*args: str) -> str:
-        done = subprocess.run(["git", "-C", str(context), *args], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
 
+def origin(context: Path) -> str:
+    """Web address of the Git remote ``origin``, as an image's label may tell it; "" where there is none.
+
+    A login in the remote's address is left out, and what is fetched over SSH is told as the same host's page.
+    """
+    remote = urlsplit(SHORT_SSH.sub(r"ssh://\1/\2", _git(context, "remote", "get-url", "origin")))
+    path = remote.path.strip("/").removesuffix(".git")
+    if remote.scheme in ("http", "https"):
+        return f"{remote.scheme}://{remote.netloc.rpartition('@')[2]}/{path}"
+    return f"https://{remote.hostname}/{path}" if remote.scheme in ("ssh", "git") else ""
+
+
+def _git(context: Path, *args: str) -> str:
     try:
-        commit = git("log", "-1", "--format=%H", "--", ".")
-        edited = git("status", "--porcelain", "--", ".")
+        done = subprocess.run(["git", "-C", str(context), *args], capture_output=True, text=True, check=False)
     except FileNotFoundError:  # no git on this machine
         return ""
-    return f"{commit}-dirty" if commit and edited else commit
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.source import content_tag, revision
+from components.source import content_tag, origin, revision
 from pipeline import docker
 from pipeline.base_image import ARGUMENT, default_of, parsed, pinned
 from pipeline.faults import StepFailed, WrongUse
@@ -72,7 +72,8 @@ def build_and_test(context: Path, repository: str, platform: str, base_image: st
         build("the image's lint and unit tests", on_base, "--target", "test", "--tag", test_image)
     with _timed(built, "image"):
         variables = {**arguments, "VERSION": tag, "BUILDKIT_INLINE_CACHE": "1"}
-        labels = base.labels if base else {}
+        source = origin(context)
+        labels = {**(base.labels if base else {}), **({"org.opencontainers.image.source": source} if source else {})}
         options = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
         options += ["--cache-from", f"{repository}:{CACHE_TAG}", "--tag", built.reference]
         build("the image's build", variables, *options)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.source import content_tag, revision
+from components.source import content_tag, origin, revision
 
 BUILD = ("Dockerfile", "linux/amd64", {"BASE_IMAGE": "python:3.11"})
 
@@ -58,24 +58,43 @@ def test_everything_the_build_sees_counts(context: Path, change: str):
     assert content_tag(context, dockerfile, platform, arguments) != before
 
 
-def test_revision_is_the_commit_of_the_context_alone(tmp_path: Path):
-    def git(*args: str) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        return subprocess.run(
-            ["git", "-C", str(tmp_path), *identity, *args], check=True, capture_output=True, text=True
-        ).stdout.strip()
+def git(folder: Path, *args: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    done = subprocess.run(["git", "-C", str(folder), *identity, *args], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
+
+def test_revision_is_the_commit_of_the_context_alone(tmp_path: Path):
     context = tmp_path / "app"
     context.mkdir()
     assert revision(context) == ""
-    git("init", "-q")
+    git(tmp_path, "init", "-q")
     (context / "a").write_text("1")
-    git("add", ".")
-    git("commit", "-qm", "one")
-    first = git("rev-parse", "HEAD")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    first = git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "elsewhere").write_text("2")
-    git("add", ".")
-    git("commit", "-qm", "two")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "two")
     assert revision(context) == first
     (context / "a").write_text("edited")
     assert revision(context) == f"{first}-dirty"
+
+
+@pytest.mark.parametrize(
+    ("remote", "page"),
+    [
+        ("https://git.example/team/shop.git", "https://git.example/team/shop"),
+        ("https://robot:token@git.example:8443/shop", "https://git.example:8443/shop"),
+        ("git@git.example:team/shop.git", "https://git.example/team/shop"),
+        ("ssh://git@git.example:2222/team/shop.git/", "https://git.example/team/shop"),
+        ("../shop", ""),
+        ("/srv/shop.git", ""),
+    ],
+)
+def test_the_origin_is_a_web_address_without_a_login(tmp_path: Path, remote: str, page: str):
+    assert origin(tmp_path) == ""
+    git(tmp_path, "init", "--quiet")
+    assert origin(tmp_path) == ""
+    git(tmp_path, "remote", "add", "origin", remote)
+    assert origin(tmp_path) == page
