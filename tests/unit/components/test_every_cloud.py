@@ -45,6 +45,17 @@ def test_every_resource_belongs_to_a_component(graph: Callable[..., Any], simula
             assert "addressbook:" in resource.parent, resource.urn
 
 
+@pytest.mark.parametrize("changed", [{}, {"highAvailability": True}], ids=["as it is", "highly available"])
+def test_nothing_deprecated_is_declared(
+    graph: Callable[..., Any], simulated: SimulatedCloud, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+):
+    """The SDKs tell of deprecated resources, functions and properties as they are used, and in no other way."""
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: told.append(text))
+    graph(**changed, **simulated.extra)
+    assert [text for text in told if "deprecated" in text] == []
+
+
 def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[..., Any], simulated: SimulatedCloud):
     made = graph()
     assert protected(made) == simulated.protected
