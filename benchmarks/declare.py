@@ -1,6 +1,7 @@
 """Run a Pulumi program against Pulumi's mocks: all that its Python process does, without an engine.
 
-Usage: python -m benchmarks.declare FOLDER CONFIG.json, where CONFIG.json maps keys with their project's prefix.
+Usage: python -m benchmarks.declare FOLDER CONFIG.json, where CONFIG.json maps keys with their project's prefix. Prints
+as JSON what it registers: type, name and inputs of each resource.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ COMPUTED: dict[str, dict[str, Any]] = {
 class Providers(mocks.Mocks):
     """Providers that make everything at once."""
 
-    made = 0
+    def __init__(self) -> None:
+        self.registered: list[dict[str, Any]] = []
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         raise LookupError(f"the program calls {args.token}, which this benchmark has no answer to")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.made += 1
+        self.registered.append({"type": args.typ, "name": args.name, "inputs": args.inputs})
         return args.name, {**args.inputs, **COMPUTED.get(args.typ, {})}
 
 
 def main(folder: str, config: str) -> None:
-    """Declare the program in ``folder``; prints how many resources it registered."""
+    """Declare the program in ``folder``."""
     values: dict[str, str] = json.loads(Path(config).read_text())
     os.chdir(folder)
     sys.path.insert(0, folder)
@@ -50,7 +52,7 @@ def main(folder: str, config: str) -> None:
         runpy.run_path("__main__.py")
 
     program()
-    print(providers.made)
+    print(json.dumps(providers.registered))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ from typing import Any
 import yaml
 
 from benchmarks.paired import Samples, Timings, machine, take_turns
+from benchmarks.same import Declared, differences, previewed, registered
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app")
 STACK = "benchmark"
 #: Nothing is made in it; only its name is in what the previews declare.
 NAMESPACE = "benchmark-startup"
+#: Differences told of a program that is not the same.
+MOST_TOLD = 5
 THIS, FLAT, ALL = "this program", "flat, one file", "all clouds imported"
 CLOUDS = ("local", "digitalocean", "gcp", "aws")
 IMPORT_ALL = "import stacks.aws, stacks.digitalocean, stacks.gcp, stacks.local\n"
@@ -52,10 +55,10 @@ class Contender:
     config: Mapping[str, str]
     environment: Mapping[str, str]
 
-    def declare(self) -> int:
-        """Run its process against mocks; the number of resources it registered."""
+    def declare(self) -> str:
+        """Run its process against mocks; what it registers, as JSON."""
         command = [sys.executable, "-m", "benchmarks.declare", str(self.folder), str(self.folder / "config.json")]
-        return int(_run(command, ROOT, self.environment).splitlines()[-1])
+        return _run(command, ROOT, self.environment).splitlines()[-1]
 
     def preview(self) -> str:
         return _run(["pulumi", "preview", "--json", "--stack", STACK], self.folder, self.environment)
@@ -67,7 +70,9 @@ def main() -> int:
     try:
         _checked(arguments)
         with tempfile.TemporaryDirectory(prefix="benchmark-startup-") as folder:
-            contenders = _contenders(Path(folder), arguments.context, arguments.registry)
+            contenders = programs(Path(folder), arguments.context, arguments.registry)
+            for each in contenders.values():
+                _run(["pulumi", "stack", "init", STACK, "--non-interactive"], each.folder, each.environment)
             declared = _same_resources(contenders)
             results = {
                 "imports": _import_timings(arguments.rounds),
@@ -118,7 +123,8 @@ def _checked(arguments: argparse.Namespace) -> None:
         raise WrongUse(f"--context {arguments.context}: the kubeconfig has no such context; `make up` starts the lab")
 
 
-def _contenders(folder: Path, context: str, registry: str) -> dict[str, Contender]:
+def programs(folder: Path, context: str, registry: str) -> dict[str, Contender]:
+    """A copy of each, in the folder."""
     local = {"kubeContext": context, "registry": registry, "namespace": NAMESPACE}
     made = {
         THIS: _contender(folder / "this", {"cloud": "local", "stableReplicas": "2", **local}),
@@ -153,24 +159,23 @@ def _contender(folder: Path, config: Mapping[str, str], source: Path = ROOT) -> 
         "PULUMI_CONFIG_PASSPHRASE_FILE": "",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-    _run(["pulumi", "stack", "init", STACK, "--non-interactive"], folder, environment)
     return Contender(folder, prefixed, environment)
 
 
 def _same_resources(contenders: Mapping[str, Contender]) -> dict[str, int]:
-    """How many resources of each type every program would make. Raises ValueError where they differ."""
-    found = {name: _declared(each.preview()) for name, each in contenders.items()}
-    for name, types in found.items():
-        if types != found[THIS]:
-            more, less = types - found[THIS], found[THIS] - types
-            raise ValueError(f"`{name}` declares other resources than `{THIS}`: more {dict(more)}, less {dict(less)}")
-    return dict(sorted(found[THIS].items()))
+    """How many resources of each type every program makes. Raises ValueError where they are not the same."""
+    refuse_others({name: registered(each.declare()) for name, each in contenders.items()})
+    found = {name: previewed(each.preview()) for name, each in contenders.items()}
+    refuse_others(found)
+    return dict(sorted(Counter(each.kind for each in found[THIS]).items()))
 
 
-def _declared(preview: str) -> Counter[str]:
-    """Types in a preview's steps; components, which only group others, are left out."""
-    types = [step["newState"]["type"] for step in json.loads(preview)["steps"]]
-    return Counter(each for each in types if not each.startswith(("pulumi:pulumi:Stack", "addressbook:")))
+def refuse_others(found: Mapping[str, Sequence[Declared]]) -> None:
+    """Raises ValueError where a program declares something else than this one."""
+    for name, declared in found.items():
+        if others := differences(found[THIS], declared):
+            told = "\n  ".join([*others[:MOST_TOLD], *([f"and {len(others)} in all"] if others[MOST_TOLD:] else [])])
+            raise ValueError(f"`{name}` is not the same as `{THIS}`:\n  {told}")
 
 
 def _import_timings(rounds: int) -> Timings:

@@ -3,6 +3,11 @@
 # Plain dicts, as people write them: the SDK's types do not follow them through shared parts.
 # pyright: reportArgumentType=false
 
+import base64
+import hashlib
+import hmac
+import json
+
 import pulumi
 import pulumi_docker as docker
 import pulumi_kubernetes as k8s
@@ -39,6 +44,14 @@ def pod_user(uid: int) -> dict[str, object]:
         "fs_group": uid,
         "seccomp_profile": {"type": "RuntimeDefault"},
     }
+
+
+def encoded(value: pulumi.Input[str]) -> pulumi.Output[str]:
+    return pulumi.Output.secret(value).apply(lambda text: base64.b64encode(text.encode()).decode())
+
+
+def keyed_hash(key: str, values: dict[str, str]) -> str:
+    return hmac.new(key.encode(), json.dumps(sorted(values.items())).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 provider = k8s.Provider(
@@ -179,27 +192,34 @@ image = docker.Image(
         "args": {"REVISION": "", "VERSION": "flat"},
     },
 )
-random.RandomPassword("fingerprint-key", length=32)
+plain = {"METRICS_PORT": "9464"}
 settings = k8s.core.v1.ConfigMap(
     "config",
     metadata={"name": "addressbook-config", "namespace": space, "labels": labels("addressbook")},
-    data={"METRICS_PORT": "9464"},
+    data=plain,
     opts=on_cluster,
 )
+connection = {
+    "NODE_ENV": "production",
+    "PORT": "3000",
+    "DB_HOST": pulumi.Output.all(space, database.id).apply(lambda known: f"addressbook-db.{known[0]}.svc"),
+    "DB_PORT": "5432",
+    "DB_SCHEMA": "demo",
+    "DB_USER": "demouser",
+    "DB_PASSWORD": password.result,
+    "DB_SSL": "false",
+}
 parameters = k8s.core.v1.Secret(
     "db-params",
     metadata={"name": "db-params", "namespace": space, "labels": labels("addressbook")},
-    string_data={
-        "NODE_ENV": "production",
-        "PORT": "3000",
-        "DB_HOST": pulumi.Output.concat("addressbook-db.", space, ".svc"),
-        "DB_PORT": "5432",
-        "DB_SCHEMA": "demo",
-        "DB_USER": "demouser",
-        "DB_PASSWORD": password.result,
-        "DB_SSL": "false",
-    },
+    data={key: encoded(value) for key, value in connection.items()},
     opts=on_cluster,
+)
+fingerprint_key = random.RandomPassword("fingerprint-key", length=32)
+fingerprint = pulumi.Output.unsecret(
+    pulumi.Output.all(fingerprint_key.result, pulumi.Output.all(**plain, **connection)).apply(
+        lambda known: keyed_hash(known[0], known[1])
+    )
 )
 env_from = [
     {"secret_ref": {"name": parameters.metadata["name"]}},
@@ -242,7 +262,7 @@ migration = k8s.batch.v1.Job(
             },
         },
     },
-    opts=pulumi.ResourceOptions(provider=provider, depends_on=[database]),
+    opts=on_cluster,
 )
 alive = {"http_get": {"path": "/live", "port": "http"}}
 ready = {"http_get": {"path": "/ready", "port": "http"}}
@@ -261,7 +281,10 @@ stable = k8s.apps.v1.Deployment(
         "revision_history_limit": 3,
         "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": "25%", "max_unavailable": 0}},
         "template": {
-            "metadata": {"labels": labels("addressbook", "stable")},
+            "metadata": {
+                "labels": labels("addressbook", "stable"),
+                "annotations": {"addressbook/settings-fingerprint": fingerprint},
+            },
             "spec": {
                 "containers": [
                     {
@@ -348,7 +371,12 @@ k8s.networking.v1.NetworkPolicy(
 )
 public = k8s.core.v1.Service(
     "public",
-    metadata={"name": "addressbook-lb", "namespace": space, "labels": labels("addressbook")},
+    metadata={
+        "name": "addressbook-lb",
+        "namespace": space,
+        "labels": labels("addressbook"),
+        "annotations": {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}"},
+    },
     spec={
         "type": "LoadBalancer",
         "selector": {"app": "addressbook"},
@@ -357,3 +385,4 @@ public = k8s.core.v1.Service(
     opts=pulumi.ResourceOptions(provider=provider, depends_on=[stable]),
 )
 pulumi.export("namespace", space)
+pulumi.export("url", pulumi.Output.concat("http://", public.status["load_balancer"]["ingress"][0]["ip"]))

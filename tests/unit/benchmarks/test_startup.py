@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import startup
+from benchmarks import same, startup
 from benchmarks.paired import Samples, take_turns
+from benchmarks.same import IMAGE, Declared, differences, previewed, registered
 
 
 def test_contenders_take_turns_and_the_first_round_does_not_count():
@@ -25,23 +27,100 @@ def test_ratios_are_taken_within_a_round():
     assert (spread.median, spread.least, spread.most) == (2.0, 2.0, 2.0)
 
 
-@dataclass
-class Previewed:
-    """A contender whose preview has these resource types."""
+def test_the_flat_program_is_the_same_until_a_field_differs(tmp_path: Path, kubeconfig: Path):
+    programs = startup.programs(tmp_path, "kind-kind", "localhost:5001")
+    this, flat = (programs[name] for name in (startup.THIS, startup.FLAT))
+    found = {startup.THIS: registered(this.declare()), startup.FLAT: registered(flat.declare())}
+    assert len(found[startup.THIS]) == 18
+    startup.refuse_others(found)
+    file = flat.folder / "__main__.py"
+    file.write_text(file.read_text().replace('"pulumi.com/waitFor"', '"pulumi.com/waitfor"'))
+    with pytest.raises(ValueError, match="`flat, one file` is not the same") as said:
+        startup.refuse_others({**found, startup.FLAT: registered(flat.declare())})
+    assert "Service public has metadata.annotations.pulumi.com/waitFor = '(nothing)' instead of" in str(said.value)
 
-    types: list[str]
 
-    def preview(self) -> str:
-        return json.dumps({"steps": [{"newState": {"type": each}} for each in self.types]})
+def preview(*resources: tuple[str, str, Any]) -> str:
+    """The steps of one, for types, URNs and inputs."""
+    steps = [{"newState": {"type": kind, "urn": urn, "inputs": inputs}} for kind, urn, inputs in resources]
+    return json.dumps({"steps": steps})
 
 
 def test_components_and_the_stack_are_no_difference():
-    this = Previewed(["pulumi:pulumi:Stack", "addressbook:release:Track", "kubernetes:core/v1:Service"])
-    contenders: Any = {startup.THIS: this, startup.FLAT: Previewed(["kubernetes:core/v1:Service"])}
-    assert startup._same_resources(contenders) == {"kubernetes:core/v1:Service": 1}
+    this = preview(
+        ("pulumi:pulumi:Stack", "urn:pulumi:one::this::pulumi:pulumi:Stack::one", {}),
+        ("addressbook:release:Track", "urn:pulumi:one::this::addressbook:release:Track::stable", {}),
+        ("core:Service", "urn:pulumi:one::this::addressbook:release:Track$core:Service::stable", {"spec": {"a": 1}}),
+    )
+    flat = preview(("core:Service", "urn:pulumi:one::flat::core:Service::stable", {"spec": {"a": 1}}))
+    assert [each.title for each in previewed(this)] == ["core:Service stable"]
+    assert differences(previewed(this), previewed(flat)) == []
 
 
-def test_other_resources_are_not_compared():
-    contenders: Any = {startup.THIS: Previewed(["a", "b"]), startup.FLAT: Previewed(["a", "a"])}
-    with pytest.raises(ValueError, match="declares other resources"):
-        startup._same_resources(contenders)
+def generated(name: str) -> Any:
+    return {"metadata": {"name": name, "annotations": {"pulumi.com/autonamed": "true"}}}
+
+
+@dataclass
+class Seen:
+    """A program that registers nothing but components, and whose preview has these resources."""
+
+    steps: list[tuple[str, str, Any]]
+
+    def declare(self) -> str:
+        return json.dumps([{"type": "addressbook:release:Release", "name": "addressbook", "inputs": {}}])
+
+    def preview(self) -> str:
+        return preview(*self.steps)
+
+
+def test_previews_are_compared_too():
+    one, other = (Seen([("Service", "urn::public", {"port": port})]) for port in (80, 81))
+    same_ones: Any = {startup.THIS: one, startup.FLAT: one}
+    assert startup._same_resources(same_ones) == {"Service": 1}
+    others: Any = {**same_ones, startup.FLAT: other}
+    with pytest.raises(ValueError, match="Service public has port = 81 instead of 80"):
+        startup._same_resources(others)
+
+
+@pytest.mark.parametrize(
+    ("kind", "this", "flat"),
+    [
+        (
+            IMAGE,
+            {"imageName": "a/b:1", "build": {"context": "app"}},
+            {"imageName": "a/b:2", "build": {"context": "/b"}},
+        ),
+        ("Job", generated("migrate-1"), generated("migrate-2")),
+    ],
+)
+def test_what_has_to_differ_is_left_out(kind: str, this: Any, flat: Any):
+    assert differences([Declared.of(kind, "one", this)], [Declared.of(kind, "one", flat)]) == []
+
+
+SECRET = {same.SECRET[0]: same.SECRET[1], "value": {"password": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("flat", "said"),
+    [
+        ([], "Service a is missing"),
+        ([("Service", "b", {})], "Service b is more"),
+        ([("Service", "a", {}), ("Service", "a", {})], "Service a is more"),
+        ([("Service", "a", {"ports": [1, 3]})], "Service a has ports[1] = 3 instead of 2"),
+        ([("Service", "a", {"ports": [1]})], "Service a has ports[1] = '(nothing)' instead of 2"),
+        ([("Service", "a", {"ports": [1, 2], "labels": {}})], "Service a has labels = {} instead of '(nothing)'"),
+        ([("Service", "a", {"ports": [1, 2], "data": SECRET})], "Service a has data (secret).password = 'x' instead"),
+    ],
+)
+def test_everything_else_is_compared(flat: list[tuple[str, str, Any]], said: str):
+    this = [Declared.of("Service", "a", {"ports": [1, 2]})]
+    found = differences(this, [Declared.of(*each) for each in flat])
+    assert [line for line in found if line.startswith(said)], found
+
+
+def test_of_many_differences_some_are_told():
+    this = [Declared.of("Service", str(number), {}) for number in range(9)]
+    with pytest.raises(ValueError, match="and 9 in all") as said:
+        startup.refuse_others({startup.THIS: this, startup.FLAT: []})
+    assert str(said.value).count(" is missing") == startup.MOST_TOLD

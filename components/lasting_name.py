@@ -1,4 +1,4 @@
-"""Names with a random ending, for what can't have the name again that an earlier one had."""
+"""Names with a random ending, for what can't have the name again that an earlier one had, or still has."""
 
 from __future__ import annotations
 

@@ -1,0 +1,87 @@
+"""Whether programs declare the same: the type, name and inputs of every resource.
+
+Left out is what has to differ between a program of components and one without. Components only group others, and are in
+their children's URNs alone. The image's tag is made of what is in its build context, by the one that has code for it,
+and the context is a folder of each program's own. A generated name in the cluster is made of the URN.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NO_RESOURCES = ("pulumi:pulumi:Stack", "addressbook:")
+IMAGE = "docker:index/image:Image"
+TAG_AND_FOLDER = {"imageName", "build.context", "build.dockerfile", "build.args.VERSION"}
+GENERATED = "metadata.annotations.pulumi.com/autonamed"
+GENERATED_NAME = "metadata.name"
+#: Marks a secret among the values that Pulumi passes on (its SDKs: the special signature key and the secrets').
+SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
+NOTHING = "(nothing)"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A resource as a program declares it; ``inputs`` by path, such as ``spec.ports[0].port``."""
+
+    kind: str
+    name: str
+    inputs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, kind: str, name: str, inputs: Any) -> Declared:
+        found = dict(_leaves(inputs, ""))
+        left_out = TAG_AND_FOLDER if kind == IMAGE else {GENERATED_NAME} if GENERATED in found else set()
+        return cls(kind, name, {path: value for path, value in found.items() if path not in left_out})
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def registered(printed: str) -> list[Declared]:
+    """What benchmarks.declare says that a program registered."""
+    return _resources((each["type"], each["name"], each["inputs"]) for each in json.loads(printed))
+
+
+def previewed(preview: str) -> list[Declared]:
+    """What the steps of a preview would make."""
+    states = [step["newState"] for step in json.loads(preview)["steps"]]
+    return _resources((each["type"], each["urn"].rpartition("::")[2], each.get("inputs", {})) for each in states)
+
+
+def differences(these: Sequence[Declared], those: Sequence[Declared]) -> list[str]:
+    """What ``those`` have other than ``these``, a line for each resource or input."""
+    here, there = ({each.title: each for each in declared} for declared in (these, those))
+    counts = [Counter(each.title for each in declared) for declared in (these, those)]
+    found = [f"{title} is more" for title in sorted(counts[1] - counts[0])]
+    found += [f"{title} is missing" for title in sorted(counts[0] - counts[1])]
+    for title in sorted(here.keys() & there.keys()):
+        one, other = here[title].inputs, there[title].inputs
+        found += [
+            f"{title} has {path} = {other.get(path, NOTHING)!r} instead of {one.get(path, NOTHING)!r}"
+            for path in sorted(one.keys() | other.keys())
+            if one.get(path, NOTHING) != other.get(path, NOTHING)
+        ]
+    return found
+
+
+def _resources(found: Iterator[tuple[str, str, Any]]) -> list[Declared]:
+    return [Declared.of(*each) for each in found if not each[0].startswith(NO_RESOURCES)]
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Path and value of everything in it that has no parts; what is empty is a value, too."""
+    if isinstance(value, Mapping) and value.get(SECRET[0]) == SECRET[1]:
+        yield from _leaves(value.get("value"), f"{path} (secret)")
+    elif isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
