@@ -11,12 +11,16 @@ from pathlib import Path
 from lab import pulumi_plugins, toolchain
 from lab.files import write
 from lab.layout import CHECKOUT, Lab
+from lab.stack_file import Target
 
 PASSPHRASE = CHECKOUT / "lab" / "passphrase"  # public: see the comment in Pulumi.dev.yaml
 
 
-def variables(lab: Lab, in_lab: bool) -> dict[str, str]:
-    """Names and values for a stack in the lab, or for one on a cluster of the user's own, whose settings then stay."""
+def variables(lab: Lab, in_lab: bool, on_cloud: bool = False) -> dict[str, str]:
+    """Names and values for a stack in the lab, or for one on a cluster of the user's own, whose settings then stay.
+
+    The state of a stack on a cloud is where its team has signed in (`pulumi login`), under a key of the team's own.
+    """
     found = {"PATH": os.pathsep.join(_search_path(lab)), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if pulumi_plugins.stand_ins(lab):
         # What could be had was had by `up`; asking again at each run would only cost its time.
@@ -25,6 +29,8 @@ def variables(lab: Lab, in_lab: bool) -> dict[str, str]:
         found["KUBECONFIG"] = str(lab.kubeconfig)
         found["DOCKER_HOST"] = f"unix://{lab.docker_socket}"
         found["REGCTL_CONFIG"] = str(_regctl_settings(lab))
+    if on_cloud:
+        return found
     if not os.environ.get("PULUMI_BACKEND_URL"):
         found["PULUMI_BACKEND_URL"] = f"file://{_backend(lab, in_lab)}"
     if not any(os.environ.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")):
@@ -64,12 +70,12 @@ def _search_path(lab: Lab) -> list[str]:
     return list(dict.fromkeys([*map(str, folders), *filter(None, user)]))
 
 
-def export_lines(lab: Lab, in_lab: bool) -> str:
+def export_lines(lab: Lab, target: Target) -> str:
     """Lines for `eval "$(python -m lab env)"`.
 
     Where no lab runs, images are built by the machine's own Docker Engine, as on a runner of CI.
     """
-    found = variables(lab, in_lab)
+    found = variables(lab, target.in_lab, target.cloud != "local")
     if not lab.docker_socket.exists():
         found.pop("DOCKER_HOST", None)
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items())

@@ -15,9 +15,12 @@ from lab import remembered, toolchain
 from lab.files import write
 from lab.layout import CHECKOUT, Lab
 from lab.progress import say, step
+from lab.simulation import clouds
 
 INSTALL_SECONDS = 60.0  # longest wait for one `pulumi plugin install`
-CLOUDS = {"aws", "digitalocean", "gcp"}  # values of the stack's `cloud` that are names of plugins too
+#: The only providers that the lab plays for every stack. Never a cloud, whatever folders there are: a simulated one is
+#: for rehearsals, where nobody takes it for the real one.
+STAND_INS = frozenset({"docker", "kubernetes", "random"})
 LAUNCHER = """\
 #!/bin/sh
 # Stand-in for an official plugin of Pulumi that can't be had here. Written by the lab.
@@ -46,10 +49,7 @@ class Plugin:
         return f"plugin {self.name} {self.version}"
 
     def has_stand_in(self) -> bool:
-        if self.name in CLOUDS:
-            return False  # a simulated cloud is for rehearsals only, where nobody takes it for the real one
-        plugins = CHECKOUT / "lab" / "plugins"
-        return (plugins / f"{self.name}.py").exists() or (plugins / self.name / "__main__.py").exists()
+        return self.name in STAND_INS
 
 
 def needed(cloud: str) -> list[Plugin]:
@@ -58,11 +58,12 @@ def needed(cloud: str) -> list[Plugin]:
     Other clouds' plugins are left out: they are hundreds of megabytes each.
     """
     found: list[Plugin] = []
+    others = {*clouds()} - {cloud}
     for distribution in metadata.distributions():
         for file in distribution.files or []:
             if file.name == "pulumi-plugin.json" and len(file.parts) == 2:
                 described = json.loads(Path(str(distribution.locate_file(file))).read_text(encoding="utf-8"))
-                if described.get("resource") and described["name"] not in CLOUDS - {cloud}:
+                if described.get("resource") and described["name"] not in others:
                     found.append(Plugin(described["name"], described["version"]))
     return sorted(found, key=lambda plugin: plugin.name)
 

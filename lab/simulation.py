@@ -21,7 +21,9 @@ class Simulation:
     that go with it. ``clear`` removes what is real behind the account's resources: servers, names. ``commands`` (name
     to Python module) are on PATH beside the plugin. ``hidden`` are environment variables that could reach a real
     account, kept from everything in the rehearsal; ``config`` is for keys that the copy of the stack file has
-    otherwise than the stack: their value there, None where they are left out.
+    otherwise than the stack: their value there, None where they are left out. ``servers`` is the folder, beside the
+    accounts, of its database servers, where that is not the account's own; ``domains`` are what the DNS zones of their
+    host names end with.
     """
 
     login: Callable[[Path], Mapping[str, str]]
@@ -29,6 +31,8 @@ class Simulation:
     commands: Mapping[str, str] = field(default_factory=dict[str, str])
     hidden: tuple[str, ...] = ()
     config: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    servers: str = ""
+    domains: tuple[str, ...] = ()
 
 
 def clouds() -> list[str]:

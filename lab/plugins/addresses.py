@@ -41,10 +41,15 @@ def release(lab: Lab, address: str) -> None:
 
 def release_all(lab: Lab, cloud: str) -> None:
     """Give back all that a cloud has taken, also what a killed plugin had no time to write down."""
+    for address in taken(lab, cloud):
+        release(lab, address)
+
+
+def taken(lab: Lab, cloud: str) -> list[str]:
+    """The addresses that a cloud has, by the kernel's word."""
     shown = network.run("ip", "-json", "address", "show", "label", _label(lab, cloud), check=False)
-    for each in (each for link in json.loads(shown or "[]") for each in link.get("addr_info", [])):
-        if "local" in each:  # else one with another label
-            release(lab, each["local"])
+    found = (each for link in json.loads(shown or "[]") for each in link.get("addr_info", []))
+    return [each["local"] for each in found if "local" in each]  # else one with another label
 
 
 def _label(lab: Lab, cloud: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lab.plugins.kind import Refused
 from lab.plugins.postgres import Server, Unavailable
-from lab.plugins.simulated import Refused
 
 
 @contextmanager

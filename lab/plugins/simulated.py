@@ -8,104 +8,30 @@ A kind may make something real behind its resource (a database server, say).
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Mapping
 from typing import ClassVar
 
 from typing_extensions import override
 
 from lab.layout import Lab
 from lab.plugins.account import Account, Record, injected
-from lab.plugins.declared import Property, failures, replacing
-from lab.plugins.difference import Difference, Path, difference
+from lab.plugins.declared import failures, replacing
+from lab.plugins.difference import Difference, difference
 from lab.plugins.engine import Engine
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import UNKNOWN, Properties, Secret, contains_unknown, plain
-from lab.plugins.provider import Checked, Created, Failure, Provider, ProviderError, Read, Resource
+from lab.plugins.provider import (
+    Checked,
+    Created,
+    Failure,
+    InitializationFailed,
+    Provider,
+    ProviderError,
+    Read,
+    Resource,
+)
 
-
-class Refused(Exception):
-    """What the cloud's own API would answer, in its words."""
-
-
-class Kind:
-    """A resource type. A subclass says what it accepts and computes, and makes what is real behind it."""
-
-    title: ClassVar[str]
-    """What people call it: "Kubernetes cluster"."""
-    module: ClassVar[str] = "index"
-    """The part of the provider that the type is in: ``eks`` in ``aws:eks/cluster:Cluster``."""
-    name_property: ClassVar[str] = "name"
-    """The input that is its name in the account."""
-    properties: ClassVar[Mapping[str, Property]]
-    computed: ClassVar[tuple[str, ...]] = ()
-    """Outputs that are no inputs."""
-    secret: ClassVar[frozenset[str]] = frozenset()
-    write_only: ClassVar[frozenset[str]] = frozenset()
-    """Inputs that the API never gives back, such as passwords: an import lacks them."""
-    autonamed: ClassVar[bool] = True
-    unique_name: ClassVar[bool] = True
-    """Whether the account takes a name once only."""
-    unique_id: ClassVar[bool] = True
-    """Whether two resources can't be the same thing in the account."""
-
-    def __init__(self, account: Account, engine: Engine) -> None:
-        self.account = account
-        self.engine = engine
-
-    @property
-    def type(self) -> str:
-        """The short type, the class's name."""
-        return type(self).__name__
-
-    def identify(self, inputs: Properties) -> str:
-        """Id of a new resource."""
-        del inputs
-        return str(uuid.uuid4())
-
-    def find(self, id: str) -> Record | None:
-        """The one with this id, or with another id that it can be imported by."""
-        return self.account.get(self.type, id)
-
-    def clashes(self, inputs: Properties, there: Record) -> bool:
-        """Whether a new one can't be beside one that is there; by default they have the same name."""
-        name = inputs.get(self.name_property)
-        return self.unique_name and bool(name) and name == there.inputs.get(self.name_property)
-
-    def invalid(self, inputs: Properties) -> list[Failure]:
-        """Faults between inputs that are right each by itself; all of them are known here."""
-        del inputs
-        return []
-
-    def replacing(self, old: Properties, new: Properties) -> set[Path]:
-        """Changed paths that force a replacement for what they change to."""
-        del old, new
-        return set()
-
-    def make(self, id: str, inputs: Properties) -> Properties:
-        """Make what is real behind it; the computed outputs. Raises Refused."""
-        del id, inputs
-        return {}
-
-    def change(self, record: Record, new: Properties) -> Properties:
-        """Change it; the computed outputs that become others. Raises Refused."""
-        del record, new
-        return {}
-
-    def look(self, record: Record) -> Properties:
-        """The computed outputs that have become others by themselves."""
-        del record
-        return {}
-
-    def unmake(self, record: Record) -> None:
-        """Remove what is real behind it. Raises Refused."""
-        del record
-
-    def existing(self, kind: str, id: str) -> Record:
-        """Another resource that this one names. Raises Refused when the account has no such."""
-        found = self.account.get(kind, id)
-        if found is None:
-            raise Refused(f"404 the account has no {kind} {id!r}")
-        return found
+#: How a create that timed out says that it is in the state all the same.
+GOES_ON = "the next `pulumi up` goes on with it"
 
 
 class SimulatedCloud(Provider):
@@ -126,7 +52,15 @@ class SimulatedCloud(Provider):
         return f"{self.name}:{kind.module}/{kind.type[0].lower()}{kind.type[1:]}:{kind.type}"
 
     def authenticate(self) -> None:
-        """Whether the credentials are there. Raises Refused."""
+        """What every request begins with, functions too. Raises Refused where the credentials are expired or none."""
+        if injected("") == "expired":
+            raise Refused("401 the credentials have expired or were revoked; log in again and repeat the command")
+        if reason := self.no_credentials():
+            raise Refused(reason)
+
+    def no_credentials(self) -> str:
+        """Why the account takes no request from here, "" where it does."""
+        return ""
 
     @override
     def configure(self, configuration: Properties) -> None:
@@ -178,18 +112,24 @@ class SimulatedCloud(Provider):
             raise (self._error(doing, fault) if isinstance(fault, Refused) else fault) from None
         self.account.put(record)
         if injected(kind.type) == "timeout":
-            raise self._error(
-                doing,
-                Refused(
-                    f"timeout while waiting for it to be ready; it exists in the account all the same, id {record.id}:"
-                    f" `pulumi import {resource.type} {resource.name} {record.id}` takes it over, or delete it there"
-                ),
-            )
+            raise self._timed_out(kind, doing, resource, record, inputs)
         return Created(record.id, self._outputs(kind, inputs, record.outputs))
+
+    def _timed_out(
+        self, kind: Kind, doing: str, resource: Resource, record: Record, inputs: Properties
+    ) -> ProviderError:
+        """The wait is over, and the account has it."""
+        waited = f"timeout while waiting for it to be ready; it exists in the account all the same, id {record.id}"
+        if kind.kept_on_timeout:
+            error = self._error(doing, Refused(f"{waited}, and in the state: {GOES_ON}"))
+            # What is computed is unknown still: it is read once it is ready.
+            return InitializationFailed(record.id, self._outputs(kind, inputs, {}), [str(error)])
+        command = f"`pulumi import {resource.type} {resource.name} {kind.import_id(record)}`"
+        return self._error(doing, Refused(f"{waited}: {command} takes it over, or delete it there"))
 
     def _reserve(self, kind: Kind, given: Properties) -> Record:
         """A record from the start: what the engine's end interrupts is in the account, as it would be in a cloud."""
-        self._authenticated()
+        self.authenticate()
         fault = injected(kind.type)
         if fault == "quota":
             raise Refused(
@@ -210,14 +150,14 @@ class SimulatedCloud(Provider):
             return "somebody else has it; choose another, or another name for the stack"
         return (
             f"the account has one, id {taken[0].id}; if an `up` that was interrupted made it,"
-            f" `pulumi import {self.token(kind)} NAME {taken[0].id}` takes it over"
+            f" `pulumi import {self.token(kind)} NAME {kind.import_id(taken[0])}` takes it over"
         )
 
     @override
     def read(self, resource: Resource, inputs: Properties, outputs: Properties) -> Read | None:
         kind = self._kind(resource)
         try:
-            self._authenticated()
+            self.authenticate()
         except Refused as fault:
             raise self._error(f"reading the {kind.title}", fault) from None
         record = kind.find(resource.id)
@@ -244,7 +184,7 @@ class SimulatedCloud(Provider):
         if resource.preview:
             return {**old_outputs, **new}
         try:
-            self._authenticated()
+            self.authenticate()
             record = kind.existing(kind.type, resource.id)
             record.outputs |= kind.change(record, plain(new))
         except Refused as fault:
@@ -257,7 +197,7 @@ class SimulatedCloud(Provider):
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
         kind = self._kind(resource)
         try:
-            self._authenticated()
+            self.authenticate()
             record = self.account.get(kind.type, resource.id)
             if record is not None:
                 kind.unmake(record)
@@ -268,11 +208,6 @@ class SimulatedCloud(Provider):
     @override
     def schema(self) -> str:
         return json.dumps({"name": self.name, "version": self.version})
-
-    def _authenticated(self) -> None:
-        if injected("") == "expired":
-            raise Refused("401 the credentials have expired or were revoked; log in again and repeat the command")
-        self.authenticate()
 
     def _outputs(self, kind: Kind, inputs: Properties, computed: Properties) -> Properties:
         # What begins so is the engine's own in inputs, and in outputs the account's.

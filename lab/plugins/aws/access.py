@@ -11,9 +11,9 @@ from lab.plugins.aws.account import CALLER
 from lab.plugins.aws.eks import CLUSTER
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, arn_property
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 from lab.plugins.times import timestamp
 
 PRINCIPAL = arn_property("iam", required=True, replaces=True)

@@ -11,9 +11,9 @@ from lab.plugins.account import Record
 from lab.plugins.aws.eks import CLUSTER, minor
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, arn_property, json_faults, statements
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 from lab.plugins.times import timestamp
 
 #: Made-up versions in the form of the real ones: what an add-on's is called for a minor version of Kubernetes.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from lab.plugins.aws.access import AccessEntry, AccessPolicyAssociation
-from lab.plugins.aws.account import REGIONS, no_login
+from lab.plugins.aws.account import NUMBER, REGIONS, no_login
 from lab.plugins.aws.addons import Addon
 from lab.plugins.aws.ecr import LifecyclePolicy, Repository
 from lab.plugins.aws.eks import Cluster
@@ -23,9 +23,10 @@ from lab.plugins.aws.rds import Instance
 from lab.plugins.aws.rds_groups import ParameterGroup, SubnetGroup
 from lab.plugins.aws.routes import RouteTable, RouteTableAssociation
 from lab.plugins.aws.security_groups import SecurityGroup, SecurityGroupIngressRule
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import UNKNOWN, Properties, contains_unknown, plain
 from lab.plugins.provider import Checked, Failure, ProviderError, Resource
-from lab.plugins.simulated import Kind, Refused, SimulatedCloud
+from lab.plugins.simulated import SimulatedCloud
 
 
 class Aws(SimulatedCloud):
@@ -50,12 +51,15 @@ class Aws(SimulatedCloud):
         if not contains_unknown(region) and region not in REGIONS:
             known = ", ".join(sorted(REGIONS))
             return Checked(new, [Failure("region", f"is {region!r}, and must be one of {known}.")])
+        allowed = new.get("allowedAccountIds")
+        if allowed and not contains_unknown(allowed) and NUMBER not in allowed:
+            return Checked(new, [Failure("allowedAccountIds", f"AWS account ID not allowed: {NUMBER}")])
         return Checked(new)
 
     @override
-    def authenticate(self) -> None:
-        if reason := no_login():
-            raise Refused(f"403 {reason}")
+    def no_credentials(self) -> str:
+        reason = no_login()
+        return f"403 {reason}" if reason else ""
 
     @override
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
@@ -91,7 +95,7 @@ class Aws(SimulatedCloud):
             return {**given, "id": UNKNOWN, **dict.fromkeys(results, UNKNOWN)}
         region = given.get("region") or self.configuration["region"]
         try:
-            self._authenticated()
+            self.authenticate()
             return {**given, "id": region, "region": region, **run(self.account, region, given)}
         except Refused as fault:
             raise self._error(name, fault) from None

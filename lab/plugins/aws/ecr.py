@@ -15,13 +15,15 @@ from lab.plugins.account import Record
 from lab.plugins.aws.account import NUMBER
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, json_faults
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 NAME = r"(?=.{2,256}$)[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*"
 NAME_RULE = "2 to 256 lower-case letters, digits, dots, dashes, underscores and slashes, none beside another"
 MUTABILITY = frozenset({"MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"})
+FILTER = r"[0-9a-zA-Z._*-]{1,128}"
+FILTER_RULE = "1 to 128 letters, digits, dots, dashes, underscores and asterisks"
 COUNTS = frozenset({"imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"})
 MOST_RULES = 50
 
@@ -42,6 +44,13 @@ class Repository(AwsKind):
     properties: ClassVar[Mapping[str, Property]] = {
         "name": Property(str, replaces=True, pattern=NAME, rule=NAME_RULE),
         "imageTagMutability": Property(str, values=MUTABILITY),
+        "imageTagMutabilityExclusionFilters": Property(
+            list,
+            inner={
+                "filter": Property(str, required=True, pattern=FILTER, rule=FILTER_RULE),
+                "filterType": Property(str, required=True, values=frozenset({"WILDCARD"})),
+            },
+        ),
         "imageScanningConfiguration": Property(dict, inner={"scanOnPush": Property(bool, required=True)}),
         "encryptionConfigurations": Property(
             list,

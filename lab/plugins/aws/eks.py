@@ -16,9 +16,9 @@ from lab.plugins.aws.kind import CIDR, CIDR_RULE, REGION, TAGS, AwsKind, arn_pro
 from lab.plugins.aws.kms import check_key
 from lab.plugins.declared import Property
 from lab.plugins.difference import Path
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 CLUSTER_NAME = r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}"
 CLUSTER_RULE = "1 to 100 letters, digits, dashes and underscores, the first a letter or digit"

@@ -10,8 +10,8 @@ from datetime import timedelta
 from lab.plugins.account import Account
 from lab.plugins.aws.account import NUMBER, zones
 from lab.plugins.aws.addons import recommended
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
-from lab.plugins.simulated import Refused
 from lab.plugins.times import timestamp
 
 TOKEN_LIFE = timedelta(hours=12)

@@ -12,9 +12,9 @@ from typing_extensions import override
 from lab.plugins.account import Record
 from lab.plugins.aws.kind import TAGS, AwsKind, arn_property, json_faults
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 from lab.plugins.times import timestamp
 
 ROLE_NAME = r"[\w+=,.@-]{1,64}"

@@ -13,9 +13,9 @@ from typing_extensions import override
 from lab.plugins.account import Record
 from lab.plugins.aws.account import NUMBER, REGIONS
 from lab.plugins.declared import Property
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Kind, Refused
 
 REGION = Property(str, replaces=True, values=REGIONS)
 TAGS = Property(dict, each=str)
@@ -46,6 +46,9 @@ class AwsKind(Kind):
     """The service in its ARN."""
     autonamed = False
     unique_name = False
+    # terraform-provider-aws sets the id before it waits, and leaves it: internal/service/eks/cluster.go,
+    # eks/node_group.go, rds/instance.go.
+    kept_on_timeout = True
 
     @override
     def identify(self, inputs: Properties) -> str:

@@ -13,9 +13,9 @@ from lab.plugins.account import Record
 from lab.plugins.aws.account import NUMBER
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, json_faults
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 DEFAULT_WINDOW_DAYS = 30
 

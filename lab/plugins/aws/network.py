@@ -12,9 +12,9 @@ from lab.plugins.account import Record
 from lab.plugins.aws.account import NUMBER, zones
 from lab.plugins.aws.kind import CIDR, CIDR_RULE, REGION, TAGS, AwsKind, id_property
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 #: Public addresses are shown from the block that is for documentation (RFC 5737).
 PUBLIC_ADDRESSES = ipaddress.IPv4Network("203.0.113.0/24")

@@ -13,9 +13,9 @@ from lab.plugins.aws.eks import CLUSTER, VERSION, check_role, minor
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, arn_property, id_property
 from lab.plugins.aws.routes import reaches_out
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 # API reference, Nodegroup: amiType.
 AMI_TYPES = frozenset(

@@ -18,10 +18,10 @@ from lab.plugins.aws.security_groups import network_of_group
 from lab.plugins.aws.snapshots import check_new_snapshot, take_snapshot
 from lab.plugins.database import refusing, start
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.postgres import Unavailable, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 IDENTIFIER = r"(?!.*--)[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 DAY = "(mon|tue|wed|thu|fri|sat|sun)"

@@ -11,9 +11,9 @@ from lab.plugins.account import Record
 from lab.plugins.aws import doors
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 FEWEST_ZONES = 2
 #: Parameters that take effect when the server starts, so can't be applied at once (PostgreSQL: postmaster context).

@@ -11,9 +11,9 @@ from lab.plugins.account import Account, Record
 from lab.plugins.aws.account import NUMBER
 from lab.plugins.aws.kind import CIDR, CIDR_RULE, REGION, TAGS, AwsKind, id_property
 from lab.plugins.declared import Property
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 ANYWHERE = "0.0.0.0/0"
 TARGETS = {"gatewayId": "InternetGateway", "natGatewayId": "NatGateway"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.certificates import Authority
 from lab.plugins.account import Account
-from lab.plugins.aws.account import KEY_VARIABLES
+from lab.plugins.aws.account import KEY_VARIABLES, NUMBER
 from lab.plugins.aws.doors import SERVERS, remove
 from lab.plugins.aws.ecr import images
 from lab.simulation import Simulation
@@ -42,7 +42,13 @@ SIMULATION = Simulation(
     login=_login,
     clear=_clear,
     commands={"aws": "lab.plugins.aws.command"},
-    config={"addressbook:databaseAuthority": f"../{AUTHORITY}"},
+    config={
+        "addressbook:awsAccount": NUMBER,
+        "addressbook:databaseAuthority": f"../{AUTHORITY}",
+        "addressbook:addonVersions": None,  # the simulated ones are made up
+    },
+    servers=SERVERS,
+    domains=("rds.amazonaws.com",),
     hidden=(
         "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ROLE_ARN",
         "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",

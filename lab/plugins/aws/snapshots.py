@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.files import write
 from lab.plugins.account import Account, Record
 from lab.plugins.engine import Engine
-from lab.plugins.simulated import Refused
+from lab.plugins.kind import Refused
 
 
 def snapshots(account: Account) -> list[str]:

@@ -12,9 +12,10 @@ from lab.plugins.digitalocean.kubernetes import KubernetesCluster, KubernetesNod
 from lab.plugins.digitalocean.network import Vpc
 from lab.plugins.digitalocean.registry import ContainerRegistry, ContainerRegistryDockerCredentials
 from lab.plugins.digitalocean.slugs import TOKEN_VARIABLES
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import UNKNOWN, Properties, contains_unknown, plain
 from lab.plugins.provider import ProviderError
-from lab.plugins.simulated import Kind, Refused, SimulatedCloud
+from lab.plugins.simulated import SimulatedCloud
 
 FUNCTIONS = {
     "digitalocean:index/getDatabaseCa:getDatabaseCa": ("clusterId", ("certificate",)),
@@ -41,11 +42,10 @@ class DigitalOcean(SimulatedCloud):
     )
 
     @override
-    def authenticate(self) -> None:
-        if not (self.configuration.get("token") or any(os.environ.get(name) for name in TOKEN_VARIABLES)):
-            raise Refused(
-                "401 there is no API token; export DIGITALOCEAN_ACCESS_TOKEN or set digitalocean:token in the config"
-            )
+    def no_credentials(self) -> str:
+        if self.configuration.get("token") or any(os.environ.get(name) for name in TOKEN_VARIABLES):
+            return ""
+        return "401 there is no API token; export DIGITALOCEAN_ACCESS_TOKEN or set digitalocean:token in the config"
 
     @override
     def invoke(self, function: str, arguments: Properties, preview: bool) -> Properties:

@@ -16,10 +16,10 @@ from lab.plugins.database import refusing, start
 from lab.plugins.declared import Property
 from lab.plugins.digitalocean.kubernetes import TIME, tag_faults
 from lab.plugins.digitalocean.slugs import DAYS, REGIONS, TAGS, UUID
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.postgres import Server, free_port, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Kind, Refused
 
 ADMINISTRATOR = "doadmin"
 FIRST_DATABASE = "defaultdb"
@@ -28,6 +28,8 @@ VERSIONS = frozenset({"13", "14", "15", "16", "17", "18"})
 #: The size without a standby, and how many nodes a PostgreSQL cluster may have.
 WITHOUT_STANDBY = "db-s-1vcpu-1gb"
 MOST_NODES = 3
+#: How full (percent) a disk may be before it grows, and by how much (GiB) it may (API reference, Databases).
+THRESHOLDS, INCREMENTS = frozenset(range(15, 96)), frozenset(range(10, 501))
 CLUSTER = Property(str, required=True, replaces=True, pattern=UUID, rule="the id of a database cluster (a UUID)")
 #: Names in PostgreSQL that need no quotes.
 IDENTIFIER = Property(
@@ -71,6 +73,14 @@ class DatabaseCluster(Kind):
             },
         ),
         "storageSizeMib": Property(str),
+        "storageAutoscale": Property(
+            dict,
+            inner={
+                "enabled": Property(bool, required=True),
+                "thresholdPercent": Property(int, values=THRESHOLDS),
+                "incrementGib": Property(int, values=INCREMENTS),
+            },
+        ),
         "projectId": Property(str, replaces=True),
         "tags": TAGS,
     }  # fmt: skip
@@ -149,6 +159,14 @@ class _InCluster(Kind):
     def identify(self, inputs: Properties) -> str:
         return f"{inputs['clusterId']}/{self.part}/{inputs['name']}"
 
+    @override
+    def import_id(self, record: Record) -> str:
+        return f"{record.inputs['clusterId']},{record.inputs['name']}"
+
+    @override
+    def find(self, id: str) -> Record | None:
+        return super().find(id.replace(",", f"/{self.part}/"))
+
     def sql(self, inputs: Properties, statement: str) -> str:
         """Run it on the cluster's server. Raises Refused."""
         with refusing("422"):
@@ -219,6 +237,15 @@ class DatabaseFirewall(Kind):
     @override
     def identify(self, inputs: Properties) -> str:
         return f"{inputs['clusterId']}-{secrets.token_hex(13)}"
+
+    @override
+    def import_id(self, record: Record) -> str:
+        return record.inputs["clusterId"]
+
+    @override
+    def find(self, id: str) -> Record | None:
+        of_cluster = [each for each in self.account.records() if each.type == self.type and id == self.import_id(each)]
+        return of_cluster[0] if of_cluster else super().find(id)
 
     @override
     def make(self, id: str, inputs: Properties) -> Properties:

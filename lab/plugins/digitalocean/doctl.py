@@ -1,32 +1,50 @@
-"""Stand-in for doctl, of which a simulated cluster's kubeconfig needs one command: exec-credential."""
+"""Stand-in for doctl, of which a stack needs two commands: who is calling, and the login to a cluster."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
 
 from lab.layout import Lab
-from lab.plugins.account import Account
-from lab.plugins.digitalocean.slugs import TOKEN_VARIABLES
+from lab.plugins.account import Account, injected
 from lab.plugins.exec_credential import exec_credential
 
+ACCOUNT = ["account", "get"]
 COMMAND = ["kubernetes", "cluster", "kubeconfig", "exec-credential"]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print an ExecCredential for the cluster that the last argument names; the exit code."""
+    """Answer as the real command would, with an ExecCredential for the cluster that is named last; the exit code."""
     positional = [argument for argument in arguments if not argument.startswith("-")]
-    if positional[:-1] != COMMAND:
-        return _refuse(f"this stand-in knows `doctl {' '.join(COMMAND)} CLUSTER` only")
-    if not any(os.environ.get(name) for name in TOKEN_VARIABLES):
+    if positional != ACCOUNT and positional[:-1] != COMMAND:
+        known = f"`doctl {' '.join(ACCOUNT)}` and `doctl {' '.join(COMMAND)} CLUSTER`"
+        return _refuse(f"this stand-in knows {known} only")
+    if not _token():
         return _refuse("there is no access token: export DIGITALOCEAN_ACCESS_TOKEN or run `doctl auth init`")
+    if injected("") == "expired":
+        return _refuse("GET https://api.digitalocean.com/v2/account: 401 the credentials have expired or were revoked")
+    if positional == ACCOUNT:
+        print("User Email    Team    Droplet Limit    Email Verified    User UUID    Status")
+        return 0
     lab = Lab.from_environment()
     cluster = positional[-1]
     if Account(lab, "digitalocean").get("KubernetesCluster", cluster) is None:
         return _refuse(f"404 the simulated account has no Kubernetes cluster {cluster}")
     print(exec_credential(lab))
     return 0
+
+
+def _token() -> str | None:
+    """Found as the real one does: in the environment, or in its config, of which this one knows the default context."""
+    if token := os.environ.get("DIGITALOCEAN_ACCESS_TOKEN"):
+        return token
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    file = Path(os.environ.get("DIGITALOCEAN_CONFIG") or folder / "doctl" / "config.yaml")
+    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("access-token") if file.is_file() else None
 
 
 def _refuse(reason: str) -> int:

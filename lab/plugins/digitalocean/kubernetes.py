@@ -17,9 +17,9 @@ from lab.plugins.declared import Property
 from lab.plugins.difference import Path
 from lab.plugins.digitalocean.slugs import DAYS, NODE_SIZE, REGION, TAG_PATTERN, TAGS, UUID
 from lab.plugins.digitalocean.times import expired, expiry, now
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Kind, Refused
 
 DEFAULT_EXPIRY_SECONDS = 7 * 24 * 3600
 DNS_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -220,6 +220,11 @@ class KubernetesNodePool(Kind):
         "taints": Property(list),
     }
     computed = ("actualNodeCount", "autoScale", "nodes")
+
+    @override
+    def clashes(self, inputs: Properties, there: Record) -> bool:
+        # Assumed: whether a cluster takes a pool's name twice is not in the API's documentation.
+        return super().clashes(inputs, there) and inputs["clusterId"] == there.inputs["clusterId"]
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:

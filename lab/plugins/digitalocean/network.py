@@ -12,8 +12,8 @@ from lab.plugins.account import Record
 from lab.plugins.declared import Property
 from lab.plugins.digitalocean.slugs import REGION
 from lab.plugins.digitalocean.times import now
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import Properties
-from lab.plugins.simulated import Kind, Refused
 
 FIRST_RANGE = ipaddress.IPv4Network("10.114.0.0/20")  # where the real API begins, too
 

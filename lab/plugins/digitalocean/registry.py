@@ -15,8 +15,8 @@ from lab.plugins.account import Record
 from lab.plugins.declared import Property
 from lab.plugins.digitalocean.slugs import REGISTRY_REGIONS
 from lab.plugins.digitalocean.times import expired, expiry, now
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import Properties
-from lab.plugins.simulated import Kind, Refused
 
 LONGEST_EXPIRY_SECONDS = 1_576_800_000  # the provider's default, about 50 years
 NAME = r"[a-z0-9-]{1,63}"

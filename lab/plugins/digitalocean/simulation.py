@@ -11,8 +11,8 @@ from lab.simulation import Simulation
 
 
 def _login(folder: Path) -> Mapping[str, str]:
-    del folder
-    return {"DIGITALOCEAN_ACCESS_TOKEN": "of-the-simulated-account"}
+    nothing = folder / "no-doctl-config.yaml"  # in place of the user's, which holds a real token
+    return {"DIGITALOCEAN_ACCESS_TOKEN": "of-the-simulated-account", "DIGITALOCEAN_CONFIG": str(nothing)}
 
 
 def _clear(account: Account) -> None:

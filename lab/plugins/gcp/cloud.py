@@ -17,9 +17,10 @@ from lab.plugins.gcp.projects import Account, IAMMember, Service
 from lab.plugins.gcp.registry import Repository, RepositoryIamMember
 from lab.plugins.gcp.sql import DatabaseInstance
 from lab.plugins.gcp.sql_contents import Database, User
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import ProviderError, Resource
-from lab.plugins.simulated import Kind, Refused, SimulatedCloud
+from lab.plugins.simulated import SimulatedCloud
 
 CLIENT_CONFIG = "gcp:organizations/getClientConfig:getClientConfig"
 
@@ -58,9 +59,9 @@ class GoogleCloud(SimulatedCloud):
                 kind.default_project = str(configuration.get("project") or "")
 
     @override
-    def authenticate(self) -> None:
-        if fault := credentials_fault():
-            raise Refused(f"401 {fault}")
+    def no_credentials(self) -> str:
+        fault = credentials_fault()
+        return f"401 {fault}" if fault else ""
 
     @override
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:

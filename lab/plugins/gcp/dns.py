@@ -14,9 +14,9 @@ from lab.plugins.declared import Property
 from lab.plugins.gcp.kind import COMPUTE_LINK, LABEL_OUTPUTS, GoogleKind, now, numeric_id
 from lab.plugins.gcp.rules import DELETION_POLICY, DESCRIPTION, LABELS, NETWORK, PROJECT
 from lab.plugins.gcp.rules import NAME as ZONE_NAME
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 HOST = r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+"
 HOST_RULE = "a name with its last dot, such as example.com."

@@ -11,9 +11,9 @@ from typing_extensions import override
 from lab.plugins.account import Account, Record
 from lab.plugins.engine import Engine
 from lab.plugins.gcp.rules import label_faults
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Kind, Refused
 
 COMPUTE_LINK = "https://www.googleapis.com/compute/v1/"
 #: Outputs of a type that carries labels.

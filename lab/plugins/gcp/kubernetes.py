@@ -23,9 +23,9 @@ from lab.plugins.gcp.rules import (
     REGION_PATTERN,
     SUBNETWORK_PATTERN,
 )
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 LINK = "https://container.googleapis.com/v1/"
 TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
@@ -51,6 +51,9 @@ class Cluster(GoogleKind):
     module = "container"
     api = "container"
     labelled = "resourceLabels"
+    # terraform-provider-google leaves the id of a cluster since 5.0 (resource_container_cluster.go, create), and clears
+    # that of the other types here, a database server's too (resource_sql_database_instance.go, create).
+    kept_on_timeout = True
     properties: ClassVar[Mapping[str, Property]] = {
         "name": Property(
             str, replaces=True, pattern=r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",

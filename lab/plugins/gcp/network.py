@@ -22,9 +22,9 @@ from lab.plugins.gcp.rules import (
     REGION,
     SUBNETWORK_PATTERN,
 )
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 RANGE = Property(str, required=True, replaces=True, pattern=RANGE_PATTERN, rule=RANGE_RULE)
 

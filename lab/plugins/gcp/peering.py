@@ -13,9 +13,9 @@ from lab.plugins.declared import Property
 from lab.plugins.gcp.kind import COMPUTE_LINK, LABEL_OUTPUTS, GoogleKind, now, numeric_id
 from lab.plugins.gcp.network import ComputeKind, range_faults
 from lab.plugins.gcp.rules import DELETION_POLICY, LABELS, NAME, NETWORK, PROJECT
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 PRODUCER = "servicenetworking.googleapis.com"
 

@@ -10,8 +10,8 @@ from typing_extensions import override
 from lab.plugins.declared import Property
 from lab.plugins.gcp.kind import GoogleKind, numeric_id
 from lab.plugins.gcp.rules import DELETION_POLICY, MEMBER, PROJECT, ROLE
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
-from lab.plugins.simulated import Refused
 
 
 class Service(GoogleKind):

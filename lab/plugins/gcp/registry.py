@@ -12,9 +12,9 @@ from lab.plugins.account import Record
 from lab.plugins.declared import Property
 from lab.plugins.gcp.kind import LABEL_OUTPUTS, GoogleKind, now, numeric_id
 from lab.plugins.gcp.rules import DELETION_POLICY, LABELS, MEMBER, NAME, PROJECT, REGION_PATTERN, ROLE
+from lab.plugins.kind import Refused
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 LOCATION = Property(
     str,

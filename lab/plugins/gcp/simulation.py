@@ -45,5 +45,11 @@ SIMULATION = Simulation(
         "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
         "GCE_METADATA_HOST",
     ),
-    config={"gcp:credentials": None, "gcp:accessToken": None, "gcp:impersonateServiceAccount": None},
+    config={
+        "gcp:project": "simulated-project",
+        "gcp:credentials": None,
+        "gcp:accessToken": None,
+        "gcp:impersonateServiceAccount": None,
+    },
+    domains=("sql-psa.goog",),
 )

@@ -20,10 +20,10 @@ from lab.plugins.difference import Path
 from lab.plugins.gcp.kind import COMPUTE_LINK, GoogleKind, numeric_id
 from lab.plugins.gcp.rules import PROJECT, REGION
 from lab.plugins.gcp.sql_settings import SETTINGS, SHARED_AUTHORITY, settings_faults
+from lab.plugins.kind import Refused
 from lab.plugins.postgres import Server, Unavailable, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-from lab.plugins.simulated import Refused
 
 LINK = "https://sqladmin.googleapis.com/sql/v1beta4/"
 AGENTS = "gcp-sa-cloud-sql.iam.gserviceaccount.com"

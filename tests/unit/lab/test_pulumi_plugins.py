@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import pulumi_plugins, remembered
+from lab import pulumi_plugins, remembered, simulation
 from lab.layout import CHECKOUT, Lab
 from lab.pulumi_plugins import Plugin
+from stacks.settings import clouds
 
 
 @pytest.fixture
@@ -48,7 +49,31 @@ def test_the_sdks_that_the_program_imports_ask_for_their_plugins() -> None:
 
 
 def test_another_clouds_plugin_is_left_out() -> None:
-    assert not {plugin.name for plugin in _needed()} & pulumi_plugins.CLOUDS
+    clouds = set(simulation.clouds())
+    assert not {plugin.name for plugin in _needed()} & clouds
+    assert {plugin.name for plugin in pulumi_plugins.needed("gcp")} & clouds == {"gcp"}
+
+
+def test_the_stand_ins_are_there_and_none_is_a_cloud() -> None:
+    assert all((simulation.PLUGINS / name / "__main__.py").exists() for name in pulumi_plugins.STAND_INS)
+    assert not pulumi_plugins.STAND_INS & {*simulation.clouds(), *clouds()}
+
+
+@pytest.mark.parametrize("files", [["__main__.py"], ["__main__.py", "simulation.py"]])
+def test_a_simulated_cloud_is_never_put_where_stacks_find_it(
+    lab: Lab, pulumi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str]
+) -> None:
+    mars = tmp_path / "checkout" / "lab" / "plugins" / "mars"
+    mars.mkdir(parents=True)
+    for name in files:
+        (mars / name).touch()
+    monkeypatch.setattr(pulumi_plugins, "CHECKOUT", tmp_path / "checkout")
+    monkeypatch.setattr(simulation, "PLUGINS", mars.parent)
+    monkeypatch.setattr(pulumi_plugins, "needed", lambda _: [Plugin("mars", "1.0.0"), Plugin("random", "4.0.0")])
+    for cloud in ("local", "mars"):
+        pulumi_plugins.ensure(lab, cloud)
+    assert "plugin install resource mars 1.0.0" in _calls(pulumi)
+    assert pulumi_plugins.stand_ins(lab) == ["resource-random"]
 
 
 def test_after_a_refusal_there_is_a_stand_in_that_starts_this_checkouts_code(lab: Lab, pulumi: Path) -> None:

@@ -12,11 +12,12 @@ from lab.layout import Lab
 from lab.plugins import zones
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.plugins.engine import Engine
-from lab.plugins.gcp import sql
+from lab.plugins.gcp import gke_gcloud_auth_plugin, kubernetes, sql
 from lab.plugins.gcp.cloud import CLIENT_CONFIG, GoogleCloud
 from lab.plugins.gcp.credentials import VARIABLE, write_credentials
 from lab.plugins.properties import UNKNOWN, Properties, Secret
-from lab.plugins.provider import ProviderError, Resource
+from lab.plugins.provider import InitializationFailed, ProviderError, Resource
+from lab.plugins.simulated import GOES_ON
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in GoogleCloud.kinds}
 PROJECT = "acme-prod-1"
@@ -185,6 +186,29 @@ def test_faults(cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, fault: str,
     with pytest.raises(ProviderError, match=re.escape(said)):
         make(cloud, "Network", {"name": "ours"})
     assert len([each for each in cloud.account.records() if each.type == "Network"]) == left
+
+
+def test_expired_credentials_stop_functions_too(cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(FAULT_VARIABLE, "expired")
+    with pytest.raises(ProviderError, match="getClientConfig: 401 the credentials have expired"):
+        cloud.invoke(CLIENT_CONFIG, {}, preview=False)
+    assert gke_gcloud_auth_plugin.main([gke_gcloud_auth_plugin.OPTION]) == 1
+
+
+def test_a_cluster_that_timed_out_is_in_the_state_and_nothing_else_is(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch
+):
+    assert [kind.__name__ for kind in GoogleCloud.kinds if kind.kept_on_timeout] == ["Cluster"]
+    monkeypatch.setattr(kubernetes.Cluster, "build", lambda *_: {"endpoint": "10.0.0.1", "masterVersion": "1.34.1"})
+    monkeypatch.setenv(FAULT_VARIABLE, "timeout:Cluster")
+    inputs: Properties = {"name": "ours", "location": "europe-west3", "enableAutopilot": True}
+    with pytest.raises(InitializationFailed, match=GOES_ON) as caught:
+        make(cloud, "Cluster", inputs)
+    assert "pulumi import" not in str(caught.value)
+    assert "endpoint" not in caught.value.outputs, "it is known once the cluster is ready"
+    monkeypatch.delenv(FAULT_VARIABLE)
+    updated = cloud.update(resource("Cluster", caught.value.id), inputs, caught.value.outputs, inputs)
+    assert updated["endpoint"] == "10.0.0.1"
 
 
 def test_without_credentials_nothing_works(cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

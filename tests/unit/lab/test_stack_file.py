@@ -13,6 +13,7 @@ from lab.layout import Lab
 from lab.stack_file import Target
 
 LAB = Lab("addressbook-lab", ipaddress.IPv4Network("10.203.0.0/16"), Path("/nowhere"))
+IN_LAB = Target("local", in_lab=True)
 
 
 @pytest.fixture
@@ -70,10 +71,21 @@ def test_a_stack_elsewhere_keeps_the_users_cluster_and_its_state_outlives_the_la
 
 
 def test_where_no_lab_runs_the_machines_own_docker_builds(lab: Lab) -> None:
-    assert "DOCKER_HOST" not in environment.export_lines(lab, in_lab=True)
+    assert "DOCKER_HOST" not in environment.export_lines(lab, IN_LAB)
     lab.docker_socket.parent.mkdir(parents=True, exist_ok=True)
     lab.docker_socket.touch()
-    assert f"export DOCKER_HOST=unix://{lab.docker_socket}\n" in environment.export_lines(lab, in_lab=True) + "\n"
+    assert f"export DOCKER_HOST=unix://{lab.docker_socket}\n" in environment.export_lines(lab, IN_LAB) + "\n"
+
+
+def test_a_clouds_stack_has_its_state_where_the_team_signed_in_and_no_public_passphrase(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    lines = environment.export_lines(lab, Target("aws", in_lab=False))
+    assert "PULUMI_SKIP_UPDATE_CHECK" in lines
+    assert not [word for word in ("BACKEND", "PASSPHRASE") if word in lines]
+    assert "PULUMI_BACKEND_URL" in environment.export_lines(lab, IN_LAB)
 
 
 def test_what_the_user_has_set_for_pulumi_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

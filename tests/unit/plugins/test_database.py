@@ -13,8 +13,8 @@ from lab.plugins.digitalocean.databases import DatabaseCluster, DatabaseDb
 from lab.plugins.engine import Engine
 from lab.plugins.gcp.sql import DatabaseInstance
 from lab.plugins.gcp.sql_contents import Database
+from lab.plugins.kind import Kind, Refused
 from lab.plugins.postgres import Server, Unavailable
-from lab.plugins.simulated import Kind, Refused
 
 
 @pytest.fixture

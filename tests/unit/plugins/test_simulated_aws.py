@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from lab.plugins.account import FAULT_VARIABLE
-from lab.plugins.aws.account import CALLER, KEY_VARIABLES, zones
+from lab.plugins.aws.account import CALLER, KEY_VARIABLES, NUMBER, zones
 from lab.plugins.aws.cloud import Aws
+from lab.plugins.aws.functions import FUNCTIONS
+from lab.plugins.engine import Engine
 from lab.plugins.properties import UNKNOWN, Properties
-from lab.plugins.provider import Created, ProviderError
+from lab.plugins.provider import Created, InitializationFailed, ProviderError
+from lab.plugins.simulated import GOES_ON
 from tests.unit.plugins.aws_account import Network, configured, make, resource, wrong
 
 
@@ -29,6 +32,13 @@ def test_default_tags_and_the_region_are_the_resources_own(aws: Aws):
     assert aws.diff(resource(aws, "Vpc"), first, {}, moved).replace == {("region",)}
     unknown = aws.check(resource(aws, "Vpc"), {}, {"tags": {"Name": UNKNOWN}, "cidrBlock": "10.0.0.0/16"})
     assert unknown.inputs["tagsAll"] is UNKNOWN and not unknown.failures
+
+
+def test_a_provider_works_in_the_accounts_that_it_is_allowed():
+    for allowed, faults in (([NUMBER], []), (["210987654321"], [("allowedAccountIds", NUMBER)])):
+        given: Properties = {"region": "eu-central-1", "allowedAccountIds": json.dumps(allowed)}
+        found = Aws(Engine()).check_configuration({}, given)
+        assert [(each.property, each.reason.rpartition(" ")[2]) for each in found.failures] == faults
 
 
 def test_a_preview_makes_nothing_and_knows_nothing(aws: Aws):
@@ -221,7 +231,7 @@ def test_who_made_the_cluster_is_its_administrator_already(cluster: tuple[Aws, N
     [
         ("quota:Vpc", "limit is reached", 0),
         ("name-taken:Vpc", "somebody else has it", 0),
-        ("timeout:Vpc", "pulumi import aws:ec2/vpc:Vpc test vpc-", 1),
+        ("timeout:Vpc", GOES_ON, 1),
         ("expired", "credentials have expired", 0),
     ],
 )
@@ -230,6 +240,28 @@ def test_faults(aws: Aws, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
     with pytest.raises(ProviderError, match=said):
         make(aws, "Vpc", cidrBlock="10.0.0.0/16")
     assert len(aws.account.records()) == left
+
+
+def test_what_timed_out_is_in_the_state_and_the_next_up_goes_on_with_it(aws: Aws, monkeypatch: pytest.MonkeyPatch):
+    assert all(kind.kept_on_timeout for kind in Aws.kinds)
+    monkeypatch.setenv(FAULT_VARIABLE, "timeout:Vpc")
+    with pytest.raises(InitializationFailed) as caught:
+        make(aws, "Vpc", cidrBlock="10.0.0.0/16")
+    assert "pulumi import" not in str(caught.value)
+    state = caught.value.outputs
+    assert (state["cidrBlock"], "arn" in state) == ("10.0.0.0/16", False)
+    monkeypatch.delenv(FAULT_VARIABLE)
+    (record,) = aws.account.records()
+    updated = aws.update(resource(aws, "Vpc", caught.value.id), record.inputs, state, record.inputs)
+    assert updated["arn"] == record.outputs["arn"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_expired_credentials_stop_functions_too(aws: Aws, monkeypatch: pytest.MonkeyPatch, function: str):
+    monkeypatch.setenv(FAULT_VARIABLE, "expired")
+    _, _, required, _ = FUNCTIONS[function]
+    with pytest.raises(ProviderError, match="credentials have expired"):
+        aws.invoke(function, dict.fromkeys(required, "any"), False)
 
 
 def test_without_keys_nothing_works(aws: Aws, monkeypatch: pytest.MonkeyPatch):
