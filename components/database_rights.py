@@ -9,8 +9,8 @@ import pulumi_kubernetes as k8s
 
 from components.fingerprint import fingerprint
 from components.pod import Labels
-from components.psql import login_secret, psql_job, psql_pod
-from stacks.platform import Database
+from components.psql import client_image, login_secret, psql_job, psql_pod
+from stacks.platform import Database, Registry
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,17 @@ class Administrator:
 
 @dataclass(frozen=True)
 class DatabaseRightsArgs:
-    """``database`` is the connection of the user who gets the rights; ``administrator`` gives them."""
+    """``database`` is the connection of the user who gets the rights; ``administrator`` gives them.
+
+    ``client_image``: for its psql; named by digest, it is copied into the ``registry`` first.
+    """
 
     service: str
     namespace: pulumi.Input[str]
     database: Database
     administrator: Administrator
+    registry: Registry
+    client_image: str
 
 
 class DatabaseRights(pulumi.ComponentResource):
@@ -69,6 +74,7 @@ class DatabaseRights(pulumi.ComponentResource):
             {"addressbook/settings-fingerprint": self._fingerprint()},
             psql_pod(
                 "grant",
+                client_image(self._args.client_image, self._args.registry, self._args.service, parent=self),
                 [pulumi.Output.concat("--command=", statements)],
                 secret,
                 verified=database.ca is not None,

@@ -1,4 +1,4 @@
-"""An image of another registry, copied into the stack's own under the same digest."""
+"""An image that a track runs: in the stack's own registry, under the same digest, with a tag that keeps it there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components import registry_client
 from components.registry_client import ImageNotFound, Login, RegistryFault
 from stacks.platform import Registry
 
-#: Begins the tag of a copy. Registries' clean-up rules spare such tags, as untagged images may be removed.
+#: Begins the tag of what a track runs or has run. Registries' clean-up rules spare such tags, and nothing else by name.
 RELEASE_TAG = "release-"
 #: Hex digits of the digest in names and tags; 48 bits tell any team's images apart.
 DIGEST_DIGITS = 12
@@ -46,14 +46,13 @@ class _Copier(ResourceProvider):
         known = UNKNOWN not in (repository, username, password)
         if known and username and password:
             self._logins[str(repository)] = Login(str(username), str(password))
-        copied = all(_olds.get(key) == news[key] for key in _IDENTITY)
-        failures = [] if copied else self._failures(str(news["source"]), str(repository) if known else None)
+        # What this very run builds has no digest in a preview, and is there when it has one.
+        settled = news["source"] == UNKNOWN or all(_olds.get(key) == news[key] for key in _IDENTITY)
+        failures = [] if settled else self._failures(str(news["source"]), str(repository) if known else None)
         identity = {key: news[key] for key in _IDENTITY}
         return CheckResult(identity, [CheckFailure("", reason) for reason in failures])
 
     def _failures(self, source: str, repository: str | None) -> list[str]:
-        if registry_client.repository(source) == repository:
-            return []
         if lacking := registry_client.lacking({source}):
             return lacking
         try:
@@ -72,54 +71,63 @@ class _Copier(ResourceProvider):
         return self._logins[same[0]] if same else None
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Another repository is another copy. The same digest from elsewhere is the same image."""
-        moved = _olds.get("repository") != _news.get("repository")
-        return DiffResult(changes=moved, replaces=["repository"] if moved else [])
+        """Another repository or digest is another copy. The same digest from elsewhere is the same image."""
+        moved = ["repository"] if _olds.get("repository") != _news.get("repository") else []
+        rebuilt = ["source"] if _digest(str(_olds.get("source"))) != _digest(str(_news.get("source"))) else []
+        return DiffResult(changes=bool(moved or rebuilt), replaces=[*moved, *rebuilt])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         source, repository = str(props["source"]), str(props["repository"])
+        try:
+            registry_client.copy(source, repository, release_tag(source), self._logins.get(repository))
+        except ImageNotFound:
+            raise RegistryFault(_not_found(source)) from None
+        except RegistryFault as fault:
+            remedy = registry_client.remedy(fault, source, repository, self._logins.get(repository))
+            verb = "tagged in" if registry_client.repository(source) == repository else "copied to"
+            raise RegistryFault(f"the image {source} could not be {verb} {repository}: {fault}{remedy}") from None
         image = f"{repository}@{_digest(source)}"
-        if registry_client.repository(source) != repository:
-            try:
-                registry_client.copy(source, repository, release_tag(source), self._logins.get(repository))
-            except ImageNotFound:
-                raise RegistryFault(_not_found(source)) from None
-            except RegistryFault as fault:
-                remedy = registry_client.remedy(fault, source, repository, self._logins.get(repository))
-                raise RegistryFault(
-                    f"the image {source} could not be copied to {repository}: {fault}{remedy}"
-                ) from None
         return CreateResult(image, {key: props[key] for key in _IDENTITY})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """The image stays in the registry: a rollback may need it."""
+        """Image and tag stay in the registry: a rollback may need them, and another stack may run the same."""
 
 
 class ImageCopy(DynamicResource, module="release", name="ImageCopy"):
-    """The image ``source`` (REPOSITORY@sha256:DIGEST) in the stack's registry: copied during `up`, never in a preview.
+    """The image ``source`` (REPOSITORY@sha256:DIGEST) in the stack's registry, tagged to stay there: copied where it is
+    elsewhere, during `up`, never in a preview.
 
-    Named by its digest, so both tracks share one, and a promotion copies nothing. Deleted, it leaves the image where it
-    is. Outputs ``image``: REPOSITORY@sha256:DIGEST in the stack's registry, known in previews, ready when it is copied.
+    Named by its digest, so both tracks share one, and a promotion copies nothing; ``image-source`` where the digest is
+    that of this run's build. Deleted, it leaves the image and its tag where they are. Outputs ``image``:
+    REPOSITORY@sha256:DIGEST in the stack's registry, known in previews, ready when it is copied and tagged.
     """
 
     image: pulumi.Output[str]
 
     def __init__(
-        self, source: str, registry: Registry, repository: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        source: str | pulumi.Output[str],
+        registry: Registry,
+        repository: str,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         target = pulumi.Output.concat(registry.url, "/", repository)
         login: dict[str, Any] = {}
         if registry.username is not None and registry.password is not None:
             login = {"username": registry.username, "password": pulumi.Output.secret(registry.password)}
-        name = f"image-{_digest(source).partition(':')[2][:DIGEST_DIGITS]}"
+        name = f"image-{_short(source) if isinstance(source, str) else 'source'}"
         super().__init__(_Copier(), name, {"source": source, "repository": target, **login}, opts)
         # Its URN is known in a preview, and only there once the copy is made in an `up`: whoever uses the image waits.
-        self.image = pulumi.Output.all(target, self.urn).apply(lambda known: f"{known[0]}@{_digest(source)}")
+        self.image = pulumi.Output.all(target, source, self.urn).apply(lambda known: f"{known[0]}@{_digest(known[1])}")
 
 
 def release_tag(image: str) -> str:
-    """Tag of the copy of an image."""
-    return RELEASE_TAG + _digest(image).partition(":")[2][:DIGEST_DIGITS]
+    """Tag that keeps an image in the registry."""
+    return RELEASE_TAG + _short(image)
+
+
+def _short(image: str) -> str:
+    return _digest(image).partition(":")[2][:DIGEST_DIGITS]
 
 
 def _digest(image: str) -> str:
@@ -128,6 +136,7 @@ def _digest(image: str) -> str:
 
 def _not_found(source: str) -> str:
     return (
-        f"there is no image {source}: its registry says so; correct stableImage or canaryImage"
+        f"there is no image {source}: its registry says so; correct the key that names it: stableImage, canaryImage or"
+        " databaseClientImage"
         f" (`regctl image digest {registry_client.repository(source)}:TAG` prints a tag's digest)"
     )

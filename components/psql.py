@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.image_copy import ImageCopy
 from components.pod import Labels, restricted_container, restricted_pod
-from stacks.platform import Database
+from stacks.platform import Database, Registry
 
-#: For its psql, which is good for servers of this major version and later. Local databases run the same image.
-CLIENT_IMAGE = "postgres:15-bookworm"
 #: User and group `postgres` in the official image.
 POSTGRES_UID = 999
 RETRIES = 4
@@ -21,6 +20,16 @@ DEADLINE_SECONDS = 300
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
 PSQL = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+
+
+def client_image(configured: str, registry: Registry, repository: str, parent: pulumi.Resource) -> pulumi.Input[str]:
+    """What the pods run: an image named by digest from the stack's own registry, once it is copied; a tag as it is.
+
+    ``repository`` is the service's, the one that is there on every cloud: ECR makes none by itself.
+    """
+    if "@" not in configured:
+        return configured
+    return ImageCopy(configured, registry, repository, opts=pulumi.ResourceOptions(parent=parent)).image
 
 
 def login_secret(
@@ -49,12 +58,13 @@ def login_secret(
 
 def psql_pod(
     name: str,
+    image: pulumi.Input[str],
     args: Sequence[pulumi.Input[str]],
     secret: k8s.core.v1.Secret,
     verified: bool,
     files: Sequence[str] = (AUTHORITY,),
 ) -> k8s.core.v1.PodSpecArgsDict:
-    """A pod whose container ``name`` runs psql with these arguments.
+    """A pod whose container ``name`` runs the image's psql with these arguments.
 
     The Secret's keys become its environment (PGHOST, PGUSER, … are libpq's), and those in ``files`` are files as well.
     ``verified``: only a server with a certificate of the authority in the Secret will do.
@@ -66,7 +76,7 @@ def psql_pod(
     container = restricted_container(
         {
             "name": name,
-            "image": CLIENT_IMAGE,
+            "image": image,
             "command": PSQL,
             "args": args,
             "env": encrypted if verified else [],

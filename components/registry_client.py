@@ -25,6 +25,10 @@ DOCKER_HUB = "docker.io"
 #: How regctl ends its sentence when a registry answers that it has no such image.
 _NOT_FOUND = re.compile(r"not found \[http 404\]")
 _REFUSED = re.compile(r"unauthorized|forbidden|denied|\[http 40[13]\]", re.IGNORECASE)
+#: How registries whose tags never move answer to a tag that is there, whatever it names (ECR, Artifact Registry).
+_TAG_TAKEN = re.compile(r"already exists|immutable", re.IGNORECASE)
+#: What is taken along from registry to registry; within one it is there.
+_BELONGINGS = ["--referrers", "--digest-tags"]
 
 
 class RegistryFault(Exception):
@@ -45,30 +49,41 @@ class Login:
 
 def lacking(images: set[str]) -> list[str]:
     """What is missing to copy these images (REPOSITORY@sha256:DIGEST), as sentences; nothing where there are none."""
-    if not images or shutil.which(TOOL):
+    wanted = f"copies {', '.join(sorted(images))} into the stack's own registry, or tags what is there"
+    return _lacking(wanted) if images else []
+
+
+def lacking_for_tags() -> list[str]:
+    """What is missing where every image that a track runs is tagged."""
+    return _lacking("tags what runs, so that the registry's clean-up spares it")
+
+
+def _lacking(wanted: str) -> list[str]:
+    if shutil.which(TOOL):
         return []
-    return [
-        f"{TOOL}: not on PATH, and it copies {', '.join(sorted(images))} into the stack's own registry; install it"
-        f" ({INSTALL}; `brew install regclient`), or build the image into the stack's registry"
-    ]
+    return [f"{TOOL}: not on PATH, and it {wanted}; install it ({INSTALL}; `brew install regclient`)"]
 
 
 def copy(source: str, repository: str, tag: str, login: Login | None) -> None:
     """Make ``repository`` hold the image ``source`` (REPOSITORY@sha256:DIGEST) under the same digest, and tag it.
 
-    Only what is missing moves; what is there already is left alone. Where the source is gone but the repository still
-    has the digest, that is tagged. Raises ImageNotFound, RegistryFault.
+    Only what is missing moves; what is there already is left alone, the tag too. Where the source is gone but the
+    repository still has the digest, that is tagged. Raises ImageNotFound, RegistryFault.
     """
     digest = source.partition("@")[2]
-    target = f"{repository}:{tag}"
+    own, target = f"{repository}@{digest}", f"{repository}:{tag}"
     with _configured(login, source, repository) as environment:
         try:
-            _run(["image", "copy", "--referrers", "--digest-tags", source, target], environment)
+            _run(["image", "copy", *([] if source == own else _BELONGINGS), source, target], environment)
         except ImageNotFound as missing:
             try:
-                _run(["image", "copy", f"{repository}@{digest}", target], environment)
+                _run(["image", "copy", own, target], environment)
             except ImageNotFound:
                 raise missing from None
+        except RegistryFault as fault:
+            # Where tags never move, one that somebody else's run has just given is not to be given again.
+            if tag not in str(fault) or not _TAG_TAKEN.search(str(fault)):
+                raise
         found = _run(["manifest", "head", target], environment)
     if found != digest:
         raise RegistryFault(f"the copy at {target} has the digest {found or '(none)'}, not that of {source}")

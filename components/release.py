@@ -33,7 +33,7 @@ FINGERPRINT_KEY_LENGTH = 32
 class ReleaseArgs:
     """The platform to release on, which image each track runs, and the service that is released.
 
-    ``elsewhere`` are the images that live in another registry than the platform's.
+    ``elsewhere`` are the images that live in another registry than the platform's, or may.
     """
 
     platform: Platform
@@ -45,9 +45,9 @@ class ReleaseArgs:
 class Release(pulumi.ComponentResource):
     """A service in the cluster, in one or two versions.
 
-    Makes the image (where a track is built from source), copies of images of other registries, the service's ConfigMap
-    and Secrets, a migration Job for each image, a Track for stable and one for the canary, the public Service
-    ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
+    Makes the image (where a track is built from source), copies of images of other registries, tags that keep what runs
+    where the registry removes builds, the service's ConfigMap and Secrets, a migration Job for each image, a Track for
+    stable and one for the canary, the public Service ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
 
     Stable waits for the canary, so its pods go only when the canary's are ready; the engine deletes last, so a
     canary goes only when stable is fully up.
@@ -116,18 +116,22 @@ class Release(pulumi.ComponentResource):
         )
 
     def _image_copies(self) -> dict[str, ImageCopy]:
-        """By digest: two names of one image make one copy."""
+        """By digest, as two names of one image make one copy; what this run builds for a track, by ``source``."""
         registry, service = self._args.platform.registry, self._args.service.service
-        by_digest = {image.partition("@")[2]: image for image in sorted(self._args.elsewhere)}
+        images: dict[str, str | pulumi.Output[str]] = {
+            image.partition("@")[2]: image for image in sorted(self._args.elsewhere)
+        }
+        if self._source and self._args.release.unpinned and registry.removes_builds:
+            images["source"] = self._source.digest
         return {
-            digest: ImageCopy(image, registry, service, opts=pulumi.ResourceOptions(parent=self))
-            for digest, image in by_digest.items()
+            key: ImageCopy(image, registry, service, opts=pulumi.ResourceOptions(parent=self))
+            for key, image in images.items()
         }
 
     def _image(self, configured: str) -> pulumi.Input[str]:
         """The image that pods run for what the config says of a track."""
         if self._source and configured in ("", "source"):
-            return self._source.digest
+            return self._copies["source"].image if "source" in self._copies else self._source.digest
         return self._copies[configured.partition("@")[2]].image if configured in self._args.elsewhere else configured
 
     def _track(self, track: TrackName, image: str, replicas: int, after: Sequence[pulumi.Resource] = ()) -> Track:

@@ -12,8 +12,8 @@ import pulumi_random as random
 from components.final_job import ClusterAccess, FinalJob, FinalJobArgs
 from components.fingerprint import fingerprint
 from components.pod import Labels
-from components.psql import AUTHORITY, FILES, login_secret, psql_job, psql_pod
-from stacks.platform import Database
+from components.psql import AUTHORITY, FILES, client_image, login_secret, psql_job, psql_pod
+from stacks.platform import Database, Registry
 
 PASSWORD_LENGTH = 32
 CREATE, DROP = "create.sql", "drop.sql"
@@ -25,6 +25,7 @@ class ReleaseDatabaseArgs:
     """``server``: the platform's own database, as the administrator reaches it; ``server_user`` uses that one.
 
     ``name``: of the release's database and role. ``protect``: the engine refuses to drop them.
+    ``client_image``: for its psql; named by digest, it is copied into the ``registry`` first.
     """
 
     service: str
@@ -34,6 +35,8 @@ class ReleaseDatabaseArgs:
     server_user: str
     cluster: ClusterAccess
     protect: bool
+    registry: Registry
+    client_image: str
 
 
 class ReleaseDatabase(pulumi.ComponentResource):
@@ -92,6 +95,7 @@ class ReleaseDatabase(pulumi.ComponentResource):
             {"addressbook/settings-fingerprint": fingerprint(self._args.server.password, settings)},
             psql_pod(
                 "psql",
+                client_image(self._args.client_image, self._args.registry, self._args.service, parent=self),
                 _file(CREATE),
                 secret,
                 verified=self._args.server.ca is not None,

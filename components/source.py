@@ -19,10 +19,10 @@ SHORT_SSH = re.compile(r"^(?:[^@/:]+@)?([^@/:]{2,}):(?!//)(.*)")
 def content_tag(context: Path, dockerfile: str, platform: str, build_args: Mapping[str, str]) -> str:
     """Tag that names the image by all that goes into it.
 
-    The same content gives the same tag, so a registry with immutable tags accepts a second push, and nothing is
-    rebuilt that was built before. Covers what the build sees: the context less what ``.dockerignore`` leaves out
-    (names, content, executable bits; not times), the Dockerfile, the platform and the build arguments. Raises OSError
-    when a file cannot be read.
+    The same content gives the same tag, so nothing is rebuilt that this stack has built before. Another machine's build
+    of it may have another digest, so a registry has to let these tags move. Covers what the build sees: the context
+    less what ``.dockerignore`` leaves out (names, content, executable bits; not times), the Dockerfile, the platform
+    and the build arguments. Raises OSError when a file cannot be read.
     """
     # Imported here, since a stack whose images are pinned builds nothing. Docker's own SDK, for Docker's own rules.
     from docker.utils.build import exclude_paths

@@ -23,14 +23,32 @@ def _by_digest(container: Container) -> str | None:
         return None
     return (
         f"container `{container.name}` runs `{image}`, and a tag can move: name it REPOSITORY@sha256:DIGEST"
-        f" (`crane digest {image}` prints it; config keys stableImage, canaryImage and databaseImage), or, where others"
-        " make it and its tag must do, list it at images-by-digest.allowedTags in policy/policy-config.json"
+        f" (`regctl image digest {image}` prints it; config keys stableImage, canaryImage, databaseClientImage and"
+        " databaseImage), or, where others make it and its tag must do, list it at images-by-digest.allowedTags in"
+        " policy/policy-config.json"
     )
+
+
+def _by_tag(container: Container) -> str | None:
+    resource = container.pod.resource
+    image = _is_production(resource) and container.spec.get("image")
+    if not image or _BY_DIGEST.fullmatch(image):
+        return None
+    return (
+        f"`{stack_of(resource)}` is a production stack, and container `{container.name}` runs `{image}`, which whoever"
+        " may push that tag can change: name it REPOSITORY@sha256:DIGEST (config key databaseClientImage, where it is"
+        " psql with the login of the database's administrator; `regctl image digest --platform linux/amd64"
+        f" {image}` prints the digest)"
+    )
+
+
+def _is_production(resource: Resource) -> bool:
+    return any(fnmatch(stack_of(resource), pattern) for pattern in resource.get_config().get("stacks", []))
 
 
 def _not_built(image: Resource) -> str | None:
     stack = stack_of(image)
-    if not any(fnmatch(stack, pattern) for pattern in image.get_config().get("stacks", [])):
+    if not _is_production(image):
         return None
     return (
         f"`{stack}` is a production stack, and would run what is built from this working tree, which nobody has tested:"
@@ -40,6 +58,7 @@ def _not_built(image: Resource) -> str | None:
     )
 
 
+_STACKS = PolicyConfigSchema(properties={"stacks": {"type": "array", "items": {"type": "string"}}}, required=["stacks"])
 POLICIES = [
     ResourceValidationPolicy(
         name="images-by-digest",
@@ -51,12 +70,17 @@ POLICIES = [
         validate=judge_each(containers, _by_digest),
     ),
     ResourceValidationPolicy(
+        name="no-tags-in-production",
+        description="Production runs nothing by a tag, not even what allowedTags lets pass.",
+        enforcement_level=EnforcementLevel.ADVISORY,
+        config_schema=_STACKS,
+        validate=judge_each(containers, _by_tag),
+    ),
+    ResourceValidationPolicy(
         name="pinned-in-production",
         description="Production runs images that were built and tested before.",
         enforcement_level=EnforcementLevel.MANDATORY,
-        config_schema=PolicyConfigSchema(
-            properties={"stacks": {"type": "array", "items": {"type": "string"}}}, required=["stacks"]
-        ),
+        config_schema=_STACKS,
         validate=judge_types({kind: [_not_built] for kind in BUILDS}),
     ),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import ssl
 from collections.abc import Mapping
 from typing import Annotated, cast
@@ -12,7 +11,8 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field, ValidationInfo, field_validator
 
-from components.aws.account import lacking, lacking_access, stack_name, stack_tags
+from components.aws.account import caller_account, lacking, lacking_access, stack_name, stack_tags
+from components.aws.addons import AddonName
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
 from components.aws.network import ANYWHERE, Network, NetworkArgs
@@ -25,6 +25,7 @@ from stacks.settings import PROJECT_ROOT, Keys, MaintenanceWindow, PostgresVersi
 from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
+AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$")]
 #: Bytes: what is passed on as one environment variable may be 128 KiB (Linux, MAX_ARG_STRLEN).
 MOST_AUTHORITY_BYTES = 64 * 1024
 AUTHORITIES = "https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem"
@@ -35,8 +36,10 @@ LOAD_BALANCER = "service.beta.kubernetes.io/aws-load-balancer"
 class PlatformKeys(Keys):
     """Config keys of an AWS platform; Pulumi.yaml says what each means."""
 
+    aws_account: str = Field(default="", pattern=r"^([0-9]{12})?$")
     region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}-[a-z]+-[0-9]$")
     kubernetes_version: str = Field(pattern=r"^1\.[3-9][0-9]$")
+    addon_versions: dict[AddonName, AddonVersion] = Field(default={})
     node_count: int = Field(default=3, ge=1, le=450)
     node_size: str = Field(default="t3.small", pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
     cluster_administrators: list[Principal] = Field(default=[])
@@ -55,6 +58,13 @@ class PlatformKeys(Keys):
     def _room(cls, value: str) -> str:
         if value.endswith((".nano", ".micro")):
             raise ValueError("holds four pods, and a node needs three of its own; t3.small is the smallest that fits")
+        return value
+
+    @field_validator("cluster_administrators")
+    @classmethod
+    def _once(cls, value: list[str]) -> list[str]:
+        if repeated := [each for each in dict.fromkeys(value) if value.count(each) > 1]:
+            raise ValueError(f"each is named once, and {', '.join(repeated)} is there again; leave it out")
         return value
 
     @field_validator("api_server_access")
@@ -107,14 +117,8 @@ class PlatformKeys(Keys):
 
     @classmethod
     def lacking(cls) -> list[str]:
-        """The aws command, credentials that AWS takes, a name that it takes."""
+        """The commands, credentials that AWS takes, a name that it takes."""
         return lacking()
-
-    def holds(self, image: str) -> bool:
-        """By the name that images have in the registry that the stack makes or names."""
-        # Which account, only AWS knows; a repository of the stack's name has the stack's images in any.
-        held = rf"[0-9]{{12}}\.dkr\.ecr\.{self.region}\.amazonaws\.com/{re.escape(stack_name())}/"
-        return re.match(held, image) is not None
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
@@ -122,7 +126,7 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
 
     @classmethod
     def lacking(cls) -> list[str]:
-        """The aws command, credentials that AWS takes."""
+        """The commands, credentials that AWS takes."""
         return lacking_access()
 
 
@@ -137,8 +141,14 @@ def provision(settings: Settings) -> Platform:
     """A VPC with the cluster's nodes and the database in its private subnets, and a repository for the image."""
     keys = cast(PlatformKeys, settings.platform)
     _same_processor(keys.node_size, settings.service.build_platform)
+    _same_account(keys.aws_account)
     name, tags = stack_name(), stack_tags()
-    provider = aws.Provider("aws", region=keys.region, default_tags={"tags": tags})
+    provider = aws.Provider(
+        "aws",
+        region=keys.region,
+        default_tags={"tags": tags},
+        allowed_account_ids=[keys.aws_account] if keys.aws_account else None,
+    )
     options = pulumi.ResourceOptions(provider=provider)
     network = Network(
         "network",
@@ -156,6 +166,7 @@ def provision(settings: Settings) -> Platform:
             name=name,
             region=keys.region,
             version=keys.kubernetes_version,
+            addon_versions=keys.addon_versions,
             nodes=keys.node_count,
             node_size=keys.node_size,
             administrators=keys.cluster_administrators,
@@ -239,5 +250,16 @@ def _same_processor(node_size: str, build_platform: str) -> None:
             [
                 f"buildPlatform = '{build_platform}': nodes of size {node_size} run {needed}"
                 f" (`pulumi config set buildPlatform {needed}`, or another nodeSize)"
+            ]
+        )
+
+
+def _same_account(wanted: str) -> None:
+    """Credentials of another account than the stack's would make all of it there. Raises pulumi.RunError."""
+    if wanted and (found := caller_account()) != wanted:
+        raise wrong_config(
+            [
+                f"awsAccount = '{wanted}': this machine's credentials are of account {found or '(no answer)'}; sign in"
+                " to the stack's (AWS_PROFILE, `aws sso login`), or correct the key"
             ]
         )

@@ -15,7 +15,7 @@ from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
 from stacks.platform import Platform, cloud_outputs
-from stacks.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
 
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
@@ -23,7 +23,7 @@ SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 SMALLEST_WITH_STANDBY = "db-s-1vcpu-2gb"
 
 
-class PlatformKeys(Keys):
+class PlatformKeys(DatabaseClientKeys):
     """Config keys of a DigitalOcean platform; Pulumi.yaml says what each means."""
 
     region: str = Field(default="nyc3", pattern=r"^[a-z]{3}[0-9]$")
@@ -139,6 +139,8 @@ def provision(settings: Settings) -> Platform:
             namespace=space,
             database=database.connection,
             administrator=database.administrator,
+            registry=images.registry,
+            client_image=keys.database_client_image,
         ),
         kubernetes=cluster.kubernetes,
     )

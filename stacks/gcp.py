@@ -14,12 +14,12 @@ from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
-from components.gcp.project import lacking, lacking_access, project_id, stack_labels, stack_name
+from components.gcp.project import access_token, lacking, lacking_access, project_id, stack_labels, stack_name
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
 from components.namespace import namespace
 from stacks.platform import Platform, cloud_outputs
-from stacks.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
 
 #: Order in which Google counts the days of the week, from 1.
@@ -43,7 +43,7 @@ def _range(value: str) -> str:
         raise ValueError(f"must be an IPv4 address range such as 203.0.113.0/24: {error}") from None
 
 
-class PlatformKeys(Keys):
+class PlatformKeys(DatabaseClientKeys):
     """Config keys of a Google Cloud platform; Pulumi.yaml says what each means. The project is ``gcp:project``."""
 
     region: str = Field(default="us-central1", pattern=r"^[a-z]+-[a-z]+[0-9]+$")
@@ -116,7 +116,7 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
 def provision(settings: Settings) -> Platform:
     """A VPC with the cluster and the database in it, and the registry that its nodes pull from."""
     keys = cast(PlatformKeys, settings.platform)
-    name, labels = stack_name(), stack_labels()
+    name, labels, token = stack_name(), stack_labels(), access_token()
     enabled = ProjectServices("services").enabled
     network = Network(
         "network",
@@ -130,7 +130,14 @@ def provision(settings: Settings) -> Platform:
     )
     images = ContainerRegistry(
         "registry",
-        RegistryArgs(name=name, region=keys.region, labels=labels, services=enabled, protect=keys.deletion_protection),
+        RegistryArgs(
+            name=name,
+            region=keys.region,
+            labels=labels,
+            services=enabled,
+            token=token,
+            protect=keys.deletion_protection,
+        ),
     )
     nodes = NodeIdentity(
         "nodes",
@@ -179,6 +186,8 @@ def provision(settings: Settings) -> Platform:
             namespace=space,
             database=database.connection,
             administrator=database.administrator,
+            registry=images.registry,
+            client_image=keys.database_client_image,
         ),
         kubernetes=cluster.kubernetes,
     )
@@ -201,4 +210,4 @@ def provision(settings: Settings) -> Platform:
 
 def join(settings: Settings, access: Mapping[str, str]) -> Joined:
     """The cluster and the registry of another stack's platform, with credentials of the caller's."""
-    return join_by_kubeconfig(settings, access, caller_login(access["registry"]), LOAD_BALANCER)
+    return join_by_kubeconfig(settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER)

@@ -13,7 +13,7 @@ from components.local.cluster import Cluster, ClusterArgs, kube_contexts
 from components.local.database import LocalDatabase, LocalDatabaseArgs
 from components.namespace import namespace
 from stacks.platform import Platform, Registry, wrong_config
-from stacks.settings import Keys, Quantity, Settings
+from stacks.settings import DatabaseClientKeys, Keys, Quantity, Settings
 from stacks.sharing import Joined
 
 
@@ -37,8 +37,8 @@ class PlatformKeys(Keys):
         return image.startswith(f"{self.registry}/")
 
 
-class ReleaseStackKeys(Keys):
-    """Config keys of a stack on another's local platform: none, the other stack names cluster and registry."""
+class ReleaseStackKeys(DatabaseClientKeys):
+    """Config keys of a stack on another's local platform; the other stack names cluster and registry."""
 
 
 def _unknown(context: str) -> str:

@@ -105,7 +105,7 @@ def _missing_copier(groups: Mapping[type[Keys], Keys], platform: type[Keys] | No
     release, keys = groups.get(ReleaseSettings), groups.get(platform) if platform else None
     if not isinstance(release, ReleaseSettings) or keys is None:
         return []  # their own faults come first
-    return registry_client.lacking({image for image in release.pinned if keys.holds(image) is False})
+    return registry_client.lacking({image for image in release.pinned | keys.pinned if keys.holds(image) is False})
 
 
 def _never_builds(groups: Mapping[type[Keys], Keys]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
+from components.answers import reason
 from stacks.platform import wrong_config
 from stacks.settings import ReleaseSettings
 from stacks.sharing import stack_outputs
@@ -12,12 +13,18 @@ from stacks.sharing import stack_outputs
 def refuse_unpinned(release: ReleaseSettings) -> None:
     """Hold a stack whose `buildFromSource` is `first` to it.
 
-    Raises pulumi.RunError when a track is unpinned and the stack has had its first update.
+    Raises pulumi.RunError when a track is unpinned and the stack has had its first update, or that can't be told.
     """
     if release.build_from_source != "first" or not release.unpinned:
         return
     name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
-    tracks = stack_outputs(name).get("tracks")
+    try:
+        tracks = stack_outputs(name).get("tracks")
+    except Exception as fault:  # the SDK raises nothing narrower
+        raise pulumi.RunError(
+            "nothing was changed, since the outputs of this stack's last update can't be read, and `buildFromSource:"
+            f" first` goes by them: {reason(fault)}"
+        ) from None
     if not tracks:
         return
     running = tracks["stable"]["image"]

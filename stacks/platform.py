@@ -45,12 +45,14 @@ class Registry:
     """Where images are pushed to and the cluster pulls from.
 
     ``url`` is the prefix of a repository's name (host, or host/path). User name and password are for pushing; None
-    where the registry asks for none. The password is a secret.
+    where the registry asks for none. The password is a secret. ``removes_builds``: by and by it removes what is built
+    from source, so that what a track runs of it has to be tagged to stay (components/image_copy.py).
     """
 
     url: pulumi.Input[str]
     username: pulumi.Input[str] | None = None
     password: pulumi.Input[str] | None = None
+    removes_builds: bool = False
 
 
 @dataclass(frozen=True)

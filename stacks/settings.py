@@ -28,6 +28,8 @@ Building = Literal["always", "first", "never"]
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
 #: ``REPOSITORY@sha256:DIGEST``, a tag before the @ is allowed and dropped (OCI distribution specification).
 PINNED_IMAGE = re.compile(r"^(?P<repository>[^\s@]+?)(?P<tag>:[\w][\w.-]{0,127})?@(?P<digest>sha256:[0-9a-f]{64})$")
+#: ``REPOSITORY:TAG``.
+TAGGED_IMAGE = re.compile(r"^[^\s@]+:[\w][\w.-]{0,127}$")
 #: A Kubernetes resource quantity in the forms people write (``50m``, ``0.5``, ``256Mi``).
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 #: A stack of this project, or ORGANIZATION/PROJECT/STACK (Pulumi documentation, Stack references); empty: none.
@@ -56,6 +58,11 @@ class Keys(BaseModel):
         """What the group needs beside config and is not there (commands, credentials), a sentence each."""
         return []
 
+    @property
+    def pinned(self) -> set[str]:
+        """Images that the group names by digest."""
+        return set()
+
     def holds(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to say
         """Whether an image's name says that it is in the stack's own registry; None where config alone can't tell.
 
@@ -80,13 +87,13 @@ class ReleaseSettings(Keys):
     @field_validator("stable_image", "canary_image")
     @classmethod
     def _pinned(cls, value: str) -> str:
-        match = PINNED_IMAGE.match(value)
-        if value and value != "source" and not match:
+        pinned = _by_digest(value)
+        if value and value != "source" and not pinned:
             raise ValueError(
                 "a tag can move, so an image is named by digest: REPOSITORY@sha256:<64 hex digits>"
                 " (`regctl image digest REPOSITORY:TAG` prints it)"
             )
-        return f"{match['repository']}@{match['digest']}" if match else value
+        return pinned or value
 
     @field_validator("stable_image")
     @classmethod
@@ -116,6 +123,26 @@ class ReleaseSettings(Keys):
         """Images that tracks run by digest."""
         named = {self.stable_image, self.canary_image if self.has_canary else ""}
         return named - {"", "source"}
+
+
+class DatabaseClientKeys(Keys):
+    """Of a stack that runs psql in the cluster, with the login of the database server's administrator."""
+
+    #: A server of this major version or a later one takes its psql.
+    database_client_image: str = "postgres:15-bookworm"
+
+    @field_validator("database_client_image")
+    @classmethod
+    def _one_image(cls, value: str) -> str:
+        pinned = _by_digest(value)
+        if not pinned and not TAGGED_IMAGE.match(value):
+            raise ValueError("names no image: REPOSITORY@sha256:<64 hex digits>, or REPOSITORY:TAG, which can move")
+        return pinned or value
+
+    @property
+    def pinned(self) -> set[str]:
+        """The image, where it is named by digest."""
+        return {self.database_client_image} if _by_digest(self.database_client_image) else set()
 
 
 class ServiceSettings(Keys):
@@ -173,6 +200,12 @@ class Settings(BaseModel):
 
 #: Groups that every cloud has.
 COMMON = (StackSettings, ReleaseSettings, ServiceSettings)
+
+
+def _by_digest(image: str) -> str:
+    """REPOSITORY@sha256:DIGEST, without the tag that may stand between; "" where the image is named otherwise."""
+    match = PINNED_IMAGE.match(image)
+    return f"{match['repository']}@{match['digest']}" if match else ""
 
 
 def clouds() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.answers import reason
 from components.final_job import ClusterAccess
 from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
 from stacks.platform import Database, Platform, Registry, wrong_config
-from stacks.settings import Keys, Settings
+from stacks.settings import DatabaseClientKeys, Settings
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as k8s
@@ -24,6 +26,10 @@ OUTPUT = "platform"
 #: The engine's function behind StackReference. The resource would copy all outputs of the other stack into this one's
 #: state, secrets included, and say what is wrong only after others have been registered.
 READ_OUTPUTS = "pulumi:pulumi:readStackOutputs"
+#: What the engine says of a state in a folder (`file://`) that is read while it is written, such as this update's own.
+HALF_WRITTEN = "failed to load checkpoint"
+#: Seconds until it is read again; a state is written in milliseconds.
+PAUSES = (0.1, 0.5, 2.0)
 
 
 class SharedDatabase(BaseModel):
@@ -67,7 +73,7 @@ class Joined:
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-class CloudReleaseStackKeys(Keys):
+class CloudReleaseStackKeys(DatabaseClientKeys):
     """Config keys of a stack on another's platform on a cloud; the cloud adds what has to be there beside config."""
 
     deletion_protection: bool = True
@@ -129,6 +135,17 @@ def shared_platform(settings: Settings) -> SharedPlatform:
 
 def stack_outputs(name: str) -> Mapping[str, Any]:
     """Outputs that a stack's last update left, this very stack's too. Raises what the engine answers."""
+    for pause in PAUSES:
+        try:
+            return _read(name)
+        except Exception as fault:  # the SDK raises nothing narrower
+            if HALF_WRITTEN not in str(fault):
+                raise
+        time.sleep(pause)
+    return _read(name)
+
+
+def _read(name: str) -> Mapping[str, Any]:
     answer: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name})
     return answer.value["outputs"]
 
@@ -137,7 +154,7 @@ def _outputs(name: str) -> Mapping[str, Any]:
     try:
         return stack_outputs(name)
     except Exception as fault:  # the SDK raises nothing narrower
-        said = str(fault).rpartition("returned an error: ")[2]
+        said = reason(fault)
         if "unknown stack" in said:
             said = (
                 "there is no such stack (`pulumi stack ls --all` lists them; one of another project is named"
@@ -189,6 +206,8 @@ def release_platform(settings: Settings, shared: SharedPlatform, joined: Joined)
             server_user=server.user,
             cluster=joined.cluster,
             protect=joined.protect,
+            registry=joined.registry,
+            client_image=cast(DatabaseClientKeys, settings.platform).database_client_image,
         ),
         kubernetes=joined.kubernetes,
     )

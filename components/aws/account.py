@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 
 import pulumi
+
+from components import registry_client
 
 #: The strictest of the names: a database instance's is lower-case letters, digits and single dashes (RDS API
 #: reference, CreateDBInstance); an IAM role's is 64 characters at most, of which ours add up to 8.
@@ -29,7 +32,7 @@ def lacking() -> list[str]:
 
 def lacking_access() -> list[str]:
     """The same, where nothing in the account is named after the stack."""
-    faults: list[str] = []
+    faults = registry_client.lacking_for_tags()
     if shutil.which("aws") is None:
         faults.append(
             "aws: not on PATH, and the cluster's short-lived credentials come from it; install the AWS command line,"
@@ -46,19 +49,31 @@ def lacking_access() -> list[str]:
 def _refused() -> str:
     """Why AWS doesn't know the caller (missing, expired, wrong credentials); "" if it does."""
     try:
-        done = subprocess.run(
-            ["aws", "sts", "get-caller-identity", "--output", "json"],
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        done = _asked()
     except subprocess.TimeoutExpired:
         return f"no answer in {ANSWER_SECONDS} s"
     if done.returncode == 0:
         return ""
     said = " ".join(done.stderr.split()).rstrip(".")
     return said or f"`aws sts get-caller-identity` ended with {done.returncode}"
+
+
+def caller_account() -> str:
+    """Number of the account that this machine's credentials are of; "" where there is no answer."""
+    try:
+        return str(json.loads(_asked().stdout)["Account"])
+    except (subprocess.TimeoutExpired, ValueError, KeyError):
+        return ""
+
+
+def _asked() -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["aws", "sts", "get-caller-identity", "--output", "json"],
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_SECONDS,
+        check=False,
+    )
 
 
 def stack_name() -> str:

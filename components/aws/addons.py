@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pulumi_aws as aws
 
+from components.answers import answered
 from components.aws.roles import Role, RoleArgs, service_account_trust
+
+AddonName = Literal["vpc-cni", "kube-proxy", "coredns"]
 
 
 @dataclass(frozen=True)
 class AddonsArgs:
-    """``cluster`` is the cluster's name, ``version`` its Kubernetes version, ``issuer`` the URL of its token issuer."""
+    """``cluster`` is the cluster's name, ``version`` its Kubernetes version, ``issuer`` the URL of its token issuer.
+
+    ``pinned``: versions of add-ons that are not to be the one that AWS recommends.
+    """
 
     name: str
     cluster: pulumi.Input[str]
     version: pulumi.Input[str]
     issuer: pulumi.Input[str]
+    pinned: Mapping[AddonName, str]
 
 
 class NodeAddons(pulumi.ComponentResource):
@@ -61,25 +68,31 @@ class NodeAddons(pulumi.ComponentResource):
 
 
 def addon(
-    kind: str,
+    kind: AddonName,
     args: AddonsArgs,
     parent: pulumi.Resource,
     configuration: dict[str, Any] | None = None,
     role: pulumi.Input[str] | None = None,
     after: Sequence[pulumi.Resource] = (),
 ) -> aws.eks.Addon:
-    """An add-on in the version that AWS recommends for the cluster's, so that an upgrade of one takes both along.
+    """An add-on in its pinned version, else in the one that AWS recommends for the cluster's, which follows upgrades.
 
     ``role`` is the ARN of the role that its service account may take.
     """
-    recommended = aws.eks.get_addon_version_output(
-        addon_name=kind, kubernetes_version=args.version, opts=pulumi.InvokeOutputOptions(parent=parent)
+    version: pulumi.Input[str] = args.pinned.get(kind) or (
+        answered(
+            aws.eks.get_addon_version_output(
+                addon_name=kind, kubernetes_version=args.version, opts=pulumi.InvokeOutputOptions(parent=parent)
+            ),
+            f"version of the add-on {kind}",
+            "name a `kubernetesVersion` that EKS has, or the add-on's own in `addonVersions`",
+        ).version
     )
     return aws.eks.Addon(
         kind,
         cluster_name=args.cluster,
         addon_name=kind,
-        addon_version=recommended.version,
+        addon_version=version,
         configuration_values=json.dumps(configuration) if configuration else None,
         service_account_role_arn=role,
         # What Git says holds, also over settings that somebody changed by hand.

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
-from components.aws.addons import AddonsArgs, NodeAddons, addon
+from components.aws.addons import AddonName, AddonsArgs, NodeAddons, addon
 from components.aws.network import Network
 from components.aws.nodes import Nodes, NodesArgs
 from components.aws.roles import Role, RoleArgs, service_trust
@@ -26,7 +26,7 @@ KEY_DAYS = 7
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """``version`` is a minor one (``1.34``); ``node_size`` an EC2 instance type.
+    """``version`` is a minor one (``1.34``); ``addon_versions`` are pins; ``node_size`` is an EC2 instance type.
 
     ``administrators``: ARNs of IAM roles and users, beside the one who makes the cluster. ``api_ranges``: CIDR blocks
     that reach the API server from outside the VPC; those who do still need credentials.
@@ -35,6 +35,7 @@ class ClusterArgs:
     name: str
     region: str
     version: str
+    addon_versions: Mapping[AddonName, str]
     nodes: int
     node_size: str
     administrators: Sequence[str]
@@ -67,7 +68,13 @@ class Cluster(pulumi.ComponentResource):
         cluster = self._control_plane(network)
         access = self._access(cluster)
         issuer = cluster.identities.apply(lambda identities: (identities[0].oidcs or [])[0].issuer or "")
-        common = AddonsArgs(name=args.name, cluster=cluster.name, version=cluster.version, issuer=issuer)
+        common = AddonsArgs(
+            name=args.name,
+            cluster=cluster.name,
+            version=cluster.version,
+            issuer=issuer,
+            pinned=args.addon_versions,
+        )
         basics = NodeAddons("addons", common, opts=self._options)
         nodes = Nodes(
             "nodes",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-#: Availability zones used; EKS and RDS ask for two, and every region gives every account that many.
+from components.answers import answered
+
+#: Availability zones used; EKS and RDS ask for two.
 ZONES = 2
 #: Zones that EKS has no control planes in, by id (EKS user guide, VPC and subnet requirements).
 ZONES_WITHOUT_EKS = ["use1-az3", "usw1-az2", "cac1-az3"]
@@ -81,12 +84,17 @@ class Network(pulumi.ComponentResource):
 
     def _zones(self) -> list[pulumi.Output[str]]:
         """Names of the zones, whatever their state is now: a zone in trouble must not move a subnet."""
-        found = aws.get_availability_zones_output(
-            filters=[{"name": "zone-type", "values": ["availability-zone"]}],
-            exclude_zone_ids=ZONES_WITHOUT_EKS,
-            opts=pulumi.InvokeOutputOptions(parent=self),
+        found = answered(
+            aws.get_availability_zones_output(
+                filters=[{"name": "zone-type", "values": ["availability-zone"]}],
+                exclude_zone_ids=ZONES_WITHOUT_EKS,
+                opts=pulumi.InvokeOutputOptions(parent=self),
+            ),
+            "availability zones of the region",
+            "the caller needs the right ec2:DescribeAvailabilityZones",
         )
-        return [found.names.apply(lambda names, at=at: sorted(names)[at]) for at in range(ZONES)]
+        names = pulumi.Output.all(found.names, found.region).apply(lambda known: first_zones(known[0], known[1]))
+        return [names[at] for at in range(ZONES)]
 
     def _subnets(
         self, kind: str, ranges: list[str], zones: list[pulumi.Output[str]], role: str
@@ -131,6 +139,16 @@ class Network(pulumi.ComponentResource):
 
     def _named(self, name: str) -> dict[str, str]:
         return {"Name": f"{self._args.cluster}-{name}"}
+
+
+def first_zones(names: Sequence[str], region: str) -> list[str]:
+    """The zones that subnets are in. Raises pulumi.RunError where the region has too few."""
+    if len(names) < ZONES:
+        raise pulumi.RunError(
+            f"stack `{pulumi.get_stack()}`: cluster and database need {ZONES} zones, and of those that have EKS, region"
+            f" {region} gives this account {', '.join(names) or 'none'}: choose another region for the stack"
+        )
+    return sorted(names)[:ZONES]
 
 
 def subnet_ranges(address_range: str) -> Ranges:

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.aws.roles import Role, RoleArgs, service_trust
+from components.lasting_name import lasting_name
 
 #: GiB of each node's disk: the system, container images and logs.
 DISK_GIB = 30
@@ -60,22 +61,40 @@ class Nodes(pulumi.ComponentResource):
             ),
             opts=options,
         )
+        self.group = self._group(args, role.arn, after, options)
+        self.register_outputs({"group": self.group.node_group_name})
+
+    def _group(
+        self,
+        args: NodesArgs,
+        role: pulumi.Output[str],
+        after: Sequence[pulumi.Resource],
+        options: pulumi.ResourceOptions,
+    ) -> aws.eks.NodeGroup:
+        """Its name ends at random: one with another processor can be there before this one goes."""
         template = self._template(args, options)
-        self.group = aws.eks.NodeGroup(
-            # Its name is generated: one with another processor can be there before this one goes.
+        image = "AL2023_ARM_64_STANDARD" if is_arm(args.size) else "AL2023_x86_64_STANDARD"
+        replaced_with: dict[str, pulumi.Input[str]] = {
+            "cluster": args.cluster,
+            "image": image,
+            "role": role,
+            "subnets": pulumi.Output.all(*args.subnets).apply(",".join),
+            "template": template.id,
+        }
+        return aws.eks.NodeGroup(
             "nodes",
+            node_group_name=lasting_name("nodes-name", "nodes", replaced_with, options),
             cluster_name=args.cluster,
             version=args.version,
-            node_role_arn=role.arn,
+            node_role_arn=role,
             subnet_ids=args.subnets,
-            ami_type="AL2023_ARM_64_STANDARD" if is_arm(args.size) else "AL2023_x86_64_STANDARD",
+            ami_type=image,
             capacity_type="ON_DEMAND",
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={"desired_size": args.count, "min_size": args.count, "max_size": args.count},
             update_config={"max_unavailable": 1},
             opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=list(after))),
         )
-        self.register_outputs({"group": self.group.node_group_name})
 
     def _template(self, args: NodesArgs, options: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:
         """Holds the size, since that of a node group can't be changed. AWS puts the cluster's security group in."""

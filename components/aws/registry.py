@@ -9,16 +9,16 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from components.answers import answered
+from components.image_copy import RELEASE_TAG
 from stacks.platform import Registry
 
 #: What the tags of images built from source begin with (components/source.py).
 BUILD_TAG = "src-"
 #: Images built from source that are kept, newest first. Each `up` that builds pushes one.
 KEPT_BUILDS = 200
-#: An image with a tag that begins so is kept whatever its age.
-KEPT_TAG = "release-"
-#: ECR's rules only know how to keep a number of images; this one is never reached (quota: 20,000 a repository).
-ALL_OF_THEM = 20_000
+#: ECR's rules only know how to keep a number of images; a repository takes no more (ECR's quota, to be raised with it).
+ALL_OF_THEM = 100_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class ImageRepositoryArgs:
 
 
 class ImageRepository(pulumi.ComponentResource):
-    """A repository whose tags never move and whose images are scanned when they arrive.
+    """A repository whose images are scanned when they arrive. Tags never move, but for those of builds from source.
+
+    The same source is built again by another machine, branch or day, to another digest, which ECR would refuse under
+    an immutable tag. No stack runs a tag; what a track runs is kept by one that never moves (components/image_copy.py).
 
     Makes the repository and its clean-up rules; the account's registry itself is always there. Outputs ``registry``,
     with credentials for pushing that AWS gives anew to each run, good for 12 hours. Nodes pull by their role.
@@ -47,7 +50,8 @@ class ImageRepository(pulumi.ComponentResource):
         repository = aws.ecr.Repository(
             "images",
             name=f"{args.name}/{args.service}",
-            image_tag_mutability="IMMUTABLE",
+            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
+            image_tag_mutability_exclusion_filters=[{"filter": f"{BUILD_TAG}*", "filter_type": "WILDCARD"}],
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "AES256"}],
             force_delete=args.throw_away,
@@ -67,15 +71,20 @@ class ImageRepository(pulumi.ComponentResource):
 
 def caller_login(url: pulumi.Input[str], account: pulumi.Input[str], opts: pulumi.InvokeOutputOptions) -> Registry:
     """The account's registry with a login of the caller's, valid 12 hours."""
-    token = aws.ecr.get_authorization_token_output(registry_id=account, opts=opts)
-    return Registry(url=url, username=token.user_name, password=pulumi.Output.secret(token.password))
+    token = answered(
+        aws.ecr.get_authorization_token_output(registry_id=account, opts=opts),
+        "login to the registry",
+        "the caller needs the right ecr:GetAuthorizationToken",
+    )
+    password = pulumi.Output.secret(token.password)
+    return Registry(url=url, username=token.user_name, password=password, removes_builds=True)
 
 
 def clean_up_rules() -> list[dict[str, Any]]:
-    """Rules that can't touch what runs.
+    """Rules that can't touch what a track runs or has run: the release gives that a tag of its own.
 
-    An image meets at most one rule, that of the first priority it fits. Untagged images fit none: where tags never
-    move, such an image was copied in by its digest, or is part of an index, and may well be what runs.
+    An image meets at most one rule, that of the first priority it fits. Untagged images fit none: such
+    an image may be part of an index that has a tag, or was pushed by its digest alone, and may be what runs.
     """
 
     def keep(priority: int, prefix: str, count: int, description: str) -> dict[str, Any]:
@@ -92,6 +101,6 @@ def clean_up_rules() -> list[dict[str, Any]]:
         }
 
     return [
-        keep(1, KEPT_TAG, ALL_OF_THEM, f"images tagged {KEPT_TAG}* stay"),
+        keep(1, RELEASE_TAG, ALL_OF_THEM, f"images tagged {RELEASE_TAG}* stay"),
         keep(2, BUILD_TAG, KEPT_BUILDS, f"of the builds, the newest {KEPT_BUILDS} stay"),
     ]

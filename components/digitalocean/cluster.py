@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as k8s
 
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
+from components.lasting_name import lasting_name
 
 #: The pool that a cluster can't be made without. The provider replaces the whole cluster when its size changes, so it
 #: stays at the smallest there is and the workers are in a pool of their own.
@@ -89,6 +89,7 @@ class Cluster(pulumi.ComponentResource):
             # With it the version would run ahead of the config, and going back replaces a cluster.
             auto_upgrade=False,
             surge_upgrade=True,
+            # Without effect while auto_upgrade is off (the provider's documentation); right for whoever switches it on.
             maintenance_policy={"day": day, "start_time": start_time},
             ha=args.high_availability,
             vpc_uuid=args.vpc,
@@ -106,19 +107,22 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _workers(self, args: ClusterArgs, cluster: digitalocean.KubernetesCluster) -> digitalocean.KubernetesNodePool:
-        """The pool's name is generated: one of another size can be there before this one goes."""
-        autoscaling: dict[str, Any] = (
-            {"auto_scale": True, "min_nodes": args.nodes, "max_nodes": args.max_nodes}
-            if args.max_nodes
-            else {"node_count": args.nodes}
-        )
+        """The pool's name ends at random: one of another size can be there before this one goes."""
+        grows = args.max_nodes is not None
+        options = pulumi.ResourceOptions(parent=self)
+        replaced_with = {"cluster": cluster.id, "size": args.node_size}
         return digitalocean.KubernetesNodePool(
             "workers",
+            name=lasting_name("workers-name", "workers", replaced_with, options),
             cluster_id=cluster.id,
             size=args.node_size,
             tags=list(args.tags),
-            **autoscaling,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A number given beside the range would undo what the autoscaler did.
+            node_count=None if grows else args.nodes,
+            auto_scale=True if grows else None,
+            min_nodes=args.nodes if grows else None,
+            max_nodes=args.max_nodes,
+            opts=options,
         )
 
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from components.answers import answered
 from components.database_rights import Administrator
 from stacks.platform import Database
 
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
+#: When the disk grows, and by how much: the API's own defaults (API reference, Databases). What the size can have is
+#: the limit; the API takes no other.
+GROWS_AT_PERCENT, GROWS_BY_GIB = 80, 10
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class ManagedDatabase(pulumi.ComponentResource):
             size=args.size,
             node_count=args.nodes,
             private_network_uuid=args.vpc,
+            storage_autoscale={
+                "enabled": True,
+                "threshold_percent": GROWS_AT_PERCENT,
+                "increment_gib": GROWS_BY_GIB,
+            },
             maintenance_windows=[{"day": day, "hour": hour}],
             tags=list(args.tags),
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
@@ -76,8 +85,10 @@ class ManagedDatabase(pulumi.ComponentResource):
             # After the user, so that it is deleted before: a user who owns tables can't be.
             opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect, depends_on=[user])),
         )
-        authority = digitalocean.get_database_ca_output(
-            cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)
+        authority = answered(
+            digitalocean.get_database_ca_output(cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)),
+            "certificate of the database's authority",
+            "`doctl databases get-ca ID` asks for the same; repeat the command once it answers",
         )
         self.connection = Database(
             host=server.private_host,

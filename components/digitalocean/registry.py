@@ -10,6 +10,7 @@ from typing import Any, cast
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from components.answers import answered
 from stacks.platform import Registry
 
 #: Smallest plan with room for a service's history of images: 5 GiB, 5 repositories (starter has 500 MiB).
@@ -44,8 +45,12 @@ class ImageRegistry(pulumi.ComponentResource):
         super().__init__("addressbook:digitalocean:ImageRegistry", name, None, opts)
         if args.existing:
             self.made = None
-            found = digitalocean.get_container_registry_output(
-                name=args.existing, opts=pulumi.InvokeOutputOptions(parent=self)
+            found = answered(
+                digitalocean.get_container_registry_output(
+                    name=args.existing, opts=pulumi.InvokeOutputOptions(parent=self)
+                ),
+                f"registry {args.existing!r}",
+                "set the config key `registry` to the account's (`doctl registry get` shows it)",
             )
             registry_name, url = found.name, found.endpoint
         else:

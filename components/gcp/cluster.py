@@ -10,10 +10,10 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
-from components.gcp.naming import lasting_name
 from components.gcp.network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.project import AUTH_PLUGIN
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
+from components.lasting_name import lasting_name
 
 RELEASE_CHANNEL = "REGULAR"
 #: Hours of the weekly window: GKE wants 48 hours of them in any 32 days, which may hold only four windows.
@@ -104,7 +104,11 @@ class Cluster(pulumi.ComponentResource):
             },
             private_cluster_config={"enable_private_nodes": True, "enable_private_endpoint": False},
             # Said even where any address may come: left out, an earlier list would stay.
-            master_authorized_networks_config={"cidr_blocks": [{"cidr_block": cidr} for cidr in ranges]},
+            master_authorized_networks_config={
+                "cidr_blocks": [{"cidr_block": cidr} for cidr in ranges],
+                # Else anybody's machine at Google is let in beside the ranges.
+                "gcp_public_cidrs_access_enabled": False,
+            },
             cluster_autoscaling={
                 "auto_provisioning_defaults": {
                     "service_account": args.node_account,

@@ -10,7 +10,7 @@ import pulumi_gcp as gcp
 import pulumi_random as random
 
 from components.database_rights import Administrator
-from components.gcp.naming import lasting_name
+from components.lasting_name import lasting_name
 from stacks.platform import Database
 
 DATABASE_NAME = "demo"

@@ -8,11 +8,16 @@ import shutil
 from pathlib import Path
 
 import pulumi
+import pulumi_gcp as gcp
 from pulumi.runtime import config as engine_config
+
+from components.answers import reason
+from stacks.platform import wrong_config
 
 #: The provider's own key, so that all its tools and other `gcp:` keys go on working as people know them.
 PROJECT_CONFIG = "gcp:project"
 AUTH_PLUGIN = "gke-gcloud-auth-plugin"
+LOG_IN = "`gcloud auth application-default login` gets some"
 #: A project's id: 6 to 30 characters, the first a letter, the last no dash (Resource Manager documentation).
 _PROJECT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 #: Seven of a cluster's 40 characters are a dash and its random ending (GKE documentation).
@@ -59,16 +64,15 @@ def _credentials_fault() -> str | None:
 
     In their order: the file of an environment variable, the file gcloud writes, a machine of Google's (AIP-4110).
     """
-    remedy = "`gcloud auth application-default login` gets some"
     named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
     if named:
         there = Path(named).is_file()
-        return None if there else f"GOOGLE_APPLICATION_CREDENTIALS names {named}, and there is no such file; {remedy}"
+        return None if there else f"GOOGLE_APPLICATION_CREDENTIALS names {named}, and there is no such file; {LOG_IN}"
     folder = Path(os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
     if (folder / "application_default_credentials.json").is_file() or _on_google_cloud():
         return None
     return (
-        f"there are no application default credentials of Google Cloud; {remedy}, and on a machine without a browser"
+        f"there are no application default credentials of Google Cloud; {LOG_IN}, and on a machine without a browser"
         " GOOGLE_APPLICATION_CREDENTIALS names a file of them"
     )
 
@@ -81,6 +85,19 @@ def _on_google_cloud() -> bool:
         return "Google" in Path("/sys/class/dmi/id/product_name").read_text()
     except OSError:
         return False
+
+
+def access_token() -> pulumi.Output[str]:
+    """A token of whoever runs the program, valid an hour, to be asked for before anything is made.
+
+    Raises pulumi.RunError where Google gives none: else each resource would say so for itself.
+    """
+    try:
+        token = gcp.organizations.get_client_config().access_token
+    except Exception as fault:  # the SDK raises nothing narrower
+        refusal = f"credentials: Google takes none from this machine ({reason(fault)}); {LOG_IN}"
+        raise wrong_config([refusal]) from None
+    return pulumi.Output.secret(token)
 
 
 def project_id() -> str:

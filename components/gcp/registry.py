@@ -16,21 +16,22 @@ TOKEN_USER = "oauth2accesstoken"  # noqa: S105 a user name
 
 @dataclass(frozen=True)
 class RegistryArgs:
-    """``services`` are the enabled APIs to wait for."""
+    """``services`` are the enabled APIs to wait for; ``token`` is the caller's, a secret, to push with."""
 
     name: str
     region: str
     labels: dict[str, str]
     services: Sequence[pulumi.Resource]
+    token: pulumi.Output[str]
     protect: bool
 
 
 class ContainerRegistry(pulumi.ComponentResource):
-    """A Docker repository whose tags can't be moved and whose images are scanned for known vulnerabilities.
+    """A Docker repository whose images are scanned for known vulnerabilities.
 
-    What runs, and what a rollback may need, is spared from clean-up: it was pushed with a tag, and a tag is for good.
-    Outputs ``registry``, with an access token of the caller's (valid an hour) to push with, and ``repository``, its
-    name.
+    Nothing is cleaned up, so what runs and what a rollback may need stays. Tags may move: the same source is built
+    again by another machine, branch or day, to another digest, which immutable tags would refuse; no stack runs a tag.
+    Outputs ``registry``, with the caller's token to push with, and ``repository``, its name.
     """
 
     registry: Registry
@@ -44,18 +45,16 @@ class ContainerRegistry(pulumi.ComponentResource):
             location=args.region,
             format="DOCKER",
             description=f"Images of Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
-            docker_config={"immutable_tags": True},
             vulnerability_scanning_config={"enablement_config": "INHERITED"},
-            # No clean-up policy: all that is pushed has a tag, and what is untagged belongs to an index that has one.
+            # No clean-up policy: what is untagged may run, by its digest, or belong to an index that does.
             labels=args.labels,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=args.services),
         )
         self.repository = repository.name
-        self.registry = caller_login(repository.registry_uri, pulumi.InvokeOutputOptions(parent=self))
+        self.registry = caller_login(repository.registry_uri, args.token)
         self.register_outputs({"url": self.registry.url})
 
 
-def caller_login(url: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None) -> Registry:
-    """The registry with an access token of the caller's, valid an hour."""
-    caller = gcp.organizations.get_client_config_output(opts=opts)
-    return Registry(url=url, username=TOKEN_USER, password=pulumi.Output.secret(caller.access_token))
+def caller_login(url: pulumi.Input[str], token: pulumi.Output[str]) -> Registry:
+    """The registry, to be pushed to with an access token of the caller's."""
+    return Registry(url=url, username=TOKEN_USER, password=token)

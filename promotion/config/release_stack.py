@@ -16,7 +16,15 @@ import yaml
 
 from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
-from stacks.settings import DNS_LABEL, PINNED_IMAGE, PROJECT_ROOT, ServiceSettings, StackSettings, clouds
+from stacks.settings import (
+    DNS_LABEL,
+    PINNED_IMAGE,
+    PROJECT_ROOT,
+    DatabaseClientKeys,
+    ServiceSettings,
+    StackSettings,
+    clouds,
+)
 
 #: Name of a stack (Pulumi documentation, Stacks), less those that other commands would take for an option.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -144,7 +152,8 @@ def _cloud(file: StackFile, config: Mapping[str, Any]) -> str:
 
 def _shared(key: str, prefix: str) -> bool:
     """Whether a key says of the service what is right on another stack too, or is the cloud provider's own."""
-    return not key.startswith(prefix) or key.removeprefix(prefix) in ServiceSettings.key_names()
+    shared = ServiceSettings.key_names() | DatabaseClientKeys.key_names()
+    return not key.startswith(prefix) or key.removeprefix(prefix) in shared
 
 
 def _secret(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Images of another registry, copied into the stack's own: on two real registries, and with pods that run the copy."""
+"""Images copied into the stack's own registry, and tagged to stay: on real registries, with pods that run the copy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import registries
+from tests.e2e.immutable_tags import immutable
 from tests.e2e.registries import Published, Registry
 
 NAMESPACE = "addressbook-e2e"
@@ -116,6 +117,41 @@ def test_a_copy_is_the_same_image_with_all_that_belongs_to_it(copying: Any, publ
     copying.up("--expect-no-changes")
     copying.pulumi("destroy", "--yes", "--skip-preview")
     assert own.manifest("team/app", tag), "a rollback may need what is no longer declared"
+
+
+def test_an_image_of_the_stacks_own_registry_is_tagged_to_stay(copying: Any, own: Registry):
+    layer, configuration = os.urandom(2000), registries.encoded({"architecture": "amd64", "os": "linux"})
+    for content in (layer, configuration):
+        own.push_blob("team/app", content)
+    digest = own.push_manifest(
+        "team/app", registries.image_manifest(configuration, layer), registries.MANIFEST, tag="src-0123456789ab"
+    )
+    tag = f"release-{digest.removeprefix('sha256:')[:12]}"
+    with immutable(own) as never_moving:
+        copying.configure(source=f"{never_moving.host}/team/app@{digest}", registry=never_moving.host)
+        written = len(own.writes())
+        copying.preview_steps()
+        assert own.tags("team/app") == ["src-0123456789ab"], "a preview tags nothing"
+        copying.up()
+        assert own.tags("team/app") == [tag, "src-0123456789ab"]
+        (tagging,) = own.writes()[written:]
+        assert f"/manifests/{tag} " in tagging, "nothing else is written"
+        copying.up("--expect-no-changes")
+        copying.pulumi("destroy", "--yes", "--skip-preview")
+        assert tag in own.tags("team/app"), "a rollback may need what is no longer declared"
+        copying.up()
+        assert len(own.writes()) == written + 1, "made again, it finds the tag, which can't be given twice"
+        copying.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_what_the_stacks_own_registry_has_removed_is_refused_before_anything_is_done(copying: Any, own: Registry):
+    gone = f"{own.host}/team/app@sha256:{'0' * 64}"
+    copying.configure(source=gone)
+    refused = copying.pulumi("preview", check=False)
+    said = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert f"there is no image {gone}" in said
+    assert "Traceback" not in said
 
 
 def test_only_what_is_missing_moves(copying: Any, published: Published, own: Registry):

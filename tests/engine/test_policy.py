@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,15 @@ def test_production_stacks_pass(
     result = judged(project, "preview")
     assert result.ok, result.output
     assert result.mandatory == {}
-    assert result.advice == {}
+    runs_psql = "databaseClientImage" in import_module(f"stacks.{cloud}").PlatformKeys.key_names()
+    assert set(result.advice) == ({Violation("no-tags-in-production", "database-rights")} if runs_psql else set())
+    if runs_psql:
+        client = f"postgres:15-bookworm@{DIGEST}"
+        project.pulumi("config", "set", "databaseClientImage", client)
+        result = judged(project, "preview")
+        assert result.ok, result.output
+        assert result.mandatory == {}
+        assert result.advice == {}
 
 
 def test_the_pack_needs_nothing_but_the_project(toolchain: Mapping[str, str]):

@@ -102,16 +102,3 @@ def test_config_that_is_refused_is_not_kept(new_project: NewProject, environment
     assert done.returncode == 2, done.stdout + done.stderr
     assert "kubeContext = 'nowhere'" in done.stderr
     assert project.stack_file.read_text() == before
-
-
-def test_a_local_stack_imports_no_cloud_sdk(toolchain: dict[str, str], environment: dict[str, str]):
-    import subprocess
-    import sys
-
-    program = (
-        "import sys, pulumi; pulumi.runtime.set_all_config({'project:cloud': 'local'})\n"
-        "import stacks.local, components.release\n"
-        "print(sorted(m for m in sys.modules if m in ('pulumi_aws', 'pulumi_gcp', 'pulumi_digitalocean')))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -6,12 +6,14 @@ import json
 import runpy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pulumi
 import pytest
 import yaml
+from pulumi.output import Unknown
 from pulumi.runtime import mocks, rpc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,14 +39,14 @@ COMPUTED: Computed = {
 class Cloud:
     """What a simulated cloud answers: properties it computes, by resource type, and results by function.
 
-    ``ids`` may say that a new resource has no id yet, as in a preview of an empty stack.
+    ``made`` may say that nothing is there yet, as in a preview of an empty stack: every output is unknown.
     """
 
     computed: Computed = field(default_factory=lambda: dict(COMPUTED))
     functions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(
         default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
     )
-    ids: bool = True
+    made: bool = True
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Registered:
 
 @dataclass
 class Graph:
-    """All that a program registered, in order, and what it exported."""
+    """All that a program registered, in order, and what it exported; unknowns of a preview are Unknown."""
 
     resources: list[Registered] = field(default_factory=list[Registered])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -93,8 +95,10 @@ class _Providers(mocks.Mocks):
         return self.cloud.functions[args.token](args.args)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not self.cloud.made:
+            return None, {}
         computed = self.cloud.computed.get(args.typ, lambda _: {})(args)
-        return (f"{args.name}-id" if args.custom and self.cloud.ids else None), {**args.inputs, **computed}
+        return (f"{args.name}-id" if args.custom else None), {**args.inputs, **computed}
 
 
 class _Recorder(mocks.MockMonitor):
@@ -136,6 +140,46 @@ def _unwrapped(value: Any, path: str, secrets: set[str]) -> Any:
     return value
 
 
+def declared(cloud: Cloud, /, preview: bool = False, secret_keys: tuple[str, ...] = (), **config: Any) -> Graph:
+    """What ``__main__.py`` registers with a config, and what it exports."""
+    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    values = {key: row["default"] for key, row in schema.items() if "default" in row} | LOCAL | config
+    pulumi.runtime.set_all_config(
+        {
+            key if ":" in key else f"addressbook:{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in values.items()
+        },
+        [f"addressbook:{key}" for key in secret_keys],
+    )
+    graph = Graph()
+    mocks.set_mocks(
+        _Providers(cloud), project="addressbook", stack="test", preview=preview, monitor=_Recorder(graph, cloud)
+    )
+
+    exported: dict[str, Any] = cast(Any, pulumi.runtime.get_root_resource()).outputs
+    exported.clear()  # the process has one stack resource, which keeps the exports of the program before
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        runpy.run_path(str(ROOT / "__main__.py"))
+
+        async def read() -> None:
+            graph.outputs.update(await _read(exported))
+
+        return pulumi.Output.from_input(read())
+
+    program()
+    return graph
+
+
+async def _read(exported: Any) -> Any:
+    """An export as the engine receives it: what is unknown in it hides nothing of the rest."""
+    if isinstance(exported, dict):
+        return {key: await _read(inner) for key, inner in exported.items()}
+    output = pulumi.Output.from_input(exported)
+    return await output.future() if await output.is_known() else Unknown()
+
+
 @pytest.fixture
 def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A kubeconfig with the context ``kind-kind``; nothing is there to connect to."""
@@ -154,31 +198,5 @@ def cloud() -> Cloud:
 @pytest.fixture
 def declare(kubeconfig: Path, cloud: Cloud) -> Iterator[Callable[..., Graph]]:
     """Run ``__main__.py`` with a config and return the graph it registered."""
-
-    def run(preview: bool = False, secret_keys: tuple[str, ...] = (), **config: Any) -> Graph:
-        schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-        values = {key: row["default"] for key, row in schema.items() if "default" in row} | LOCAL | config
-        pulumi.runtime.set_all_config(
-            {
-                key if ":" in key else f"addressbook:{key}": value if isinstance(value, str) else json.dumps(value)
-                for key, value in values.items()
-            },
-            [f"addressbook:{key}" for key in secret_keys],
-        )
-        graph = Graph()
-        mocks.set_mocks(
-            _Providers(cloud), project="addressbook", stack="test", preview=preview, monitor=_Recorder(graph, cloud)
-        )
-
-        @pulumi.runtime.test
-        def program() -> Any:
-            runpy.run_path(str(ROOT / "__main__.py"))
-            root = pulumi.runtime.get_root_resource()
-            exported = dict(cast(Any, root).outputs)
-            return pulumi.Output.from_input(exported).apply(lambda known: graph.outputs.update(known))
-
-        program()
-        return graph
-
-    yield run
+    yield partial(declared, cloud)
     pulumi.runtime.set_all_config({})

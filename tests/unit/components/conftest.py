@@ -9,7 +9,6 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import rpc
 
 from stacks.parsing import ConfigFault, parse
 from tests.unit.components.simulated import SimulatedCloud
@@ -25,10 +24,7 @@ def account(simulated: SimulatedCloud, cloud: Any, monkeypatch: pytest.MonkeyPat
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
     simulated.sign_in(commands, monkeypatch)
-    for kind, values in simulated.computed.items():
-        cloud.computed[kind] = lambda _, values=values: dict(values)
-    cloud.computed.update(simulated.derived)
-    cloud.functions.update(simulated.functions)
+    simulated.answer(cloud)
     return commands
 
 
@@ -43,11 +39,7 @@ def first_preview(graph: Callable[..., Any], simulated: SimulatedCloud, cloud: A
     """The graph of a preview of an empty stack, and how often which function was asked."""
 
     def preview() -> tuple[Any, Counter[str]]:
-        cloud.ids = False
-        for kind, values in simulated.computed.items():
-            cloud.computed[kind] = lambda _, values=values: dict.fromkeys(values, rpc.UNKNOWN)
-        cloud.computed["random:index/randomPassword:RandomPassword"] = lambda _: {"result": rpc.UNKNOWN}
-        cloud.computed["docker:index/image:Image"] = lambda _: {"repoDigest": rpc.UNKNOWN}
+        cloud.made = False
         asked: Counter[str] = Counter()
         for function, answer in simulated.functions.items():
             cloud.functions[function] = lambda args, function=function, answer=answer: (

@@ -5,10 +5,17 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from pulumi.output import Unknown
+
 
 def short(resource: Any) -> str:
     """The last part of its type."""
     return resource.type.rpartition(":")[2]
+
+
+def in_component(resource: Any) -> bool:
+    """Whether its parent is a component of this project, and not the stack itself."""
+    return resource.parent.split("::")[2].rpartition("$")[2].startswith("addressbook:")
 
 
 def made_in(graph: Any, cloud: str) -> list[Any]:
@@ -24,13 +31,24 @@ def secret_data(secret: Any, key: str) -> str:
     return base64.b64decode(secret.inputs["data"][key]).decode()
 
 
-def leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
-    """Path and text of everything in a resource's inputs."""
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Path and value of everything in a resource's inputs, or in a stack's outputs."""
     if isinstance(value, dict):
         return [leaf for key, inner in value.items() for leaf in leaves(inner, f"{path}.{key}".lstrip("."))]
     if isinstance(value, list):
         return [leaf for index, inner in enumerate(value) for leaf in leaves(inner, f"{path}[{index}]")]
-    return [(path, str(value))]
+    return [(path, value)]
+
+
+def foretells(previewed: Any, updated: Any) -> bool:
+    """Whether a value of a preview is that of the update, wherever it is known."""
+    if isinstance(previewed, Unknown):
+        return True
+    if isinstance(previewed, dict) and isinstance(updated, dict):
+        return previewed.keys() == updated.keys() and all(foretells(previewed[key], updated[key]) for key in updated)
+    if isinstance(previewed, list) and isinstance(updated, list):
+        return len(previewed) == len(updated) and all(map(foretells, previewed, updated))
+    return previewed == updated
 
 
 def all_before(graph: Any, resource: Any) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPreview:
-    """What is known, and asked, before anything is there."""
+    """What is known, and asked, before anything is there.
+
+    ``unknown`` are inputs of the cloud's resources; ``outputs`` what the platform exports from its config.
+    """
 
     unknown: tuple[tuple[str, str], ...]
     asked: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -41,7 +45,6 @@ class SimulatedCloud:
     """One cloud, in the words that all clouds have in common."""
 
     name: str
-    keys: type[Keys]
     #: The config of a platform, and what adds the resources that are there on request.
     config: Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -66,3 +69,15 @@ class SimulatedCloud:
     first_preview: FirstPreview
     #: Types of what a stack on another's platform makes in the cloud.
     made_by_a_release: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> type[Keys]:
+        """The keys of a platform; asked for, and only then, the cloud's SDK is imported."""
+        return import_module(f"stacks.{self.name}").PlatformKeys
+
+    def answer(self, cloud: Any) -> None:
+        """Make it what providers answer."""
+        for kind, values in self.computed.items():
+            cloud.computed[kind] = lambda _, values=values: dict(values)
+        cloud.computed.update(self.derived)
+        cloud.functions.update(self.functions)

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import image_copy, registry_client
+from components import registry_client
 from components.image_copy import _Copier, release_tag  # pyright: ignore[reportPrivateUsage]
 from components.registry_client import Login
 from stacks.parsing import ConfigFault
@@ -149,7 +149,7 @@ def test_what_was_copied_is_not_asked_for_again(check: Checked):
 def test_an_image_that_is_nowhere_is_a_failure_and_one_in_the_target_is_not(check: Checked):
     (failure,) = check({})[1]
     assert ELSEWHERE in failure
-    assert "stableImage or canaryImage" in failure
+    assert "stableImage, canaryImage or databaseClientImage" in failure
     check.held = {OWN}
     assert check({})[1] == []
 
@@ -163,14 +163,32 @@ def test_an_unknown_registry_holds_nothing_yet(check: Checked):
     assert [image for image, _ in check.asked] == [ELSEWHERE]
 
 
-def test_an_image_that_is_the_stacks_own_after_all_needs_no_tool(check: Checked, tool: Path):
-    tool.unlink()
+def test_the_stacks_own_image_is_only_tagged(check: Checked, monkeypatch: pytest.MonkeyPatch, tool: Path):
+    check.held = {OWN}
     assert check({}, source=OWN) == ({"source": OWN, "repository": "localhost:5001/addressbook"}, [])
-    assert check.asked == []
+    copied: list[Any] = []
+    monkeypatch.setattr(registry_client, "copy", lambda *given: copied.append(given))
     made = check.copier.create({"source": OWN, "repository": "localhost:5001/addressbook"})
     assert made.id == OWN
-    (failure,) = check({})[1]
+    assert copied == [(OWN, "localhost:5001/addressbook", "release-cdcdcdcdcdcd", None)]
+    check.held = set()
+    (failure,) = check({}, source=OWN)[1]
+    assert f"there is no image {OWN}" in failure, "what the registry has removed is not run"
+    tool.unlink()
+    (failure,) = check({}, source=OWN)[1]
     assert "regctl: not on PATH" in failure
+
+
+def test_what_is_built_in_the_same_run_is_asked_for_when_it_is_there(check: Checked):
+    unknown = pulumi.runtime.rpc.UNKNOWN
+    assert check({}, source=unknown)[1] == []
+    assert check.asked == []
+    old = {"source": OWN, "repository": "localhost:5001/addressbook"}
+    rebuilding = check.copier.diff("id", old, {**old, "source": unknown})
+    assert (rebuilding.changes, rebuilding.replaces) == (True, ["source"])
+    rebuilt = check.copier.diff("id", old, {**old, "source": OWN.replace(DIGEST, OTHER)})
+    assert (rebuilt.changes, rebuilt.replaces) == (True, ["source"])
+    assert not check.copier.diff("id", old, old).changes
 
 
 def test_another_repository_is_another_copy_and_another_name_of_the_source_is_none(check: Checked):
@@ -188,7 +206,6 @@ def test_another_repository_is_another_copy_and_another_name_of_the_source_is_no
         ("digitalocean", {"registry": None}, "registry.digitalocean.com/addressbook-prod"),
         ("digitalocean", {"registry": "acme"}, "registry.digitalocean.com/acme"),
         ("gcp", {"region": "europe-west3"}, "europe-west3-docker.pkg.dev/acme-1/addressbook-prod"),
-        ("aws", {"region": "eu-central-1"}, "123456789012.dkr.ecr.eu-central-1.amazonaws.com/addressbook-prod"),
     ],
 )
 def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str, monkeypatch: pytest.MonkeyPatch):
@@ -207,12 +224,15 @@ def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str
         assert platform.holds(f"{other}@{DIGEST}") is False, other
 
 
-def test_the_tag_is_one_that_registries_spare():
-    from components.aws.registry import KEPT_TAG
+def test_whether_an_image_is_in_the_stacks_account_only_aws_knows():
+    from stacks.aws import PlatformKeys
 
-    assert release_tag(ELSEWHERE) == "release-cdcdcdcdcdcd"
-    assert release_tag(ELSEWHERE).startswith(KEPT_TAG)
-    assert image_copy.RELEASE_TAG == KEPT_TAG
+    own = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/addressbook-prod/addressbook@{DIGEST}"
+    assert PlatformKeys.model_construct(region="eu-central-1").holds(own) is None
+
+
+def test_the_tag_is_made_of_the_digest():
+    assert release_tag(ELSEWHERE) == release_tag(OWN) == "release-cdcdcdcdcdcd"
 
 
 def test_a_wrong_config_names_every_fault_beside_the_missing_tool(tool: Path):

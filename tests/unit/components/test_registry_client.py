@@ -117,6 +117,24 @@ def test_what_is_gone_from_the_source_is_tagged_where_it_was_copied_to(regctl: R
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
+def test_what_is_in_the_repository_is_tagged_there_and_nothing_moves(regctl: Regctl):
+    registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
+    assert regctl.arguments[0].startswith(f"image copy {TARGET}@{DIGEST} {TARGET}:release-abababababab")
+
+
+def test_a_tag_that_never_moves_may_be_there_already_if_it_names_the_same(regctl: Regctl):
+    taken = "tag invalid: The image tag 'release-abababababab' already exists in the 'prod/app' repository"
+    regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) echo "{taken}" >&2; exit 1;; esac')
+    registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
+    regctl.says(f'case "$*" in *head*) echo sha256:{"cd" * 32};; *) echo "{taken}" >&2; exit 1;; esac')
+    with pytest.raises(RegistryFault, match="has the digest sha256:cdcd"):
+        registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
+    other = taken.replace("release-abababababab", "sha256-abab.sig")
+    regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) echo "{other}" >&2; exit 1;; esac')
+    with pytest.raises(RegistryFault, match=r"sha256-abab\.sig"):
+        registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
+
+
 def test_only_the_registrys_own_answer_makes_an_image_missing(regctl: Regctl):
     assert registry_client.missing(SOURCE, None) is False
     regctl.says("echo 'failed to request: not found [http 404]: ' >&2; exit 1")

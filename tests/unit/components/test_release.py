@@ -10,6 +10,7 @@ import pytest
 
 from components.shares import Share, traffic_shares
 from stacks.settings import ReleaseSettings
+from tests.unit.components.graphs import in_component
 from tests.unit.conftest import IMAGE_DIGEST
 
 Declare = Callable[..., Any]
@@ -223,7 +224,7 @@ def test_every_resource_has_a_parent_and_the_named_cluster(declare: Declare):
         if resource.type.startswith("kubernetes:"):
             assert resource.provider.startswith(provider.urn), resource.urn
         if resource.custom and not resource.type.endswith((":kubernetes", ":Namespace")):
-            assert "addressbook:" in resource.parent, resource.urn
+            assert in_component(resource), resource.urn
 
 
 def test_wrong_config_registers_nothing(declare: Declare, monkeypatch: pytest.MonkeyPatch):

@@ -90,5 +90,6 @@ def test_tags(judge: Judge, kind: str, good: dict[str, Any], provider: dict[str,
 def test_advice_stops_nobody():
     assert {name for name, policy in BY_NAME.items() if policy.enforcement_level == EnforcementLevel.ADVISORY} == {
         "costs",
+        "no-tags-in-production",
         "tags",
     }

@@ -46,6 +46,22 @@ def test_an_image_of_others_may_be_listed_by_its_tag(judge: Judge):
     assert judge("images-by-digest", DEPLOYMENT, props, config={"allowedTags": []}).messages
 
 
+def test_a_listed_tag_is_spoken_of_in_production_and_stops_nothing(judge: Judge):
+    job = {"spec": {"template": {"spec": pod(container(image="postgres:15-bookworm"))}}}
+    verdict = judge("no-tags-in-production", JOB, job, stack="prod-gcp")
+    assert len(verdict.messages) == 1
+    assert "databaseClientImage" in str(verdict)
+    assert judge("images-by-digest", JOB, job, stack="prod-gcp") == Verdict()
+    assert judge("no-tags-in-production", JOB, job, stack="staging") == Verdict()
+    assert judge("no-tags-in-production", DEPLOYMENT, deployment(), stack="prod") == Verdict()
+
+
+def test_an_image_not_known_yet_is_no_matter_outside_production(judge: Judge):
+    job = {"spec": {"template": {"spec": pod(container(image=UNKNOWN))}}}
+    assert judge("no-tags-in-production", JOB, job) == Verdict()
+    assert judge("no-tags-in-production", JOB, job, stack="prod") == Verdict(unknown=True)
+
+
 @pytest.mark.parametrize("rule", ["images-by-digest", "container-limits", "restricted-pods"])
 @pytest.mark.parametrize(
     ("kind", "wrapped"),

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from stacks import pinning
+from stacks import pinning, sharing
 from stacks.parsing import ConfigFault, parse
 from stacks.settings import ReleaseSettings
 
@@ -49,6 +49,28 @@ def test_the_next_one_may_not(left: dict[str, Any]):
     first, second = str(refused.value).splitlines()[1:]
     assert f"pulumi config set stableImage {PINNED}" in first
     assert "promotion canary --image source" in second
+
+
+@pytest.mark.parametrize(("torn", "read"), [(2, True), (9, False)])
+def test_a_state_that_is_being_written_is_read_again(
+    left: dict[str, Any], monkeypatch: pytest.MonkeyPatch, torn: int, read: bool
+):
+    left.update(RAN_BEFORE)
+    answer = pulumi.runtime.invoke
+    failures = iter(range(torn))
+
+    def invoke(token: str, arguments: dict[str, str]) -> Any:
+        if next(failures, None) is not None:
+            raise RuntimeError(f"invocation of {token} returned an error: failed to load checkpoint: EOF")
+        return answer(token, arguments)
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    monkeypatch.setattr(sharing, "PAUSES", (0, 0, 0))
+    with pytest.raises(pulumi.RunError) as refused:
+        pinning.refuse_unpinned(settings())
+    assert "nothing was changed" in str(refused.value)
+    assert ("pulumi config set stableImage" in str(refused.value)) is read
+    assert ("can't be read" in str(refused.value) and "load checkpoint: EOF" in str(refused.value)) is not read
 
 
 def test_what_is_pinned_goes_on(left: dict[str, Any]):

@@ -6,7 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from stacks.aws import PlatformKeys
+import pytest
+
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
 
 ADMINISTRATOR = "arn:aws:iam::123456789012:role/platform-team"
@@ -36,6 +37,7 @@ COMPUTED: dict[str, dict[str, Any]] = {
     "aws:rds/instance:Instance": {"address": "db.example", "port": 5432},
     "aws:rds/parameterGroup:ParameterGroup": {"name": "database-1234567"},
     "random:index/randomString:RandomString": {"result": "x1y2z3"},
+    "random:index/randomId:RandomId": {"hex": "nodes-0a1b2c"},
 }
 #: The component around it is called Cluster too.
 EKS = "eks/cluster:Cluster"
@@ -81,9 +83,14 @@ def _token(_: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _tools(commands: Path, _: pytest.MonkeyPatch) -> None:
+    """Beside `aws`, what tags images; nothing here runs it."""
+    (commands / "regctl").write_text("#!/bin/sh\nexit 1\n")
+    (commands / "regctl").chmod(0o755)
+
+
 AWS = SimulatedCloud(
     name="aws",
-    keys=PlatformKeys,
     config={
         "cloud": "aws",
         "kubeContext": "",
@@ -103,6 +110,7 @@ AWS = SimulatedCloud(
     },
     functions={ZONES: _zones, ADDON_VERSION: _addon_version, TOKEN: _token},
     command="aws",
+    sign_in=_tools,
     # It is the command that knows of the credentials.
     missing=("kubernetesVersion", "aws"),
     access=Access(

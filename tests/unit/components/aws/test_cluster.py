@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.unit.components.aws.simulated import ADMINISTRATOR, COMPUTED, EKS, ISSUER, PROVIDER
+from tests.unit.components.aws.simulated import ADDON_VERSION, ADMINISTRATOR, COMPUTED, EKS, ISSUER, PROVIDER
 from tests.unit.components.graphs import named
 
 
@@ -21,7 +21,11 @@ def test_the_cluster(graph: Callable[..., Any]):
     assert cluster["upgradePolicy"] == {"supportType": "EXTENDED"}
     assert cluster["vpcConfig"]["subnetIds"] == ["private-1-id", "private-2-id"]
     assert cluster["vpcConfig"]["endpointPrivateAccess"] is True
+    assert cluster["vpcConfig"]["endpointPublicAccess"] is True, "CI and the team come in there, by apiServerAccess"
     assert cluster["vpcConfig"]["publicAccessCidrs"] == ["0.0.0.0/0"]
+    key = graph().one("kms/key:Key").inputs
+    assert key["enableKeyRotation"] is True
+    assert key["deletionWindowInDays"] >= 7
     narrowed = graph(apiServerAccess=["203.0.113.0/24"]).one(EKS).inputs
     assert narrowed["vpcConfig"]["publicAccessCidrs"] == ["203.0.113.0/24"]
 
@@ -44,6 +48,24 @@ def test_addons_follow_the_clusters_version(graph: Callable[..., Any]):
     made = graph(kubernetesVersion="1.35")
     assert {each.inputs["addonVersion"] for each in made.all("Addon")} == {"v1 for 1.35"}
     assert made.one("NodeGroup").inputs["version"] == "1.35"
+
+
+def test_a_pinned_addon_stays_whatever_aws_recommends(graph: Callable[..., Any], cloud: Any):
+    asked: list[str] = []
+
+    def recommended(args: dict[str, Any]) -> dict[str, Any]:
+        asked.append(args["addonName"])
+        return {**args, "version": "v9.9.9-eksbuild.9", "id": args["addonName"], "region": "eu-central-1"}
+
+    cloud.functions[ADDON_VERSION] = recommended
+    made = graph(addonVersions={"vpc-cni": "v1.20.4-eksbuild.1"})
+    versions = {each.name: each.inputs["addonVersion"] for each in made.all("Addon")}
+    assert versions == {
+        "vpc-cni": "v1.20.4-eksbuild.1",
+        "kube-proxy": "v9.9.9-eksbuild.9",
+        "coredns": "v9.9.9-eksbuild.9",
+    }
+    assert sorted(asked) == ["coredns", "kube-proxy"]
 
 
 def test_each_role_has_what_it_needs_and_no_more(graph: Callable[..., Any]):

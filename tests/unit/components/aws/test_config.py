@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.components.aws.simulated import AUTHORITY
+from tests.unit.components.aws.simulated import ADMINISTRATOR, AUTHORITY
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from tests.unit.components.aws.simulated import AUTHORITY
     [
         ("clusterAdministrators", '["platform-team"]'),
         ("clusterAdministrators", '["arn:aws:sts::123456789012:assumed-role/platform-team/anna"]'),
+        ("clusterAdministrators", json.dumps([ADMINISTRATOR, ADMINISTRATOR])),
         ("apiServerAccess", '["here"]'),
     ],
 )
@@ -34,3 +35,9 @@ def test_the_databases_authority_must_be_one_that_pods_can_be_given(faults: Call
     page = tmp_path / "page.pem"
     page.write_text("<html>not found</html>")
     assert "no certificates in PEM form" in faults(databaseAuthority=str(page))[0]
+
+
+@pytest.mark.parametrize("value", ['{"vpc-cni": "latest"}', '{"aws-ebs-csi-driver": "v1.50.1-eksbuild.1"}'])
+def test_pins_are_of_addons_that_are_there_and_have_a_versions_form(faults: Callable[..., list[str]], value: str):
+    (fault,) = faults(addonVersions=value)
+    assert fault.startswith(f"addonVersions.{next(iter(json.loads(value)))}")

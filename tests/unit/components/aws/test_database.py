@@ -42,6 +42,7 @@ def test_data_outlives_the_instance_and_its_keys(graph: Callable[..., Any]):
     assert database["storageEncrypted"] is True
     assert "kmsKeyId" not in database, "a key of the stack's would be deleted with it, and the snapshot be lost"
     assert database["backupRetentionPeriod"] >= 7
+    assert database["copyTagsToSnapshot"] is True
     assert (database["skipFinalSnapshot"], database["deleteAutomatedBackups"]) == (False, False)
     assert database["finalSnapshotIdentifier"] == "addressbook-test-final-x1y2z3"
     thrown_away = graph(finalSnapshot=False).one("Instance").inputs
@@ -59,6 +60,7 @@ def test_maintenance_and_backup_windows_never_meet(graph: Callable[..., Any]):
 
 def test_the_service_connects_over_verified_tls(graph: Callable[..., Any]):
     made = graph()
+    assert made.one("Instance").inputs["caCertIdentifier"] == "rds-ca-rsa2048-g1", "AWS's default may be another one"
     assert "password" in made.one("Instance").secret_paths
     params = made.one("Secret", "db-params")
     assert secret_data(params, "DB_SSL") == "true"

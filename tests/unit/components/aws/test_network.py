@@ -6,9 +6,11 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.aws.network import subnet_ranges
+from tests.unit.components.aws.simulated import ZONES
 
 
 def test_the_network(graph: Callable[..., Any]):
@@ -36,3 +38,10 @@ def test_subnets_share_the_network_without_overlap(block: str):
     assert all(part.subnet_of(ipaddress.IPv4Network(block)) for part in parts)
     assert not any(one.overlaps(other) for at, one in enumerate(parts) for other in parts[at + 1 :])
     assert all(part.prefixlen <= 28 for part in parts), "smaller than AWS allows"
+
+
+def test_a_region_without_two_zones_is_told_in_a_sentence(graph: Callable[..., Any], cloud: Any):
+    answer = cloud.functions[ZONES]
+    cloud.functions[ZONES] = lambda args: {**answer(args), "names": ["eu-central-1b"]}
+    with pytest.raises(pulumi.RunError, match=r"need 2 zones.* region eu-central-1 gives this account eu-central-1b:"):
+        graph()

@@ -21,7 +21,23 @@ def test_number_and_size_of_the_nodes_replace_nothing(graph: Callable[..., Any])
     for graph_ in (before, after):
         assert not {"instanceTypes", "diskSize"} & graph_.one("NodeGroup").inputs.keys()
     assert after.one("LaunchTemplate").inputs["instanceType"] == "m7i.large"
+    assert after.one("NodeGroup").inputs["updateConfig"] == {"maxUnavailable": 1}
+    assert "releaseVersion" not in after.one("NodeGroup").inputs, "it would take back what was patched meanwhile"
     assert after.one("NodeGroup").inputs["launchTemplate"] == {"id": "nodes-id", "version": "4"}
+    assert before.one("RandomId").inputs == after.one("RandomId").inputs, "it would have another name"
+
+
+def test_an_interrupted_up_knows_the_name_that_it_has_begun_the_group_with(graph: Callable[..., Any]):
+    made = graph()
+    nodes = made.one("NodeGroup").inputs
+    assert nodes["nodeGroupName"] == "nodes-0a1b2c"
+    assert made.one("RandomId").inputs["keepers"] == {
+        "cluster": nodes["clusterName"],
+        "image": nodes["amiType"],
+        "role": nodes["nodeRoleArn"],
+        "subnets": ",".join(nodes["subnetIds"]),
+        "template": nodes["launchTemplate"]["id"],
+    }, "these replace a group, and the next one can't be made while this one has the name"
 
 
 def test_nodes_are_private_and_keep_their_role_to_themselves(graph: Callable[..., Any]):

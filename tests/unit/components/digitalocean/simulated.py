@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from stacks.digitalocean import PlatformKeys
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nof the account\n-----END CERTIFICATE-----\n"
@@ -24,7 +23,6 @@ def _token(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 DIGITALOCEAN = SimulatedCloud(
     name="digitalocean",
-    keys=PlatformKeys,
     config={"cloud": "digitalocean", "kubeContext": "", "registry": "", "kubernetesVersion": "1.34.1-do.0"},
     computed={
         "digitalocean:index/kubernetesCluster:KubernetesCluster": {
@@ -44,6 +42,7 @@ DIGITALOCEAN = SimulatedCloud(
             "password": "admin-password",
         },
         DATABASE_USER: {"password": "user-password"},
+        "random:index/randomId:RandomId": {"hex": "workers-0a1b2c"},
     },
     functions={
         "digitalocean:index/getDatabaseCa:getDatabaseCa": lambda args: {
@@ -78,6 +77,6 @@ DIGITALOCEAN = SimulatedCloud(
     kept_back=frozenset({"state-token", AUTH}),
     protected=frozenset({"KubernetesCluster", "ContainerRegistry", "DatabaseCluster", "DatabaseDb", "Service"}),
     # A certificate and a registry's address are of something that is not there yet, so no function is asked.
-    first_preview=FirstPreview(unknown=(("KubernetesCluster", "vpcUuid"),)),
+    first_preview=FirstPreview(unknown=(("KubernetesCluster", "vpcUuid"),), outputs=frozenset({"clusterName"})),
     made_by_a_release=(PUSH_CREDENTIALS,),
 )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import yaml
+
+from stacks.settings import PROJECT_ROOT
 from tests.unit.components.graphs import made_in, short
 
 
@@ -28,10 +31,12 @@ def test_what_is_bought(graph: Callable[..., Any]):
     assert cluster["registryIntegration"] is True
     assert cluster["nodePool"]["nodeCount"] == 1
     workers = made.one("KubernetesNodePool").inputs
-    assert (workers["nodeCount"], workers["size"], "name" in workers) == (3, "s-2vcpu-2gb", False)
+    assert (workers["nodeCount"], workers["size"]) == (3, "s-2vcpu-2gb")
     database = made.one("DatabaseCluster").inputs
     assert (database["engine"], database["version"], database["nodeCount"]) == ("pg", "15", 1)
     assert database["size"] == "db-s-1vcpu-1gb"
+    assert database["maintenanceWindows"] == [{"day": "sunday", "hour": "03:00"}]
+    assert database["storageAutoscale"] == {"enabled": True, "thresholdPercent": 80, "incrementGib": 10}
     assert made.one("DatabaseDb").inputs["name"] == "demo"
     assert made.one("DatabaseUser").inputs["name"] == "demouser"
 
@@ -71,3 +76,9 @@ def test_everything_that_takes_tags_is_tagged(graph: Callable[..., Any]):
         assert made.one(kind).inputs["tags"] == tags, kind
     assert made.one("KubernetesCluster").inputs["nodePool"]["tags"] == tags
     assert "stack test" in made.one("Vpc").inputs["description"]
+
+
+def test_the_stack_file_is_right(keys: Callable[..., Any]):
+    config = yaml.safe_load((PROJECT_ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    platform = keys(**{key.removeprefix("addressbook:"): str(value) for key, value in config.items()})
+    assert (platform.region, platform.node_count, platform.deletion_protection) == ("fra1", 3, True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from stacks.gcp import PlatformKeys
 from tests.unit.components.graphs import made_in, short
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
 
@@ -35,7 +34,6 @@ def google(graph: Any, kind: str) -> Any:
 
 GCP = SimulatedCloud(
     name="gcp",
-    keys=PlatformKeys,
     config={
         "cloud": "gcp",
         "gcp:project": "acme-prod-1",

@@ -14,7 +14,9 @@ from tests.unit.components.gcp.simulated import google
 
 def test_who_reaches_the_api_server(graph: Callable[..., Any]):
     def ranges(**config: Any) -> list[dict[str, str]]:
-        return google(graph(**config), "Cluster").inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+        allowed = google(graph(**config), "Cluster").inputs["masterAuthorizedNetworksConfig"]
+        assert allowed["gcpPublicCidrsAccessEnabled"] is False, "anybody's machine at Google would be let in"
+        return allowed["cidrBlocks"]
 
     assert ranges() == [{"cidrBlock": "0.0.0.0/0"}]
     assert ranges(apiServerAccess=["203.0.113.0/24", "198.51.100.7/32"]) == [

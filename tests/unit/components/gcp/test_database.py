@@ -40,6 +40,7 @@ def test_the_certificate_names_the_host_that_the_service_connects_to(graph: Call
     address = google(made, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
     assert address["sslMode"] == "ENCRYPTED_ONLY"
     assert address["serverCaMode"] == "GOOGLE_MANAGED_CAS_CA", "a server's own authority names no host"
+    assert address["serverCertificateRotationMode"] == "AUTOMATIC_ROTATION_DURING_MAINTENANCE", "it lasts a year"
     record, zone = google(made, "RecordSet"), google(made, "ManagedZone")
     assert (record.inputs["name"], record.inputs["type"]) == (f"{HOST}.", "A")
     assert record.inputs["rrdatas"] == ["10.64.32.3"]

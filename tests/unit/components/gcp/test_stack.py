@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import yaml
+
+from components.gcp.project import PROJECT_CONFIG
+from stacks.settings import PROJECT_ROOT
 from tests.unit.components.gcp.simulated import LABELS, google
 from tests.unit.components.graphs import all_before, made_in, short
 
@@ -33,6 +37,11 @@ def test_what_is_bought(graph: Callable[..., Any]):
     cluster = google(made, "Cluster").inputs
     assert (cluster["enableAutopilot"], cluster["location"]) == (True, "us-central1")
     assert (cluster["minMasterVersion"], cluster["releaseChannel"]) == ("1.34", {"channel": "REGULAR"})
+    assert cluster["maintenancePolicy"]["recurringWindow"] == {
+        "startTime": "2024-01-07T03:00:00Z",
+        "endTime": "2024-01-07T15:00:00Z",
+        "recurrence": "FREQ=WEEKLY;BYDAY=SU",
+    }
     database = google(made, "DatabaseInstance").inputs
     settings = database["settings"]
     assert (database["databaseVersion"], settings["tier"], settings["edition"]) == (
@@ -41,6 +50,7 @@ def test_what_is_bought(graph: Callable[..., Any]):
         "ENTERPRISE",
     )
     assert settings["availabilityType"] == "ZONAL"
+    assert (settings["diskType"], settings["diskAutoresize"]) == ("PD_SSD", True)
     assert settings["maintenanceWindow"] == {"day": 7, "hour": 3, "updateTrack": "stable"}
     assert google(made, "Database").inputs["name"] == "demo"
     assert google(made, "User").inputs["name"] == "demouser"
@@ -100,3 +110,12 @@ def test_teardown_takes_the_server_then_the_peering_then_the_network(graph: Call
         assert google(made, kind).inputs["deletionPolicy"] == "ABANDON", (
             "PostgreSQL would refuse; it goes with the server"
         )
+
+
+def test_the_stack_file_is_right_once_it_names_a_project(keys: Callable[..., Any], faults: Callable[..., list[str]]):
+    config = yaml.safe_load((PROJECT_ROOT / "Pulumi.prod-gcp.yaml").read_text())["config"]
+    values = {key.removeprefix("addressbook:"): str(value) for key, value in config.items()}
+    (fault,) = faults(**values)
+    assert fault.startswith("gcp:project = 'YOUR-PROJECT-ID': must be a project's id"), "or Google gets it"
+    platform = keys(**{**values, PROJECT_CONFIG: "acme-prod-1"})
+    assert (platform.region, platform.deletion_protection) == ("europe-west3", True)
