@@ -96,11 +96,12 @@ def _doctor(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def _env(lab: Lab, options: argparse.Namespace) -> int:
-    print(shell.export_lines(lab, stack_file.target(lab, options.stack, options.context).in_lab))
+    print(shell.export_lines(lab, stack_file.target(lab, options.stack, options.context)))
     return 0
 
 
 def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
+    from lab.rehearsal import alone
     from lab.rehearse import check, rehearse  # the simulated clouds: nothing for the other commands to wait for
 
     cloud = check(options.rehearsed, options.fault)
@@ -110,7 +111,7 @@ def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
             starting.tools(lab, "local")
             starting.up(lab)
     packages.ensure_postgres()
-    with exclusive(lab.state / "clouds" / f"{cloud}.lock", f"a rehearsal on {cloud}", options.wait):
+    with alone(lab, cloud, options.wait):
         found = rehearse(lab, options.rehearsed, options.keep, options.fault)
     if options.output == "json":
         print(found.json())

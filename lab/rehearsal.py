@@ -9,27 +9,25 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lab import environment
+from lab import environment, remains
 from lab.errors import LabError
 from lab.files import write
 from lab.layout import CHECKOUT, Lab
-from lab.plugins import addresses
+from lab.lock import exclusive
 from lab.plugins.account import Account
 from lab.plugins.properties import UNKNOWN_SENTINELS
 from lab.simulation import Simulation, clouds, of_cloud
+from lab.stack_copy import PREFIX, copy_config, copy_program, stack_config
 from lab.toolchain import KUBERNETES
 
-PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app")
-#: Keys that name images of the real registry, which the lab can't pull: what is rehearsed is built from source.
-IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict", "buildFromSource")
-PREFIX = "addressbook:"
 NAMESPACE_LENGTH = 39  # as the config's own rule has it
 LAUNCHER = """\
 #!/bin/sh
@@ -74,13 +72,25 @@ class Rehearsal:
         self, *arguments: str, check: bool = True, extra: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run pulumi on the copy. Raises Failed with the end of what it said."""
-        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never"]
-        done = subprocess.run(
+        done = self.run("pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", extra=extra)
+        if check and done.returncode != 0:
+            raise Failed(f"`pulumi {' '.join(arguments)}` ended with exit code {done.returncode}:\n{end(done)}")
+        return done
+
+    def run(self, *command: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command in the copy, as its users would."""
+        return subprocess.run(
             command, cwd=self.program, env={**self.environment, **(extra or {})}, capture_output=True, text=True
         )
-        if check and done.returncode != 0:
-            raise Failed(f"`pulumi {' '.join(arguments)}` ended with exit code {done.returncode}:\n{_end(done)}")
-        return done
+
+    def state(self) -> dict[str, Any]:
+        """The stack's state, as the engine exports it."""
+        return json.loads(self.pulumi("stack", "export").stdout)["deployment"]
+
+    def config(self, key: str) -> str:
+        """A config key of the copy, its default where it is not set."""
+        found = json.loads(self.pulumi("config", "--json").stdout).get(PREFIX + key, {})
+        return str(found.get("value", ""))
 
     def configure(self, key: str, value: str) -> None:
         """Set a config key of the copy."""
@@ -117,8 +127,9 @@ class Rehearsal:
         return subprocess.run(command, capture_output=True, text=True)
 
     def left(self) -> list[str]:
-        """What of the rehearsal is there still, in the account and in the cluster."""
+        """What of the rehearsal is there still: in the account, behind it on this machine, in the cluster."""
         found = [f"{record.type} {record.id}" for record in self.account.records()]
+        found += remains.remains(self.lab, self.cloud, self.simulation)
         if self.kubectl("get", "namespace", self.namespace).returncode == 0:
             found.append(f"Kubernetes namespace {self.namespace}")
         return found
@@ -126,7 +137,7 @@ class Rehearsal:
     def clear(self) -> None:
         """Remove all of it, whatever state it is in."""
         self.simulation.clear(self.account)
-        addresses.release_all(self.lab, self.cloud)
+        remains.remove(self.lab, self.cloud, self.simulation)
         shutil.rmtree(self.account.folder, ignore_errors=True)
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
 
@@ -175,12 +186,26 @@ class Failed(Exception):
 
 
 def simulated_cloud(stack: str) -> str:
-    """The stack's cloud. Raises LabError where there is no such stack, or the lab can't play its cloud."""
-    cloud = str(_config(stack).get(f"{PREFIX}cloud"))
+    """The stack's cloud. Raises LabError where there is no such stack, or the lab can't play it."""
+    config = stack_config(stack)
+    cloud = str(config.get(f"{PREFIX}cloud"))
     if cloud not in clouds():
         simulated = ", ".join(clouds())
         raise LabError(f"Stack {stack!r} is on cloud {cloud!r}, which the lab does not simulate; it has: {simulated}.")
+    if platform := config.get(f"{PREFIX}platformStack"):
+        platform = str(platform).rpartition("/")[2]
+        raise LabError(
+            f"Stack {stack!r} has no platform of its own, it releases on that of stack {platform!r} (platformStack in"
+            f" Pulumi.{stack}.yaml): rehearse that one, python -m lab rehearse {platform}."
+        )
     return cloud
+
+
+@contextmanager
+def alone(lab: Lab, cloud: str, wait: bool = True) -> Iterator[None]:
+    """Be the only rehearsal in a simulated account. Raises LabError when there is one that is not to be waited for."""
+    with exclusive(lab.state / "clouds" / f"{cloud}.lock", f"a rehearsal on {cloud}", wait):
+        yield
 
 
 def prepare(lab: Lab, stack: str) -> Rehearsal:
@@ -190,8 +215,11 @@ def prepare(lab: Lab, stack: str) -> Rehearsal:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     rehearsal = Rehearsal(lab, stack, cloud, folder, {})
-    _copy_program(rehearsal.program)
-    _write_stack_file(rehearsal, _config(stack))
+    copy_program(rehearsal.program)
+    copy = copy_config(stack_config(stack), rehearsal.simulation.config, rehearsal.namespace)
+    rehearsal.changed, rehearsal.secure = copy.changed, copy.secure
+    file = rehearsal.program / f"Pulumi.{stack}.yaml"
+    file.write_text(yaml.safe_dump({"config": copy.values}), encoding="utf-8")
     commands = folder / "bin"
     commands.mkdir()
     modules = {f"pulumi-resource-{cloud}": f"lab.plugins.{cloud}", **rehearsal.simulation.commands}
@@ -201,65 +229,6 @@ def prepare(lab: Lab, stack: str) -> Rehearsal:
     rehearsal.login = rehearsal.simulation.login(folder)
     rehearsal.environment |= _environment(rehearsal, commands)
     return rehearsal
-
-
-def _config(stack: str) -> dict[str, Any]:
-    path = CHECKOUT / f"Pulumi.{stack}.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        known = sorted(file.name.split(".")[1] for file in CHECKOUT.glob("Pulumi.*.yaml"))
-        raise LabError(f"There is no stack {stack!r}: no {path.name}. Stacks: {', '.join(known)}.") from None
-    except yaml.YAMLError as fault:
-        raise LabError(f"{path.name} is no valid YAML: {fault}") from fault
-    return document.get("config") or {}
-
-
-def _copy_program(target: Path) -> None:
-    target.mkdir()
-    for name in PROGRAM:
-        source = CHECKOUT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-        else:
-            shutil.copy(source, target / name)
-    (target / ".venv").symlink_to(Path(sys.prefix))
-
-
-def _write_stack_file(rehearsal: Rehearsal, config: dict[str, Any]) -> None:
-    copied = dict(config)
-    for key in IMAGE_KEYS:
-        if copied.pop(PREFIX + key, None) not in (None, ""):
-            rehearsal.changed.append(f"{key} is left out: what is rehearsed is built from source")
-    for key, value in rehearsal.simulation.config.items():
-        if value is not None:
-            copied[key] = value
-            rehearsal.changed.append(f"{key} is {value}, as the simulated cloud has it")
-        elif copied.pop(key, None) is not None:
-            rehearsal.changed.append(f"{key} is left out: it is for a real account")
-    copied[f"{PREFIX}namespace"] = rehearsal.namespace
-    rehearsal.changed.append(f"namespace is {rehearsal.namespace}, so that it meets nothing else in the lab")
-    for key, value in list(copied.items()):
-        # The cloud's own secrets log in to it, for which the rehearsal has another way.
-        noted = rehearsal.secure if key.startswith(PREFIX) else []
-        copied[key] = _without_secrets(value, key.removeprefix(PREFIX), noted)
-        if copied[key] is None:
-            del copied[key]
-    if rehearsal.secure:
-        rehearsal.changed.append(f"secrets that only their owner can read have made-up values: {rehearsal.secure}")
-    path = rehearsal.program / f"Pulumi.{rehearsal.stack}.yaml"
-    path.write_text(yaml.safe_dump({"config": copied}), encoding="utf-8")
-
-
-def _without_secrets(value: Any, path: str, secure: list[str]) -> Any:
-    """The value less what is encrypted, whose paths are noted."""
-    if isinstance(value, dict) and set(value) == {"secure"}:
-        secure.append(path)
-        return None
-    if isinstance(value, dict):
-        kept = {key: _without_secrets(inner, f"{path}.{key}", secure) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not None} or None
-    return value
 
 
 def _environment(rehearsal: Rehearsal, commands: Path) -> dict[str, str]:
@@ -284,6 +253,7 @@ def _environment(rehearsal: Rehearsal, commands: Path) -> dict[str, str]:
     }
 
 
-def _end(done: subprocess.CompletedProcess[str], lines: int = 25) -> str:
+def end(done: subprocess.CompletedProcess[str], lines: int = 25) -> str:
+    """The end of what a command said."""
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     return "\n".join(f"  {line}" for line in said[-lines:])

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import re
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
+from lab.elsewhere import another_build
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
+from lab.plugins.simulated import GOES_ON
 from lab.progress import say, step
-from lab.rehearsal import Failed, Rehearsal, prepare, simulated_cloud
+from lab.rehearsal import Failed, Rehearsal, end, prepare, simulated_cloud
+from lab.users import both_tracks, pod_names, ready, round_trip
 
-ANSWER_SECONDS = 30.0  # longest wait for the first answer at a new address
 #: How the message of a create that timed out names what it has left.
 IMPORT_COMMAND = re.compile(r"`pulumi import (?P<type>\S+) \S+ (?P<id>\S+)`")
+#: How the program says what pins the image that runs.
+PIN_COMMAND = re.compile(r"`pulumi config set stableImage (?P<image>\S+)`")
 REPLICAS_BESIDE_CANARY = 2  # as in the book: a canary of 1 beside a stable of 2
 
 
@@ -96,10 +96,12 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[
     life: list[tuple[str, Action]] = [
         *begin,
         ("up", lambda: _up(rehearsal, report)),
-        ("the API through the public Service", lambda: _round_trip(rehearsal)),
+        ("the API through the public Service", lambda: round_trip(rehearsal)),
+        ("preview while nothing is pinned", lambda: _refused_unpinned(rehearsal)),
+        ("stable pinned by config", lambda: _pin(rehearsal)),
         ("preview again", lambda: _no_changes(rehearsal)),
         ("canary by config", lambda: _canary(rehearsal)),
-        ("the API through stable and canary", lambda: _round_trip(rehearsal)),
+        ("the API through stable and canary", lambda: both_tracks(rehearsal, "stable", "canary")),
         ("refresh", lambda: _refresh(rehearsal)),
     ]
     if keep:
@@ -146,14 +148,14 @@ def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     _note_simulated(report, done.stdout)
     # The provider's word, or that of the program, which lists what it finds before it begins.
     lines = [line.strip() for line in done.stdout.splitlines() if "(simulated " in line]
-    said = [line for line in lines if line.startswith(("error: ", "- "))]
+    said = [line for line in lines if line.startswith(("error: ", "- ", "* "))]
     if done.returncode == 0 or not said:
-        raise Failed(f"up ended with exit code {done.returncode} and no word about the fault")
+        raise Failed(f"up ended with exit code {done.returncode} and no word about the fault:\n{end(done)}")
     if fault.startswith("timeout"):
-        match = IMPORT_COMMAND.search(said[0])
-        if not match:
-            raise Failed(f"the message does not say how to import what was made: {said[0]}")
-        rehearsal.take_over((match["type"], match["id"]))
+        if match := IMPORT_COMMAND.search(said[0]):
+            rehearsal.take_over((match["type"], match["id"]))
+        elif GOES_ON not in said[0]:
+            raise Failed(f"the message does not say what becomes of what was made: {said[0]}")
     return said[0]
 
 
@@ -169,7 +171,7 @@ def _note_simulated(report: Report, said: str) -> None:
 
 
 def _count(rehearsal: Rehearsal) -> int:
-    return len(json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"].get("resources", []))
+    return len(rehearsal.state().get("resources", []))
 
 
 def _no_changes(rehearsal: Rehearsal) -> str:
@@ -182,77 +184,71 @@ def _refresh(rehearsal: Rehearsal) -> str:
     return "everything is as the state has it"
 
 
-def _canary(rehearsal: Rehearsal) -> str:
-    for key, value in (("canaryImage", "source"), ("canaryReplicas", "1"), ("stableReplicas", REPLICAS_BESIDE_CANARY)):
-        rehearsal.configure(key, str(value))
+def _refused_unpinned(rehearsal: Rehearsal) -> str:
+    """After its first update, production builds nothing by itself; what is said names what runs."""
+    if rehearsal.config("buildFromSource") != "first":
+        _no_changes(rehearsal)
+        return "the stack may build from source: nothing to refuse"
+    done = rehearsal.pulumi("preview", check=False)
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if PIN_COMMAND.search(line)]
+    if done.returncode == 0 or not said:
+        raise Failed(f"preview ended with exit code {done.returncode} and no word about a pin:\n{end(done)}")
+    if PIN_COMMAND.findall(said[0]) != [_image(rehearsal, "stable")]:
+        raise Failed(f"stable runs {_image(rehearsal, 'stable')}, and it is said: {said[0]}")
+    return said[0]
+
+
+def _pin(rehearsal: Rehearsal) -> str:
+    """As the refusal says; what runs goes on running."""
+    image, pods = _image(rehearsal, "stable"), pod_names(rehearsal, "stable")
+    rehearsal.configure("stableImage", image)
     rehearsal.pulumi("up", "--yes", "--skip-preview")
+    if pod_names(rehearsal, "stable") != pods:
+        raise Failed("pinning what runs has replaced pods")
+    return f"{image}, in the same {len(pods)} pods"
+
+
+def _image(rehearsal: Rehearsal, track: str) -> str:
+    return str(rehearsal.outputs()["tracks"][track]["image"])
+
+
+def _canary(rehearsal: Rehearsal) -> str:
+    """A build of another repository, which is copied into the stack's own."""
+    stable = _image(rehearsal, "stable")
+    with another_build(rehearsal, stable) as image:
+        for key, value in (
+            ("canaryImage", image),
+            ("canaryReplicas", "1"),
+            ("stableReplicas", str(REPLICAS_BESIDE_CANARY)),
+        ):
+            rehearsal.configure(key, value)
+        rehearsal.pulumi("up", "--yes", "--skip-preview")
     tracks = rehearsal.outputs()["tracks"]
     wanted = {"stable": REPLICAS_BESIDE_CANARY, "canary": 1}
-    ready = {name: _ready(rehearsal, name) for name in wanted}
-    if ready != wanted:
-        raise Failed(f"ready pods are {ready}, and should be {wanted}")
-    return ", ".join(f"{name} {track['replicas']} ({track['share']} %)" for name, track in sorted(tracks.items()))
-
-
-def _ready(rehearsal: Rehearsal, track: str) -> int:
-    """Ready pods of a track, by Kubernetes' word."""
-    shown = rehearsal.kubectl("get", "deployments", "-n", rehearsal.namespace, "-l", f"track={track}", "-o", "json")
-    items: list[Any] = json.loads(shown.stdout or "{}").get("items", [])
-    return sum(item["status"].get("readyReplicas", 0) for item in items)
-
-
-def _round_trip(rehearsal: Rehearsal) -> str:
-    """Create, read and delete a person, as a user of the public address would."""
-    url = str(rehearsal.outputs()["url"])
-    _answers(url)
-    person = json.loads(_http("PUT", f"{url}/person", {"firstName": "Ada", "lastName": "Lovelace"}))
-    read = json.loads(_http("GET", f"{url}/person/{person['id']}"))
-    if (read["firstName"], read["lastName"]) != ("Ada", "Lovelace"):
-        raise Failed(f"the person read is not the one that was stored: {read}")
-    _http("DELETE", f"{url}/person/{person['id']}")
-    return f"a person stored, read and deleted at {url}"
-
-
-def _answers(url: str) -> None:
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while True:
-        try:
-            _http("GET", f"{url}/ready")
-        except Failed:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-        else:
-            return
-
-
-def _http(method: str, url: str, form: dict[str, str] | None = None) -> bytes:
-    data = urllib.parse.urlencode(form).encode() if form else None
-    request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 an address of the lab
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.read()
-    except urllib.error.HTTPError as fault:
-        raise Failed(f"{method} {url} answered {fault.code}: {fault.read()[:300]!r}") from None
-    except OSError as fault:
-        raise Failed(f"{method} {url}: {fault}") from None
+    found = {name: ready(rehearsal, name) for name in wanted}
+    if found != wanted:
+        raise Failed(f"ready pods are {found}, and should be {wanted}")
+    copied = f"{stable.partition('@')[0]}@{image.partition('@')[2]}"
+    if tracks["canary"]["image"] != copied:
+        raise Failed(f"the canary runs {tracks['canary']['image']}, and should run {copied}")
+    shares = ", ".join(f"{name} {track['replicas']} ({track['share']} %)" for name, track in sorted(tracks.items()))
+    return f"{shares}; {image} was copied to {copied.partition('@')[0]}"
 
 
 def _refused_destroy(rehearsal: Rehearsal) -> str:
     """The engine says no; also to those who skip the preview, whose users are still served."""
-    protection = json.loads(rehearsal.pulumi("config", "--json").stdout).get("addressbook:deletionProtection", {})
-    if protection.get("value") == "false":
+    if rehearsal.config("deletionProtection") == "false":
         return "the stack is not protected: nothing to refuse"
     before = rehearsal.account.records()
     done = rehearsal.pulumi("destroy", "--yes", check=False)
     said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "cannot be deleted" in line]
     if done.returncode == 0 or not said:
-        raise Failed(f"destroy ended with exit code {done.returncode} and no word about protection")
+        raise Failed(f"destroy ended with exit code {done.returncode} and no word about protection:\n{end(done)}")
     _no_changes(rehearsal)
     hasty = rehearsal.pulumi("destroy", "--yes", "--skip-preview", check=False)
     if hasty.returncode == 0 or rehearsal.account.records() != before:
         raise Failed("destroy --skip-preview deleted what is protected")
-    _round_trip(rehearsal)
+    round_trip(rehearsal)
     return said[0].partition("error: ")[2]
 
 

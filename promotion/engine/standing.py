@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -68,14 +69,14 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
     if not pending:
         return None
     resources = [*cast(list[dict[str, Any]], state.get("resources") or [])]
-    lost: list[str] = []
+    lost: list[dict[str, Any]] = []
     for operation in pending:
         resource = cast(dict[str, Any], operation["resource"])
         if operation["type"] != "creating" or str(resource["type"]).startswith(HARMLESS):
             continue
         name = _kubernetes_id(resource)
         if name is None:
-            lost.append(f"{resource['type'].rpartition(':')[2]} {resource['urn'].rpartition('::')[2]}")
+            lost.append(resource)
             continue
         # A replacement was on its way: the one before it goes when this one is in place.
         resources = [
@@ -84,12 +85,23 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
         ]
         resources.append({**resource, "id": name, "outputs": resource.get("outputs") or resource["inputs"]})
     if lost:
+        names = ", ".join(f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" for each in lost)
         raise Fault(
-            f"creating {', '.join(lost)} was cut off, and only the provider knows whether it exists: where it does,"
-            " take it in with `pulumi refresh` (it asks for the id); where it does not, `pulumi refresh"
-            " --clear-pending-creates`; then repeat this command"
+            f"creating {names} was cut off, and only the provider knows whether it exists: where it does, take it in"
+            f" with its id by {', '.join(map(_import_command, lost))}; then, and also where it does not, clear the note"
+            " of it with `pulumi refresh --clear-pending-creates`, and repeat this command"
         )
     return {**state, "resources": resources, "pending_operations": []}
+
+
+def _import_command(resource: Mapping[str, Any]) -> str:
+    """How to take in a resource that exists, under the URN that the program gives it."""
+    provider = str(resource.get("provider", "")).rpartition("::")[0]  # the rest is its id
+    explicit = not provider.rpartition("::")[2].startswith("default")
+    options = {"parent": resource.get("parent"), "provider": provider if explicit else None}
+    words = [f"--{option}={option}={shlex.quote(str(urn))}" for option, urn in options.items() if urn]
+    name = str(resource["urn"]).rpartition("::")[2]
+    return f"`pulumi import {' '.join([str(resource['type']), name, 'ID', *words, '--protect=false'])}`"
 
 
 def _kubernetes_id(resource: Mapping[str, Any]) -> str | None:

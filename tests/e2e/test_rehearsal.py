@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +15,12 @@ from lab import simulation
 from lab.certificates import Authority
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
-from lab.rehearsal import Rehearsal, prepare
+from lab.rehearsal import Rehearsal, alone, prepare, simulated_cloud
 from lab.rehearse import IMPORT_COMMAND
-from tests.e2e.processes import descendants
+from tests.e2e.killed_engine import engine_killed, pending, taken_in
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
-WAIT_SECONDS = 120
-#: Times that an interrupted `up` is repeated at most, with what the account has taken over in between.
-REPEATS = 6
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,10 @@ class Cloud:
     stack: str
     slow: str
     """Type whose creation times out in the whole life."""
-    early: str
-    """Type on which refusals are played; most of the rest needs it, so that little is made."""
+    late: str
+    """Type on which refusals are played; most of the rest is made before it."""
+    cut_off: str
+    """Type that is being made when the engine is killed."""
     no_login: Mapping[str, str]
     """Environment variables that take the login away, and what is then said."""
     no_login_said: str
@@ -45,15 +42,16 @@ class Cloud:
     address: Callable[[Record], tuple[str, int]]
     """Where the server listens."""
     expired_said: str = "the credentials have expired"
-    nameless: frozenset[str] = frozenset()
-    """Types that the cloud would make twice without a word, since it makes up their names, or the engine does."""
+    refuses_doubles: bool = True
+    """Whether the cloud refuses a second one of what was cut off, because of its name."""
 
 
 CLOUDS = {
     "digitalocean": Cloud(
         stack="prod",
         slow="KubernetesCluster",
-        early="Vpc",
+        late="DatabaseUser",
+        cut_off="DatabaseCluster",
         no_login={"DIGITALOCEAN_ACCESS_TOKEN": ""},
         no_login_said="there is no DigitalOcean API token; export DIGITALOCEAN_ACCESS_TOKEN",
         server="DatabaseCluster",
@@ -62,7 +60,8 @@ CLOUDS = {
     "gcp": Cloud(
         stack="prod-gcp",
         slow="Cluster",
-        early="Network",
+        late="User",
+        cut_off="DatabaseInstance",
         no_login={"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/credentials.json"},
         no_login_said="GOOGLE_APPLICATION_CREDENTIALS names /nowhere/credentials.json, and there is no such file",
         server="DatabaseInstance",
@@ -71,15 +70,14 @@ CLOUDS = {
     "aws": Cloud(
         stack="prod-aws",
         slow="Cluster",
-        early="Role",
+        late="Addon",
+        cut_off="RouteTable",
         no_login={"AWS_SECRET_ACCESS_KEY": ""},
         no_login_said="AWS takes none from this machine (Unable to locate credentials",
         server="Instance",
         address=lambda record: (record.outputs["__address"], 5432),
         expired_said="AWS takes none from this machine (An error occurred (ExpiredToken)",
-        nameless=frozenset(
-            ["Vpc", "Eip", "RouteTable", "SecurityGroup", "Key", "RolePolicy", "ParameterGroup", "NodeGroup"]
-        ),
+        refuses_doubles=False,
     ),
 }
 
@@ -106,11 +104,14 @@ def test_a_production_stack_goes_through_its_whole_life(lab: dict[str, str], clo
     assert done.returncode == 0, report["steps"][-1]
     assert report["ok"]
     assert report["left"] == []
-    assert [step["title"] for step in report["steps"]] == [
+    seen = {step["title"]: step["seen"] for step in report["steps"]}
+    assert list(seen) == [
         "preview of an empty stack",
         f"up with the fault timeout:{cloud.slow}",
         "up",
         "the API through the public Service",
+        "preview while nothing is pinned",
+        "stable pinned by config",
         "preview again",
         "canary by config",
         "the API through stable and canary",
@@ -118,6 +119,10 @@ def test_a_production_stack_goes_through_its_whole_life(lab: dict[str, str], clo
         "destroy while it is protected",
         "destroy without protection",
     ]
+    assert "builds nothing by itself since (buildFromSource is `first`)" in seen["preview while nothing is pinned"]
+    assert "was copied to" in seen["canary by config"]
+    assert "read from stable and from canary" in seen["the API through stable and canary"]
+    assert "cannot be deleted" in seen["destroy while it is protected"]
     assert any("PostgreSQL" in line for line in report["simulated"])
     assert stack_file.read_bytes() == before
     assert not (Lab.from_environment().state / "rehearsals" / cloud.stack).exists()
@@ -126,26 +131,51 @@ def test_a_production_stack_goes_through_its_whole_life(lab: dict[str, str], clo
 @pytest.fixture
 def rehearsal(lab: dict[str, str], cloud: Cloud) -> Iterator[Rehearsal]:
     """An empty rehearsed stack; nothing of it is left behind."""
-    stage = prepare(Lab.from_environment(), cloud.stack)
-    try:
-        stage.clear()
-        stage.pulumi("stack", "init")
-        yield stage
-    finally:
-        stage.clear()
-        assert stage.left() == []
-        stage.close()
+    own = Lab.from_environment()
+    with alone(own, simulated_cloud(cloud.stack)):
+        stage = prepare(own, cloud.stack)
+        try:
+            stage.clear()
+            stage.pulumi("stack", "init")
+            yield stage
+        finally:
+            stage.clear()
+            assert stage.left() == []
+            stage.close()
 
 
-def test_a_refusal_is_one_clear_sentence(rehearsal: Rehearsal, cloud: Cloud):
+def test_the_next_up_goes_on_after_a_killed_engine_and_after_refusals(rehearsal: Rehearsal, cloud: Cloud):
+    """Whatever stops an `up`, it is said in a sentence; what was made is kept and nothing is made twice."""
     refused(rehearsal, cloud.no_login, cloud.no_login_said)
+    refused(rehearsal, {FAULT_VARIABLE: "expired"}, cloud.expired_said)
     assert rehearsal.account.records() == [], "made without credentials"
+
+    engine_killed(rehearsal, cloud.cut_off)
+    begun = ids(rehearsal)
+    what_was_cut_off_is_named_before_anything_is_made(rehearsal, cloud)
+    if cloud.refuses_doubles:
+        a_second_one_is_refused(rehearsal, cloud.cut_off, begun)
+    taken_in(rehearsal)
+    assert begun <= ids(rehearsal)
+    everything_is_known(rehearsal)
+
     for fault, said in (
+        (f"quota:{cloud.late}", "the account's limit is reached"),
+        (f"name-taken:{cloud.late}", "the name is taken: somebody else has it"),
         ("expired", cloud.expired_said),
-        (f"quota:{cloud.early}", "the account's limit is reached"),
-        (f"name-taken:{cloud.early}", "the name is taken: somebody else has it"),
     ):
+        made = ids(rehearsal)
         refused(rehearsal, {FAULT_VARIABLE: fault}, said)
+        assert made <= ids(rehearsal)
+        everything_is_known(rehearsal)
+
+    made = ids(rehearsal)
+    rehearsal.pulumi("up", "--yes", "--skip-preview")
+    assert made < ids(rehearsal)
+    everything_is_known(rehearsal)
+    rehearsal.configure("buildFromSource", "always")  # the whole life shows what `first` refuses here
+    rehearsal.pulumi("preview", "--expect-no-changes")
+    the_database_is_guarded(rehearsal, cloud)
 
 
 def refused(rehearsal: Rehearsal, environment: Mapping[str, str], said: str) -> None:
@@ -155,69 +185,41 @@ def refused(rehearsal: Rehearsal, environment: Mapping[str, str], said: str) -> 
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_an_engine_killed_in_the_midst_leaves_no_duplicate(rehearsal: Rehearsal, cloud: Cloud):
-    """What was being made is in the account; the next `up` names it, an import takes it over, the rest goes on."""
-    engine = subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--stack", cloud.stack, "--non-interactive"],
-        cwd=rehearsal.program,
-        env=rehearsal.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for(lambda: any(each.type == cloud.server for each in rehearsal.account.records()))
-    kill(engine, rehearsal)
-    begun = {each.id for each in rehearsal.account.records()}
-    rehearsal.pulumi("cancel", "--yes", check=False)  # the killed engine's lock
-
-    if nameless := interrupted(rehearsal, cloud.nameless):
-        rehearsal.take_over(*nameless)
-    for _ in range(REPEATS):
-        done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False)
-        if done.returncode == 0:
-            break
-        named = {(found["type"], found["id"]) for found in IMPORT_COMMAND.finditer(done.stdout)}
-        pods = rehearsal.kubectl("logs", "-n", rehearsal.namespace, "-l", "app=addressbook-migrate", "--tail=20")
-        assert named, f"it is not said what was interrupted:\n{done.stdout}{done.stderr}\n{pods.stdout}"
-        assert {id for _, id in named} <= begun
-        rehearsal.take_over(*sorted(named))
-    state = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]["resources"]
-    known = {each.get("id") for each in state}
-    assert [each.id for each in rehearsal.account.records() if each.id not in known] == [], "made twice"
-    rehearsal.pulumi("preview", "--expect-no-changes")
-    the_database_is_guarded(rehearsal, cloud)
+def ids(rehearsal: Rehearsal) -> set[str]:
+    return {each.id for each in rehearsal.account.records()}
 
 
-def kill(engine: subprocess.Popen[bytes], rehearsal: Rehearsal) -> None:
-    """End it at once, but while its state is whole: a folder's is cut off in the middle of a write, a bucket's not."""
-    folder = rehearsal.folder / ".pulumi" / "stacks" / "addressbook"
-
-    def stopped_between_writes() -> bool:
-        os.killpg(engine.pid, signal.SIGSTOP)
-        try:
-            for name in (f"{rehearsal.stack}.json", f"{rehearsal.stack}.json.attrs"):
-                json.loads((folder / name).read_bytes())
-        except (FileNotFoundError, ValueError):
-            os.killpg(engine.pid, signal.SIGCONT)
-            return False
-        return True
-
-    wait_for(stopped_between_writes)
-    # Not what they have started: the simulated cloud's PostgreSQL servers live on.
-    plugins = [each for each in descendants(engine.pid) if each.parent == engine.pid]
-    os.killpg(engine.pid, signal.SIGKILL)
-    engine.wait()
-    # A plugin may still note in the account what it has begun.
-    wait_for(lambda: not any(plugin.runs for plugin in plugins))
-
-
-def interrupted(rehearsal: Rehearsal, kinds: frozenset[str]) -> list[tuple[str, str]]:
-    """Type and id of what of these kinds is in the account and not in the state, whose operations name it."""
-    state = json.loads(rehearsal.pulumi("stack", "export").stdout)["deployment"]
+def everything_is_known(rehearsal: Rehearsal) -> None:
+    """All that is in the account is in the state, so nothing was made twice; nothing is left undecided."""
+    state = rehearsal.state()
     known = {each.get("id") for each in state["resources"]}
-    begun = {each["resource"]["type"].rpartition(":")[2]: each["resource"] for each in state["pending_operations"]}
-    records = rehearsal.account.records()
-    return [(begun[each.type]["type"], each.id) for each in records if each.type in kinds and each.id not in known]
+    assert [each.id for each in rehearsal.account.records() if each.id not in known] == [], "made twice"
+    assert state.get("pending_operations", []) == []
+
+
+def what_was_cut_off_is_named_before_anything_is_made(rehearsal: Rehearsal, cloud: Cloud) -> None:
+    cut_off = pending(rehearsal)
+    assert cloud.cut_off in {each["type"].rpartition(":")[2] for each in cut_off}
+    before = rehearsal.account.records()
+    done = rehearsal.run(PYTHON, "-m", "promotion", "up", "--stack", cloud.stack)
+    assert done.returncode == 1, done.stdout + done.stderr
+    for each in cut_off:
+        assert f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" in done.stderr
+        assert f"`pulumi import {each['type']} {each['urn'].rpartition('::')[2]} ID --parent=" in done.stderr
+    for word in ("was cut off", "`pulumi refresh --clear-pending-creates`", "repeat this command"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert rehearsal.account.records() == before
+
+
+def a_second_one_is_refused(rehearsal: Rehearsal, cut_off: str, begun: set[str]) -> None:
+    """By its name, where a plain `up` has gone on: with a warning of what was cut off, and its id."""
+    done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert done.returncode != 0
+    assert re.search(rf"urn:\S+:{cut_off}::\S+, interrupted while creating", done.stdout)
+    named = {(found["type"].rpartition(":")[2], found["id"]) for found in IMPORT_COMMAND.finditer(done.stdout)}
+    assert cut_off in dict(named)
+    assert {id for _, id in named} <= begun
 
 
 def the_database_is_guarded(rehearsal: Rehearsal, cloud: Cloud) -> None:
@@ -238,10 +240,3 @@ def the_database_is_guarded(rehearsal: Rehearsal, cloud: Cloud) -> None:
     login = f"host={host} port={port} user=demouser dbname=demo sslmode=require"
     outside = subprocess.run(["psql", "-w", "-c", "select 1", login], capture_output=True, text=True)
     assert "no pg_hba.conf entry" in outside.stderr
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)

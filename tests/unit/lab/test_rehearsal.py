@@ -27,8 +27,8 @@ def test_the_copy_has_a_namespace_of_its_own_and_the_rest_of_the_stack_file(lab:
     real = (CHECKOUT / "Pulumi.prod.yaml").read_text()
     stage = prepare(lab, "prod")
     expected = {**yaml.safe_load(real)["config"], "addressbook:namespace": "rehearsal-prod"}
-    assert expected.pop("addressbook:buildFromSource") == "first", "what is rehearsed is built from source"
     assert stack_file(stage) == expected
+    assert expected["addressbook:buildFromSource"] == "first", "production's own guard is rehearsed too"
     assert (CHECKOUT / "Pulumi.prod.yaml").read_text() == real
     assert stage.folder.is_relative_to(lab.state), "`down` removes it"
     stage.close()
@@ -43,13 +43,25 @@ def test_images_and_secrets_of_the_real_stack_are_left_out_and_that_is_said(lab:
         "addressbook:secretEnvironment": {"TOKEN": {"secure": "v1:abc"}, "OTHER": {"secure": "v1:def"}},
         "digitalocean:token": {"secure": "v1:ghi"},
     }
-    monkeypatch.setattr(staging, "_config", lambda _: config)
+    monkeypatch.setattr(staging, "stack_config", lambda _: config)
     stage = prepare(lab, "prod")
     assert stack_file(stage) == {"addressbook:cloud": "digitalocean", "addressbook:namespace": "rehearsal-prod"}
     assert stage.secure == ["secretEnvironment.TOKEN", "secretEnvironment.OTHER"]
     said = " ".join(stage.changed)
     for word in ("stableImage", "namespace", "secretEnvironment.TOKEN"):
         assert word in said
+
+
+def test_a_stack_that_never_builds_builds_its_first_image_here(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    config = {
+        "addressbook:cloud": "digitalocean",
+        "addressbook:stableImage": PINNED,
+        "addressbook:buildFromSource": "never",
+    }
+    monkeypatch.setattr(staging, "stack_config", lambda _: config)
+    stage = prepare(lab, "prod")
+    assert stack_file(stage)["addressbook:buildFromSource"] == "first"
+    assert "buildFromSource is first in place of never" in " ".join(stage.changed)
 
 
 @pytest.mark.parametrize("stack", ["prod", "prod-gcp", "prod-aws"])
@@ -74,12 +86,12 @@ def test_nothing_in_it_can_reach_a_real_account_or_cluster(lab: Lab, monkeypatch
 
 def test_keys_of_the_real_account_are_left_out_and_that_is_said(lab: Lab, monkeypatch: pytest.MonkeyPatch):
     config = {"addressbook:cloud": "gcp", "gcp:project": "acme-prod-1", "gcp:impersonateServiceAccount": "somebody"}
-    monkeypatch.setattr(staging, "_config", lambda _: config)
+    monkeypatch.setattr(staging, "stack_config", lambda _: config)
     stage = prepare(lab, "prod-gcp")
     assert stack_file(stage) == {
         "addressbook:cloud": "gcp",
         "addressbook:namespace": "rehearsal-prod-gcp",
-        "gcp:project": "acme-prod-1",
+        "gcp:project": "simulated-project",
     }
     assert "gcp:impersonateServiceAccount is left out" in " ".join(stage.changed)
 
@@ -110,6 +122,7 @@ def test_what_can_not_be_rehearsed_is_said(stack: str, said: str):
     [
         (["--help"], 0, "Example: python -m lab rehearse prod"),
         (["nowhere"], 2, "There is no stack 'nowhere'"),
+        (["staging"], 2, "rehearse that one, python -m lab rehearse prod."),
         (["prod", "--fault", "flood:Vpc"], 2, "no fault that can be played"),
     ],
 )
@@ -119,6 +132,13 @@ def test_the_command_line(arguments: list[str], code: int, said: str):
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_release_stack_of_another_project_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch):
+    config = {"addressbook:cloud": "digitalocean", "addressbook:platformStack": "acme/addressbook/prod"}
+    monkeypatch.setattr(staging, "stack_config", lambda _: config)
+    with pytest.raises(LabError, match="on that of stack 'prod'"):
+        simulated_cloud("feature-x")
 
 
 @pytest.mark.parametrize(

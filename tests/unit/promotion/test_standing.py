@@ -106,5 +106,32 @@ def test_a_clouds_cluster_is_left_to_a_person():
         "type": "digitalocean:index/kubernetesCluster:KubernetesCluster",
         "inputs": {"name": "prod"},
     }
-    with pytest.raises(Fault, match=r"KubernetesCluster cluster.*--clear-pending-creates"):
+    with pytest.raises(Fault, match=r"creating KubernetesCluster cluster was cut off.*--clear-pending-creates"):
         settled({"pending_operations": [creating(cluster)]})
+
+
+@pytest.mark.parametrize(
+    ("provider", "option"),
+    [
+        (
+            "urn:pulumi:prod::shop::pulumi:providers:aws::aws::1234",
+            " --provider=provider=urn:pulumi:prod::shop::pulumi:providers:aws::aws",
+        ),
+        ("urn:pulumi:prod::shop::pulumi:providers:aws::default_7_0_0::1234", ""),
+    ],
+)
+def test_how_to_take_it_in_is_said_with_its_place_in_the_stack(provider: str, option: str):
+    nodes = {
+        "urn": "urn:pulumi:prod::shop::addressbook:aws:Cluster$aws:eks/nodeGroup:NodeGroup::nodes",
+        "type": "aws:eks/nodeGroup:NodeGroup",
+        "parent": "urn:pulumi:prod::shop::addressbook:aws:Cluster::a$b",
+        "provider": provider,
+        "inputs": {},
+    }
+    with pytest.raises(Fault) as raised:
+        settled({"pending_operations": [creating(nodes)]})
+    command = (
+        "`pulumi import aws:eks/nodeGroup:NodeGroup nodes ID"
+        f" --parent=parent='urn:pulumi:prod::shop::addressbook:aws:Cluster::a$b'{option} --protect=false`"
+    )
+    assert command in str(raised.value)

@@ -1,0 +1,128 @@
+"""An `up` of a rehearsed stack whose engine is killed, and what its user does then."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.layout import CHECKOUT
+from lab.rehearsal import Rehearsal, could_be
+from promotion.engine.standing import settled
+from promotion.faults import Fault
+from tests.e2e.processes import descendants
+
+WAIT_SECONDS = 120
+#: Marks a secret in an exported state.
+SECRET = "4dabf18193072939515e22adb298388d"
+
+
+#: The cloud's plugin, where what is made of one type is never done.
+ENDLESS = """\
+#!/bin/sh
+PYTHONPATH='{checkout}' exec '{python}' -c '
+import runpy, time
+from lab.plugins.account import Account
+put = Account.put
+Account.put = lambda account, record: time.sleep(3600) if record.type == "{kind}" else put(account, record)
+runpy.run_module("lab.plugins.{cloud}", run_name="__main__", alter_sys=True)
+' "$@"
+"""
+
+
+def engine_killed(rehearsal: Rehearsal, kind: str) -> None:
+    """An `up` whose engine is killed while something of this type is being made: the account has it, the state not."""
+    plugin = rehearsal.folder / "bin" / f"pulumi-resource-{rehearsal.cloud}"
+    real = plugin.read_text()
+    plugin.write_text(ENDLESS.format(checkout=CHECKOUT, python=sys.executable, kind=kind, cloud=rehearsal.cloud))
+    engine = subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--stack", rehearsal.stack, "--non-interactive"],
+        cwd=rehearsal.program,
+        env=rehearsal.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for(lambda: any(each.type == kind for each in rehearsal.account.records()))
+    kill(engine, rehearsal)
+    plugin.write_text(real)
+    rehearsal.pulumi("cancel", "--yes", check=False)  # the killed engine's lock
+
+
+def kill(engine: subprocess.Popen[bytes], rehearsal: Rehearsal) -> None:
+    """End it at once, but while its state is whole: a folder's is cut off in the middle of a write, a bucket's not."""
+    folder = rehearsal.folder / ".pulumi" / "stacks" / "addressbook"
+
+    def stopped_between_writes() -> bool:
+        os.killpg(engine.pid, signal.SIGSTOP)
+        wait_for(lambda: all(_stands(thread) for thread in Path(f"/proc/{engine.pid}/task").iterdir()))
+        try:
+            for name in (f"{rehearsal.stack}.json", f"{rehearsal.stack}.json.attrs"):
+                json.loads((folder / name).read_bytes())
+        except (FileNotFoundError, ValueError):
+            os.killpg(engine.pid, signal.SIGCONT)
+            return False
+        return True
+
+    wait_for(stopped_between_writes)
+    # Not what they have started: the simulated cloud's PostgreSQL servers live on.
+    plugins = [each for each in descendants(engine.pid) if each.parent == engine.pid]
+    os.killpg(engine.pid, signal.SIGKILL)
+    engine.wait()
+    # A plugin may still note in the account what it has begun.
+    wait_for(lambda: not any(plugin.runs for plugin in plugins))
+
+
+def _stands(thread: Path) -> bool:
+    """Whether a thread has got as far as to stop; what it was writing is written then."""
+    return (thread / "stat").read_text().rpartition(") ")[2][0] == "T"
+
+
+def pending(rehearsal: Rehearsal) -> list[dict[str, Any]]:
+    """What the state says of resources of the cloud whose creation was cut off."""
+    operations = rehearsal.state().get("pending_operations", [])
+    assert {each["type"] for each in operations} == {"creating"}
+    return [each["resource"] for each in operations if each["resource"]["type"].startswith(f"{rehearsal.cloud}:")]
+
+
+def taken_in(rehearsal: Rehearsal) -> None:
+    """What its user does, as is said: looks for each in the account, imports what exists, and clears the notes."""
+    known = {each.get("id") for each in rehearsal.state()["resources"]}
+    unknown = [each for each in rehearsal.account.records() if each.id not in known]
+    found: list[str] = []
+    for each in pending(rehearsal):
+        inputs = {key: value for key, value in each["inputs"].items() if SECRET not in json.dumps(value)}
+        kind = each["type"].rpartition(":")[2]
+        matching = [record.id for record in unknown if record.type == kind and could_be(inputs, record.inputs)]
+        if matching:  # else it was asked for, and the cloud has not heard of it
+            (id,) = matching
+            found.append(id)
+            rehearsal.pulumi(*import_command(each, id), "--yes", "--skip-preview", "--generate-code=false")
+    assert found
+    rehearsal.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+
+def import_command(resource: Mapping[str, Any], id: str) -> list[str]:
+    """The command that `python -m promotion up` gives, with the id."""
+    with pytest.raises(Fault) as raised:
+        settled({"pending_operations": [{"type": "creating", "resource": resource}]})
+    given = re.search("`pulumi (import .*?)`", str(raised.value))
+    assert given
+    return [id if word == "ID" else word for word in shlex.split(given[1])]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
