@@ -87,9 +87,10 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
     if lost:
         names = ", ".join(f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" for each in lost)
         raise Fault(
-            f"creating {names} was cut off, and only the provider knows whether it exists: where it does, take it in"
-            f" with its id by {', '.join(map(_import_command, lost))}; then, and also where it does not, clear the note"
-            " of it with `pulumi refresh --clear-pending-creates`, and repeat this command"
+            f"creating {names} was cut off, unless somebody is at work on it now, in which case the stack is locked and"
+            " refuses what follows. Only the provider knows whether it exists: where it does, take it in with its id by"
+            f" {', '.join(map(_import_command, lost))}; then, and also where it does not, clear the note of it with"
+            " `pulumi refresh --clear-pending-creates`, and repeat this command"
         )
     return {**state, "resources": resources, "pending_operations": []}
 
