@@ -17,16 +17,14 @@ from typing import Any
 import pytest
 
 from lab.layout import CHECKOUT
+from lab.plugins.account import Record
+from lab.plugins.properties import SIGNATURE_KEY
 from lab.rehearsal import Rehearsal, could_be
 from promotion.engine.standing import settled
 from promotion.faults import Fault
 from tests.e2e.processes import descendants
 
 WAIT_SECONDS = 120
-#: Marks a secret in an exported state.
-SECRET = "4dabf18193072939515e22adb298388d"
-
-
 #: The cloud's plugin, where what is made of one type is never done.
 ENDLESS = """\
 #!/bin/sh
@@ -95,13 +93,18 @@ def pending(rehearsal: Rehearsal) -> list[dict[str, Any]]:
     return [each["resource"] for each in operations if each["resource"]["type"].startswith(f"{rehearsal.cloud}:")]
 
 
+def unknown_to_the_state(rehearsal: Rehearsal) -> list[Record]:
+    """What is in the account only; by type and id, since a cluster may have the id that its subnet group has."""
+    known = {(each["type"].rpartition(":")[2], each.get("id")) for each in rehearsal.state()["resources"]}
+    return [each for each in rehearsal.account.records() if (each.type, each.id) not in known]
+
+
 def taken_in(rehearsal: Rehearsal) -> None:
     """What its user does, as is said: looks for each in the account, imports what exists, and clears the notes."""
-    known = {each.get("id") for each in rehearsal.state()["resources"]}
-    unknown = [each for each in rehearsal.account.records() if each.id not in known]
+    unknown = unknown_to_the_state(rehearsal)
     found: list[str] = []
     for each in pending(rehearsal):
-        inputs = {key: value for key, value in each["inputs"].items() if SECRET not in json.dumps(value)}
+        inputs = {key: value for key, value in each["inputs"].items() if SIGNATURE_KEY not in json.dumps(value)}
         kind = each["type"].rpartition(":")[2]
         matching = [record.id for record in unknown if record.type == kind and could_be(inputs, record.inputs)]
         if matching:  # else it was asked for, and the cloud has not heard of it

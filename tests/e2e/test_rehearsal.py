@@ -17,7 +17,7 @@ from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.rehearsal import Rehearsal, alone, prepare, simulated_cloud
 from lab.rehearse import IMPORT_COMMAND
-from tests.e2e.killed_engine import engine_killed, pending, taken_in
+from tests.e2e.killed_engine import engine_killed, pending, taken_in, unknown_to_the_state
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
@@ -181,20 +181,19 @@ def test_the_next_up_goes_on_after_a_killed_engine_and_after_refusals(rehearsal:
 def refused(rehearsal: Rehearsal, environment: Mapping[str, str], said: str) -> None:
     done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra=environment)
     assert done.returncode != 0
-    assert said in done.stdout
+    assert said in done.stdout, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def ids(rehearsal: Rehearsal) -> set[str]:
-    return {each.id for each in rehearsal.account.records()}
+def ids(rehearsal: Rehearsal) -> set[tuple[str, str]]:
+    """Type and id of each; resources of different types may have the same id."""
+    return {(each.type, each.id) for each in rehearsal.account.records()}
 
 
 def everything_is_known(rehearsal: Rehearsal) -> None:
     """All that is in the account is in the state, so nothing was made twice; nothing is left undecided."""
-    state = rehearsal.state()
-    known = {each.get("id") for each in state["resources"]}
-    assert [each.id for each in rehearsal.account.records() if each.id not in known] == [], "made twice"
-    assert state.get("pending_operations", []) == []
+    assert unknown_to_the_state(rehearsal) == [], "made twice"
+    assert rehearsal.state().get("pending_operations", []) == []
 
 
 def what_was_cut_off_is_named_before_anything_is_made(rehearsal: Rehearsal, cloud: Cloud) -> None:
@@ -212,14 +211,14 @@ def what_was_cut_off_is_named_before_anything_is_made(rehearsal: Rehearsal, clou
     assert rehearsal.account.records() == before
 
 
-def a_second_one_is_refused(rehearsal: Rehearsal, cut_off: str, begun: set[str]) -> None:
+def a_second_one_is_refused(rehearsal: Rehearsal, cut_off: str, begun: set[tuple[str, str]]) -> None:
     """By its name, where a plain `up` has gone on: with a warning of what was cut off, and its id."""
     done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False)
     assert done.returncode != 0
     assert re.search(rf"urn:\S+:{cut_off}::\S+, interrupted while creating", done.stdout)
     named = {(found["type"].rpartition(":")[2], found["id"]) for found in IMPORT_COMMAND.finditer(done.stdout)}
     assert cut_off in dict(named)
-    assert {id for _, id in named} <= begun
+    assert named <= begun
 
 
 def the_database_is_guarded(rehearsal: Rehearsal, cloud: Cloud) -> None:
