@@ -13,13 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.plugins.properties import SECRET_SIGNATURE, SIGNATURE_KEY
+
 NO_RESOURCES = ("pulumi:pulumi:Stack", "addressbook:")
 IMAGE = "docker:index/image:Image"
 TAG_AND_FOLDER = {"imageName", "build.context", "build.dockerfile", "build.args.VERSION"}
 GENERATED = "metadata.annotations.pulumi.com/autonamed"
 GENERATED_NAME = "metadata.name"
-#: Marks a secret among the values that Pulumi passes on (its SDKs: the special signature key and the secrets').
-SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
+#: Key and value that mark a secret among the values that Pulumi passes on.
+SECRET = (SIGNATURE_KEY, SECRET_SIGNATURE)
 NOTHING = "(nothing)"
 
 

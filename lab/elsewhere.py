@@ -18,7 +18,7 @@ def another_build(rehearsal: Rehearsal, image: str) -> Iterator[str]:
     lab = rehearsal.lab
     name = f"elsewhere-{rehearsal.namespace}/{image.partition('@')[0].rpartition('/')[2]}"
     tagged = f"{lab.registry}/{name}:candidate"
-    repository = lab.state / "registry" / "docker" / "registry" / "v2" / "repositories" / name
+    repository = lab.repositories / name
     try:
         _regctl(rehearsal, "image", "mod", image, "--create", tagged, "--label", LABEL)
         yield f"{lab.registry}/{name}@{_regctl(rehearsal, 'image', 'digest', tagged)}"

@@ -16,7 +16,7 @@ from lab.stack_file import Target
 PASSPHRASE = CHECKOUT / "lab" / "passphrase"  # public: see the comment in Pulumi.dev.yaml
 
 
-def variables(lab: Lab, in_lab: bool, on_cloud: bool = False) -> dict[str, str]:
+def variables(lab: Lab, target: Target) -> dict[str, str]:
     """Names and values for a stack in the lab, or for one on a cluster of the user's own, whose settings then stay.
 
     The state of a stack on a cloud is where its team has signed in (`pulumi login`), under a key of the team's own.
@@ -25,14 +25,14 @@ def variables(lab: Lab, in_lab: bool, on_cloud: bool = False) -> dict[str, str]:
     if pulumi_plugins.stand_ins(lab):
         # What could be had was had by `up`; asking again at each run would only cost its time.
         found["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-    if in_lab:
+    if target.in_lab:
         found["KUBECONFIG"] = str(lab.kubeconfig)
         found["DOCKER_HOST"] = f"unix://{lab.docker_socket}"
         found["REGCTL_CONFIG"] = str(_regctl_settings(lab))
-    if on_cloud:
+    if target.cloud != "local":
         return found
     if not os.environ.get("PULUMI_BACKEND_URL"):
-        found["PULUMI_BACKEND_URL"] = f"file://{_backend(lab, in_lab)}"
+        found["PULUMI_BACKEND_URL"] = f"file://{_backend(lab, target.in_lab)}"
     if not any(os.environ.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")):
         found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(PASSPHRASE)
     return found
@@ -75,7 +75,7 @@ def export_lines(lab: Lab, target: Target) -> str:
 
     Where no lab runs, images are built by the machine's own Docker Engine, as on a runner of CI.
     """
-    found = variables(lab, target.in_lab, target.cloud != "local")
+    found = variables(lab, target)
     if not lab.docker_socket.exists():
         found.pop("DOCKER_HOST", None)
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items())

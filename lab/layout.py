@@ -109,6 +109,11 @@ class Lab:
 
     # Folders
     @property
+    def repositories(self) -> Path:
+        """Where the registry keeps its repositories, by name."""
+        return self.state / "registry" / "docker" / "registry" / "v2" / "repositories"
+
+    @property
     def state(self) -> Path:
         """What must survive a reboot of the machine; gone after `down`."""
         return Path("/var/lib") / self.name

@@ -9,8 +9,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from lab.lock import exclusive
 from lab.plugins.account import Account
 from lab.plugins.properties import UNKNOWN_SENTINELS
 from lab.simulation import Simulation, clouds, of_cloud
-from lab.stack_copy import PREFIX, copy_config, copy_program, stack_config
+from lab.stack_copy import PREFIX, copy_config, copy_program
+from lab.stack_file import Target, stack_config
 from lab.toolchain import KUBERNETES
 
 NAMESPACE_LENGTH = 39  # as the config's own rule has it
@@ -201,11 +202,9 @@ def simulated_cloud(stack: str) -> str:
     return cloud
 
 
-@contextmanager
-def alone(lab: Lab, cloud: str, wait: bool = True) -> Iterator[None]:
+def alone(lab: Lab, cloud: str, wait: bool = True) -> AbstractContextManager[None]:
     """Be the only rehearsal in a simulated account. Raises LabError when there is one that is not to be waited for."""
-    with exclusive(lab.state / "clouds" / f"{cloud}.lock", f"a rehearsal on {cloud}", wait):
-        yield
+    return exclusive(lab.state / "clouds" / f"{cloud}.lock", f"a rehearsal on {cloud}", wait)
 
 
 def prepare(lab: Lab, stack: str) -> Rehearsal:
@@ -239,7 +238,7 @@ def _environment(rehearsal: Rehearsal, commands: Path) -> dict[str, str]:
         if name == "PULUMI_HOME"
         or (name not in hidden and not name.startswith(("PULUMI_", "KUBECONFIG", "ADDRESSBOOK_LAB_FAULT")))
     }
-    of_lab = environment.variables(rehearsal.lab, in_lab=True)
+    of_lab = environment.variables(rehearsal.lab, Target("local", in_lab=True))
     return {
         **inherited,
         "DOCKER_HOST": of_lab["DOCKER_HOST"],

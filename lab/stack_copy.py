@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab.errors import LabError
 from lab.layout import CHECKOUT
 
 #: What `pulumi` and `python -m promotion` need.
@@ -19,19 +16,6 @@ PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app", "promoti
 PREFIX = "addressbook:"
 #: Keys that name images of the real registry, which the lab can't pull.
 IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict")
-
-
-def stack_config(stack: str) -> dict[str, Any]:
-    """The keys in a stack's file. Raises LabError."""
-    path = CHECKOUT / f"Pulumi.{stack}.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        known = sorted(file.name.split(".")[1] for file in CHECKOUT.glob("Pulumi.*.yaml"))
-        raise LabError(f"There is no stack {stack!r}: no {path.name}. Stacks: {', '.join(known)}.") from None
-    except yaml.YAMLError as fault:
-        raise LabError(f"{path.name} is no valid YAML: {fault}") from fault
-    return document.get("config") or {}
 
 
 def copy_program(target: Path) -> None:

@@ -21,19 +21,19 @@ class Target:
 
 def target(lab: Lab, stack: str, context: str | None) -> Target:
     """Where the stack lives; a context given on the command line goes before `kubeContext`. Raises LabError."""
-    config = _config(stack)
+    config = stack_config(stack)
     cloud = str(config.get("addressbook:cloud", "local"))
     return Target(cloud, in_lab=cloud == "local" and (context or config.get("addressbook:kubeContext")) == lab.name)
 
 
-def _config(stack: str) -> dict[str, Any]:
+def stack_config(stack: str) -> dict[str, Any]:
+    """The keys in a stack's file. Raises LabError."""
     path = CHECKOUT / f"Pulumi.{stack}.yaml"
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
-        raise LabError(
-            f"There is no stack {stack!r}: {path} does not exist. Name one that does with --stack."
-        ) from None
+        known = sorted(file.name.split(".")[1] for file in CHECKOUT.glob("Pulumi.*.yaml"))
+        raise LabError(f"There is no stack {stack!r}: {path} does not exist. Stacks: {', '.join(known)}.") from None
     except yaml.YAMLError as fault:
         raise LabError(f"{path} is no valid YAML: {fault}") from fault
     return document.get("config") or {}

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 
 import pulumi
 
@@ -49,7 +50,7 @@ def lacking_access() -> list[str]:
 def _refused() -> str:
     """Why AWS doesn't know the caller (missing, expired, wrong credentials); "" if it does."""
     try:
-        done = _asked()
+        done = caller_identity()
     except subprocess.TimeoutExpired:
         return f"no answer in {ANSWER_SECONDS} s"
     if done.returncode == 0:
@@ -61,12 +62,14 @@ def _refused() -> str:
 def caller_account() -> str:
     """Number of the account that this machine's credentials are of; "" where there is no answer."""
     try:
-        return str(json.loads(_asked().stdout)["Account"])
+        return str(json.loads(caller_identity().stdout)["Account"])
     except (subprocess.TimeoutExpired, ValueError, KeyError):
         return ""
 
 
-def _asked() -> subprocess.CompletedProcess[str]:
+@cache
+def caller_identity() -> subprocess.CompletedProcess[str]:
+    """What AWS answers to who is calling; asked once in a run. Raises subprocess.TimeoutExpired."""
     return subprocess.run(
         ["aws", "sts", "get-caller-identity", "--output", "json"],
         capture_output=True,

@@ -16,6 +16,8 @@ from lab.layout import Lab
 
 #: Environment variable that injects a fault, as ``FAULT:TYPE``, such as ``quota:KubernetesCluster``.
 FAULT_VARIABLE = "ADDRESSBOOK_LAB_FAULT"
+#: What the clouds say of it, but AWS, whose tools have words of their own.
+EXPIRED = "the credentials have expired or were revoked"
 FAULTS = {
     "quota": "creating one is refused: the account's limit is reached",
     "timeout": "it is made, but the wait for it ends before it is ready",
@@ -91,6 +93,11 @@ class Account:
             return {key: Record(**fields) for key, fields in json.loads(self._file.read_text(encoding="utf-8")).items()}
         except FileNotFoundError:
             return {}
+
+
+def expired() -> bool:
+    """Whether the fault is played that every request meets, whatever its type."""
+    return injected("") == "expired"
 
 
 def injected(kind: str) -> str:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.layout import Lab
-from lab.plugins.account import Account, Record, injected
+from lab.plugins.account import EXPIRED, Account, Record, expired, injected
 from lab.plugins.declared import failures, replacing
 from lab.plugins.difference import Difference, difference
 from lab.plugins.engine import Engine
@@ -53,8 +53,8 @@ class SimulatedCloud(Provider):
 
     def authenticate(self) -> None:
         """What every request begins with, functions too. Raises Refused where the credentials are expired or none."""
-        if injected("") == "expired":
-            raise Refused("401 the credentials have expired or were revoked; log in again and repeat the command")
+        if expired():
+            raise Refused(f"401 {EXPIRED}; log in again and repeat the command")
         if reason := self.no_credentials():
             raise Refused(reason)
 

@@ -16,6 +16,8 @@ import yaml
 from pulumi.output import Unknown
 from pulumi.runtime import mocks, rpc
 
+from components.aws.account import caller_identity
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE_DIGEST = "sha256:" + "ab" * 32
 
@@ -178,6 +180,12 @@ async def _read(exported: Any) -> Any:
         return {key: await _read(inner) for key, inner in exported.items()}
     output = pulumi.Output.from_input(exported)
     return await output.future() if await output.is_known() else Unknown()
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> None:
+    """Each test is a run of its own to AWS."""
+    caller_identity.cache_clear()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lab.plugins.account import injected
+from lab.plugins.account import expired
 
 NUMBER = "123456789012"
 CALLER = f"arn:aws:iam::{NUMBER}:user/rehearsal"
@@ -26,7 +26,7 @@ _DIRECTIONS = {"central": "c", "north": "n", "south": "s", "east": "e", "west": 
 
 def no_login() -> str:
     """Why AWS doesn't know who is asking, in the words of its tools; "" if it does."""
-    if injected("") == "expired":
+    if expired():
         return "ExpiredToken: The security token included in the request is expired"
     if not all(os.environ.get(name) for name in KEY_VARIABLES):
         return 'Unable to locate credentials. You can configure credentials by running "aws configure".'

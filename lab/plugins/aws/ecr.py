@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from lab.layout import Lab
 from lab.plugins.account import Record
 from lab.plugins.aws.account import NUMBER
 from lab.plugins.aws.kind import REGION, TAGS, AwsKind, json_faults
@@ -26,11 +24,6 @@ FILTER = r"[0-9a-zA-Z._*-]{1,128}"
 FILTER_RULE = "1 to 128 letters, digits, dots, dashes, underscores and asterisks"
 COUNTS = frozenset({"imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"})
 MOST_RULES = 50
-
-
-def images(lab: Lab, repository: str) -> Path:
-    """Where the lab's registry keeps a repository."""
-    return lab.state / "registry" / "docker" / "registry" / "v2" / "repositories" / repository
 
 
 class Repository(AwsKind):
@@ -76,7 +69,7 @@ class Repository(AwsKind):
 
     @override
     def unmake(self, record: Record) -> None:
-        folder = images(self.account.lab, record.id)
+        folder = self.account.lab.repositories / record.id
         if any(folder.glob("_manifests/revisions/*/*")) and not record.inputs.get("forceDelete"):
             raise Refused(
                 f"400 RepositoryNotEmptyException: the repository {record.id} in registry {NUMBER} can't be deleted:"

@@ -10,7 +10,6 @@ from lab.certificates import Authority
 from lab.plugins.account import Account
 from lab.plugins.aws.account import KEY_VARIABLES, NUMBER
 from lab.plugins.aws.doors import SERVERS, remove
-from lab.plugins.aws.ecr import images
 from lab.simulation import Simulation
 
 AUTHORITY = "rds-authority.pem"
@@ -35,7 +34,7 @@ def _clear(account: Account) -> None:
         if record.type == "Instance":
             remove(account, record)
         elif record.type == "Repository":
-            shutil.rmtree(images(account.lab, record.id), ignore_errors=True)
+            shutil.rmtree(account.lab.repositories / record.id, ignore_errors=True)
 
 
 SIMULATION = Simulation(

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from lab.layout import Lab
-from lab.plugins.account import Account, injected
+from lab.plugins.account import EXPIRED, Account, expired
 from lab.plugins.exec_credential import exec_credential
 
 ACCOUNT = ["account", "get"]
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(f"this stand-in knows {known} only")
     if not _token():
         return _refuse("there is no access token: export DIGITALOCEAN_ACCESS_TOKEN or run `doctl auth init`")
-    if injected("") == "expired":
-        return _refuse("GET https://api.digitalocean.com/v2/account: 401 the credentials have expired or were revoked")
+    if expired():
+        return _refuse(f"GET https://api.digitalocean.com/v2/account: 401 {EXPIRED}")
     if positional == ACCOUNT:
         print("User Email    Team    Droplet Limit    Email Verified    User UUID    Status")
         return 0

@@ -55,8 +55,7 @@ class ContainerRegistry(Kind):
     @override
     def unmake(self, record: Record) -> None:
         """The images go with it, as they do in the cloud."""
-        repositories = self.account.lab.state / "registry" / "docker" / "registry" / "v2" / "repositories"
-        shutil.rmtree(repositories / record.id, ignore_errors=True)
+        shutil.rmtree(self.account.lab.repositories / record.id, ignore_errors=True)
 
 
 class ContainerRegistryDockerCredentials(Kind):

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from lab.files import write
-from lab.plugins.account import injected
+from lab.plugins.account import EXPIRED, expired
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 REFRESH_TOKEN = "of-the-simulated-account"  # noqa: S105 what it says
@@ -26,8 +26,8 @@ def write_credentials(file: Path) -> None:
 
 def credentials_fault() -> str:
     """What is wrong with the credentials that the environment names, "" where they are the simulated account's."""
-    if injected("") == "expired":
-        return "the credentials have expired or were revoked"
+    if expired():
+        return EXPIRED
     named = os.environ.get(VARIABLE, "")
     try:
         known = json.loads(Path(named).read_text(encoding="utf-8")) if named else {}

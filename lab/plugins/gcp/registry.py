@@ -107,8 +107,7 @@ class Repository(GoogleKind):
     def unmake(self, record: Record) -> None:
         """The images go with it, as they do in the cloud."""
         super().unmake(record)
-        repositories = self.account.lab.state / "registry" / "docker" / "registry" / "v2" / "repositories"
-        shutil.rmtree(repositories / self._path(record.inputs), ignore_errors=True)
+        shutil.rmtree(self.account.lab.repositories / self._path(record.inputs), ignore_errors=True)
 
 
 class RepositoryIamMember(GoogleKind):

@@ -59,12 +59,12 @@ def test_a_stack_elsewhere_keeps_the_users_cluster_and_its_state_outlives_the_la
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "user-state"))
     for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         monkeypatch.delenv(name, raising=False)
-    elsewhere = environment.variables(lab, in_lab=False)
+    elsewhere = environment.variables(lab, Target("local", in_lab=False))
     assert not {"KUBECONFIG", "DOCKER_HOST"} & elsewhere.keys()
     assert elsewhere["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/user-state/addressbook/pulumi"
     assert (tmp_path / "user-state" / "addressbook" / "pulumi").is_dir()
     lab.state.mkdir()
-    inside = environment.variables(lab, in_lab=True)
+    inside = environment.variables(lab, IN_LAB)
     assert inside["KUBECONFIG"] == str(lab.kubeconfig)
     assert inside["PULUMI_BACKEND_URL"] == f"file://{lab.state}/pulumi"
     assert Path(inside["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text().strip()
@@ -91,5 +91,5 @@ def test_a_clouds_stack_has_its_state_where_the_team_signed_in_and_no_public_pas
 def test_what_the_user_has_set_for_pulumi_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "mine")
-    found = environment.variables(lab, in_lab=True)
+    found = environment.variables(lab, IN_LAB)
     assert not {"PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"} & found.keys()

@@ -12,6 +12,7 @@ import pytest
 from lab import environment, toolchain
 from lab.errors import LabError
 from lab.layout import Lab
+from lab.stack_file import Target
 from lab.toolchain import Tool
 
 PROGRAM = 'package main\n\nvar Version = "none"\n\nfunc main() { println(Version) }\n'
@@ -108,6 +109,6 @@ def test_a_users_own_regctl_is_used_and_a_built_one_is_not_taken_for_it(
 
 
 def test_what_is_plain_http_in_the_lab_is_told_to_regctl_alone(lab: Lab) -> None:
-    settings = Path(environment.variables(lab, in_lab=True)["REGCTL_CONFIG"])
+    settings = Path(environment.variables(lab, Target("local", in_lab=True))["REGCTL_CONFIG"])
     assert json.loads(settings.read_text()) == {"hosts": {lab.registry: {"tls": "disabled"}}}
-    assert "REGCTL_CONFIG" not in environment.variables(lab, in_lab=False)
+    assert "REGCTL_CONFIG" not in environment.variables(lab, Target("local", in_lab=False))

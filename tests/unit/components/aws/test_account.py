@@ -9,11 +9,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.aws.account import lacking
+from components.aws.account import caller_identity, lacking
 
 
 def test_credentials_that_aws_refuses(faults: Callable[..., list[str]], account: Path):
     assert lacking() == []
+    caller_identity.cache_clear()
     (account / "aws").write_text(
         "#!/bin/sh\necho 'The security token included in the request is expired' >&2\nexit 254\n"
     )
@@ -43,6 +44,7 @@ def test_a_stack_is_made_in_its_own_account_only(graph: Callable[..., Any], acco
     assert provider.inputs["allowedAccountIds"] == '["210987654321"]'
     with pytest.raises(pulumi.RunError, match=r"awsAccount = '123456789012': .* are of account 210987654321;"):
         graph(awsAccount="123456789012")
+    caller_identity.cache_clear()
     (account / "aws").write_text("#!/bin/sh\n")
     with pytest.raises(pulumi.RunError, match=r"of account \(no answer\)"):
         graph(awsAccount="123456789012")
