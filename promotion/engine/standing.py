@@ -63,20 +63,21 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
 
     The engine drops the note of a creation that was cut off, and the next one then fails on the object that exists. A
     Kubernetes object's id is its name, so it is noted as created: the refresh before the update looks for it, and takes
-    it out again where it does not exist. Raises Fault for what has no such id, such as a cloud's cluster.
+    it out again where it does not exist. Raises Fault for what has no such id, such as a cloud's cluster; it names the
+    Kubernetes objects that were cut off too, since clearing the one's note clears theirs.
     """
     pending = cast(list[dict[str, Any]], state.get("pending_operations") or [])
     if not pending:
         return None
     resources = [*cast(list[dict[str, Any]], state.get("resources") or [])]
-    lost: list[dict[str, Any]] = []
+    cut_off: list[tuple[dict[str, Any], str | None]] = []
     for operation in pending:
         resource = cast(dict[str, Any], operation["resource"])
         if operation["type"] != "creating" or str(resource["type"]).startswith(HARMLESS):
             continue
         name = _kubernetes_id(resource)
+        cut_off.append((resource, name))
         if name is None:
-            lost.append(resource)
             continue
         # A replacement was on its way: the one before it goes when this one is in place.
         resources = [
@@ -84,25 +85,26 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
             for other in resources
         ]
         resources.append({**resource, "id": name, "outputs": resource.get("outputs") or resource["inputs"]})
-    if lost:
-        names = ", ".join(f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" for each in lost)
+    if any(name is None for _, name in cut_off):
+        names = ", ".join(f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" for each, _ in cut_off)
+        commands = ", ".join(_import_command(each, name or "ID") for each, name in cut_off)
         raise Fault(
             f"creating {names} was cut off, unless somebody is at work on it now, in which case the stack is locked and"
             " refuses what follows. Only the provider knows whether it exists: where it does, take it in with its id by"
-            f" {', '.join(map(_import_command, lost))}; then, and also where it does not, clear the note of it with"
+            f" {commands}; then, and also where it does not, clear the note of it with"
             " `pulumi refresh --clear-pending-creates`, and repeat this command"
         )
     return {**state, "resources": resources, "pending_operations": []}
 
 
-def _import_command(resource: Mapping[str, Any]) -> str:
+def _import_command(resource: Mapping[str, Any], id: str) -> str:
     """How to take in a resource that exists, under the URN that the program gives it."""
     provider = str(resource.get("provider", "")).rpartition("::")[0]  # the rest is its id
     explicit = not provider.rpartition("::")[2].startswith("default")
     options = {"parent": resource.get("parent"), "provider": provider if explicit else None}
     words = [f"--{option}={option}={shlex.quote(str(urn))}" for option, urn in options.items() if urn]
     name = str(resource["urn"]).rpartition("::")[2]
-    return f"`pulumi import {' '.join([str(resource['type']), name, 'ID', *words, '--protect=false'])}`"
+    return f"`pulumi import {' '.join([str(resource['type']), name, id, *words, '--protect=false'])}`"
 
 
 def _kubernetes_id(resource: Mapping[str, Any]) -> str | None:

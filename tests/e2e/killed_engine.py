@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from lab.layout import CHECKOUT
 from lab.plugins.account import Record
 from lab.plugins.properties import SIGNATURE_KEY
 from lab.rehearsal import Rehearsal, could_be
-from promotion.engine.standing import settled
+from promotion.engine.standing import HARMLESS, settled
 from promotion.faults import Fault
 from tests.e2e.processes import descendants
 
 WAIT_SECONDS = 120
+IMPORT_OPTIONS = ("--yes", "--skip-preview", "--generate-code=false")
 #: The cloud's plugin, where what is made of one type is never done.
 ENDLESS = """\
 #!/bin/sh
@@ -87,10 +88,10 @@ def _stands(thread: Path) -> bool:
 
 
 def pending(rehearsal: Rehearsal) -> list[dict[str, Any]]:
-    """What the state says of resources of the cloud whose creation was cut off."""
+    """What the state says of resources outside it whose creation was cut off."""
     operations = rehearsal.state().get("pending_operations", [])
     assert {each["type"] for each in operations} == {"creating"}
-    return [each["resource"] for each in operations if each["resource"]["type"].startswith(f"{rehearsal.cloud}:")]
+    return [each["resource"] for each in operations if not each["resource"]["type"].startswith(HARMLESS)]
 
 
 def unknown_to_the_state(rehearsal: Rehearsal) -> list[Record]:
@@ -103,25 +104,27 @@ def taken_in(rehearsal: Rehearsal) -> None:
     """What its user does, as is said: looks for each in the account, imports what exists, and clears the notes."""
     unknown = unknown_to_the_state(rehearsal)
     found: list[str] = []
-    for each in pending(rehearsal):
+    cut_off = pending(rehearsal)
+    for each, command in zip(cut_off, import_commands(cut_off), strict=True):
+        if "ID" not in command:  # an object of Kubernetes has its name for an id, whether it exists or not
+            rehearsal.pulumi(*command, *IMPORT_OPTIONS, check=False)
+            continue
         inputs = {key: value for key, value in each["inputs"].items() if SIGNATURE_KEY not in json.dumps(value)}
         kind = each["type"].rpartition(":")[2]
         matching = [record.id for record in unknown if record.type == kind and could_be(inputs, record.inputs)]
         if matching:  # else it was asked for, and the cloud has not heard of it
             (id,) = matching
             found.append(id)
-            rehearsal.pulumi(*import_command(each, id), "--yes", "--skip-preview", "--generate-code=false")
+            rehearsal.pulumi(*(id if word == "ID" else word for word in command), *IMPORT_OPTIONS)
     assert found
     rehearsal.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
 
-def import_command(resource: Mapping[str, Any], id: str) -> list[str]:
-    """The command that `python -m promotion up` gives, with the id."""
+def import_commands(cut_off: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The commands that `python -m promotion up` gives, one for each resource."""
     with pytest.raises(Fault) as raised:
-        settled({"pending_operations": [{"type": "creating", "resource": resource}]})
-    given = re.search("`pulumi (import .*?)`", str(raised.value))
-    assert given
-    return [id if word == "ID" else word for word in shlex.split(given[1])]
+        settled({"pending_operations": [{"type": "creating", "resource": each} for each in cut_off]})
+    return [shlex.split(command) for command in re.findall("`pulumi (import .*?)`", str(raised.value))]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

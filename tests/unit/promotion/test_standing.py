@@ -110,6 +110,14 @@ def test_a_clouds_cluster_is_left_to_a_person():
         settled({"pending_operations": [creating(cluster)]})
 
 
+def test_what_is_in_kubernetes_is_named_too_where_a_person_clears_the_notes():
+    cluster = {"urn": "urn::nodes", "type": "aws:eks/nodeGroup:NodeGroup", "inputs": {}}
+    with pytest.raises(Fault, match="creating NodeGroup nodes, Deployment addressbook-canary was cut off") as raised:
+        settled({"pending_operations": [creating(cluster), creating(deployment("canary"))]})
+    for what in ("aws:eks/nodeGroup:NodeGroup nodes ID", "kubernetes:apps/v1:Deployment addressbook-canary shop/addr"):
+        assert f"`pulumi import {what}" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("provider", "option"),
     [
