@@ -52,39 +52,45 @@ def engine_killed(rehearsal: Rehearsal, kind: str) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for(lambda: any(each.type == kind for each in rehearsal.account.records()))
-    kill(engine, rehearsal)
+    try:
+        wait_for(lambda: any(each.type == kind for each in rehearsal.account.records()))
+        wait_for(lambda: stopped_between_writes(engine, rehearsal))
+    finally:
+        kill(engine)
     plugin.write_text(real)
     rehearsal.pulumi("cancel", "--yes", check=False)  # the killed engine's lock
 
 
-def kill(engine: subprocess.Popen[bytes], rehearsal: Rehearsal) -> None:
-    """End it at once, but while its state is whole: a folder's is cut off in the middle of a write, a bucket's not."""
+def stopped_between_writes(engine: subprocess.Popen[bytes], rehearsal: Rehearsal) -> bool:
+    """Halt it while its state is whole: a folder's may be cut off in the middle of a write, a bucket's not."""
     folder = rehearsal.folder / ".pulumi" / "stacks" / "addressbook"
+    # The engine alone: a thread that starts a process stands still only when that one has begun to run.
+    os.kill(engine.pid, signal.SIGSTOP)
+    wait_for(lambda: all(_stands(thread) for thread in Path(f"/proc/{engine.pid}/task").iterdir()))
+    try:
+        for name in (f"{rehearsal.stack}.json", f"{rehearsal.stack}.json.attrs"):
+            json.loads((folder / name).read_bytes())
+    except (FileNotFoundError, ValueError):
+        os.kill(engine.pid, signal.SIGCONT)
+        return False
+    return True
 
-    def stopped_between_writes() -> bool:
-        os.killpg(engine.pid, signal.SIGSTOP)
-        wait_for(lambda: all(_stands(thread) for thread in Path(f"/proc/{engine.pid}/task").iterdir()))
-        try:
-            for name in (f"{rehearsal.stack}.json", f"{rehearsal.stack}.json.attrs"):
-                json.loads((folder / name).read_bytes())
-        except (FileNotFoundError, ValueError):
-            os.killpg(engine.pid, signal.SIGCONT)
-            return False
+
+def _stands(thread: Path) -> bool:
+    """Whether a thread has got as far as to stop, or ended; what it was writing is written then."""
+    try:
+        return (thread / "stat").read_text().rpartition(") ")[2][0] == "T"
+    except OSError:
         return True
 
-    wait_for(stopped_between_writes)
-    # Not what they have started: the simulated cloud's PostgreSQL servers live on.
+
+def kill(engine: subprocess.Popen[bytes]) -> None:
+    """End it at once, and its plugins; but not what they have started: the simulated cloud's PostgreSQL lives on."""
     plugins = [each for each in descendants(engine.pid) if each.parent == engine.pid]
     os.killpg(engine.pid, signal.SIGKILL)
     engine.wait()
     # A plugin may still note in the account what it has begun.
     wait_for(lambda: not any(plugin.runs for plugin in plugins))
-
-
-def _stands(thread: Path) -> bool:
-    """Whether a thread has got as far as to stop; what it was writing is written then."""
-    return (thread / "stat").read_text().rpartition(") ")[2][0] == "T"
 
 
 def pending(rehearsal: Rehearsal) -> list[dict[str, Any]]:
