@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pulumi import automation
 
 from promotion.config.stack_file import StackFile
+from promotion.engine import folder
 from promotion.engine.command import Engine
 from promotion.engine.locks import Lock, locks_named
 from promotion.engine.policy import policies
@@ -57,13 +58,24 @@ def selected(name: str, create: bool = False) -> automation.Stack:
         workspace = automation.LocalWorkspace(
             work_dir=str(PROJECT_ROOT), pulumi_command=Engine(), secrets_provider=provider
         )
-        if create:
-            return automation.Stack.create_or_select(name, workspace)
-        return automation.Stack.select(name, workspace)
+        return _chosen(name, workspace, automation.Stack.create_or_select if create else automation.Stack.select)
     except automation.StackNotFoundError:
         raise NoStack(f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it") from None
     except automation.CommandError as error:
         raise Fault(last_lines(error)) from None
+
+
+def _chosen(
+    name: str,
+    workspace: automation.Workspace,
+    choose: Callable[[str, automation.Workspace], automation.Stack],
+) -> automation.Stack:
+    try:
+        return choose(name, workspace)
+    except automation.CommandError as error:
+        if not _state_mended(workspace, error, _say):
+            raise
+        return choose(name, workspace)
 
 
 def up(
@@ -151,11 +163,26 @@ def _run(stack: automation.Stack, verb: str, action: Callable[[], Result], wait_
         except automation.ConcurrentUpdateError as error:
             _unlocked(stack, locks_named(str(error)), deadline, told, say)
         except automation.CommandError as error:
+            if _state_mended(stack.workspace, error, say):
+                continue
             wrong_config = WRONG_CONFIG in str(error)
             raise Fault(
                 f"stack `{stack.name}`: {'its config is wrong' if wrong_config else f'{verb} failed'}, as said above",
                 WRONG_USE if wrong_config else FAILED,
             ) from None
+
+
+def _state_mended(workspace: automation.Workspace, error: automation.CommandError, say: Say) -> bool:
+    """Whether the engine could not read a file that another one was killed over, and now can."""
+    if folder.CUT_OFF not in str(error):
+        return False
+    try:
+        found = folder.mended(workspace.who_am_i().url or "", PROJECT_ROOT)
+    except (automation.CommandError, OSError):
+        return False
+    for file in found:
+        say(f"the engine was killed while it wrote {file}, which the state does not need: it is removed")
+    return bool(found)
 
 
 def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told: set[str], say: Say) -> None:
