@@ -55,7 +55,7 @@ def test_an_image_that_does_not_exist(trial: Trial):
 
 def test_the_verdict_alone_rolls_back_too(trial: Trial):
     before, pods_before = trial.config(), trial.tracks()
-    trial.candidate("errors to 5 %", "judged alone")  # the same image again would be refused
+    trial.candidate("errors to 5 % of users")
     trial.promotion("canary", "--image", "source", "--yes")
     image = trial.config()["canaryImage"]
     with trial.users() as users:
