@@ -39,5 +39,5 @@ def _torn(file: Path) -> bool:
     except ValueError:
         return True
     except OSError:
-        return False  # it has just gone, or is somebody else's
+        pass  # it has just gone, or is somebody else's
     return False

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from lab.layout import CHECKOUT
-from lab.plugins.account import Record
+from lab.plugins.account import Account, Record
 from lab.plugins.properties import SIGNATURE_KEY
 from lab.rehearsal import Rehearsal, could_be
 from promotion.engine.standing import HARMLESS, settled
@@ -100,15 +100,15 @@ def pending(rehearsal: Rehearsal) -> list[dict[str, Any]]:
     return [each["resource"] for each in operations if not each["resource"]["type"].startswith(HARMLESS)]
 
 
-def unknown_to_the_state(rehearsal: Rehearsal) -> list[Record]:
+def unknown_to(state: Mapping[str, Any], account: Account) -> list[Record]:
     """What is in the account only; by type and id, since a cluster may have the id that its subnet group has."""
-    known = {(each["type"].rpartition(":")[2], each.get("id")) for each in rehearsal.state()["resources"]}
-    return [each for each in rehearsal.account.records() if (each.type, each.id) not in known]
+    known = {(each["type"].rpartition(":")[2], each.get("id")) for each in state["resources"]}
+    return [each for each in account.records() if (each.type, each.id) not in known]
 
 
 def taken_in(rehearsal: Rehearsal) -> None:
     """What its user does, as is said: looks for each in the account, imports what exists, and clears the notes."""
-    unknown = unknown_to_the_state(rehearsal)
+    unknown = unknown_to(rehearsal.state(), rehearsal.account)
     found: list[str] = []
     cut_off = pending(rehearsal)
     for each, command in zip(cut_off, import_commands(cut_off), strict=True):

@@ -17,7 +17,8 @@ from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.rehearsal import Rehearsal, alone, prepare, simulated_cloud
 from lab.rehearse import IMPORT_COMMAND
-from tests.e2e.killed_engine import engine_killed, pending, taken_in, unknown_to_the_state
+from promotion.engine.standing import KUBERNETES
+from tests.e2e.killed_engine import engine_killed, pending, taken_in, unknown_to
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
@@ -192,8 +193,9 @@ def ids(rehearsal: Rehearsal) -> set[tuple[str, str]]:
 
 def everything_is_known(rehearsal: Rehearsal) -> None:
     """All that is in the account is in the state, so nothing was made twice; nothing is left undecided."""
-    assert unknown_to_the_state(rehearsal) == [], "made twice"
-    assert rehearsal.state().get("pending_operations", []) == []
+    state = rehearsal.state()
+    assert unknown_to(state, rehearsal.account) == [], "made twice"
+    assert state.get("pending_operations", []) == []
 
 
 def what_was_cut_off_is_named_before_anything_is_made(rehearsal: Rehearsal, cloud: Cloud) -> None:
@@ -204,7 +206,9 @@ def what_was_cut_off_is_named_before_anything_is_made(rehearsal: Rehearsal, clou
     assert done.returncode == 1, done.stdout + done.stderr
     for each in cut_off:
         assert f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" in done.stderr
-        assert f"`pulumi import {each['type']} {each['urn'].rpartition('::')[2]} " in done.stderr
+        known = r"\S+" if each["type"].startswith(KUBERNETES) else "ID"
+        command = rf"`pulumi import {re.escape(each['type'])} {each['urn'].rpartition('::')[2]} {known} --parent="
+        assert re.search(command, done.stderr), done.stderr
     for word in ("was cut off", "`pulumi refresh --clear-pending-creates`", "repeat this command"):
         assert word in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -31,6 +31,11 @@ REFUSE = """
         return await send({{"type": "http.response.body", "body": b"{body}"}})
 """
 
+NO_LUCK = REFUSE.format(status=500, body="no luck")
+NOW_AND_THEN = "scope['path'] not in ('/ready', '/live') and random.random() < 0.05"
+#: Of a request that Kubernetes' API passes on, as those of the verdict's round trip are: without them, users decide.
+THROUGH_API = "any(name == b'x-forwarded-uri' for name, _ in scope['headers'])"
+
 #: What each version does, as the file says it.
 BEHAVIOUR = {
     "good": "",
@@ -43,16 +48,8 @@ BEHAVIOUR = {
     ),
     "missing secret": "import os, sys\nif 'serve' in sys.argv:\n    os.environ['PAYMENT_TOKEN']\n",
     "too much memory": "import sys\nif 'serve' in sys.argv:\n    hoard = b'x' * (400 << 20)\n",
-    "errors to 5 %": ANSWERS.format(
-        behaviour="    if scope['path'] not in ('/ready', '/live') and random.random() < 0.05:"
-        + REFUSE.format(status=500, body="no luck")
-    ),
-    # Not to what comes through Kubernetes' API, as the verdict's round trip does: the users' own requests decide.
-    "errors to 5 % of users": ANSWERS.format(
-        behaviour="    from_api = any(name == b'x-forwarded-uri' for name, _ in scope['headers'])\n"
-        "    if scope['path'] not in ('/ready', '/live') and not from_api and random.random() < 0.05:"
-        + REFUSE.format(status=500, body="no luck")
-    ),
+    "errors to 5 %": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN}:{NO_LUCK}"),
+    "errors to 5 % of users": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN} and not {THROUGH_API}:{NO_LUCK}"),
     "10 times slower": ANSWERS.format(behaviour="    await asyncio.sleep(0.05)"),
     "broken migration": "import sys\nif 'migrate' in sys.argv:\n    sys.exit('relation person has no column email')\n",
 }
