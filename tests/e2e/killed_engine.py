@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lab.layout import CHECKOUT
+from lab.project import CHECKOUT
 from lab.plugins.account import Account, Record
 from lab.plugins.properties import SIGNATURE_KEY
 from lab.rehearsal import Rehearsal, could_be
