@@ -1,0 +1,85 @@
+"""The documentation's links, anchors and commands exist."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST_README = 150
+#: Landing on other branches.
+PENDING = {"soak", "config.md", "lab.md", "docs/aws.md"}
+PAGES = sorted(
+    {
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "lab").glob("*.md"),
+        *(ROOT / "lab" / "docs").rglob("*.md"),
+        ROOT / "app" / "README.md",
+        ROOT / "benchmarks" / "README.md",
+    }
+)
+
+
+def _links(page: Path) -> list[str]:
+    tokens = MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8"))
+    inline = [child for token in tokens for child in token.children or []]
+    return [str(child.attrs["href"]) for child in inline if child.type == "link_open"]
+
+
+@cache
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the page's headings."""
+    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
+    titles = [tokens[index + 1] for index, token in enumerate(tokens) if token.type == "heading_open"]
+    seen: Counter[str] = Counter()
+    anchors: set[str] = set()
+    for title in titles:
+        text = "".join(child.content for child in title.children or [] if child.type in ("text", "code_inline"))
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        anchors.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return anchors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_and_anchors_resolve(page: Path) -> None:
+    broken: list[str] = []
+    for link in _links(page):
+        if re.match(r"[a-z]+:", link) or Path(link).name in PENDING:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    assert not broken
+
+
+def test_pages_named_in_stack_files_exist() -> None:
+    files = [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "policy").glob("*.yaml"), *(ROOT / ".github").rglob("*.yaml")]
+    named = {name for file in files for name in re.findall(r"\b(docs/[\w./-]+\.md)", file.read_text())}
+    assert [name for name in sorted(named) if not (ROOT / name).is_file() and name not in PENDING] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in _links(index)}
+    assert {page for page in (ROOT / "docs").rglob("*.md") if page != index and page.name not in PENDING} <= linked
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= LONGEST_README
+
+
+def test_make_targets_in_the_docs_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    code = re.compile(r"(?:^|`|&& )make ([a-z]+)", re.M)
+    unknown = {
+        (page.name, name) for page in PAGES for name in code.findall(page.read_text()) if name not in targets | PENDING
+    }
+    assert not unknown
