@@ -31,9 +31,7 @@ def _pod(created: str, phase: str = "Running", ready: bool = True, **state: Any)
         pytest.param(_pod(BEFORE, ready=False, running={"startedAt": AFTER}), True, id="started, not ready"),
         pytest.param(_pod(BEFORE, ready=False, terminated={"exitCode": 255}), True, id="terminated with the node"),
         pytest.param(_pod(BEFORE, ready=False, waiting={"reason": "CrashLoopBackOff"}), False, id="crash loop"),
-        pytest.param(
-            _pod(BEFORE, phase="Succeeded", ready=False, terminated={"exitCode": 0}), False, id="finished"
-        ),
+        pytest.param(_pod(BEFORE, phase="Succeeded", ready=False, terminated={"exitCode": 0}), False, id="finished"),
         pytest.param(_pod(AFTER, ready=False, waiting={"reason": "ContainerCreating"}), False, id="new pod"),
     ],
 )
