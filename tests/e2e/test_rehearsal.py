@@ -17,7 +17,7 @@ from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.rehearsal import Rehearsal, alone, prepare, simulated_cloud
 from lab.rehearse import IMPORT_COMMAND
-from promotion.engine.standing import KUBERNETES
+from promotion.state.stack_state import KUBERNETES
 from tests.e2e.killed_engine import engine_killed, pending, taken_in, unknown_to
 
 ROOT = Path(__file__).resolve().parents[2]
