@@ -50,7 +50,7 @@ func main() {
 
 // runKubectl does what Kubernetes' own cmd/kubectl does: kubectl prints its errors itself.
 func runKubectl() {
-	_ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) // before the flags are parsed: kubectl logs while it builds them
+	_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) // before the flags are parsed: kubectl logs while it builds them
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 		util.CheckErr(err)
 	}
