@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.project import ROOT
 from tests.e2e import registries
 from tests.e2e.conftest import Api
 from tests.e2e.registries import Registry

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from lab.simulation import clouds, of_cloud
-from tests.conftest import PASSPHRASE, ROOT, Project
+from tests.project import PASSPHRASE, ROOT, Project
 from tests.engine import policy_programs as programs
 from tests.engine.policy_programs import Violation
 
