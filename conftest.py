@@ -18,7 +18,8 @@ from tests.project import ROOT, Project, copy_program
 EXPECTED_SKIPS = re.compile(
     r"official plugin .*not installed: unverified|no pulumi-language-python written in Go is installed: unverified"
 )
-#: Cheap and fundamental tests first. Of the end-to-end tests the longest come first, so that two processes end together.
+#: Cheap and fundamental tests first. The longest end-to-end file is first among its kind, so that both
+#: processes end together.
 ORDER = (
     "tests/unit",
     "lab/tests/unit",
@@ -67,6 +68,10 @@ class SkipGuard:
             terminalreporter.write_line(f"UNEXPECTED SKIP {line}", red=True)
 
 
+#: Key under which a worker tells the main process that it has started the lab.
+STARTED_LAB = "started the lab"
+
+
 class LabOfWorkers:
     """Take the lab down after all workers of pytest-xdist, if one of them started it."""
 
@@ -79,9 +84,6 @@ class LabOfWorkers:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.started:
             _run_visibly(session.config, lab_command("down"))
-
-
-STARTED_LAB = "started the lab"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -137,8 +139,9 @@ def lab(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
     try:
         yield lab_environment()
     finally:
-        if not existed and hasattr(pytestconfig, "workeroutput"):
-            pytestconfig.workeroutput[STARTED_LAB] = True  # the other worker may still use it
+        output: dict[str, Any] | None = getattr(pytestconfig, "workeroutput", None)
+        if not existed and output is not None:
+            output[STARTED_LAB] = True  # the other worker may still use it
         elif not existed:
             _run_visibly(pytestconfig, lab_command("down"))
 

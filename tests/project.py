@@ -87,7 +87,7 @@ def copy_program(folder: Path, stack: str, environment: Mapping[str, str], confi
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, program / name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
-        elif source.exists():
+        else:
             shutil.copy(source, program)
     (program / ".venv").symlink_to(ROOT / ".venv")
     project = Project(

@@ -1,4 +1,4 @@
-"""The cheapest production stack, rehearsed: the cloud is simulated; cluster, registry, database and traffic are real."""
+"""The cheapest production stack, rehearsed: only the cloud is simulated."""
 
 from __future__ import annotations
 

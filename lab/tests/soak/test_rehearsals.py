@@ -122,7 +122,7 @@ def assert_interrupted_resources_are_named(rehearsal: Rehearsal, cloud: Cloud) -
 
 
 def assert_duplicate_is_refused(rehearsal: Rehearsal, kind: str, started: set[tuple[str, str]]) -> None:
-    """Check that a plain `up` warns of the interrupted resource, and that the cloud refuses a second one by its name."""
+    """Check that `pulumi up` warns of the interrupted resource, and that the cloud refuses a second one by name."""
     done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False)
     assert done.returncode != 0
     assert re.search(rf"urn:\S+:{kind}::\S+, interrupted while creating", done.stdout)
