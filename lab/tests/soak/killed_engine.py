@@ -20,8 +20,8 @@ from lab.layout import CHECKOUT
 from lab.plugins.account import Account, Record
 from lab.plugins.properties import SIGNATURE_KEY
 from lab.rehearsal import Rehearsal, could_be
-from promotion.engine.standing import HARMLESS, settled
-from promotion.faults import Fault
+from promotion.errors import CommandError
+from promotion.state.stack_state import HARMLESS, settled
 from tests.e2e.processes import descendants
 
 WAIT_SECONDS = 120
@@ -128,7 +128,7 @@ def import_interrupted(rehearsal: Rehearsal) -> None:
 
 def import_commands(interrupted: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return the commands that `promotion up` suggests, one for each resource."""
-    with pytest.raises(Fault) as raised:
+    with pytest.raises(CommandError) as raised:
         settled({"pending_operations": [{"type": "creating", "resource": each} for each in interrupted]})
     return [shlex.split(command) for command in re.findall("`pulumi (import .*?)`", str(raised.value))]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contract.settings import ReleaseSettings
-from promotion.config.stack_file import Edits
+from promotion.state.stack_file import Edits
 
 #: Pods of a canary, and what stable keeps beside it where it has that many: the book's CANARY_PODS and STABLE_PODS.
 CANARY_REPLICAS = 1

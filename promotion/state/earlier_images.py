@@ -6,15 +6,18 @@ import re
 from collections.abc import Sequence
 
 from contract.image import Image
-from promotion.faults import WRONG_USE, Fault
-from promotion.records.history import Release, Update
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.history import Release, Update
 
 #: Digits of a digest that a person has to give at least; a shorter number is that of a release.
 DIGEST_DIGITS = 6
 
 
 def earlier_image(to: str, releases: Sequence[Release], updates: Sequence[Update]) -> str:
-    """Image that a digest, its first digits or a release's number means. Raises Fault where that is no one image."""
+    """Image that a digest, its first digits or a release's number means.
+
+    Raises CommandError where that is no one image.
+    """
     if Image.parse(to):
         return to
     known = {
@@ -28,7 +31,7 @@ def earlier_image(to: str, releases: Sequence[Release], updates: Sequence[Update
         release = next((each for each in releases if each.number == int(to)), None)
         if release is None or not release.image:
             why = "was built from source and never pinned" if release else "is not in the stack's history"
-            raise Fault(f"--to {to}: release {to} {why}; known: {listed}", WRONG_USE)
+            raise CommandError(f"--to {to}: release {to} {why}; known: {listed}", WRONG_USE)
         return release.image
     digits = to.removeprefix("sha256:")
     found = [digest for digest in known if digest.removeprefix("sha256:").startswith(digits)]
@@ -37,5 +40,5 @@ def earlier_image(to: str, releases: Sequence[Release], updates: Sequence[Update
         why = f"is neither a release's number nor a digest, of which {DIGEST_DIGITS} digits or more are needed"
         found = []
     if len(found) != 1:
-        raise Fault(f"--to {to}: {why}; known releases: {listed}", WRONG_USE)
+        raise CommandError(f"--to {to}: {why}; known releases: {listed}", WRONG_USE)
     return known[found[0]]

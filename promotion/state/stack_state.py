@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from promotion.faults import Fault
+from promotion.errors import CommandError
 
 #: Part of the URN of a track's Deployment.
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
@@ -32,7 +32,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Standing:
+class StackState:
     """``tracks`` by name, as far as they are up; ``parts`` names every track of which the state knows anything."""
 
     tracks: Mapping[str, Running] = field(default_factory=dict[str, Running])
@@ -40,7 +40,7 @@ class Standing:
     interrupted: Sequence[str] = ()
 
 
-def standing(state: Mapping[str, Any]) -> Standing:
+def read_stack_state(state: Mapping[str, Any]) -> StackState:
     """Read an exported deployment."""
     tracks: dict[str, Running] = {}
     parts: set[str] = set()
@@ -55,7 +55,7 @@ def standing(state: Mapping[str, Any]) -> Standing:
             if isinstance(image, str):
                 tracks[urn.rpartition("-")[2]] = Running(image, int(spec.get("replicas", 1)))
     pending = cast(list[dict[str, Any]], state.get("pending_operations") or [])
-    return Standing(tracks, frozenset(parts), [str(operation["resource"]["urn"]) for operation in pending])
+    return StackState(tracks, frozenset(parts), [str(operation["resource"]["urn"]) for operation in pending])
 
 
 def settled(state: dict[str, Any]) -> dict[str, Any] | None:
@@ -63,7 +63,8 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
 
     The engine drops the note of a creation that was cut off, and the next one then fails on the object that exists. A
     Kubernetes object's id is its name, so it is noted as created: the refresh before the update looks for it, and takes
-    it out again where it does not exist. Raises Fault for what has no such id, such as a cloud's cluster; it names the
+    it out again where it does not exist. Raises CommandError for what has no such id, such as a cloud's cluster; it
+    names the
     Kubernetes objects that were cut off too, since clearing the one's note clears theirs.
     """
     pending = cast(list[dict[str, Any]], state.get("pending_operations") or [])
@@ -88,7 +89,7 @@ def settled(state: dict[str, Any]) -> dict[str, Any] | None:
     if any(name is None for _, name in cut_off):
         names = ", ".join(f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" for each, _ in cut_off)
         commands = ", ".join(_import_command(each, name or "ID") for each, name in cut_off)
-        raise Fault(
+        raise CommandError(
             f"creating {names} was cut off, unless somebody is at work on it now, in which case the stack is locked and"
             " refuses what follows. Only the provider knows whether it exists: where it does, take it in with its id by"
             f" {commands}; then, and also where it does not, clear the note of it with"

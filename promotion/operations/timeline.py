@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from promotion.config.stack_log import Commit
-from promotion.records.history import RELEASE_KEYS, SUCCEEDED, Release, Update, changes_text, short
+from promotion.state.git import Commit
+from promotion.state.history import RELEASE_KEYS, SUCCEEDED, Release, Update, changes_text, short
 
 Move = Update | Commit
 COMMIT_DIGITS = 10

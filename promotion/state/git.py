@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from contract.project import declared_defaults
-from promotion.config.stack_file import StackFile
-from promotion.faults import Fault
-from promotion.records.history import RELEASE_KEYS, Change, differences
+from promotion.errors import CommandError
+from promotion.state.history import RELEASE_KEYS, Change, differences
+from promotion.state.stack_file import StackFile
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _release_keys(file: StackFile, revision: str) -> dict[str, str]:
     """What the file said about the release in that revision, unset keys with their defaults."""
     try:
         said = file.values(_git(file, "show", f"{revision}:./{file.path.name}"))
-    except Fault:  # no valid YAML, once
+    except CommandError:  # no valid YAML, once
         said = {}
     return {key: said.get(key, declared_defaults()[key]) for key in RELEASE_KEYS}
 

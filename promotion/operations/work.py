@@ -20,16 +20,16 @@ from components.migration_name import migration_name
 from components.shares import traffic_shares
 from contract.project import PROJECT_ROOT
 from contract.settings import ReleaseSettings
-from promotion.at_work import at_work
-from promotion.config.stack_file import Edits, StackFile, difference
-from promotion.config.stack_log import commits
-from promotion.engine import stack as stacks
-from promotion.engine.progress import Progress
-from promotion.engine.standing import Standing, standing
-from promotion.faults import BUSY, WRONG_USE, Fault
+from promotion.errors import BUSY, WRONG_USE, CommandError
 from promotion.preview.planned import plan
-from promotion.records import history
-from promotion.records.history import Update
+from promotion.state import engine as stacks
+from promotion.state import history
+from promotion.state.checkout_lock import at_work
+from promotion.state.git import commits
+from promotion.state.history import Update
+from promotion.state.progress import Progress
+from promotion.state.stack_file import Edits, StackFile, difference
+from promotion.state.stack_state import StackState, read_stack_state
 from promotion.status.report import status_text
 
 Track = Literal["stable", "canary"]
@@ -61,7 +61,7 @@ class Work:
 
     @property
     def stack(self) -> automation.Stack:
-        """The stack; raises Fault where there is none."""
+        """The stack; raises CommandError where there is none."""
         self._stack = self._stack or stacks.selected(self.name)
         return self._stack
 
@@ -72,12 +72,12 @@ class Work:
 
     @property
     def release(self) -> ReleaseSettings:
-        """What the stack file says of the release. Raises Fault when that is wrong."""
+        """What the stack file says of the release. Raises CommandError when that is wrong."""
         return release_settings(self.file, self.file.text())
 
-    def standing(self) -> Standing:
+    def standing(self) -> StackState:
         """What the state says of the tracks."""
-        return standing(dict(self.stack.export_stack().deployment or {}))
+        return read_stack_state(dict(self.stack.export_stack().deployment or {}))
 
     def updates(self) -> Sequence[Update]:
         """The stack's updates, newest first; read once."""
@@ -108,7 +108,7 @@ class Work:
     def propose(self, edits: Edits) -> str:
         """Show what the edits change and mean, and ask whether to go on; returns the new text of the file.
 
-        Raises Fault when the config would be wrong, or the user says no.
+        Raises CommandError when the config would be wrong, or the user says no.
         """
         before = self.file.text()
         after = self.file.edited(edits)
@@ -122,13 +122,13 @@ class Work:
     def agree(self) -> None:
         """Ask once whether to go on, where there is somebody to ask; what follows of it is not asked again.
 
-        Raises Fault when the user says no.
+        Raises CommandError when the user says no.
         """
         if self._agreed or getattr(self.options, "yes", True) or not sys.stdin.isatty():
             return
         print("go on? [y/N] ", end="", file=self.out, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise Fault("not wanted: nothing was changed", WRONG_USE)
+            raise CommandError("not wanted: nothing was changed", WRONG_USE)
         self._agreed = True
 
     def write(self, text: str, message: str) -> bool:
@@ -146,7 +146,7 @@ class Work:
 
         With ``preview`` the engine previews it first: policies judge the whole before anything is changed, where an
         update alone judges each resource as it comes to it. A file that the program or a policy refuses, or that nobody
-        got to, is taken back. Raises Fault.
+        got to, is taken back. Raises CommandError.
         """
         before = self.file.text()
         message = self.told(message)
@@ -156,7 +156,7 @@ class Work:
             if preview:
                 self._preview()
             self.up(message)
-        except Fault as fault:
+        except CommandError as fault:
             if fault.code in (WRONG_USE, BUSY) and self.file.text() == text:
                 self.file.write(before)
             raise
@@ -165,12 +165,12 @@ class Work:
         return True
 
     def _preview(self) -> None:
-        """Raises Fault when the update could not even begin, or a policy forbids it."""
+        """Raises CommandError when the update could not even begin, or a policy forbids it."""
         faults = plan(self.stack).faults
         for fault in faults:
             print(f"error: {fault}", file=sys.stderr, flush=True)
         if faults:
-            raise Fault(f"stack `{self.name}`: refused, as said above; nothing was changed", WRONG_USE)
+            raise CommandError(f"stack `{self.name}`: refused, as said above; nothing was changed", WRONG_USE)
 
     def up(self, message: str, *, refresh: bool = True, config_file: Path | None = None) -> None:
         """Bring the stack to what its file says."""
@@ -202,7 +202,9 @@ class Work:
             self.up(f"{self.command}: build", refresh=False, config_file=config)
         image = self.outputs.get("sourceImage")
         if not isinstance(image, str):
-            raise Fault(f"stack `{self.name}` built an image and did not say which: its output sourceImage is {image}")
+            raise CommandError(
+                f"stack `{self.name}` built an image and did not say which: its output sourceImage is {image}"
+            )
         return image
 
     def let_go(self, why: str) -> None:
@@ -235,7 +237,7 @@ class Work:
 
 @contextmanager
 def working(options: argparse.Namespace, command: str) -> Generator[Work]:
-    """Be the one command that moves this stack from this checkout. Raises Fault."""
+    """Be the one command that moves this stack from this checkout. Raises CommandError."""
     file = StackFile.of(options.stack)
     out = sys.stderr if getattr(options, "output", "text") == "json" else sys.stdout
     work = Work(options.stack, command, file, options, out)
@@ -251,13 +253,13 @@ def wait_seconds(options: argparse.Namespace) -> float:
 
 
 def release_settings(file: StackFile, text: str) -> ReleaseSettings:
-    """The release that a stack file describes. Raises Fault; the engine checks the other keys."""
+    """The release that a stack file describes. Raises CommandError; the engine checks the other keys."""
     values = {key: value for key, value in file.values(text).items() if key in ReleaseSettings.key_names()}
     try:
         return ReleaseSettings.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]} = {fault['input']!r}: {fault['msg']}" for fault in error.errors())
-        raise Fault(f"{file.path.name}: {faults}", WRONG_USE) from None
+        raise CommandError(f"{file.path.name}: {faults}", WRONG_USE) from None
 
 
 def shares_text(release: ReleaseSettings) -> str:
@@ -272,7 +274,7 @@ def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise Fault("--commit needs git, which is not on PATH", WRONG_USE) from None
+        raise CommandError("--commit needs git, which is not on PATH", WRONG_USE) from None
     if done.returncode:
-        raise Fault(f"--commit: git {arguments[0]} failed: {done.stderr.strip()}", WRONG_USE)
+        raise CommandError(f"--commit: git {arguments[0]} failed: {done.stderr.strip()}", WRONG_USE)
     return done.stdout.strip()

@@ -17,8 +17,8 @@ import yaml
 from contract.image import Image
 from contract.project import PROJECT_ROOT, clouds
 from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings
-from promotion.config.stack_file import StackFile
-from promotion.faults import WRONG_USE, Fault
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.stack_file import StackFile
 
 #: Name of a stack (Pulumi documentation, Stacks), less those that other commands would take for an option.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -50,7 +50,7 @@ def described(name: str, like: StackFile, image: str = "") -> ReleaseStack:
     """The stack file of a release stack on the platform of the stack ``like``, or on the one that that is on itself.
 
     The service is the other stack's, with its secrets under the same key. The release begins anew: one pod, of
-    ``image`` or built from source. Raises Fault.
+    ``image`` or built from source. Raises CommandError.
     """
     document = cast(dict[str, Any], yaml.safe_load(like.text()) or {})
     config = cast(dict[str, Any], document.get("config") or {})
@@ -93,21 +93,21 @@ def namespace_of(name: str, platform: str) -> str:
 
 
 def refuse_name(name: str, folder: Path = PROJECT_ROOT) -> None:
-    """Raises Fault when a release stack can't be called that, as far as this checkout knows."""
+    """Raises CommandError when a release stack can't be called that, as far as this checkout knows."""
     if not NAME.fullmatch(name):
-        raise Fault(
+        raise CommandError(
             f"--name {name!r}: a stack's name is 1 to 100 letters, digits, dots, dashes and underscores, and begins"
             " with a letter or a digit, as in feature-x",
             WRONG_USE,
         )
     if pattern := next((each for each in _production() if fnmatchcase(name, each)), None):
-        raise Fault(
+        raise CommandError(
             f"--name {name}: the policies take `{pattern}` for production, and this is to be thrown away; name it"
             " otherwise",
             WRONG_USE,
         )
     if (folder / f"Pulumi.{name}.yaml").exists():
-        raise Fault(
+        raise CommandError(
             f"--name {name}: there is a Pulumi.{name}.yaml already; name it otherwise, or bring that one up with"
             f" `python -m promotion up --stack {name}`",
             WRONG_USE,
@@ -115,22 +115,22 @@ def refuse_name(name: str, folder: Path = PROJECT_ROOT) -> None:
 
 
 def refuse_image(image: str) -> None:
-    """Raises Fault when that names no image by digest."""
+    """Raises CommandError when that names no image by digest."""
     if image and not Image.parse(image):
-        raise Fault(f"--image {image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
+        raise CommandError(f"--image {image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
 
 
 def refuse_lasting(name: str, file: StackFile) -> None:
-    """Raises Fault when the stack is no release stack, or one that is not to be thrown away."""
+    """Raises CommandError when the stack is no release stack, or one that is not to be thrown away."""
     values = file.values()
     if not values.get("platformStack"):
-        raise Fault(
+        raise CommandError(
             f"stack `{name}` is no release stack: it has a platform of its own, that others may be on;"
             f" `python -m promotion down --stack {name}` destroys it",
             WRONG_USE,
         )
     if _protects(values.get("cloud", "")) and values.get("deletionProtection") != "false":
-        raise Fault(
+        raise CommandError(
             f"stack `{name}` is protected from deletion: set deletionProtection to false in {file.path.name} and bring"
             f" it up (`python -m promotion up --stack {name}`) first",
             WRONG_USE,
@@ -140,7 +140,7 @@ def refuse_lasting(name: str, file: StackFile) -> None:
 def _cloud(file: StackFile, config: Mapping[str, Any]) -> str:
     cloud = str(config.get(f"{file.prefix}cloud") or "")
     if cloud not in clouds():
-        raise Fault(f"{file.path.name}: cloud is {cloud!r}, and there is only {', '.join(clouds())}", WRONG_USE)
+        raise CommandError(f"{file.path.name}: cloud is {cloud!r}, and there is only {', '.join(clouds())}", WRONG_USE)
     return cloud
 
 

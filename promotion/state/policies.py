@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from contract.project import PROJECT_ROOT
-from promotion.config.stack_file import StackFile
+from promotion.state.stack_file import StackFile
 
 PACK = PROJECT_ROOT / "policy"
 #: Policy settings for a stack whose first update may build from source; the program itself refuses it later.
@@ -22,7 +22,7 @@ class PolicyArguments(TypedDict, total=False):
 
 
 def policies(stack: str) -> PolicyArguments:
-    """The policy pack, and how it is set for this stack. Raises Fault when the stack file can't be read."""
+    """The policy pack, and how it is set for this stack. Raises CommandError when the stack file can't be read."""
     arguments: PolicyArguments = {"policy_packs": [str(PACK)]}
     if StackFile.of(stack).values().get("buildFromSource") == "first":
         arguments["policy_pack_configs"] = [str(FIRST_RELEASE)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from promotion import moves
-from promotion.config.stack_file import Edits
-from promotion.records.history import short
-from promotion.records.rejected import Record, record
-from promotion.timestamp import stamp
-from promotion.work import Work
+from promotion.operations import config_edits as moves
+from promotion.operations.work import Work
+from promotion.state.history import short
+from promotion.state.stack_file import Edits
+from promotion.state.timestamp import stamp
+from promotion.state.verdict_record import Record, record
 
 #: Why a canary that was judged is taken back.
 FOUND_UNHEALTHY = "the canary was found unhealthy"
@@ -18,7 +18,8 @@ FOUND_UNHEALTHY = "the canary was found unhealthy"
 def take_back(work: Work, why: str) -> None:
     """Print a diagnosis, remove the canary, give stable its replicas back, and keep on record that it was unhealthy.
 
-    Raises Fault when the cluster does not answer, so that it may be no fault of the canary, and when the update fails
+    Raises CommandError when the cluster does not answer, so that it may be no fault of the canary, and when the
+    update fails
     too; the next command goes on from there.
     """
     image = work.release.canary_image
@@ -28,9 +29,9 @@ def take_back(work: Work, why: str) -> None:
 
 
 def diagnosis(work: Work, track: Literal["stable", "canary"] = "canary") -> str:
-    """What is wrong with a track. Raises Fault when the cluster does not answer."""
-    from promotion.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
+    """What is wrong with a track. Raises CommandError when the cluster does not answer."""
     from promotion.diagnosis.diagnose import diagnose, diagnosis_text
+    from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
 
     return diagnosis_text(diagnose(Cluster.of(work.stack), track))
 

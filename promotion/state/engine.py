@@ -14,14 +14,14 @@ from pulumi import automation
 
 from contract.errors import INVALID_CONFIG
 from contract.project import PROJECT_ROOT
-from promotion.config.stack_file import StackFile
-from promotion.engine import folder
-from promotion.engine.command import Engine
-from promotion.engine.locks import Lock, locks_named
-from promotion.engine.policy import policies
-from promotion.engine.progress import Progress
-from promotion.engine.standing import settled
-from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
+from promotion.errors import BUSY, FAILED, WRONG_USE, CommandError
+from promotion.state import truncated_files as folder
+from promotion.state.engine_locks import Lock, locks_named
+from promotion.state.engine_process import Engine
+from promotion.state.policies import policies
+from promotion.state.progress import Progress
+from promotion.state.stack_file import StackFile
+from promotion.state.stack_state import settled
 
 #: Seconds between two tries on a stack that somebody has locked.
 RETRY_SECONDS = 2
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-class NoStack(Fault):
+class MissingStackError(CommandError):
     """The backend has no stack of that name."""
 
 
@@ -43,10 +43,10 @@ def selected(name: str, create: bool = False) -> automation.Stack:
     """The stack with that name; ``create`` makes it, under the secrets provider that its file names, where the backend
     does not have it yet.
 
-    Raises Fault when there is no engine, no stack file, or (as NoStack) no such stack.
+    Raises CommandError when there is no engine, no stack file, or (as MissingStackError) no such stack.
     """
     if shutil.which("pulumi") is None:
-        raise Fault(
+        raise CommandError(
             'the pulumi command is not on PATH: install it, or `make up` and `eval "$(make env)"` for the lab\'s own',
             WRONG_USE,
         )
@@ -60,9 +60,11 @@ def selected(name: str, create: bool = False) -> automation.Stack:
         )
         return _chosen(name, workspace, automation.Stack.create_or_select if create else automation.Stack.select)
     except automation.StackNotFoundError:
-        raise NoStack(f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it") from None
+        raise MissingStackError(
+            f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it"
+        ) from None
     except automation.CommandError as error:
-        raise Fault(last_lines(error)) from None
+        raise CommandError(last_lines(error)) from None
 
 
 def _chosen(
@@ -92,7 +94,7 @@ def up(
 
     The state is refreshed first, so that changes made behind its back are found and undone. ``message`` goes into the
     stack's history; ``config_file`` is used in place of the stack file. Returns the stack outputs that are no secrets.
-    Raises Fault; the engine's own output has then said why.
+    Raises CommandError; the engine's own output has then said why.
     """
     progress = progress or Progress()
     file = str(config_file) if config_file else None
@@ -113,7 +115,7 @@ def up(
 def settle(stack: automation.Stack) -> bool:
     """Clear up what an update that was cut off left undecided in the state; whether there was something.
 
-    Raises Fault where only a person can, and ConcurrentUpdateError where the update is still at work.
+    Raises CommandError where only a person can, and ConcurrentUpdateError where the update is still at work.
     """
     state = stack.export_stack()
     found = settled(dict(state.deployment or {}))
@@ -126,7 +128,7 @@ def settle(stack: automation.Stack) -> bool:
 
 
 def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
-    """Destroy all that the stack made and forget the stack; its file stays. Raises Fault."""
+    """Destroy all that the stack made and forget the stack; its file stays. Raises CommandError."""
 
     def run() -> None:
         settle(stack)
@@ -137,16 +139,16 @@ def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
 
 
 def outputs(stack: automation.Stack) -> dict[str, Any]:
-    """Outputs of the last update; secrets stay out. Raises Fault where the state can't be read."""
+    """Outputs of the last update; secrets stay out. Raises CommandError where the state can't be read."""
     return _plain(all_outputs(stack))
 
 
 def all_outputs(stack: automation.Stack) -> automation.OutputMap:
-    """Outputs of the last update, secrets too. Raises Fault where the state can't be read."""
+    """Outputs of the last update, secrets too. Raises CommandError where the state can't be read."""
     try:
         return stack.outputs()
     except automation.CommandError as error:
-        raise Fault(f"stack `{stack.name}`: its outputs can't be read: {last_lines(error)}") from None
+        raise CommandError(f"stack `{stack.name}`: its outputs can't be read: {last_lines(error)}") from None
 
 
 def _plain(found: automation.OutputMap) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def _run(stack: automation.Stack, verb: str, action: Callable[[], Result], wait_
             if _state_mended(stack.workspace, error, say):
                 continue
             invalid_config = INVALID_CONFIG in str(error)
-            raise Fault(
+            raise CommandError(
                 f"stack `{stack.name}`: {'its config is wrong' if invalid_config else f'{verb} failed'}, as said above",
                 WRONG_USE if invalid_config else FAILED,
             ) from None
@@ -186,7 +188,7 @@ def _state_mended(workspace: automation.Workspace, error: automation.CommandErro
 
 
 def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told: set[str], say: Say) -> None:
-    """Return when another try is worth it; raises Fault with code BUSY when somebody is at work."""
+    """Return when another try is worth it; raises CommandError with code BUSY when somebody is at work."""
     dead = [lock for lock in locks if lock.dead]
     for lock in dead:
         say(f"the lock of {lock.holder} was left behind, that process is no more: it is removed")
@@ -197,7 +199,7 @@ def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told:
     holder = ", ".join(lock.holder for lock in locks) or "somebody else"
     abandoned = bool(locks) and all(lock.abandoned for lock in locks)
     if not abandoned and time.monotonic() >= deadline:
-        raise Fault(
+        raise CommandError(
             f"{holder} is at work on stack `{stack.name}`: wait for it to end (`--wait` does)"
             + ("" if locks else "; if it was killed, `pulumi cancel` frees the stack"),
             BUSY,

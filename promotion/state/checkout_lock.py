@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from promotion.faults import BUSY, Fault
-from promotion.timestamp import stamp
+from promotion.errors import BUSY, CommandError
+from promotion.state.timestamp import stamp
 
 #: Seconds between two looks at a lock that somebody holds.
 LOOK_SECONDS = 0.5
@@ -23,7 +23,7 @@ def at_work(folder: Path, stack: str, command: str, wait_seconds: float, say: Ca
     """Hold the stack's lock in this checkout. The kernel frees it when the process ends, however that happens.
 
     It covers what the engine's own lock does not: the edit of the stack file before an update, and the trial between
-    two of them. Raises Fault with code BUSY when somebody else holds it for longer than ``wait_seconds``.
+    two of them. Raises CommandError with code BUSY when somebody else holds it for longer than ``wait_seconds``.
     """
     path = folder / f"{stack}.lock"
     folder.mkdir(exist_ok=True)
@@ -34,7 +34,7 @@ def at_work(folder: Path, stack: str, command: str, wait_seconds: float, say: Ca
             file.seek(0)
             holder = file.read().strip() or "another command"
             if time.monotonic() >= deadline:
-                raise Fault(
+                raise CommandError(
                     f"{holder} is at work on stack `{stack}`: wait for it to end (`--wait` does)",
                     BUSY,
                 )

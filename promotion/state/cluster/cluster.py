@@ -21,7 +21,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 from pulumi import automation
 
-from promotion.cluster.client import (
+from promotion.errors import CommandError
+from promotion.state.cluster.client import (
     ANSWER_SECONDS,
     Client,
     configuration_of,
@@ -30,8 +31,7 @@ from promotion.cluster.client import (
     refusal,
     status_of,
 )
-from promotion.engine.stack import all_outputs
-from promotion.faults import Fault
+from promotion.state.engine import all_outputs
 
 #: Comes without types.
 _streams: Any = streams
@@ -45,13 +45,16 @@ REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 
 
-class Unreachable(Fault):
+class UnreachableError(CommandError):
     """The cluster, or a pod in it, did not answer."""
 
 
 @dataclass
 class Cluster:
-    """A stack's namespace on its cluster. Every method raises Unreachable when the API server does not answer it."""
+    """A stack's namespace on its cluster.
+
+    Every method raises UnreachableError when the API server does not answer it.
+    """
 
     api: ApiClient
     namespace: str
@@ -65,12 +68,12 @@ class Cluster:
     def of(cls, stack: automation.Stack) -> Cluster:
         """The cluster in the stack's outputs: a context of the user's kubeconfig, or a kubeconfig of its own.
 
-        Raises Fault when the stack has no such outputs, or the cluster does not answer.
+        Raises CommandError when the stack has no such outputs, or the cluster does not answer.
         """
         outputs = {name: output.value for name, output in all_outputs(stack).items()}
         missing = [name for name in ("namespace", "service") if not outputs.get(name)]
         if missing or not (outputs.get("kubeContext") or outputs.get("kubeconfig")):
-            raise Fault(
+            raise CommandError(
                 f"stack `{stack.name}` does not say where it runs: `python -m promotion up --stack {stack.name}`"
                 " brings it up and its outputs up to date"
             )
@@ -111,7 +114,7 @@ class Cluster:
     def exec(self, pod: V1Pod, command: Sequence[str], seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
         """Run a command in the pod's container of the service; returns its exit code and all that it printed.
 
-        Raises Unreachable when it has not ended within ``seconds``, too.
+        Raises UnreachableError when it has not ended within ``seconds``, too.
         """
         name = str(_metadata(pod).name)
         with self._answering(f"pod {name}"):
@@ -130,7 +133,9 @@ class Cluster:
             try:
                 client.run_forever(timeout=seconds)
                 if client.is_open():
-                    raise Unreachable(f"`{' '.join(command)}` in pod {name} has not ended after {seconds:g} seconds")
+                    raise UnreachableError(
+                        f"`{' '.join(command)}` in pod {name} has not ended after {seconds:g} seconds"
+                    )
                 code, reason = _exit_code(client)  # first: reading the output empties this channel as well
                 return code, str(client.read_all()).strip() or reason
             finally:
@@ -161,7 +166,7 @@ class Cluster:
     ) -> tuple[int, str]:
         """Send one request through the track's own Service; returns status and body.
 
-        Raises Unreachable when there is no ready pod behind it, too.
+        Raises UnreachableError when there is no ready pod behind it, too.
         """
         headers = {"Accept": "*/*"}
         if form is not None:
@@ -179,7 +184,7 @@ class Cluster:
             status, body = int(answer.status), bytes(answer.read()).decode(errors="replace")
         if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in body and '"apiVersion":"v1"' in body:
             # The API server's own words, not the service's: no such Service, or no ready pod behind it.
-            raise Unreachable(f"Service {self.service}-{track} cannot be reached: {message_in(body)}")
+            raise UnreachableError(f"Service {self.service}-{track} cannot be reached: {message_in(body)}")
         return status, body
 
     @contextmanager
@@ -189,7 +194,7 @@ class Cluster:
         try:
             yield
         except ApiException as error:
-            raise Unreachable(refusal(error, f"{where}namespace {self.namespace}", self._host)) from None
+            raise UnreachableError(refusal(error, f"{where}namespace {self.namespace}", self._host)) from None
         except (
             urllib3.exceptions.HTTPError,
             http.client.HTTPException,
@@ -198,7 +203,7 @@ class Cluster:
         ) as error:
             what = what or f"the cluster at {self._host}"
             mend = "see that it runs, and that this machine reaches the cluster (`kubectl cluster-info`)"
-            raise Unreachable(f"{what} does not answer: {reason_of(error)}; {mend}") from None
+            raise UnreachableError(f"{what} does not answer: {reason_of(error)}; {mend}") from None
 
     @property
     def _host(self) -> str:

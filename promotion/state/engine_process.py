@@ -13,7 +13,7 @@ from typing import Any
 from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
-from promotion.faults import CutOff
+from promotion.errors import UpdateInterruptedError
 
 
 class Engine(automation.PulumiCommand):
@@ -34,7 +34,8 @@ class Engine(automation.PulumiCommand):
     ) -> automation.CommandResult:
         """Run a command.
 
-        Raises CommandError when it fails, KeyboardInterrupt after an interrupted one has ended, CutOff when it was
+        Raises CommandError when it fails, KeyboardInterrupt after an interrupted one has ended,
+        UpdateInterruptedError when it was
         killed.
         """
         flags = [] if "--non-interactive" in args else ["--non-interactive"]
@@ -62,7 +63,7 @@ class Engine(automation.PulumiCommand):
             raise KeyboardInterrupt
         if process.returncode < 0:
             killed_by = signal.Signals(-process.returncode).name
-            raise CutOff(
+            raise UpdateInterruptedError(
                 f"the engine was killed ({killed_by}): the same command again goes on from where things stand,"
                 " `rollback` goes back"
             )

@@ -16,7 +16,7 @@ MEANINGS = (
 )
 
 
-class Fault(Exception):
+class CommandError(Exception):
     """A command cannot go on. ``message`` is one sentence; ``code`` is the exit code."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
@@ -24,5 +24,5 @@ class Fault(Exception):
         self.code = code
 
 
-class CutOff(Fault):
+class UpdateInterruptedError(CommandError):
     """An update was cut off by something that says nothing of what it was about, such as a killed engine."""

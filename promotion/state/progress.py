@@ -10,7 +10,7 @@ from typing import TextIO
 
 from pulumi.automation.events import EngineEvent, OpType, PolicyEvent, StepEventMetadata
 
-from promotion.engine.policy import NOT_JUDGED
+from promotion.state.policies import NOT_JUDGED
 
 #: Seconds between two lines about the same resource that is still being waited for.
 WAITING_SECONDS = 10

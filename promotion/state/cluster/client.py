@@ -15,7 +15,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
-from promotion.faults import Fault
+from promotion.errors import CommandError
 
 #: Comes without types.
 _kubeconfigs: Any = kubeconfigs
@@ -40,7 +40,7 @@ class Client(ApiClient):
 
 
 def configuration_of(stack: str, context: str | None, kubeconfig: Any) -> Configuration:
-    """A context of the user's kubeconfig, or else a kubeconfig of the stack's own. Raises Fault."""
+    """A context of the user's kubeconfig, or else a kubeconfig of the stack's own. Raises CommandError."""
     configuration = Configuration()
     try:
         if context:
@@ -51,7 +51,7 @@ def configuration_of(stack: str, context: str | None, kubeconfig: Any) -> Config
             _kubeconfigs.load_kube_config_from_dict(loaded, client_configuration=configuration)
     except (ConfigException, yaml.YAMLError, OSError) as error:
         which = f"context `{context}` of your kubeconfig" if context else "its own kubeconfig"
-        raise Fault(
+        raise CommandError(
             f"stack `{stack}`: {which} cannot be used: {reason_of(error)}; `kubectl config view` shows it"
         ) from None
     return configuration

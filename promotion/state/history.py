@@ -13,8 +13,8 @@ from pulumi import automation
 
 from contract.project import declared_defaults
 from contract.settings import ReleaseSettings
-from promotion.engine.stack import last_lines
-from promotion.faults import Fault
+from promotion.errors import CommandError
+from promotion.state.engine import last_lines
 
 #: Set while an image is built ahead of the update that runs it; says nothing about what runs.
 BUILD_AHEAD = "buildAhead"
@@ -84,14 +84,14 @@ class Release:
 
 
 def releases(stack: automation.Stack) -> list[Release]:
-    """Releases of the stack, newest first. Raises Fault when the backend cannot be read."""
+    """Releases of the stack, newest first. Raises CommandError when the backend cannot be read."""
     return releases_of(updates(stack))
 
 
 def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
     """Updates of the stack, newest first; ``newest`` of them, without their numbers (0), or all of them.
 
-    Raises Fault when the backend cannot be read.
+    Raises CommandError when the backend cannot be read.
     """
     project = stack.workspace.project_settings().name
     summaries: list[automation.UpdateSummary] = []
@@ -105,7 +105,7 @@ def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
                 summaries += found
                 page += 1
     except automation.CommandError as error:
-        raise Fault(f"the history of stack `{stack.name}` cannot be read: {last_lines(error)}") from None
+        raise CommandError(f"the history of stack `{stack.name}` cannot be read: {last_lines(error)}") from None
     return _told(summaries, f"{project}:", total=len(summaries) if newest is None else None)
 
 

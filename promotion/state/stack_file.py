@@ -15,7 +15,7 @@ from typing import Any, cast
 import yaml
 
 from contract.project import PROJECT_ROOT, declared_defaults
-from promotion.faults import WRONG_USE, Fault
+from promotion.errors import WRONG_USE, CommandError
 
 #: A comment behind a value, which itself may be in quotes.
 COMMENT = re.compile(r"""^[^#'"]*:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^'"#\s][^#]*?)(\s+#.*)$""")
@@ -32,10 +32,10 @@ class StackFile:
 
     @classmethod
     def of(cls, stack: str, folder: Path = PROJECT_ROOT) -> StackFile:
-        """The file of that stack in the project's folder. Raises Fault when there is none."""
+        """The file of that stack in the project's folder. Raises CommandError when there is none."""
         path = folder / f"Pulumi.{stack}.yaml"
         if not path.is_file():
-            raise Fault(f"there is no {path.name}: write one, or name another stack with --stack", WRONG_USE)
+            raise CommandError(f"there is no {path.name}: write one, or name another stack with --stack", WRONG_USE)
         project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text()))
         return cls(path, f"{project['name']}:")
 
@@ -60,7 +60,7 @@ class StackFile:
     def edited(self, edits: Edits) -> str:
         """The file's text with the keys changed; a new key goes behind the ones it is declared beside in Pulumi.yaml.
 
-        Raises Fault when the file is written in a way that a line can't be changed alone.
+        Raises CommandError when the file is written in a way that a line can't be changed alone.
         """
         before = self.text()
         lines = before.splitlines()
@@ -73,8 +73,8 @@ class StackFile:
             raise self._refused(edits)
         return after
 
-    def _refused(self, keys: Iterable[str]) -> Fault:
-        return Fault(
+    def _refused(self, keys: Iterable[str]) -> CommandError:
+        return CommandError(
             f"{self.path.name}: cannot change {', '.join(keys)} there; write each key of `config` on a line of its own,"
             f' as in `  {self.prefix}stableReplicas: "3"`',
             WRONG_USE,
@@ -99,7 +99,7 @@ class StackFile:
     def _values_or_none(self, text: str) -> dict[str, str] | None:
         try:
             return self.values(text)
-        except Fault:
+        except CommandError:
             return None
 
     def _config(self, text: str) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class StackFile:
         try:
             return cast(dict[str, Any] | None, yaml.safe_load(text)) or {}
         except yaml.YAMLError as error:
-            raise Fault(f"{self.path.name} is no valid YAML: {error}", WRONG_USE) from None
+            raise CommandError(f"{self.path.name} is no valid YAML: {error}", WRONG_USE) from None
 
     def _with(self, lines: list[str], key: str, value: str | None) -> list[str]:
         """The lines with one key changed."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from promotion.timestamp import stamp
+from promotion.state.timestamp import stamp
 
 #: What stands in `canaryVerdict` when a person takes back an image.
 REJECTED = "rejected"
