@@ -1,4 +1,4 @@
-"""An `up` of a rehearsed stack whose engine is killed, and what its user does then."""
+"""Kill the engine in the middle of a rehearsed stack's `up`, and recover as a user would."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.e2e.processes import descendants
 
 WAIT_SECONDS = 120
 IMPORT_OPTIONS = ("--yes", "--skip-preview", "--generate-code=false")
-#: The cloud's plugin, where what is made of one type is never done.
+#: A cloud's plugin in which creating a resource of one type never ends.
 ENDLESS = """\
 #!/bin/sh
 PYTHONPATH='{checkout}' exec '{python}' -c '
@@ -39,8 +39,8 @@ runpy.run_module("lab.plugins.{cloud}", run_name="__main__", alter_sys=True)
 """
 
 
-def engine_killed(rehearsal: Rehearsal, kind: str) -> None:
-    """An `up` whose engine is killed while something of this type is being made: the account has it, the state not."""
+def kill_engine_during(rehearsal: Rehearsal, kind: str) -> None:
+    """Kill the engine of an `up` while a resource of this type is in the account but not yet in the state."""
     plugin = rehearsal.folder / "bin" / f"pulumi-resource-{rehearsal.cloud}"
     real = plugin.read_text()
     plugin.write_text(ENDLESS.format(checkout=CHECKOUT, python=sys.executable, kind=kind, cloud=rehearsal.cloud))
@@ -62,11 +62,11 @@ def engine_killed(rehearsal: Rehearsal, kind: str) -> None:
 
 
 def stopped_between_writes(engine: subprocess.Popen[bytes], rehearsal: Rehearsal) -> bool:
-    """Halt it while its state is whole: a folder's may be cut off in the middle of a write, a bucket's not."""
+    """Stop the engine and return True if its state is whole; a folder's state may be truncated, unlike a bucket's."""
     folder = rehearsal.folder / ".pulumi" / "stacks" / "addressbook"
-    # The engine alone: a thread that starts a process stands still only when that one has begun to run.
+    # Stop the engine alone: a thread that is starting a process stops only once that process runs.
     os.kill(engine.pid, signal.SIGSTOP)
-    wait_for(lambda: all(_stands(thread) for thread in Path(f"/proc/{engine.pid}/task").iterdir()))
+    wait_for(lambda: all(_has_stopped(thread) for thread in Path(f"/proc/{engine.pid}/task").iterdir()))
     try:
         for name in (f"{rehearsal.stack}.json", f"{rehearsal.stack}.json.attrs"):
             json.loads((folder / name).read_bytes())
@@ -76,8 +76,8 @@ def stopped_between_writes(engine: subprocess.Popen[bytes], rehearsal: Rehearsal
     return True
 
 
-def _stands(thread: Path) -> bool:
-    """Whether a thread has got as far as to stop, or ended; what it was writing is written then."""
+def _has_stopped(thread: Path) -> bool:
+    """Return whether a thread has stopped or ended; its writes are complete then."""
     try:
         return (thread / "stat").read_text().rpartition(") ")[2][0] == "T"
     except OSError:
@@ -85,56 +85,56 @@ def _stands(thread: Path) -> bool:
 
 
 def kill(engine: subprocess.Popen[bytes]) -> None:
-    """End it at once, and its plugins; but not what they have started: the simulated cloud's PostgreSQL lives on."""
+    """Kill the engine and its plugins, but not the PostgreSQL servers that a simulated cloud has started."""
     plugins = [each for each in descendants(engine.pid) if each.parent == engine.pid]
     os.killpg(engine.pid, signal.SIGKILL)
     engine.wait()
-    # A plugin may still note in the account what it has begun.
+    # A plugin may still write to the account what it has begun.
     wait_for(lambda: not any(plugin.runs for plugin in plugins))
 
 
 def pending(rehearsal: Rehearsal) -> list[dict[str, Any]]:
-    """What the state says of resources outside it whose creation was cut off."""
+    """Return the state's interrupted creations, less those that leave nothing outside the state."""
     operations = rehearsal.state().get("pending_operations", [])
     assert {each["type"] for each in operations} == {"creating"}
     return [each["resource"] for each in operations if not each["resource"]["type"].startswith(HARMLESS)]
 
 
-def unknown_to(state: Mapping[str, Any], account: Account) -> list[Record]:
-    """What is in the account only; by type and id, since a cluster may have the id that its subnet group has."""
+def records_missing_from(state: Mapping[str, Any], account: Account) -> list[Record]:
+    """Return the account's records that the state lacks, by type and id: different types may share an id."""
     known = {(each["type"].rpartition(":")[2], each.get("id")) for each in state["resources"]}
     return [each for each in account.records() if (each.type, each.id) not in known]
 
 
-def taken_in(rehearsal: Rehearsal) -> None:
-    """What its user does, as is said: looks for each in the account, imports what exists, and clears the notes."""
-    unknown = unknown_to(rehearsal.state(), rehearsal.account)
-    found: list[str] = []
-    cut_off = pending(rehearsal)
-    for each, command in zip(cut_off, import_commands(cut_off), strict=True):
-        if "ID" not in command:  # an object of Kubernetes has its name for an id, whether it exists or not
+def import_interrupted(rehearsal: Rehearsal) -> None:
+    """Do what the message says: find each resource in the account, import those that exist, clear the rest."""
+    missing = records_missing_from(rehearsal.state(), rehearsal.account)
+    imported: list[str] = []
+    interrupted = pending(rehearsal)
+    for each, command in zip(interrupted, import_commands(interrupted), strict=True):
+        if "ID" not in command:  # a Kubernetes object's id is its name, whether it exists or not
             rehearsal.pulumi(*command, *IMPORT_OPTIONS, check=False)
             continue
         inputs = {key: value for key, value in each["inputs"].items() if SIGNATURE_KEY not in json.dumps(value)}
         kind = each["type"].rpartition(":")[2]
-        matching = [record.id for record in unknown if record.type == kind and could_be(inputs, record.inputs)]
-        if matching:  # else it was asked for, and the cloud has not heard of it
+        matching = [record.id for record in missing if record.type == kind and could_be(inputs, record.inputs)]
+        if matching:  # otherwise the request never reached the cloud
             (id,) = matching
-            found.append(id)
+            imported.append(id)
             rehearsal.pulumi(*(id if word == "ID" else word for word in command), *IMPORT_OPTIONS)
-    assert found
+    assert imported
     rehearsal.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
 
-def import_commands(cut_off: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The commands that `python -m promotion up` gives, one for each resource."""
+def import_commands(interrupted: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return the commands that `promotion up` suggests, one for each resource."""
     with pytest.raises(CommandError) as raised:
-        settled({"pending_operations": [{"type": "creating", "resource": each} for each in cut_off]})
+        settled({"pending_operations": [{"type": "creating", "resource": each} for each in interrupted]})
     return [shlex.split(command) for command in re.findall("`pulumi (import .*?)`", str(raised.value))]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s"
         time.sleep(0.05)

@@ -18,16 +18,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e import lab_traces
+from lab.tests.soak import lab_traces
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAME, NETWORK = "lab-under-test", "10.213.0.0/16"
 PATIENCE = 120  # seconds that anything in a lab may take before a test gives up
 
-pytestmark = [
-    pytest.mark.lab_lifecycle,
-    pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="the lab needs root on Linux"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="the lab needs root on Linux")
 
 
 @dataclass
