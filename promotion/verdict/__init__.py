@@ -1,6 +1,7 @@
 """The verdict on a canary: is it as good as stable, as far as a trial of some minutes can tell?
 
-``judge`` tries the canary and answers ``healthy``, ``unhealthy`` or ``inconclusive``; docs/verdict.md says how.
+``judge`` tries the canary and answers ``healthy``, ``unhealthy`` or ``inconclusive``.
+See docs/explanation/verdict.md.
 """
 
 from __future__ import annotations

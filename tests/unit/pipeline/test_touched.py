@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
         ("stacks/settings.py", ALL, False),
         ("policy/pods.py", ALL, False),
         ("app/addressbook/api.py", (), True),
-        ("docs/release.md", (), False),
+        ("docs/explanation/ordering.md", (), False),
         ("README.md", (), False),
     ],
 )

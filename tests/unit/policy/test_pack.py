@@ -38,7 +38,11 @@ def test_the_first_release_is_excused_from_one_rule_only():
 
 
 def test_each_rule_is_documented_with_its_level():
-    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (mandatory|advisory) \|", (ROOT / "docs/policy.md").read_text(), re.M))
+    rows = dict(
+        re.findall(
+            r"^\| `([a-z-]+)` \| (mandatory|advisory) \|", (ROOT / "docs/reference/policies.md").read_text(), re.M
+        )
+    )
     advisory = EnforcementLevel.ADVISORY
     levels = {policy.name: "advisory" if policy.enforcement_level == advisory else "mandatory" for policy in POLICIES}
     assert rows == levels
