@@ -10,28 +10,15 @@ from typing import cast
 
 from typing_extensions import override
 
+from lab.plugins.difference import Difference, difference
 from lab.plugins.docker.client import Client
 from lab.plugins.docker.context import context_digest
 from lab.plugins.docker.image import Builder
 from lab.plugins.docker.reference import is_qualified
-from lab.plugins.serving import (
-    UNKNOWN,
-    Checked,
-    Created,
-    Difference,
-    Engine,
-    Failure,
-    Properties,
-    Provider,
-    ProviderError,
-    Read,
-    Resource,
-    Unknown,
-    Value,
-    difference,
-    plain,
-    serve,
-)
+from lab.plugins.engine import Engine
+from lab.plugins.properties import UNKNOWN, Properties, Unknown, Value, plain
+from lab.plugins.provider import Checked, Created, Failure, Provider, ProviderError, Read, Resource
+from lab.plugins.serving import serve
 
 IMAGE = "docker:index/image:Image"
 INSTALL_OFFICIAL = "Install the official plugin: pulumi plugin install resource docker 5.2.0."

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.plugins.serving import ProviderError
+from lab.plugins.provider import ProviderError
 from pipeline import docker
 
 # Seconds for one answer of the client or the engine.

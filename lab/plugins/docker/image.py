@@ -12,7 +12,8 @@ from typing import cast
 
 from lab.plugins.docker.client import Client, Credentials
 from lab.plugins.docker.reference import credentials_key, repository
-from lab.plugins.serving import Properties, ProviderError, Secret, Value, plain
+from lab.plugins.properties import Properties, Secret, Value, plain
+from lab.plugins.provider import ProviderError
 
 # Number of last lines of output that an error shows.
 LAST_LINES = 25

@@ -120,8 +120,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         command = [environment.python, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
         process = self._processes.start(command, request.pwd, variables, context, piped=True)
         for name, chunk in output(process):
-            stdout, stderr = (chunk, None) if name == "stdout" else (None, chunk)
-            yield language_pb2.RunPluginResponse(stdout=stdout, stderr=stderr)
+            yield (
+                language_pb2.RunPluginResponse(stdout=chunk)
+                if name == "stdout"
+                else language_pb2.RunPluginResponse(stderr=chunk)
+            )
         yield language_pb2.RunPluginResponse(exitcode=self._processes.wait(process))
 
     @override

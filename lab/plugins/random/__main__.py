@@ -8,25 +8,11 @@ from __future__ import annotations
 
 from typing_extensions import override
 
+from lab.plugins.difference import Difference, difference
+from lab.plugins.properties import UNKNOWN, Properties, Secret, Unknown, contains_unknown, plain
+from lab.plugins.provider import Checked, Created, Failure, Provider, ProviderError, Read, Resource
 from lab.plugins.random.kinds import KINDS, Kind
-from lab.plugins.serving import (
-    UNKNOWN,
-    Checked,
-    Created,
-    Difference,
-    Failure,
-    Properties,
-    Provider,
-    ProviderError,
-    Read,
-    Resource,
-    Secret,
-    Unknown,
-    contains_unknown,
-    difference,
-    plain,
-    serve,
-)
+from lab.plugins.serving import serve
 
 INSTALL_OFFICIAL = "Install the official plugin: pulumi plugin install resource random 4.21.4."
 _TYPE_NAMES: dict[type, str] = {int: "a whole number", bool: "true or false", str: "a string", dict: "a map"}

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import bcrypt
 
-from lab.plugins.serving import Failure, Properties, Value
+from lab.plugins.properties import Properties, Value
+from lab.plugins.provider import Failure
 
 ALPHABETS = {
     "lower": string.ascii_lowercase,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.plugins.docker.client import find_client
-from lab.plugins.serving import ProviderError
+from lab.plugins.provider import ProviderError
 from pipeline import docker
 from pipeline.faults import WrongUse
 
