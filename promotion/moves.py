@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contract.settings import ReleaseSettings
 from promotion.config.stack_file import Edits
-from stacks.settings import ReleaseSettings
 
 #: Pods of a canary, and what stable keeps beside it where it has that many: the book's CANARY_PODS and STABLE_PODS.
 CANARY_REPLICAS = 1

@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 from components.migration_name import migration_name
 from components.shares import traffic_shares
+from contract.project import PROJECT_ROOT
+from contract.settings import ReleaseSettings
 from promotion.at_work import at_work
 from promotion.config.stack_file import Edits, StackFile, difference
 from promotion.config.stack_log import commits
@@ -29,7 +31,6 @@ from promotion.preview.planned import plan
 from promotion.records import history
 from promotion.records.history import Update
 from promotion.status.report import status_text
-from stacks.settings import PROJECT_ROOT, ReleaseSettings
 
 Track = Literal["stable", "canary"]
 
@@ -190,7 +191,7 @@ class Work:
         release = self.release
         image = release.canary_image if track == "canary" else release.stable_image
         own = (f"-{track}", migration_name("", image))
-        return any("addressbook:release:Release$" in urn and urn.endswith(own) for urn in self._failed)
+        return any(":release:Release$" in urn and urn.endswith(own) for urn in self._failed)
 
     def built(self, stable_image: str) -> str:
         """Build the image of the build context and push it, while the tracks run on as they are; its reference."""

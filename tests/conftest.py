@@ -21,7 +21,7 @@ from lab.layout import Lab
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What a stack needs of the checkout; the copy leaves the real stack files alone.
-PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "promotion", "policy", "app")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "contract", "components", "stacks", "promotion", "policy", "app")
 PASSPHRASE = "throw-away"  # of stacks that live as long as a test
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from contract.settings import PINNED_IMAGE
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument, keep_argument
 from promotion.config.stack_file import Edits
@@ -13,7 +14,6 @@ from promotion.faults import DONE, FAILED, WRONG_USE, CutOff, Fault
 from promotion.records.history import short
 from promotion.records.rejected import against
 from promotion.work import Work, working
-from stacks.settings import PINNED_IMAGE
 
 
 def register(commands: Commands) -> None:

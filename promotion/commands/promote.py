@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from contract.settings import ReleaseSettings
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
 from promotion.faults import DONE, WRONG_USE, Fault
 from promotion.records.history import short
 from promotion.records.rejected import record
 from promotion.work import Work, working
-from stacks.settings import ReleaseSettings
 
 
 def register(commands: Commands) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from contract.settings import ReleaseSettings
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
 from promotion.config.stack_file import Edits
@@ -13,7 +14,6 @@ from promotion.records.earlier import earlier_image
 from promotion.records.history import SUCCEEDED, releases_of, short
 from promotion.records.rejected import against, record, rejection
 from promotion.work import Work, working
-from stacks.settings import ReleaseSettings
 
 
 def register(commands: Commands) -> None:

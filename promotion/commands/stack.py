@@ -6,6 +6,7 @@ import argparse
 
 from pulumi import automation
 
+from contract.project import PROJECT_ROOT
 from promotion.arguments import Commands, wait_argument
 from promotion.at_work import at_work
 from promotion.config.release_stack import ReleaseStack, described, refuse_image, refuse_name
@@ -15,7 +16,6 @@ from promotion.engine.stack import last_lines
 from promotion.faults import BUSY, DONE, MEANINGS, WRONG_USE, Fault
 from promotion.status.report import status_text
 from promotion.work import LOCKS, Work, wait_seconds
-from stacks.settings import PROJECT_ROOT
 
 
 def register(commands: Commands) -> None:

@@ -14,21 +14,14 @@ from typing import Any, cast
 
 import yaml
 
+from contract.project import PROJECT_ROOT, clouds
+from contract.settings import DNS_LABEL, PINNED_IMAGE, DatabaseClientKeys, ServiceSettings, StackSettings
 from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
-from stacks.settings import (
-    DNS_LABEL,
-    PINNED_IMAGE,
-    PROJECT_ROOT,
-    DatabaseClientKeys,
-    ServiceSettings,
-    StackSettings,
-    clouds,
-)
 
 #: Name of a stack (Pulumi documentation, Stacks), less those that other commands would take for an option.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-#: Most characters of a namespace, as `stacks/settings.py` has it.
+#: Most characters of a namespace, as `contract/settings.py` has it.
 NAMESPACE_LENGTH = 39
 #: Hex digits that tell names apart which Kubernetes would not: `Feature_X` and `feature-x`.
 DIGEST_DIGITS = 6

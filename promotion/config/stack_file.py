@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import yaml
 
+from contract.project import PROJECT_ROOT, declared_defaults
 from promotion.faults import WRONG_USE, Fault
-from stacks.settings import PROJECT_ROOT, declared_defaults
 
 #: A comment behind a value, which itself may be in quotes.
 COMMENT = re.compile(r"""^[^#'"]*:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^'"#\s][^#]*?)(\s+#.*)$""")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from contract.project import declared_defaults
 from promotion.config.stack_file import StackFile
 from promotion.faults import Fault
 from promotion.records.history import RELEASE_KEYS, Change, differences
-from stacks.settings import declared_defaults
 
 
 @dataclass(frozen=True)

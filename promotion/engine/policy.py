@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from contract.project import PROJECT_ROOT
 from promotion.config.stack_file import StackFile
-from stacks.settings import PROJECT_ROOT
 
 PACK = PROJECT_ROOT / "policy"
 #: Policy settings for a stack whose first update may build from source; the program itself refuses it later.

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from pulumi import automation
 
+from contract.errors import INVALID_CONFIG
+from contract.project import PROJECT_ROOT
 from promotion.config.stack_file import StackFile
 from promotion.engine import folder
 from promotion.engine.command import Engine
@@ -20,8 +22,6 @@ from promotion.engine.policy import policies
 from promotion.engine.progress import Progress
 from promotion.engine.standing import settled
 from promotion.faults import BUSY, FAILED, WRONG_USE, Fault
-from stacks.platform import WRONG_CONFIG
-from stacks.settings import PROJECT_ROOT
 
 #: Seconds between two tries on a stack that somebody has locked.
 RETRY_SECONDS = 2
@@ -165,10 +165,10 @@ def _run(stack: automation.Stack, verb: str, action: Callable[[], Result], wait_
         except automation.CommandError as error:
             if _state_mended(stack.workspace, error, say):
                 continue
-            wrong_config = WRONG_CONFIG in str(error)
+            invalid_config = INVALID_CONFIG in str(error)
             raise Fault(
-                f"stack `{stack.name}`: {'its config is wrong' if wrong_config else f'{verb} failed'}, as said above",
-                WRONG_USE if wrong_config else FAILED,
+                f"stack `{stack.name}`: {'its config is wrong' if invalid_config else f'{verb} failed'}, as said above",
+                WRONG_USE if invalid_config else FAILED,
             ) from None
 
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 from promotion.faults import Fault
 
 #: Part of the URN of a track's Deployment.
-TRACK_DEPLOYMENT = "addressbook:release:Track$kubernetes:apps/v1:Deployment::"
+TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
 #: Providers whose objects are known by their names, so that one that may exist can be looked for.
 KUBERNETES = "kubernetes:"
 #: Resources that leave nothing behind when their creation was interrupted: nothing outside the state, or an image
 #: under the name that the next build gives it again.
-HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "addressbook:")
+HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "delivery:", "addressbook:")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def standing(state: Mapping[str, Any]) -> Standing:
     resources = cast(list[dict[str, Any]], state.get("resources") or [])
     for resource in resources:
         urn = str(resource["urn"])
-        if "$addressbook:release:Track::" in urn:
+        if ":release:Track::" in urn:
             parts.add(urn.rpartition("::")[2])
         if TRACK_DEPLOYMENT in urn and not resource.get("delete"):
             spec = resource["inputs"]["spec"]

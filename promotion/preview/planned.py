@@ -53,7 +53,9 @@ class Change:
     def loses(self) -> str | None:
         """What is lost with it, such as ``database``; None where it can be made anew."""
         destroyed = self.operation in ("replace", "delete")
-        return PRECIOUS.get(self.kind) if destroyed and not self.type.startswith("addressbook:") else None
+        return (
+            PRECIOUS.get(self.kind) if destroyed and not self.type.startswith(("delivery:", "addressbook:")) else None
+        )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from contract.settings import PINNED_IMAGE
 from promotion.faults import WRONG_USE, Fault
 from promotion.records.history import Release, Update
-from stacks.settings import PINNED_IMAGE
 
 #: Digits of a digest that a person has to give at least; a shorter number is that of a release.
 DIGEST_DIGITS = 6

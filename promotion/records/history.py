@@ -11,9 +11,10 @@ from typing import Any, cast
 
 from pulumi import automation
 
+from contract.project import declared_defaults
+from contract.settings import ReleaseSettings
 from promotion.engine.stack import last_lines
 from promotion.faults import Fault
-from stacks.settings import ReleaseSettings, declared_defaults
 
 #: Set while an image is built ahead of the update that runs it; says nothing about what runs.
 BUILD_AHEAD = "buildAhead"

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import urllib3
 from kubernetes.utils.quantity import parse_quantity  # pyright: ignore[reportUnknownVariableType] without types
 
+from contract.project import declared_defaults
 from promotion.cluster.cluster import Cluster, Unreachable
 from promotion.config.stack_file import StackFile
 from promotion.config.stack_log import committed, in_git
@@ -28,7 +29,6 @@ from promotion.records.history import (
     one_form,
     short,
 )
-from stacks.settings import declared_defaults
 
 Between = Literal["git and file", "file and deployed", "deployed and cluster"]
 

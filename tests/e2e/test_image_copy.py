@@ -25,7 +25,7 @@ import os
 import pulumi
 
 from components.image_copy import ImageCopy
-from stacks.platform import Registry
+from contract.platform import Registry
 
 config = pulumi.Config()
 password = pulumi.Output.secret(os.environ["REGISTRY_PASSWORD"])

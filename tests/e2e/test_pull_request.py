@@ -33,7 +33,7 @@ CONFIG = {
     "rolloutTimeoutSeconds": 90,
     "cpuRequest": "10m",
 }
-#: What keeps the policies' rule about limits; a line of components/running.py.
+#: What keeps the policies' rule about limits; a line of components/container_defaults.py.
 LIMIT = '        "limits": {"memory": service.memory_limit},\n'
 
 

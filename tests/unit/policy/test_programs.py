@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from pulumi_policy import ResourceValidationPolicy
 
 from policy.pack import POLICIES
-from stacks.sharing import OUTPUT, READ_OUTPUTS
+from stacks.platform_reference import OUTPUT, READ_OUTPUTS
 from tests.unit.policy.conftest import Verdict
 
 Declare = Callable[..., Any]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from contract.settings import ReleaseSettings
 from promotion import moves
 from promotion.config.stack_file import Edits
-from stacks.settings import ReleaseSettings
 
 OLD = f"registry.example/addressbook@sha256:{'a' * 64}"
 NEW = f"registry.example/addressbook@sha256:{'b' * 64}"

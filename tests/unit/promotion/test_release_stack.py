@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contract.project import PROJECT_ROOT
+from contract.settings import DNS_LABEL
 from promotion.cli import main
 from promotion.config.release_stack import described, namespace_of, refuse_lasting, refuse_name
 from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
 from stacks.parsing import parse
-from stacks.settings import DNS_LABEL, PROJECT_ROOT
 
 IMAGE = "registry.example/addressbook@sha256:" + "a" * 64
 PLATFORM = """# The platform.
@@ -57,7 +58,7 @@ def test_the_stack_file_is_right_beside_each_of_the_projects_own(stack: str):
     values = StackFile.of(stack).values(made.text)
     cloud = import_module(f"stacks.{values['cloud']}")
     # Credentials and commands of the clouds are not there, and not asked for here.
-    keys = type("Keys", (cloud.ReleaseStackKeys,), {"lacking": classmethod(lambda _: [])})
+    keys = type("Keys", (cloud.ReleaseStackKeys,), {"missing_prerequisites": classmethod(lambda _: [])})
     settings = parse(values, keys)
     assert settings.stack.platform_stack == ("prod" if stack == "staging" else stack)
     assert settings.stack.namespace == made.namespace

@@ -10,13 +10,13 @@ from promotion.engine.standing import settled, standing
 from promotion.faults import Fault
 
 IMAGE = f"registry.example/addressbook@sha256:{'a' * 64}"
-RELEASE = "urn:pulumi:dev::addressbook::addressbook:release:Release"
+RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"
 
 
 def deployment(track: str, image: Any = IMAGE, **more: Any) -> dict[str, Any]:
     name = f"addressbook-{track}"
     return {
-        "urn": f"{RELEASE}$addressbook:release:Track$kubernetes:apps/v1:Deployment::{name}",
+        "urn": f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::{name}",
         "type": "kubernetes:apps/v1:Deployment",
         "inputs": {
             "metadata": {"name": name, "namespace": "shop"},
@@ -27,7 +27,7 @@ def deployment(track: str, image: Any = IMAGE, **more: Any) -> dict[str, Any]:
 
 
 def track(name: str) -> dict[str, Any]:
-    return {"urn": f"{RELEASE}$addressbook:release:Track::{name}", "type": "addressbook:release:Track"}
+    return {"urn": f"{RELEASE}$delivery:release:Track::{name}", "type": "delivery:release:Track"}
 
 
 def creating(resource: dict[str, Any]) -> dict[str, Any]:
@@ -130,9 +130,9 @@ def test_what_is_in_kubernetes_is_named_too_where_a_person_clears_the_notes():
 )
 def test_how_to_take_it_in_is_said_with_its_place_in_the_stack(provider: str, option: str):
     nodes = {
-        "urn": "urn:pulumi:prod::shop::addressbook:aws:Cluster$aws:eks/nodeGroup:NodeGroup::nodes",
+        "urn": "urn:pulumi:prod::shop::delivery:aws:Cluster$aws:eks/nodeGroup:NodeGroup::nodes",
         "type": "aws:eks/nodeGroup:NodeGroup",
-        "parent": "urn:pulumi:prod::shop::addressbook:aws:Cluster::a$b",
+        "parent": "urn:pulumi:prod::shop::delivery:aws:Cluster::a$b",
         "provider": provider,
         "inputs": {},
     }
@@ -140,6 +140,6 @@ def test_how_to_take_it_in_is_said_with_its_place_in_the_stack(provider: str, op
         settled({"pending_operations": [creating(nodes)]})
     command = (
         "`pulumi import aws:eks/nodeGroup:NodeGroup nodes ID"
-        f" --parent=parent='urn:pulumi:prod::shop::addressbook:aws:Cluster::a$b'{option} --protect=false`"
+        f" --parent=parent='urn:pulumi:prod::shop::delivery:aws:Cluster::a$b'{option} --protect=false`"
     )
     assert command in str(raised.value)

@@ -108,7 +108,7 @@ def test_a_canary_that_does_not_come_up_is_taken_back_and_remembered(
 def test_an_update_that_failed_elsewhere_says_nothing_of_the_canary(make: Make):
     work, stack = make("canary", stableImage=OLD)
     stack.fault = Fault("the database did not come up")
-    stack.failing = "urn:pulumi:dev::addressbook::addressbook:local:Database$kubernetes:apps/v1:StatefulSet::database"
+    stack.failing = "urn:pulumi:dev::addressbook::delivery:local:Database$kubernetes:apps/v1:StatefulSet::database"
     with pytest.raises(Fault, match="the database"):
         put_on_trial(work, prepared(work))
     assert "canaryVerdict" not in work.file.values()

@@ -77,7 +77,7 @@ class Bench:
         yield Work("dev", name, StackFile(self.path), options, self.out, _stack=cast(Any, self))
 
     def export_stack(self) -> Any:
-        track = "urn:pulumi:dev::addressbook::addressbook:release:Release$addressbook:release:Track::"
+        track = "urn:pulumi:dev::addressbook::delivery:release:Release$delivery:release:Track::"
         return SimpleNamespace(deployment={"resources": [{"urn": track + part} for part in self.parts]})
 
     def judge(self, *_: object) -> Verdict:

@@ -11,7 +11,7 @@ import pulumi_random as random
 ENDING_BYTES = 3
 
 
-def lasting_name(
+def random_name(
     resource: str, prefix: str, replaced_with: Mapping[str, pulumi.Input[str]], opts: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
     """``prefix`` with a random ending, kept in the state; another one when a value of ``replaced_with`` changes.

@@ -8,17 +8,15 @@ reported at once, in ``stacks/parsing.py``. The keys that describe a cloud's pla
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Generic, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+from contract.project import PROJECT_ROOT
 
 Traffic = Literal["split", "stable", "canary"]
 Building = Literal["always", "first", "never"]
@@ -51,10 +49,10 @@ class Keys(BaseModel):
     @classmethod
     def key_names(cls) -> set[str]:
         """Config keys of the group."""
-        return {to_camel(name) for name in cls.model_fields}
+        return {field.alias or to_camel(name) for name, field in cls.model_fields.items()}
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """What the group needs beside config and is not there (commands, credentials), a sentence each."""
         return []
 
@@ -63,7 +61,7 @@ class Keys(BaseModel):
         """Images that the group names by digest."""
         return set()
 
-    def holds(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to say
+    def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to say
         """Whether an image's name says that it is in the stack's own registry; None where config alone can't tell.
 
         What is not held is copied there; what may be is, too, if it turns out to be elsewhere.
@@ -148,7 +146,7 @@ class DatabaseClientKeys(Keys):
 class ServiceSettings(Keys):
     """The service under release: how it is built, probed and sized."""
 
-    service: str = Field(default="addressbook", pattern=DNS_LABEL)
+    name: str = Field(default="addressbook", pattern=DNS_LABEL, alias="service")
     build_context: str = "app"
     dockerfile: str = "Dockerfile"
     build_args: dict[str, str] = {}
@@ -182,20 +180,22 @@ class StackSettings(Keys):
     namespace: str = Field(default="addressbook", pattern=DNS_LABEL)
 
 
-class Settings(BaseModel):
-    """Everything the program is told: one object for each group of keys."""
+PlatformKeysT = TypeVar("PlatformKeysT", bound=Keys)
 
-    model_config = ConfigDict(frozen=True)
+
+@dataclass(frozen=True)
+class Settings(Generic[PlatformKeysT]):
+    """The validated stack config, one object for each group of keys; ``platform`` is the cloud's group."""
 
     stack: StackSettings
-    platform: Keys
+    platform: PlatformKeysT
     release: ReleaseSettings
     service: ServiceSettings
 
     @property
-    def elsewhere(self) -> set[str]:
-        """Images to copy into the stack's own registry."""
-        return {image for image in self.release.pinned if not self.platform.holds(image)}
+    def images_to_copy(self) -> set[str]:
+        """Images that are not, or may not be, in the stack's own registry."""
+        return {image for image in self.release.pinned if not self.platform.owns_image(image)}
 
 
 #: Groups that every cloud has.
@@ -206,22 +206,3 @@ def _by_digest(image: str) -> str:
     """REPOSITORY@sha256:DIGEST, without the tag that may stand between; "" where the image is named otherwise."""
     match = PINNED_IMAGE.match(image)
     return f"{match['repository']}@{match['digest']}" if match else ""
-
-
-def clouds() -> list[str]:
-    """Clouds that the program knows: each has a file in ``stacks/`` and a folder in ``components/``."""
-    files = sorted((PROJECT_ROOT / "stacks").glob("*.py"))
-    return [file.stem for file in files if (PROJECT_ROOT / "components" / file.stem).is_dir()]
-
-
-def declared_keys() -> set[str]:
-    """Keys that ``Pulumi.yaml`` declares."""
-    return {"cloud", *declared_defaults()}
-
-
-@cache
-def declared_defaults() -> dict[str, str]:
-    """Key -> default of ``Pulumi.yaml``, as the engine hands it over: what an unset key looks like."""
-    project = cast(dict[str, Any], yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text()))
-    defaults = {key: row["default"] for key, row in project["config"].items() if "default" in row}
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in defaults.items()}

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeVar
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from components.answers import reason
-from components.final_job import ClusterAccess
+from components.invokes import reason
 from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
-from stacks.platform import Database, Platform, Registry, wrong_config
-from stacks.settings import DatabaseClientKeys, Settings
-
-if TYPE_CHECKING:
-    import pulumi_kubernetes as k8s
+from contract.errors import invalid_config
+from contract.platform import ClusterAccess, Connection, Database, Platform, Registry
+from contract.settings import DatabaseClientKeys, Settings
 
 #: Stack output that release stacks read; a secret as a whole.
 OUTPUT = "platform"
@@ -58,43 +54,35 @@ class SharedPlatform(BaseModel):
     access: dict[str, str] = Field(repr=False)
 
 
-@dataclass(frozen=True)
-class Joined:
-    """What a cloud's ``join`` makes of the access: a way into the cluster and the registry, none of it provisioned.
-
-    ``cluster`` is the same way for what runs outside the engine; the rest is as in Platform.
-    """
-
-    kubernetes: k8s.Provider
-    cluster: ClusterAccess
-    registry: Registry
-    load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
-    protect: bool = False
-    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
 class CloudReleaseStackKeys(DatabaseClientKeys):
     """Config keys of a stack on another's platform on a cloud; the cloud adds what has to be there beside config."""
 
     deletion_protection: bool = True
 
 
-def join_by_kubeconfig(
-    settings: Settings, access: Mapping[str, str], registry: Registry, load_balancer_annotations: Mapping[str, str]
-) -> Joined:
+CloudKeys = TypeVar("CloudKeys", bound=CloudReleaseStackKeys)
+ClientKeys = TypeVar("ClientKeys", bound=DatabaseClientKeys)
+
+
+def connect_by_kubeconfig(
+    settings: Settings[CloudKeys],
+    access: Mapping[str, str],
+    registry: Registry,
+    load_balancer_annotations: Mapping[str, str],
+) -> Connection:
     """The cluster of the access's ``kubeconfig`` and ``cluster`` (what identifies it), and the cloud's registry."""
     kubeconfig = pulumi.Output.secret(access["kubeconfig"])
-    return Joined(
+    return Connection(
         kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
         cluster=ClusterAccess(kubeconfig=kubeconfig),
         registry=registry,
         load_balancer_annotations=load_balancer_annotations,
-        protect=cast(CloudReleaseStackKeys, settings.platform).deletion_protection,
+        protect=settings.platform.deletion_protection,
         outputs={"kubeconfig": kubeconfig, "registryUrl": registry.url},
     )
 
 
-def handed_over(cloud: str, platform: Platform) -> dict[str, Any]:
+def shared_output(cloud: str, platform: Platform) -> dict[str, Any]:
     """The stack output that release stacks read; none where the platform can't be shared."""
     if platform.administrator is None:
         return {}
@@ -117,14 +105,14 @@ def handed_over(cloud: str, platform: Platform) -> dict[str, Any]:
     return {OUTPUT: pulumi.Output.secret(shared)}
 
 
-def shared_platform(settings: Settings) -> SharedPlatform:
+def shared_platform(settings: Settings[Any]) -> SharedPlatform:
     """The platform that the config names. Raises pulumi.RunError, before any resource is registered."""
     name = settings.stack.platform_stack
     shared = _parsed(name, _outputs(name))
     if shared.cloud != settings.stack.cloud:
         raise _wrong(name, f"is on cloud `{shared.cloud}`; set `cloud` to that, or name another platform")
     if shared.namespace == settings.stack.namespace:
-        raise wrong_config(
+        raise invalid_config(
             [
                 f"namespace = {shared.namespace!r}: is that of the platform's own stack, and a release stack has one of"
                 " its own (`pulumi config set namespace NAME`)"
@@ -181,17 +169,17 @@ def _parsed(name: str, outputs: Mapping[str, Any]) -> SharedPlatform:
 
 
 def _wrong(name: str, wrong: str) -> pulumi.RunError:
-    return wrong_config([f"platformStack = {name!r}: {wrong}"])
+    return invalid_config([f"platformStack = {name!r}: {wrong}"])
 
 
-def release_platform(settings: Settings, shared: SharedPlatform, joined: Joined) -> Platform:
+def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, joined: Connection) -> Platform:
     """A namespace on the shared cluster and a database in the shared server: all that a release stack makes of it."""
     space = namespace(settings.stack.namespace, joined.kubernetes, platform=shared.namespace).metadata["name"]
     server = shared.database
     database = ReleaseDatabase(
         "database",
         ReleaseDatabaseArgs(
-            service=settings.service.service,
+            service=settings.service.name,
             namespace=space,
             name=database_name(settings.stack.namespace),
             server=Database(
@@ -207,7 +195,7 @@ def release_platform(settings: Settings, shared: SharedPlatform, joined: Joined)
             cluster=joined.cluster,
             protect=joined.protect,
             registry=joined.registry,
-            client_image=cast(DatabaseClientKeys, settings.platform).database_client_image,
+            client_image=settings.platform.database_client_image,
         ),
         kubernetes=joined.kubernetes,
     )

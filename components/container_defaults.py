@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi_kubernetes as k8s
 
-from stacks.settings import ServiceSettings
+from contract.settings import ServiceSettings
 
 #: User that the pods run as; the image's files must be readable to any user.
 SERVICE_UID = 10001

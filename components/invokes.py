@@ -9,7 +9,7 @@ import pulumi
 Answer = TypeVar("Answer")
 
 
-def answered(answer: pulumi.Output[Answer], what: str, remedy: str) -> pulumi.Output[Answer]:
+def or_explain(answer: pulumi.Output[Answer], what: str, remedy: str) -> pulumi.Output[Answer]:
     """The answer. Without one the program ends: ``what`` was asked for, why there is none, and the ``remedy``."""
 
     def refused(fault: Exception) -> NoReturn:
