@@ -170,7 +170,7 @@ def test_a_violation_stops_an_up_before_anything_changes(program: Callable[..., 
 
 BUILT = """
 import pulumi_docker as docker
-docker.Image("built", image_name="registry.example/shop:v2", build={"context": "."}, skip_push=True)
+docker.Image("built", image_name="registry.example/shop:v2", build={"context": ".", "platform": "linux/amd64"})
 """
 
 
