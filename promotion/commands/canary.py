@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from contract.settings import PINNED_IMAGE
+from contract.image import Image
 from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument, keep_argument
 from promotion.config.stack_file import Edits
@@ -117,7 +117,7 @@ def _refuse_wrong_use(work: Work) -> None:
     options = work.options
     if options.replicas < 1:
         raise Fault("--replicas: a canary has 1 pod or more; `rollback` removes it", WRONG_USE)
-    if options.image != "source" and not PINNED_IMAGE.match(options.image):
+    if options.image != "source" and not Image.parse(options.image):
         raise Fault(f"--image {options.image}: write `source`, or REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
     if options.image == "source" and work.release.build_from_source == "never":
         raise Fault(

@@ -14,8 +14,9 @@ from typing import Any, cast
 
 import yaml
 
+from contract.image import Image
 from contract.project import PROJECT_ROOT, clouds
-from contract.settings import DNS_LABEL, PINNED_IMAGE, DatabaseClientKeys, ServiceSettings, StackSettings
+from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings
 from promotion.config.stack_file import StackFile
 from promotion.faults import WRONG_USE, Fault
 
@@ -115,7 +116,7 @@ def refuse_name(name: str, folder: Path = PROJECT_ROOT) -> None:
 
 def refuse_image(image: str) -> None:
     """Raises Fault when that names no image by digest."""
-    if image and not PINNED_IMAGE.match(image):
+    if image and not Image.parse(image):
         raise Fault(f"--image {image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
 
 

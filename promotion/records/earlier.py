@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from contract.settings import PINNED_IMAGE
+from contract.image import Image
 from promotion.faults import WRONG_USE, Fault
 from promotion.records.history import Release, Update
 
@@ -15,13 +15,13 @@ DIGEST_DIGITS = 6
 
 def earlier_image(to: str, releases: Sequence[Release], updates: Sequence[Update]) -> str:
     """Image that a digest, its first digits or a release's number means. Raises Fault where that is no one image."""
-    if PINNED_IMAGE.match(to):
+    if Image.parse(to):
         return to
     known = {
         image.partition("@")[2]: image
         for update in reversed(updates)
         for image in (update.config.get("canaryImage", ""), update.config.get("stableImage", ""))
-        if PINNED_IMAGE.match(image)
+        if Image.parse(image)
     }
     listed = ", ".join(f"{each.number} ({each.digest[:19]})" for each in releases if each.image) or "none"
     if to.isdecimal() and len(to) < DIGEST_DIGITS:

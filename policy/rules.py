@@ -1,8 +1,8 @@
-"""How rules judge: part after part, so that a value that a preview can't know yet hides nothing but itself.
+"""Run rules on resources part by part, so that one unknown value hides nothing else.
 
-An unknown value raises UnknownValueError where it is read. The other parts are judged all the same; then the error goes
-on to the engine, which shows that the rule could not judge this part in the preview. During `up` the value is known,
-and judged before the resource is touched.
+Reading a value that the preview does not know yet raises UnknownValueError. The other parts are still checked; then the
+error goes to the engine, which reports that the policy could not check this part yet. During `up` the value is known,
+and checked before the resource changes.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from pulumi_policy import ReportViolation, ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
 Subject = TypeVar("Subject")
-#: Says what is wrong with a subject and how to mend it, in one sentence; None where nothing is.
-Judge = Callable[[Subject], str | None]
+#: Returns what is wrong with a subject and how to fix it, in one sentence; None if nothing is.
+Rule = Callable[[Subject], str | None]
 Resource = ResourceValidationArgs
 Validation = Callable[[Resource, ReportViolation], None]
 
 
 class Parts:
-    """The parts of one judgement: those that can't be known yet don't keep the others from being judged."""
+    """Check parts independently: an unknown value in one does not stop the others."""
 
     def __init__(self) -> None:
         self._unknown: UnknownValueError | None = None
 
     @contextmanager
     def part(self) -> Generator[None, None, None]:
-        """Judge a part in here."""
+        """Check one part inside this context."""
         try:
             yield
         except UnknownValueError as error:
             self._unknown = self._unknown or error
 
     def end(self) -> None:
-        """Tell the engine if a part was unknown, by the error that it knows."""
+        """Raise the first UnknownValueError, which tells the engine that a part was not checked."""
         if self._unknown is not None:
             raise self._unknown
 
 
-def judge_each(subjects: Callable[[Resource], Iterable[Subject]], *judges: Judge[Subject]) -> Validation:
-    """A validation that puts every subject of a resource before every judge."""
+def check_each(subjects: Callable[[Resource], Iterable[Subject]], *rules: Rule[Subject]) -> Validation:
+    """Return a validation that applies every rule to every subject of a resource."""
 
     def validate(resource: Resource, report: ReportViolation) -> None:
         parts = Parts()
         with parts.part():
             for subject in subjects(resource):
-                for judge in judges:
+                for rule in rules:
                     with parts.part():
-                        if wrong := judge(subject):
+                        if wrong := rule(subject):
                             report(wrong, None)
         parts.end()
 
     return validate
 
 
-def judge_types(judges: Mapping[str, Sequence[Judge[Resource]]]) -> Validation:
-    """A validation that puts a resource before the judges of its type."""
-    validations = {kind: judge_each(lambda resource: [resource], *those) for kind, those in judges.items()}
+def check_types(rules: Mapping[str, Sequence[Rule[Resource]]]) -> Validation:
+    """Return a validation that applies the rules of a resource's type."""
+    validations = {kind: check_each(lambda resource: [resource], *applied) for kind, applied in rules.items()}
 
     def validate(resource: Resource, report: ReportViolation) -> None:
         if of_type := validations.get(resource.resource_type):
@@ -68,8 +68,8 @@ def judge_types(judges: Mapping[str, Sequence[Judge[Resource]]]) -> Validation:
     return validate
 
 
-def judge_all(*validations: Validation) -> Validation:
-    """A validation of several."""
+def check_all(*validations: Validation) -> Validation:
+    """Return a validation that runs several others."""
 
     def validate(resource: Resource, report: ReportViolation) -> None:
         parts = Parts()
@@ -82,7 +82,7 @@ def judge_all(*validations: Validation) -> Validation:
 
 
 def at(value: Any, *path: str) -> Any:
-    """What is at that path; None where a part of it is missing. Raises UnknownValueError."""
+    """Return the value at a path; None if part of the path is missing. Raises UnknownValueError."""
     for key in path:
         if value is None:
             return None
@@ -91,17 +91,17 @@ def at(value: Any, *path: str) -> Any:
 
 
 def mapping_at(value: Any, *path: str) -> Mapping[str, Any]:
-    """The mapping at that path; empty where there is none. Raises UnknownValueError."""
+    """Return the mapping at a path; empty if there is none. Raises UnknownValueError."""
     return at(value, *path) or {}
 
 
 def list_at(value: Any, *path: str) -> Sequence[Any]:
-    """The list at that path; empty where there is none. Raises UnknownValueError."""
+    """Return the list at a path; empty if there is none. Raises UnknownValueError."""
     return at(value, *path) or ()
 
 
 def is_set(properties: Mapping[str, Any], key: str) -> bool:
-    """Whether the property is given, with a value that may still be unknown."""
+    """Return whether a property is set, even if its value is still unknown."""
     try:
         return properties.get(key) is not None
     except UnknownValueError:
@@ -109,5 +109,5 @@ def is_set(properties: Mapping[str, Any], key: str) -> bool:
 
 
 def stack_of(resource: Resource) -> str:
-    """Name of the stack, from the resource's URN."""
+    """Return the stack's name, from the resource's URN."""
     return resource.urn.removeprefix("urn:pulumi:").partition("::")[0]
