@@ -1,4 +1,4 @@
-"""Which `docker` builds with BuildKit, for the pipeline and for the lab's stand-in."""
+"""Which `docker` builds with BuildKit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from lab.plugins.docker.client import find_client
-from lab.plugins.provider import ProviderError
 from pipeline import docker
 from pipeline.faults import WrongUse
 
@@ -55,7 +53,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 def test_the_first_that_builds(machine: Machine, clients: list[str], chosen: int):
     places = machine(*clients)
     assert docker.client() == places[chosen]
-    assert find_client() == places[chosen]
 
 
 def test_none_that_builds(machine: Machine):
@@ -65,12 +62,6 @@ def test_none_that_builds(machine: Machine):
     assert str(wrong.value) == (
         f"{first} and {second} can't build with BuildKit: install Docker with its buildx plugin"
     )
-    with pytest.raises(ProviderError) as refused:
-        find_client()
-    assert str(refused.value) == (
-        f"{first} and {second} can't build with BuildKit: install the buildx plugin (docker-buildx-plugin), or the "
-        "docker.io package, whose client needs none."
-    )
 
 
 def test_none_at_all(machine: Machine):
@@ -78,5 +69,3 @@ def test_none_at_all(machine: Machine):
     with pytest.raises(WrongUse) as wrong:
         docker.client()
     assert str(wrong.value) == "there is no docker command on PATH: install Docker with its buildx plugin"
-    with pytest.raises(ProviderError, match=r"^no Docker client is installed: install docker\.io"):
-        find_client()

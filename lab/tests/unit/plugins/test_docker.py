@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from lab.plugins.docker.__main__ import IMAGE, Docker
+from lab.plugins.docker.client import find_client
 from lab.plugins.docker.context import context_digest
 from lab.plugins.docker.image import Image, secret_texts
 from lab.plugins.docker.reference import credentials_key, is_qualified, repository
 from lab.plugins.engine import Engine
 from lab.plugins.properties import UNKNOWN, Secret
 from lab.plugins.provider import ProviderError, Resource
+from pipeline import docker
 
 RESOURCE = Resource("urn:pulumi:s::p::docker:index/image:Image::it", IMAGE, "it")
 PREVIEW = Resource(RESOURCE.urn, IMAGE, "it", preview=True)
@@ -149,3 +151,18 @@ def test_build_arguments_stay_off_the_command_line() -> None:
     assert command[command.index("--network") + 1] == "host"
     assert command[-1] == "app"
     assert sorted(secret_texts(inputs)) == ["hush-hush", "pass-word"]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (("", []), "No Docker client is installed. Install"),
+        (("", ["/a/docker"]), "/a/docker cannot build with BuildKit."),
+    ],
+)
+def test_missing_client_is_explained(
+    monkeypatch: pytest.MonkeyPatch, found: tuple[str, list[str]], message: str
+) -> None:
+    monkeypatch.setattr(docker, "find_client", lambda *_, **__: found)
+    with pytest.raises(ProviderError, match=message):
+        find_client()
