@@ -1,4 +1,4 @@
-"""Which `docker` builds with BuildKit."""
+"""The pipeline uses the first `docker` that supports BuildKit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import docker
-from pipeline.faults import WrongUse
+from pipeline.errors import UsageError
 
 WITH_BUILDX = 'test "$1" = buildx'
 BEFORE_BUILDX = 'test "$1" = version && echo 20.10.24+dfsg1'
@@ -20,7 +20,7 @@ Machine = Callable[..., list[str]]
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """Puts these clients on PATH, in that order; where they are. There are no others."""
+    """Return a function that puts these clients on PATH, in order, and returns their paths."""
     which = shutil.which
 
     def ours(command: str, path: str) -> str | None:
@@ -50,22 +50,22 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         ([WITHOUT_BUILDX, WITHOUT_BUILDX, BEFORE_BUILDX], 2),
     ],
 )
-def test_the_first_that_builds(machine: Machine, clients: list[str], chosen: int):
+def test_first_client_with_buildkit_is_used(machine: Machine, clients: list[str], chosen: int):
     places = machine(*clients)
     assert docker.client() == places[chosen]
 
 
-def test_none_that_builds(machine: Machine):
+def test_no_client_supports_buildkit(machine: Machine):
     first, second = machine(WITHOUT_BUILDX, WITHOUT_BUILDX)
-    with pytest.raises(WrongUse) as wrong:
+    with pytest.raises(UsageError) as error:
         docker.client()
-    assert str(wrong.value) == (
-        f"{first} and {second} can't build with BuildKit: install Docker with its buildx plugin"
+    assert str(error.value) == (
+        f"{first} and {second} cannot build with BuildKit: install Docker with its buildx plugin"
     )
 
 
-def test_none_at_all(machine: Machine):
+def test_no_client_is_installed(machine: Machine):
     machine()
-    with pytest.raises(WrongUse) as wrong:
+    with pytest.raises(UsageError) as error:
         docker.client()
-    assert str(wrong.value) == "there is no docker command on PATH: install Docker with its buildx plugin"
+    assert str(error.value) == "there is no docker command on PATH: install Docker with its buildx plugin"
