@@ -67,6 +67,7 @@ class Docker(Provider):
             raise ProviderError(f"The lab's stand-in has no {resource.type}, only {IMAGE}. {INSTALL_OFFICIAL}")
         # The build is completed below. The servicer makes secret again what is secret here.
         inputs = {name: plain(value) for name, value in new.items() if value is not None}
+        # The official plugin's default, which the inputs in existing states have.
         inputs.setdefault("buildOnPreview", False)
         given = {name: value for name, value in inputs.items() if (name, value) != ("buildOnPreview", False)}
         failures = (
