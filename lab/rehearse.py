@@ -12,7 +12,7 @@ from lab.elsewhere import another_build
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
-from lab.plugins.simulated import GOES_ON
+from lab.plugins.simulated import NEXT_UP_CONTINUES
 from lab.progress import say, step
 from lab.rehearsal import Failed, Rehearsal, end, prepare, simulated_cloud
 from lab.users import both_tracks, pod_names, ready, round_trip
@@ -154,7 +154,7 @@ def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     if fault.startswith("timeout"):
         if match := IMPORT_COMMAND.search(said[0]):
             rehearsal.take_over((match["type"], match["id"]))
-        elif GOES_ON not in said[0]:
+        elif NEXT_UP_CONTINUES not in said[0]:
             raise Failed(f"the message does not say what becomes of what was made: {said[0]}")
     return said[0]
 
