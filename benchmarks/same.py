@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.plugins.properties import SECRET_SIGNATURE, SIGNATURE_KEY
 
-NO_RESOURCES = ("pulumi:pulumi:Stack", "addressbook:")
+NO_RESOURCES = ("pulumi:pulumi:Stack", "delivery:", "addressbook:")
 IMAGE = "docker:index/image:Image"
 TAG_AND_FOLDER = {"imageName", "build.context", "build.dockerfile", "build.args.VERSION"}
 GENERATED = "metadata.annotations.pulumi.com/autonamed"

@@ -27,7 +27,7 @@ from benchmarks.paired import Samples, Timings, machine, take_turns
 from benchmarks.same import Declared, differences, previewed, registered
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "contract", "components", "stacks", "app")
 STACK = "benchmark"
 #: Nothing is made in it; only its name is in what the previews declare.
 NAMESPACE = "benchmark-startup"

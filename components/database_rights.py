@@ -7,18 +7,11 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.component import Component
 from components.fingerprint import fingerprint
 from components.pod import Labels
 from components.psql import client_image, login_secret, psql_job, psql_pod
-from stacks.platform import Database, Registry
-
-
-@dataclass(frozen=True)
-class Administrator:
-    """The server's own user, who may grant rights. ``password`` is a secret."""
-
-    user: pulumi.Input[str]
-    password: pulumi.Output[str]
+from contract.platform import Administrator, Database, Registry
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class DatabaseRightsArgs:
     client_image: str
 
 
-class DatabaseRights(pulumi.ComponentResource):
+class DatabaseRights(Component):
     """Lets the service's user make and use tables in schema ``public``.
 
     Makes a Secret with the administrator's login and a Job that grants the rights from inside the cluster, the only
@@ -53,7 +46,7 @@ class DatabaseRights(pulumi.ComponentResource):
         kubernetes: k8s.Provider,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("addressbook:kubernetes:DatabaseRights", name, None, opts)
+        super().__init__("kubernetes:DatabaseRights", name, opts)
         self._args = args
         self._labels = Labels(app=f"{args.service}-db-rights", part_of=args.service)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)

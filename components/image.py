@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pulumi
 
+from components.component import Component
 from components.source import content_tag, revision
-from stacks.platform import Registry
-from stacks.settings import PROJECT_ROOT
+from contract.platform import Registry
+from contract.project import PROJECT_ROOT
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class SourceImageArgs:
     build_args: Mapping[str, str]
 
 
-class SourceImage(pulumi.ComponentResource):
+class SourceImage(Component):
     """An image built from a folder: during `up` only, never in a preview, and only when the folder has changed.
 
     Outputs ``digest``: REPOSITORY@sha256:DIGEST as the registry holds it. Build arguments ``REVISION`` (Git commit) and
@@ -39,7 +40,7 @@ class SourceImage(pulumi.ComponentResource):
         # Imported here, since a stack whose images are pinned builds nothing, and this takes a while.
         import pulumi_docker as docker
 
-        super().__init__("addressbook:release:SourceImage", name, None, opts)
+        super().__init__("release:SourceImage", name, opts)
         build_args = {**args.build_args, "REVISION": revision(args.context)}
         tag = content_tag(args.context, args.dockerfile, args.platform, build_args)
         # Relative, as the engine starts plugins in the project's folder: a checkout elsewhere shows no difference.

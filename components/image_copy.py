@@ -11,8 +11,8 @@ from pulumi.dynamic import Resource as DynamicResource
 from pulumi.runtime.rpc import UNKNOWN
 
 from components import registry_client
-from components.registry_client import ImageNotFound, Login, RegistryFault
-from stacks.platform import Registry
+from components.registry_client import ImageNotFound, Login, RegistryError
+from contract.platform import Registry
 
 #: Begins the tag of what a track runs or has run. Registries' clean-up rules spare such tags, and nothing else by name.
 RELEASE_TAG = "release-"
@@ -53,7 +53,7 @@ class _Copier(ResourceProvider):
         return CheckResult(identity, [CheckFailure("", reason) for reason in failures])
 
     def _failures(self, source: str, repository: str | None) -> list[str]:
-        if lacking := registry_client.lacking({source}):
+        if lacking := registry_client.missing_prerequisites({source}):
             return lacking
         try:
             there = repository and not registry_client.missing(
@@ -61,7 +61,7 @@ class _Copier(ResourceProvider):
             )
             if there or not registry_client.missing(source, self._login_of(source)):
                 return []
-        except RegistryFault as fault:
+        except RegistryError as fault:
             return [str(fault)]
         return [_not_found(source)]
 
@@ -81,11 +81,11 @@ class _Copier(ResourceProvider):
         try:
             registry_client.copy(source, repository, release_tag(source), self._logins.get(repository))
         except ImageNotFound:
-            raise RegistryFault(_not_found(source)) from None
-        except RegistryFault as fault:
+            raise RegistryError(_not_found(source)) from None
+        except RegistryError as fault:
             remedy = registry_client.remedy(fault, source, repository, self._logins.get(repository))
             verb = "tagged in" if registry_client.repository(source) == repository else "copied to"
-            raise RegistryFault(f"the image {source} could not be {verb} {repository}: {fault}{remedy}") from None
+            raise RegistryError(f"the image {source} could not be {verb} {repository}: {fault}{remedy}") from None
         image = f"{repository}@{_digest(source)}"
         return CreateResult(image, {key: props[key] for key in _IDENTITY})
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
 from components.migration_name import migration_name
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
-from components.running import SERVICE_UID, rollout_wait, service_resources
-from stacks.settings import ServiceSettings
+from contract.settings import ServiceSettings
 
 RETRIES = 2
 
@@ -39,7 +39,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
     Its name in the cluster is generated, so that a failed one's successor can run before that is removed.
     """
     service = args.service
-    labels = Labels(app=migration_app(service.service), part_of=service.service)
+    labels = Labels(app=migration_app(service.name), part_of=service.name)
     container = restricted_container(
         {
             "name": "migrate",
@@ -59,9 +59,9 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "volumes": [{"name": "tmp", "empty_dir": {}}],
         },
     )
-    aliases = [pulumi.Alias(name=migration_name(service.service, ""))] if args.built_before else []
+    aliases = [pulumi.Alias(name=migration_name(service.name, ""))] if args.built_before else []
     return k8s.batch.v1.Job(
-        migration_name(service.service, args.configured),
+        migration_name(service.name, args.configured),
         metadata={
             "namespace": args.namespace,
             "labels": labels.all,

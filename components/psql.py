@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components.image_copy import ImageCopy
 from components.pod import Labels, restricted_container, restricted_pod
-from stacks.platform import Database, Registry
+from contract.platform import Database, Registry
 
 #: User and group `postgres` in the official image.
 POSTGRES_UID = 999

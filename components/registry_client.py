@@ -31,11 +31,11 @@ _TAG_TAKEN = re.compile(r"already exists|immutable", re.IGNORECASE)
 _BELONGINGS = ["--referrers", "--digest-tags"]
 
 
-class RegistryFault(Exception):
+class RegistryError(Exception):
     """A registry or regctl refused; the message is one line for the person who can mend it."""
 
 
-class ImageNotFound(RegistryFault):
+class ImageNotFound(RegistryError):
     """A registry has no such image, by its own answer."""
 
 
@@ -47,7 +47,7 @@ class Login:
     password: str = field(repr=False)
 
 
-def lacking(images: set[str]) -> list[str]:
+def missing_prerequisites(images: set[str]) -> list[str]:
     """What is missing to copy these images (REPOSITORY@sha256:DIGEST), as sentences; nothing where there are none."""
     wanted = f"copies {', '.join(sorted(images))} into the stack's own registry, or tags what is there"
     return _lacking(wanted) if images else []
@@ -68,7 +68,7 @@ def copy(source: str, repository: str, tag: str, login: Login | None) -> None:
     """Make ``repository`` hold the image ``source`` (REPOSITORY@sha256:DIGEST) under the same digest, and tag it.
 
     Only what is missing moves; what is there already is left alone, the tag too. Where the source is gone but the
-    repository still has the digest, that is tagged. Raises ImageNotFound, RegistryFault.
+    repository still has the digest, that is tagged. Raises ImageNotFound, RegistryError.
     """
     digest = source.partition("@")[2]
     own, target = f"{repository}@{digest}", f"{repository}:{tag}"
@@ -80,13 +80,13 @@ def copy(source: str, repository: str, tag: str, login: Login | None) -> None:
                 _run(["image", "copy", own, target], environment)
             except ImageNotFound:
                 raise missing from None
-        except RegistryFault as fault:
+        except RegistryError as fault:
             # Where tags never move, one that somebody else's run has just given is not to be given again.
             if tag not in str(fault) or not _TAG_TAKEN.search(str(fault)):
                 raise
         found = _run(["manifest", "head", target], environment)
     if found != digest:
-        raise RegistryFault(f"the copy at {target} has the digest {found or '(none)'}, not that of {source}")
+        raise RegistryError(f"the copy at {target} has the digest {found or '(none)'}, not that of {source}")
 
 
 def missing(image: str, login: Login | None) -> bool:
@@ -96,14 +96,14 @@ def missing(image: str, login: Login | None) -> bool:
             _run(["manifest", "head", image], environment)
         except ImageNotFound:
             return True
-        except RegistryFault:
+        except RegistryError:
             return False
     return False
 
 
 def label(image: str, name: str, platform: str, timeout_seconds: float) -> str:
     """A label of the image (REPOSITORY@sha256:DIGEST), read with the user's own login; "" where it has none of that
-    name. Of an index it is the platform's image. Raises RegistryFault, also when there is no answer in that time.
+    name. Of an index it is the platform's image. Raises RegistryError, also when there is no answer in that time.
     """
     wanted = f"{{{{ index .Config.Labels {json.dumps(name)} }}}}"
     with _configured(None, image) as environment:
@@ -112,7 +112,7 @@ def label(image: str, name: str, platform: str, timeout_seconds: float) -> str:
         )
 
 
-def remedy(fault: RegistryFault, source: str, target: str, login: Login | None) -> str:
+def remedy(fault: RegistryError, source: str, target: str, login: Login | None) -> str:
     """How the sentence of a refused copy goes on: what gives a login to the registry that wants one."""
     if not _REFUSED.search(str(fault)):
         return ""
@@ -163,7 +163,7 @@ def _configured(login: Login | None, *names: str) -> Generator[dict[str, str]]:
 
 
 def _own_settings() -> dict[str, Any]:
-    """The user's regctl settings, looked for where regctl does. Raises RegistryFault when they can't be read."""
+    """The user's regctl settings, looked for where regctl does. Raises RegistryError when they can't be read."""
     in_home = Path.home() / ".regctl" / "config.json"
     in_config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "regctl" / "config.json"
     named = os.environ.get("REGCTL_CONFIG")
@@ -171,7 +171,7 @@ def _own_settings() -> dict[str, Any]:
     try:
         return json.loads(file.read_text()) if file.exists() else {}
     except (OSError, ValueError) as wrong:
-        raise RegistryFault(f"regctl's settings in {file} can't be read ({wrong})") from None
+        raise RegistryError(f"regctl's settings in {file} can't be read ({wrong})") from None
 
 
 def _is_loopback(registry: str) -> bool:
@@ -183,20 +183,20 @@ def _is_loopback(registry: str) -> bool:
 
 
 def _run(arguments: list[str], environment: dict[str, str], timeout_seconds: float | None = None) -> str:
-    """What regctl prints. Raises ImageNotFound, RegistryFault with what it said."""
+    """What regctl prints. Raises ImageNotFound, RegistryError with what it said."""
     command = [TOOL, *arguments, "--verbosity", "error"]
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=timeout_seconds
         )
     except FileNotFoundError:
-        raise RegistryFault(f"{TOOL} is not on PATH; install it ({INSTALL})") from None
+        raise RegistryError(f"{TOOL} is not on PATH; install it ({INSTALL})") from None
     except subprocess.TimeoutExpired:
-        raise RegistryFault(f"the registry has not answered within {timeout_seconds:g} seconds") from None
+        raise RegistryError(f"the registry has not answered within {timeout_seconds:g} seconds") from None
     if done.returncode == 0:
         return done.stdout.strip()
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     said = lines[-1] if lines else f"exit code {done.returncode}"
     if _NOT_FOUND.search(done.stderr):
         raise ImageNotFound(said)
-    raise RegistryFault(said)
+    raise RegistryError(said)

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
+from components.component import Component
 from components.fingerprint import fingerprint
 from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy
@@ -19,8 +20,8 @@ from components.migration_name import migration_name
 from components.pod import Labels, migration_app
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
-from stacks.platform import Platform
-from stacks.settings import ReleaseSettings, ServiceSettings
+from contract.platform import Platform
+from contract.settings import ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the service's environment, as in the book.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
@@ -33,16 +34,16 @@ FINGERPRINT_KEY_LENGTH = 32
 class ReleaseArgs:
     """The platform to release on, which image each track runs, and the service that is released.
 
-    ``elsewhere`` are the images that live in another registry than the platform's, or may.
+    ``images_to_copy`` are those that are not, or may not be, in the platform's registry.
     """
 
     platform: Platform
     release: ReleaseSettings
     service: ServiceSettings
-    elsewhere: Set[str] = frozenset()
+    images_to_copy: Set[str] = frozenset()
 
 
-class Release(pulumi.ComponentResource):
+class Release(Component):
     """A service in the cluster, in one or two versions.
 
     Makes the image (where a track is built from source), copies of images of other registries, tags that keep what runs
@@ -61,11 +62,11 @@ class Release(pulumi.ComponentResource):
     outputs: dict[str, Any]
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:release:Release", name, None, opts)
+        super().__init__("release:Release", name, opts)
         self._args = args
         self._kubernetes = args.platform.kubernetes
         self._namespace = args.platform.namespace
-        self._labels = Labels(app=args.service.service, part_of=args.service.service)
+        self._labels = Labels(app=args.service.name, part_of=args.service.name)
         self._options = pulumi.ResourceOptions(parent=self, provider=self._kubernetes)
 
         self._source = self._source_image() if args.release.builds_from_source else None
@@ -90,7 +91,7 @@ class Release(pulumi.ComponentResource):
         self.outputs = {
             "url": self.url,
             "namespace": self._namespace,
-            "service": args.service.service,
+            "service": args.service.name,
             "traffic": args.release.traffic,
             "tracks": {
                 track: {"image": made.image, "replicas": shares[track].replicas, "share": shares[track].percent}
@@ -105,7 +106,7 @@ class Release(pulumi.ComponentResource):
         return SourceImage(
             "source",
             SourceImageArgs(
-                repository=service.service,
+                repository=service.name,
                 registry=self._args.platform.registry,
                 context=service.context_folder,
                 dockerfile=service.dockerfile,
@@ -117,9 +118,9 @@ class Release(pulumi.ComponentResource):
 
     def _image_copies(self) -> dict[str, ImageCopy]:
         """By digest, as two names of one image make one copy; what this run builds for a track, by ``source``."""
-        registry, service = self._args.platform.registry, self._args.service.service
+        registry, service = self._args.platform.registry, self._args.service.name
         images: dict[str, str | pulumi.Output[str]] = {
-            image.partition("@")[2]: image for image in sorted(self._args.elsewhere)
+            image.partition("@")[2]: image for image in sorted(self._args.images_to_copy)
         }
         if self._source and self._args.release.unpinned and registry.removes_builds:
             images["source"] = self._source.digest
@@ -132,7 +133,9 @@ class Release(pulumi.ComponentResource):
         """The image that pods run for what the config says of a track."""
         if self._source and configured in ("", "source"):
             return self._copies["source"].image if "source" in self._copies else self._source.digest
-        return self._copies[configured.partition("@")[2]].image if configured in self._args.elsewhere else configured
+        return (
+            self._copies[configured.partition("@")[2]].image if configured in self._args.images_to_copy else configured
+        )
 
     def _track(self, track: TrackName, image: str, replicas: int, after: Sequence[pulumi.Resource] = ()) -> Track:
         return Track(
@@ -155,7 +158,7 @@ class Release(pulumi.ComponentResource):
         service = self._args.service
         if not service.migrate_command:
             return []
-        name = migration_name(service.service, image)
+        name = migration_name(service.name, image)
         if name not in self._migrations:
             self._migrations[name] = migration_job(
                 MigrationArgs(
@@ -180,14 +183,14 @@ class Release(pulumi.ComponentResource):
         secret = {key: pulumi.Output.secret(value) for key, value in service.secret_environment.items()}
 
         config = k8s.core.v1.ConfigMap(
-            "config", metadata=self._metadata(f"{service.service}-config"), data=plain, opts=self._options
+            "config", metadata=self._metadata(f"{service.name}-config"), data=plain, opts=self._options
         )
         sources: list[k8s.core.v1.EnvFromSourceArgsDict] = [
             {"secret_ref": {"name": self._secret(DATABASE_SECRET, database).metadata["name"]}},
             {"config_map_ref": {"name": config.metadata["name"]}},
         ]
         if secret:
-            made = self._secret(f"{service.service}-secrets", secret)
+            made = self._secret(f"{service.name}-secrets", secret)
             sources.append({"secret_ref": {"name": made.metadata["name"]}})
 
         key = random.RandomPassword(
@@ -220,7 +223,7 @@ class Release(pulumi.ComponentResource):
         """Follows the tracks: its selector moves only when the pods it moves to are ready."""
         service = self._args.service
         traffic = self._args.release.traffic
-        metadata = self._metadata(f"{service.service}-lb")
+        metadata = self._metadata(f"{service.name}-lb")
         metadata["annotations"] = {
             # An address is all there is to wait for: the tracks' own pods are ready by then, and a Service is not to
             # wait for a canary that never will be, when stable is to be had back.
@@ -232,7 +235,7 @@ class Release(pulumi.ComponentResource):
             metadata=metadata,
             spec={
                 "type": "LoadBalancer",
-                "selector": {"app": service.service, **({} if traffic == "split" else {"track": traffic})},
+                "selector": {"app": service.name, **({} if traffic == "split" else {"track": traffic})},
                 "ports": [{"name": "http", "port": PUBLIC_PORT, "target_port": "http"}],
             },
             opts=pulumi.ResourceOptions.merge(
@@ -250,7 +253,7 @@ class Release(pulumi.ComponentResource):
         """Node drains take one pod of the service at a time, whichever track it is of."""
         return k8s.policy.v1.PodDisruptionBudget(
             "disruption-budget",
-            metadata=self._metadata(self._args.service.service),
+            metadata=self._metadata(self._args.service.name),
             spec={
                 "max_unavailable": 1,
                 "unhealthy_pod_eviction_policy": "AlwaysAllow",
@@ -270,11 +273,11 @@ class Release(pulumi.ComponentResource):
         outward = [self._args.platform.database.port, *service.egress_ports]
         return k8s.networking.v1.NetworkPolicy(
             "network-policy",
-            metadata=self._metadata(service.service),
+            metadata=self._metadata(service.name),
             spec={
                 "pod_selector": {
                     "match_expressions": [
-                        {"key": "app", "operator": "In", "values": [service.service, migration_app(service.service)]}
+                        {"key": "app", "operator": "In", "values": [service.name, migration_app(service.name)]}
                     ]
                 },
                 "policy_types": ["Ingress", "Egress"],

@@ -9,11 +9,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from components.final_job import ClusterAccess, FinalJob, FinalJobArgs
+from components.cleanup_on_destroy import CleanupOnDestroy, CleanupOnDestroyArgs
+from components.component import Component
 from components.fingerprint import fingerprint
 from components.pod import Labels
 from components.psql import AUTHORITY, FILES, client_image, login_secret, psql_job, psql_pod
-from stacks.platform import Database, Registry
+from contract.platform import ClusterAccess, Database, Registry
 
 PASSWORD_LENGTH = 32
 CREATE, DROP = "create.sql", "drop.sql"
@@ -39,7 +40,7 @@ class ReleaseDatabaseArgs:
     client_image: str
 
 
-class ReleaseDatabase(pulumi.ComponentResource):
+class ReleaseDatabase(Component):
     """A database and the role that alone uses it.
 
     Makes a password, a Secret with the administrator's login, and a Job that makes both from inside the cluster, the
@@ -57,7 +58,7 @@ class ReleaseDatabase(pulumi.ComponentResource):
         kubernetes: k8s.Provider,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("addressbook:kubernetes:ReleaseDatabase", name, None, opts)
+        super().__init__("kubernetes:ReleaseDatabase", name, opts)
         self._args = args
         self._labels = Labels(app=f"{args.service}-db-release", part_of=args.service)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
@@ -104,11 +105,11 @@ class ReleaseDatabase(pulumi.ComponentResource):
             self._options,
         )
 
-    def _final_job(self, made: k8s.batch.v1.Job) -> FinalJob:
+    def _final_job(self, made: k8s.batch.v1.Job) -> CleanupOnDestroy:
         name = self._args.name
-        return FinalJob(
+        return CleanupOnDestroy(
             "database",
-            FinalJobArgs(
+            CleanupOnDestroyArgs(
                 cluster=self._args.cluster,
                 namespace=self._args.namespace,
                 job=made.metadata.apply(lambda metadata: metadata.name or ""),

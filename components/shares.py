@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stacks.settings import ReleaseSettings, Traffic
+from contract.settings import ReleaseSettings, Traffic
 
 
 @dataclass(frozen=True)

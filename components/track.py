@@ -9,9 +9,10 @@ from typing import Literal
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.component import Component
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
 from components.pod import Labels, restricted_container, restricted_pod
-from components.running import SERVICE_UID, rollout_wait, service_resources
-from stacks.settings import ServiceSettings
+from contract.settings import ServiceSettings
 
 TrackName = Literal["stable", "canary"]
 
@@ -40,7 +41,7 @@ class TrackArgs:
     after: Sequence[pulumi.Resource] = ()
 
 
-class Track(pulumi.ComponentResource):
+class Track(Component):
     """One version of the service in the cluster.
 
     Makes a Deployment that never falls below its replicas during a rollout, and a ClusterIP Service that selects this
@@ -51,10 +52,10 @@ class Track(pulumi.ComponentResource):
     deployment: k8s.apps.v1.Deployment
 
     def __init__(self, args: TrackArgs, kubernetes: k8s.Provider, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:release:Track", args.track, None, opts)
+        super().__init__("release:Track", args.track, opts)
         self._args = args
-        self._name = f"{args.service.service}-{args.track}"
-        self._labels = Labels(app=args.service.service, part_of=args.service.service, track=args.track)
+        self._name = f"{args.service.name}-{args.track}"
+        self._labels = Labels(app=args.service.name, part_of=args.service.name, track=args.track)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
         self.image = pulumi.Output.from_input(args.image)
         self.deployment = self._deployment()
@@ -100,7 +101,7 @@ class Track(pulumi.ComponentResource):
         ready: k8s.core.v1.ProbeArgsDict = {"http_get": {"path": service.readiness_path, "port": "http"}}
         container = restricted_container(
             {
-                "name": service.service,
+                "name": service.name,
                 "image": self._args.image,
                 "ports": ports,
                 "env_from": self._args.env_from,

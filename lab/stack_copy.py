@@ -12,7 +12,7 @@ from typing import Any
 from lab.layout import CHECKOUT
 
 #: What `pulumi` and `python -m promotion` need.
-PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks", "app", "promotion", "policy")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "contract", "components", "stacks", "app", "promotion", "policy")
 PREFIX = "addressbook:"
 #: Keys that name images of the real registry, which the lab can't pull.
 IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from contract.project import PROJECT_ROOT
 from pipeline.faults import StepFailed, WrongUse
-from stacks.settings import PROJECT_ROOT
 
 EPILOG = "exit codes: 0 done; 1 a step failed; 2 wrong use, nothing was begun"
 

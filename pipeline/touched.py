@@ -13,7 +13,7 @@ import yaml
 from pipeline.faults import WrongUse
 
 #: Parts of the program that every stack runs; a cloud's own files are told apart below.
-PROGRAM = ("Pulumi.yaml", "__main__.py", "requirements.txt", "components", "stacks", "policy")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "requirements.txt", "contract", "components", "stacks", "policy")
 #: Cloud of stacks that no runner can reach.
 UNREACHABLE = "local"
 
@@ -62,7 +62,7 @@ def touched(files: Iterable[str], root: Path) -> Touched:
 
 def _cloud_of(parts: tuple[str, ...], clouds: set[str]) -> str | None:
     """The one cloud that a file of the program is of; None where it is everybody's."""
-    if parts[0] not in ("components", "stacks") or len(parts) < 2:
+    if parts[0] not in ("contract", "components", "stacks") or len(parts) < 2:
         return None
     name = PurePosixPath(parts[1]).stem
     return name if name in clouds else None

@@ -5,24 +5,25 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Mapping
-from typing import Annotated, cast
+from typing import Annotated
 
 import pulumi
 import pulumi_aws as aws
 from pydantic import Field, ValidationInfo, field_validator
 
-from components.aws.account import caller_account, lacking, lacking_access, stack_name, stack_tags
+from components.aws.account import caller_account, missing_access, missing_prerequisites, stack_name, stack_tags
 from components.aws.addons import AddonName
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
 from components.aws.network import ANYWHERE, Network, NetworkArgs
 from components.aws.nodes import is_arm
 from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
-from components.database_rights import Administrator
 from components.namespace import namespace
-from stacks.platform import Platform, cloud_outputs, wrong_config
-from stacks.settings import PROJECT_ROOT, Keys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
+from contract.errors import invalid_config
+from contract.platform import Administrator, Platform, cloud_outputs
+from contract.project import PROJECT_ROOT
+from contract.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.platform_reference import CloudReleaseStackKeys, Connection, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$")]
@@ -116,18 +117,18 @@ class PlatformKeys(Keys):
         return day, int(time[:2])
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """The commands, credentials that AWS takes, a name that it takes."""
-        return lacking()
+        return missing_prerequisites()
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a stack on another's platform on AWS."""
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """The commands, credentials that AWS takes."""
-        return lacking_access()
+        return missing_access()
 
 
 def _network(block: str) -> ipaddress.IPv4Network:
@@ -137,9 +138,9 @@ def _network(block: str) -> ipaddress.IPv4Network:
         raise ValueError(f"{fault}; a range is written as 203.0.113.0/24") from None
 
 
-def provision(settings: Settings) -> Platform:
+def provision(settings: Settings[PlatformKeys]) -> Platform:
     """A VPC with the cluster's nodes and the database in its private subnets, and a repository for the image."""
-    keys = cast(PlatformKeys, settings.platform)
+    keys = settings.platform
     _same_processor(keys.node_size, settings.service.build_platform)
     _same_account(keys.aws_account)
     name, tags = stack_name(), stack_tags()
@@ -157,7 +158,7 @@ def provision(settings: Settings) -> Platform:
     )
     images = ImageRepository(
         "registry",
-        ImageRepositoryArgs(name=name, service=settings.service.service, throw_away=not keys.deletion_protection),
+        ImageRepositoryArgs(name=name, service=settings.service.name, throw_away=not keys.deletion_protection),
         opts=options,
     )
     cluster = Cluster(
@@ -208,20 +209,20 @@ def provision(settings: Settings) -> Platform:
             "cluster": cluster.identifier,
             "registry": images.registry.url,
             "region": keys.region,
-            "service": settings.service.service,
+            "service": settings.service.name,
         },
     )
 
 
-def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """The cluster and the registry of another stack's platform, with credentials of the caller's.
 
     Raises pulumi.RunError where the platform's registry has no repository for the service: ECR takes images only for
     those that are there.
     """
-    service, shared = settings.service.service, access["service"]
+    service, shared = settings.service.name, access["service"]
     if service != shared:
-        raise wrong_config(
+        raise invalid_config(
             [
                 f"service = {service!r}: the platform of `{settings.stack.platform_stack}` has an image repository for"
                 f" `{shared}` alone; give it that name, or a platform of its own"
@@ -231,7 +232,7 @@ def join(settings: Settings, access: Mapping[str, str]) -> Joined:
     url = access["registry"]
     account = url.partition(".")[0]  # the host's first label
     registry = caller_login(url, account, pulumi.InvokeOutputOptions(provider=provider))
-    return join_by_kubeconfig(settings, access, registry, _load_balancer(stack_tags()))
+    return connect_by_kubeconfig(settings, access, registry, _load_balancer(stack_tags()))
 
 
 def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
@@ -246,7 +247,7 @@ def _same_processor(node_size: str, build_platform: str) -> None:
     """Images for another processor than the nodes' would not start. Raises pulumi.RunError."""
     needed = "linux/arm64" if is_arm(node_size) else "linux/amd64"
     if build_platform != needed:
-        raise wrong_config(
+        raise invalid_config(
             [
                 f"buildPlatform = '{build_platform}': nodes of size {node_size} run {needed}"
                 f" (`pulumi config set buildPlatform {needed}`, or another nodeSize)"
@@ -257,7 +258,7 @@ def _same_processor(node_size: str, build_platform: str) -> None:
 def _same_account(wanted: str) -> None:
     """Credentials of another account than the stack's would make all of it there. Raises pulumi.RunError."""
     if wanted and (found := caller_account()) != wanted:
-        raise wrong_config(
+        raise invalid_config(
             [
                 f"awsAccount = '{wanted}': this machine's credentials are of account {found or '(no answer)'}; sign in"
                 " to the stack's (AWS_PROFILE, `aws sso login`), or correct the key"

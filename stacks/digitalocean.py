@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
-from components.digitalocean.account import lacking, stack_name, stack_tags
+from components.digitalocean.account import missing_prerequisites, stack_name, stack_tags
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
-from stacks.platform import Platform, cloud_outputs
-from stacks.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
+from contract.platform import Platform, cloud_outputs
+from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.platform_reference import CloudReleaseStackKeys, Connection, connect_by_kubeconfig
 
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest that the provider offers a standby for.
@@ -72,11 +71,11 @@ class PlatformKeys(DatabaseClientKeys):
         return day, time
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """Token, doctl, a name that the provider takes."""
-        return lacking()
+        return missing_prerequisites()
 
-    def holds(self, image: str) -> bool:
+    def owns_image(self, image: str) -> bool:
         """By the name that images have in the registry that the stack makes or names."""
         return image.startswith(f"registry.digitalocean.com/{self.registry or stack_name()}/")
 
@@ -85,14 +84,14 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a stack on another's DigitalOcean platform."""
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """Token, doctl, a name that the provider takes for the load balancer."""
-        return lacking()
+        return missing_prerequisites()
 
 
-def provision(settings: Settings) -> Platform:
+def provision(settings: Settings[PlatformKeys]) -> Platform:
     """A VPC with the cluster and the database in it, and the registry that the cluster pulls from."""
-    keys = cast(PlatformKeys, settings.platform)
+    keys = settings.platform
     name, tags = stack_name(), stack_tags()
     network = Network("network", NetworkArgs(name=name, region=keys.region))
     images = ImageRegistry(
@@ -135,7 +134,7 @@ def provision(settings: Settings) -> Platform:
     rights = DatabaseRights(
         "database-rights",
         DatabaseRightsArgs(
-            service=settings.service.service,
+            service=settings.service.name,
             namespace=space,
             database=database.connection,
             administrator=database.administrator,
@@ -162,14 +161,14 @@ def provision(settings: Settings) -> Platform:
     )
 
 
-def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """The cluster and the registry of another stack's platform, with credentials of this stack's own."""
     registry_name = access["registry"].rpartition("/")[2]
     images = ImageRegistry(
         "registry",
         RegistryArgs(name=registry_name, region=access["region"], existing=registry_name, protect=False),
     )
-    return join_by_kubeconfig(settings, access, images.registry, _load_balancer())
+    return connect_by_kubeconfig(settings, access, images.registry, _load_balancer())
 
 
 def _load_balancer() -> dict[str, str]:

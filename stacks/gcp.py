@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, cast
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -14,13 +14,20 @@ from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
-from components.gcp.project import access_token, lacking, lacking_access, project_id, stack_labels, stack_name
+from components.gcp.project import (
+    access_token,
+    missing_access,
+    missing_prerequisites,
+    project_id,
+    stack_labels,
+    stack_name,
+)
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
 from components.namespace import namespace
-from stacks.platform import Platform, cloud_outputs
-from stacks.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.sharing import CloudReleaseStackKeys, Joined, join_by_kubeconfig
+from contract.platform import Platform, cloud_outputs
+from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.platform_reference import CloudReleaseStackKeys, Connection, connect_by_kubeconfig
 
 #: Order in which Google counts the days of the week, from 1.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -95,11 +102,11 @@ class PlatformKeys(DatabaseClientKeys):
         return WEEKDAYS.index(day) + 1, int(time.partition(":")[0])
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """Project, credentials, the plugin that presents them, a name that Google takes."""
-        return lacking()
+        return missing_prerequisites()
 
-    def holds(self, image: str) -> bool:
+    def owns_image(self, image: str) -> bool:
         """By the name that images have in the registry that the stack makes or names."""
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
 
@@ -108,14 +115,14 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a stack on another's platform on Google Cloud."""
 
     @classmethod
-    def lacking(cls) -> list[str]:
+    def missing_prerequisites(cls) -> list[str]:
         """Credentials, and the plugin that presents them."""
-        return lacking_access()
+        return missing_access()
 
 
-def provision(settings: Settings) -> Platform:
+def provision(settings: Settings[PlatformKeys]) -> Platform:
     """A VPC with the cluster and the database in it, and the registry that its nodes pull from."""
-    keys = cast(PlatformKeys, settings.platform)
+    keys = settings.platform
     name, labels, token = stack_name(), stack_labels(), access_token()
     enabled = ProjectServices("services").enabled
     network = Network(
@@ -182,7 +189,7 @@ def provision(settings: Settings) -> Platform:
     rights = DatabaseRights(
         "database-rights",
         DatabaseRightsArgs(
-            service=settings.service.service,
+            service=settings.service.name,
             namespace=space,
             database=database.connection,
             administrator=database.administrator,
@@ -208,6 +215,6 @@ def provision(settings: Settings) -> Platform:
     )
 
 
-def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """The cluster and the registry of another stack's platform, with credentials of the caller's."""
-    return join_by_kubeconfig(settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER)
+    return connect_by_kubeconfig(settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER)

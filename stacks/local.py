@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from pydantic import Field, field_validator
 
-from components.database_rights import Administrator
-from components.final_job import ClusterAccess
 from components.local.cluster import Cluster, ClusterArgs, kube_contexts
 from components.local.database import LocalDatabase, LocalDatabaseArgs
 from components.namespace import namespace
-from stacks.platform import Platform, Registry, wrong_config
-from stacks.settings import DatabaseClientKeys, Keys, Quantity, Settings
-from stacks.sharing import Joined
+from contract.errors import invalid_config
+from contract.platform import Administrator, ClusterAccess, Platform, Registry
+from contract.settings import DatabaseClientKeys, Keys, Quantity, Settings
+from stacks.platform_reference import Connection
 
 
 class PlatformKeys(Keys):
@@ -32,7 +30,7 @@ class PlatformKeys(Keys):
             raise ValueError(unknown)
         return value
 
-    def holds(self, image: str) -> bool:
+    def owns_image(self, image: str) -> bool:
         """By the registry's name, which its images' begin with."""
         return image.startswith(f"{self.registry}/")
 
@@ -49,15 +47,15 @@ def _unknown(context: str) -> str:
     return "" if context in contexts else wrong
 
 
-def provision(settings: Settings) -> Platform:
+def provision(settings: Settings[PlatformKeys]) -> Platform:
     """The named cluster, its registry, and a PostgreSQL in the release's namespace."""
-    keys = cast(PlatformKeys, settings.platform)
+    keys = settings.platform
     cluster = Cluster("cluster", ClusterArgs(context=keys.kube_context))
     space = namespace(settings.stack.namespace, cluster.kubernetes)
     database = LocalDatabase(
         "database",
         LocalDatabaseArgs(
-            service=settings.service.service,
+            service=settings.service.name,
             namespace=space.metadata["name"],
             image=keys.database_image,
             storage=keys.database_storage,
@@ -77,13 +75,15 @@ def provision(settings: Settings) -> Platform:
     )
 
 
-def join(settings: Settings, access: Mapping[str, str]) -> Joined:
+def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """The cluster and the registry of another stack's platform. Raises pulumi.RunError."""
     context = access["kubeContext"]
     if unknown := _unknown(context):
-        raise wrong_config([f"platformStack = {settings.stack.platform_stack!r}: is on context `{context}`; {unknown}"])
+        raise invalid_config(
+            [f"platformStack = {settings.stack.platform_stack!r}: is on context `{context}`; {unknown}"]
+        )
     cluster = Cluster("cluster", ClusterArgs(context=context))
-    return Joined(
+    return Connection(
         kubernetes=cluster.kubernetes,
         cluster=ClusterAccess(context=context),
         registry=Registry(url=access["registry"]),

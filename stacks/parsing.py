@@ -10,27 +10,19 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from components import registry_client
-from stacks.settings import (
-    COMMON,
-    Keys,
-    ReleaseSettings,
-    ServiceSettings,
-    Settings,
-    StackSettings,
-    clouds,
-    declared_defaults,
-)
+from contract.project import clouds, declared_defaults
+from contract.settings import COMMON, Keys, ReleaseSettings, ServiceSettings, Settings, StackSettings
 
 
-class ConfigFault(ValueError):
+class ConfigError(ValueError):
     """Wrong stack config; the message names every fault found, one a line."""
 
 
-def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: Set[str] = frozenset()) -> Settings:
+def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: Set[str] = frozenset()) -> Settings[Any]:
     """Turn the engine's config (key without its project prefix, value as text) into settings.
 
     ``platform`` holds the keys of the chosen cloud's platform, None when there is no such cloud; ``secret_keys`` names
-    the keys whose values were encrypted. Raises ConfigFault with all faults at once.
+    the keys whose values were encrypted. Raises ConfigError with all faults at once.
     """
     cloud = values.get("cloud", "")
     faults: list[str] = []
@@ -53,9 +45,9 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
     faults += _missing_build_context(groups)
     faults += _never_builds(groups)
     faults += _missing_copier(groups, platform)
-    faults += platform.lacking() if platform else []
+    faults += platform.missing_prerequisites() if platform else []
     if faults or platform is None:
-        raise ConfigFault("\n".join(faults))
+        raise ConfigError("\n".join(faults))
     return Settings(
         stack=cast(StackSettings, groups[StackSettings]),
         platform=groups[platform],
@@ -105,7 +97,9 @@ def _missing_copier(groups: Mapping[type[Keys], Keys], platform: type[Keys] | No
     release, keys = groups.get(ReleaseSettings), groups.get(platform) if platform else None
     if not isinstance(release, ReleaseSettings) or keys is None:
         return []  # their own faults come first
-    return registry_client.lacking({image for image in release.pinned | keys.pinned if keys.holds(image) is False})
+    return registry_client.missing_prerequisites(
+        {image for image in release.pinned | keys.pinned if keys.owns_image(image) is False}
+    )
 
 
 def _never_builds(groups: Mapping[type[Keys], Keys]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pulumi
 
-from components.answers import reason
-from stacks.platform import wrong_config
-from stacks.settings import ReleaseSettings
-from stacks.sharing import stack_outputs
+from components.invokes import reason
+from contract.errors import invalid_config
+from contract.settings import ReleaseSettings
+from stacks.platform_reference import stack_outputs
 
 
 def refuse_unpinned(release: ReleaseSettings) -> None:
@@ -32,7 +32,7 @@ def refuse_unpinned(release: ReleaseSettings) -> None:
         "stableImage": f"pin what runs with `pulumi config set stableImage {running}`",
         "canaryImage": "`python -m promotion canary --image source` builds it and pins it first",
     }
-    raise wrong_config(
+    raise invalid_config(
         [
             f"{key}: this stack has had its first update, and builds nothing by itself since (buildFromSource is"
             f" `first`): {remedies[key]}"

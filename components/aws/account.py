@@ -20,7 +20,7 @@ ANSWER_SECONDS = 30
 INSTALL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 
 
-def lacking() -> list[str]:
+def missing_prerequisites() -> list[str]:
     """What is not there: a usable name, the command that gets the cluster's credentials, valid AWS credentials."""
     faults: list[str] = []
     if not _NAME.match(stack_name()):
@@ -28,10 +28,10 @@ def lacking() -> list[str]:
             f"stack: its resources would be called `{stack_name()}`, and AWS takes lower-case letters, digits and"
             " single dashes, 56 at most; `pulumi stack rename` gives it another name"
         )
-    return faults + lacking_access()
+    return faults + missing_access()
 
 
-def lacking_access() -> list[str]:
+def missing_access() -> list[str]:
     """The same, where nothing in the account is named after the stack."""
     faults = registry_client.lacking_for_tags()
     if shutil.which("aws") is None:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import pulumi
 import pulumi_aws as aws
 
-from components.answers import answered
 from components.aws.roles import Role, RoleArgs, service_account_trust
+from components.component import Component
+from components.invokes import or_explain
 
 AddonName = Literal["vpc-cni", "kube-proxy", "coredns"]
 
@@ -30,7 +31,7 @@ class AddonsArgs:
     pinned: Mapping[AddonName, str]
 
 
-class NodeAddons(pulumi.ComponentResource):
+class NodeAddons(Component):
     """The add-ons that a node needs to become ready: there before the first node.
 
     Makes kube-proxy and the VPC network plugin, which also enforces NetworkPolicies, with a role of its own by the
@@ -41,7 +42,7 @@ class NodeAddons(pulumi.ComponentResource):
     addons: list[aws.eks.Addon]
 
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:aws:NodeAddons", name, None, opts)
+        super().__init__("aws:NodeAddons", name, opts)
         network = addon(
             "vpc-cni",
             args,
@@ -80,7 +81,7 @@ def addon(
     ``role`` is the ARN of the role that its service account may take.
     """
     version: pulumi.Input[str] = args.pinned.get(kind) or (
-        answered(
+        or_explain(
             aws.eks.get_addon_version_output(
                 addon_name=kind, kubernetes_version=args.version, opts=pulumi.InvokeOutputOptions(parent=parent)
             ),

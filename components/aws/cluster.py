@@ -14,6 +14,7 @@ from components.aws.addons import AddonName, AddonsArgs, NodeAddons, addon
 from components.aws.network import Network
 from components.aws.nodes import Nodes, NodesArgs
 from components.aws.roles import Role, RoleArgs, service_trust
+from components.component import Component
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 
 #: All that the control plane can log; `audit` says who did what, `authenticator` who came in.
@@ -44,7 +45,7 @@ class ClusterArgs:
     throw_away: bool
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(Component):
     """EKS in the private subnets, access to it by IAM alone.
 
     Makes the control plane with its role, its log and the key that Secrets are encrypted with; access entries; the
@@ -62,7 +63,7 @@ class Cluster(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: ClusterArgs, network: Network, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("addressbook:aws:Cluster", name, None, opts)
+        super().__init__("aws:Cluster", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
         cluster = self._control_plane(network)

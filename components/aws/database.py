@@ -9,7 +9,8 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from stacks.platform import Database
+from components.component import Component
+from contract.platform import Database
 
 #: The server's first database, and its administrator: what the service uses on this cloud, as in the book.
 DATABASE_NAME = "postgres"
@@ -47,7 +48,7 @@ class ManagedDatabaseArgs:
     keep: bool
 
 
-class ManagedDatabase(pulumi.ComponentResource):
+class ManagedDatabase(Component):
     """PostgreSQL that the nodes alone reach, over verified TLS, encrypted at rest, with backups.
 
     Makes the instance, its subnet group, security group, parameters, logs and password. Outputs ``connection``.
@@ -56,7 +57,7 @@ class ManagedDatabase(pulumi.ComponentResource):
     connection: Database
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:aws:Database", name, None, opts)
+        super().__init__("aws:Database", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
         guard, rule = self._guard()

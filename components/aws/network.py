@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.answers import answered
+from components.component import Component
+from components.invokes import or_explain
 
 #: Availability zones used; EKS and RDS ask for two.
 ZONES = 2
@@ -39,7 +40,7 @@ class Ranges:
     private: list[str]
 
 
-class Network(pulumi.ComponentResource):
+class Network(Component):
     """A VPC over two zones whose nodes have no public address.
 
     Makes the VPC, in each zone a public and a private subnet with their routes, an internet gateway, and a NAT gateway
@@ -50,7 +51,7 @@ class Network(pulumi.ComponentResource):
     private_subnets: list[pulumi.Output[str]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:aws:Network", name, None, opts)
+        super().__init__("aws:Network", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
         vpc = aws.ec2.Vpc(
@@ -84,7 +85,7 @@ class Network(pulumi.ComponentResource):
 
     def _zones(self) -> list[pulumi.Output[str]]:
         """Names of the zones, whatever their state is now: a zone in trouble must not move a subnet."""
-        found = answered(
+        found = or_explain(
             aws.get_availability_zones_output(
                 filters=[{"name": "zone-type", "values": ["availability-zone"]}],
                 exclude_zone_ids=ZONES_WITHOUT_EKS,

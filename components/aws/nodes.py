@@ -10,7 +10,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.aws.roles import Role, RoleArgs, service_trust
-from components.lasting_name import lasting_name
+from components.component import Component
+from components.random_name import random_name
 
 #: GiB of each node's disk: the system, container images and logs.
 DISK_GIB = 30
@@ -33,7 +34,7 @@ class NodesArgs:
     tags: Mapping[str, str]
 
 
-class Nodes(pulumi.ComponentResource):
+class Nodes(Component):
     """A group of nodes whose number and size change without replacing it.
 
     Makes the nodes' role (join the cluster, pull images: nothing else), a launch template (encrypted disk, instance
@@ -50,7 +51,7 @@ class Nodes(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("addressbook:aws:Nodes", name, None, opts)
+        super().__init__("aws:Nodes", name, opts)
         options = pulumi.ResourceOptions(parent=self)
         role = Role(
             "node-role",
@@ -83,7 +84,7 @@ class Nodes(pulumi.ComponentResource):
         }
         return aws.eks.NodeGroup(
             "nodes",
-            node_group_name=lasting_name("nodes-name", "nodes", replaced_with, options),
+            node_group_name=random_name("nodes-name", "nodes", replaced_with, options),
             cluster_name=args.cluster,
             version=args.version,
             node_role_arn=role,

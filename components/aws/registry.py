@@ -9,9 +9,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components.answers import answered
+from components.component import Component
 from components.image_copy import RELEASE_TAG
-from stacks.platform import Registry
+from components.invokes import or_explain
+from contract.platform import Registry
 
 #: What the tags of images built from source begin with (components/source.py).
 BUILD_TAG = "src-"
@@ -33,7 +34,7 @@ class ImageRepositoryArgs:
     throw_away: bool
 
 
-class ImageRepository(pulumi.ComponentResource):
+class ImageRepository(Component):
     """A repository whose images are scanned when they arrive. Tags never move, but for those of builds from source.
 
     The same source is built again by another machine, branch or day, to another digest, which ECR would refuse under
@@ -46,7 +47,7 @@ class ImageRepository(pulumi.ComponentResource):
     registry: Registry
 
     def __init__(self, name: str, args: ImageRepositoryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:aws:ImageRepository", name, None, opts)
+        super().__init__("aws:ImageRepository", name, opts)
         repository = aws.ecr.Repository(
             "images",
             name=f"{args.name}/{args.service}",
@@ -71,7 +72,7 @@ class ImageRepository(pulumi.ComponentResource):
 
 def caller_login(url: pulumi.Input[str], account: pulumi.Input[str], opts: pulumi.InvokeOutputOptions) -> Registry:
     """The account's registry with a login of the caller's, valid 12 hours."""
-    token = answered(
+    token = or_explain(
         aws.ecr.get_authorization_token_output(registry_id=account, opts=opts),
         "login to the registry",
         "the caller needs the right ecr:GetAuthorizationToken",

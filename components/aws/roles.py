@@ -10,6 +10,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from components.component import Component
+
 MANAGED_POLICY = "arn:aws:iam::aws:policy/"
 
 
@@ -22,7 +24,7 @@ class RoleArgs:
     policies: Sequence[str]
 
 
-class Role(pulumi.ComponentResource):
+class Role(Component):
     """A role and its policies.
 
     Outputs ``arn``, known once the policies are attached, so that whoever uses it waits and `destroy` takes them last;
@@ -33,7 +35,7 @@ class Role(pulumi.ComponentResource):
     role_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:aws:Role", name, None, opts)
+        super().__init__("aws:Role", name, opts)
         options = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(name, name=args.name, assume_role_policy=args.trust, opts=options)
         attached = [

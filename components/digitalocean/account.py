@@ -25,7 +25,7 @@ TAG_LENGTH = 255
 ANSWER_SECONDS = 30
 
 
-def lacking() -> list[str]:
+def missing_prerequisites() -> list[str]:
     """What is not there: credentials for the provider, the command that gets those for the cluster, a usable name."""
     faults: list[str] = []
     if not _NAME.match(stack_name()):

@@ -9,8 +9,9 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as k8s
 
+from components.component import Component
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
-from components.lasting_name import lasting_name
+from components.random_name import random_name
 
 #: The pool that a cluster can't be made without. The provider replaces the whole cluster when its size changes, so it
 #: stays at the smallest there is and the workers are in a pool of their own.
@@ -40,7 +41,7 @@ class ClusterArgs:
     throw_away: bool
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(Component):
     """DOKS in a VPC, allowed to pull from the account's registry.
 
     Makes the cluster with one small base node, the pool of workers (of any size and number without replacing the
@@ -60,7 +61,7 @@ class Cluster(pulumi.ComponentResource):
         registry: pulumi.Resource | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("addressbook:digitalocean:Cluster", name, None, opts)
+        super().__init__("digitalocean:Cluster", name, opts)
         cluster = self._cluster(args, registry)
         workers = self._workers(args, cluster)
         self.id = cluster.id
@@ -113,7 +114,7 @@ class Cluster(pulumi.ComponentResource):
         replaced_with = {"cluster": cluster.id, "size": args.node_size}
         return digitalocean.KubernetesNodePool(
             "workers",
-            name=lasting_name("workers-name", "workers", replaced_with, options),
+            name=random_name("workers-name", "workers", replaced_with, options),
             cluster_id=cluster.id,
             size=args.node_size,
             tags=list(args.tags),

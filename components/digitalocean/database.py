@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from components.answers import answered
-from components.database_rights import Administrator
-from stacks.platform import Database
+from components.component import Component
+from components.invokes import or_explain
+from contract.platform import Administrator, Database
 
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
@@ -38,7 +38,7 @@ class ManagedDatabaseArgs:
     protect: bool
 
 
-class ManagedDatabase(pulumi.ComponentResource):
+class ManagedDatabase(Component):
     """PostgreSQL that only one cluster reaches, over TLS, with daily backups kept by the provider.
 
     Makes the database cluster, its firewall, the database and the service's user. Outputs ``connection`` (of the
@@ -49,7 +49,7 @@ class ManagedDatabase(pulumi.ComponentResource):
     administrator: Administrator
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:digitalocean:Database", name, None, opts)
+        super().__init__("digitalocean:Database", name, opts)
         day, hour = args.maintenance
         server = digitalocean.DatabaseCluster(
             "database",
@@ -85,7 +85,7 @@ class ManagedDatabase(pulumi.ComponentResource):
             # After the user, so that it is deleted before: a user who owns tables can't be.
             opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect, depends_on=[user])),
         )
-        authority = answered(
+        authority = or_explain(
             digitalocean.get_database_ca_output(cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)),
             "certificate of the database's authority",
             "`doctl databases get-ca ID` asks for the same; repeat the command once it answers",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from components.component import Component
+
 #: A VPC can be deleted once the last trace of its members is gone, which lags behind their own deletion.
 DELETE_TIMEOUT = "15m"
 
@@ -19,13 +21,13 @@ class NetworkArgs:
     region: str
 
 
-class Network(pulumi.ComponentResource):
+class Network(Component):
     """A VPC. Outputs ``vpc``, its id (a UUID). VPCs take no tags; the description says whose it is."""
 
     vpc: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:digitalocean:Network", name, None, opts)
+        super().__init__("digitalocean:Network", name, opts)
         network = digitalocean.Vpc(
             "network",
             name=args.name,

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from components.answers import answered
-from stacks.platform import Registry
+from components.component import Component
+from components.invokes import or_explain
+from contract.platform import Registry
 
 #: Smallest plan with room for a service's history of images: 5 GiB, 5 repositories (starter has 500 MiB).
 SUBSCRIPTION = "basic"
@@ -31,7 +32,7 @@ class RegistryArgs:
     protect: bool
 
 
-class ImageRegistry(pulumi.ComponentResource):
+class ImageRegistry(Component):
     """A registry with credentials to push to it; clusters with the registry integration pull without any.
 
     Makes the registry, unless an existing one is named, and the credentials. Outputs ``registry``; ``made`` is the
@@ -42,10 +43,10 @@ class ImageRegistry(pulumi.ComponentResource):
     made: pulumi.Resource | None
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:digitalocean:ImageRegistry", name, None, opts)
+        super().__init__("digitalocean:ImageRegistry", name, opts)
         if args.existing:
             self.made = None
-            found = answered(
+            found = or_explain(
                 digitalocean.get_container_registry_output(
                     name=args.existing, opts=pulumi.InvokeOutputOptions(parent=self)
                 ),

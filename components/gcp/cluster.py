@@ -10,10 +10,11 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
+from components.component import Component
 from components.gcp.network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.project import AUTH_PLUGIN
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
-from components.lasting_name import lasting_name
+from components.random_name import random_name
 
 RELEASE_CHANNEL = "REGULAR"
 #: Hours of the weekly window: GKE wants 48 hours of them in any 32 days, which may hold only four windows.
@@ -47,7 +48,7 @@ class ClusterArgs:
     ready: Sequence[pulumi.Resource]
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(Component):
     """GKE Autopilot over all zones of a region: nodes come and go with the pods, and have no public addresses.
 
     Dataplane V2 (network policies are enforced), workload identity and shielded nodes are Autopilot's own, always on.
@@ -62,7 +63,7 @@ class Cluster(pulumi.ComponentResource):
     kubernetes: k8s.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:gcp:Cluster", name, None, opts)
+        super().__init__("gcp:Cluster", name, opts)
         cluster = self._cluster(args)
         self.name = cluster.name
         self.endpoint = pulumi.Output.concat("https://", cluster.endpoint)
@@ -84,7 +85,7 @@ class Cluster(pulumi.ComponentResource):
         ranges = args.clients or [ANYWHERE]
         return gcp.container.Cluster(
             args.name,
-            name=lasting_name(
+            name=random_name(
                 "cluster-name",
                 args.name,
                 {"region": args.region, "network": args.network, "subnetwork": args.subnetwork},

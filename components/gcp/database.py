@@ -9,9 +9,9 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_random as random
 
-from components.database_rights import Administrator
-from components.lasting_name import lasting_name
-from stacks.platform import Database
+from components.component import Component
+from components.random_name import random_name
+from contract.platform import Administrator, Database
 
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
@@ -52,7 +52,7 @@ class ManagedDatabaseArgs:
     final_backup: bool
 
 
-class ManagedDatabase(pulumi.ComponentResource):
+class ManagedDatabase(Component):
     """PostgreSQL with no public address, reached from the network only, over TLS, with backups of every day.
 
     Its certificate is of Google's shared authority and names the server's DNS name, which clients can then verify.
@@ -64,7 +64,7 @@ class ManagedDatabase(pulumi.ComponentResource):
     administrator: Administrator
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:gcp:Database", name, None, opts)
+        super().__init__("gcp:Database", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
         administrator_password = self._password("database-administrator")
@@ -108,7 +108,7 @@ class ManagedDatabase(pulumi.ComponentResource):
         args = self._args
         return gcp.sql.DatabaseInstance(
             args.name,
-            name=lasting_name("database-name", args.name, {"region": args.region}, self._options),
+            name=random_name("database-name", args.name, {"region": args.region}, self._options),
             region=args.region,
             database_version=f"POSTGRES_{args.version}",
             root_password=administrator_password,

@@ -9,6 +9,8 @@ from ipaddress import IPv4Network
 import pulumi
 import pulumi_gcp as gcp
 
+from components.component import Component
+
 #: Bits of the network's range.
 NETWORK_PREFIX = 16
 PODS_RANGE = "pods"
@@ -60,7 +62,7 @@ class NetworkArgs:
     services: Sequence[pulumi.Resource]
 
 
-class Network(pulumi.ComponentResource):
+class Network(Component):
     """A VPC with one subnetwork, a NAT gateway for nodes without public addresses, and private services access.
 
     Outputs ``id`` and ``subnetwork`` (ids); ``way_out``, the resource that nodes need to reach the internet;
@@ -73,7 +75,7 @@ class Network(pulumi.ComponentResource):
     private_services: pulumi.Resource
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:gcp:Network", name, None, opts)
+        super().__init__("gcp:Network", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
         network = gcp.compute.Network(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_gcp as gcp
 
+from components.component import Component
+
 #: What Google documents as the least that a node needs: write logs and metrics (GKE documentation, Node accounts).
 NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 READER_ROLE = "roles/artifactregistry.reader"
@@ -28,7 +30,7 @@ class NodeIdentityArgs:
     services: Sequence[pulumi.Resource]
 
 
-class NodeIdentity(pulumi.ComponentResource):
+class NodeIdentity(Component):
     """A service account with no more rights than nodes need, instead of Compute Engine's with its many.
 
     Makes the account, its role in the project and the right to pull from one repository. Outputs ``email``;
@@ -39,7 +41,7 @@ class NodeIdentity(pulumi.ComponentResource):
     rights: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, args: NodeIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:gcp:NodeIdentity", name, None, opts)
+        super().__init__("gcp:NodeIdentity", name, opts)
         account = gcp.serviceaccount.Account(
             "nodes",
             account_id=account_id(args.name),

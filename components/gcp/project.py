@@ -11,8 +11,8 @@ import pulumi
 import pulumi_gcp as gcp
 from pulumi.runtime import config as engine_config
 
-from components.answers import reason
-from stacks.platform import wrong_config
+from components.invokes import reason
+from contract.errors import invalid_config
 
 #: The provider's own key, so that all its tools and other `gcp:` keys go on working as people know them.
 PROJECT_CONFIG = "gcp:project"
@@ -27,7 +27,7 @@ _NOT_IN_A_LABEL = re.compile(r"[^a-z0-9_-]")
 LABEL_LENGTH = 63
 
 
-def lacking() -> list[str]:
+def missing_prerequisites() -> list[str]:
     """What is not there: a project, a usable name, credentials, the command that presents them to the cluster."""
     faults: list[str] = []
     if not _NAME.match(stack_name()):
@@ -42,10 +42,10 @@ def lacking() -> list[str]:
             f"{PROJECT_CONFIG} = {project_id()!r}: must be a project's id, 6 to 30 lower-case letters, digits and"
             " dashes (`gcloud projects list` shows it; neither the name nor the number)"
         )
-    return faults + lacking_access()
+    return faults + missing_access()
 
 
-def lacking_access() -> list[str]:
+def missing_access() -> list[str]:
     """The same, where nothing is made in the project."""
     faults: list[str] = []
     if wrong := _credentials_fault():
@@ -96,7 +96,7 @@ def access_token() -> pulumi.Output[str]:
         token = gcp.organizations.get_client_config().access_token
     except Exception as fault:  # the SDK raises nothing narrower
         refusal = f"credentials: Google takes none from this machine ({reason(fault)}); {LOG_IN}"
-        raise wrong_config([refusal]) from None
+        raise invalid_config([refusal]) from None
     return pulumi.Output.secret(token)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_gcp as gcp
 
-from stacks.platform import Registry
+from components.component import Component
+from contract.platform import Registry
 
 #: The user name that goes with an access token (Artifact Registry documentation, Docker authentication).
 TOKEN_USER = "oauth2accesstoken"  # noqa: S105 a user name
@@ -26,7 +27,7 @@ class RegistryArgs:
     protect: bool
 
 
-class ContainerRegistry(pulumi.ComponentResource):
+class ContainerRegistry(Component):
     """A Docker repository whose images are scanned for known vulnerabilities.
 
     Nothing is cleaned up, so what runs and what a rollback may need stays. Tags may move: the same source is built
@@ -38,7 +39,7 @@ class ContainerRegistry(pulumi.ComponentResource):
     repository: pulumi.Output[str]
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:gcp:ContainerRegistry", name, None, opts)
+        super().__init__("gcp:ContainerRegistry", name, opts)
         repository = gcp.artifactregistry.Repository(
             "registry",
             repository_id=args.name,

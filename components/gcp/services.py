@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_gcp as gcp
 
+from components.component import Component
+
 #: What the platform uses: network, cluster, images and their scanning, database and its private address, names, rights.
 SERVICES = (
     "compute",
@@ -21,7 +23,7 @@ SERVICES = (
 )
 
 
-class ProjectServices(pulumi.ComponentResource):
+class ProjectServices(Component):
     """Enabled APIs. Outputs ``enabled``, the resources to wait for.
 
     They stay enabled on `destroy`: others in the project may use them, and disabling one breaks those.
@@ -30,7 +32,7 @@ class ProjectServices(pulumi.ComponentResource):
     enabled: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:gcp:ProjectServices", name, None, opts)
+        super().__init__("gcp:ProjectServices", name, opts)
         self.enabled = [
             gcp.projects.Service(
                 service,

@@ -11,6 +11,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
+from components.component import Component
+
 
 def kubeconfig_files() -> list[Path]:
     """Files that kubectl would read: those of KUBECONFIG, else ~/.kube/config (Kubernetes documentation)."""
@@ -38,7 +40,7 @@ class ClusterArgs:
     context: str
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(Component):
     """Access to an existing cluster.
 
     Makes the Kubernetes provider; outputs it as ``kubernetes``. Credentials stay in the kubeconfig, none enter the
@@ -48,7 +50,7 @@ class Cluster(pulumi.ComponentResource):
     kubernetes: k8s.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("addressbook:local:Cluster", name, None, opts)
+        super().__init__("local:Cluster", name, opts)
         self.kubernetes = k8s.Provider(
             "kubernetes",
             context=args.context,

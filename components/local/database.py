@@ -8,9 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
+from components.component import Component
 from components.namespace import PLATFORM_LABEL
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
-from stacks.platform import Database
+from contract.platform import Database
 
 #: Database and user of the book's managed database, so that one service runs unchanged on every cloud.
 DATABASE_NAME = "demo"
@@ -34,7 +35,7 @@ class LocalDatabaseArgs:
     rollout_timeout_seconds: int
 
 
-class LocalDatabase(pulumi.ComponentResource):
+class LocalDatabase(Component):
     """A PostgreSQL of one pod with a volume of its own.
 
     Makes a generated password, its Secret, the volume claim, a StatefulSet, a ClusterIP Service and a NetworkPolicy.
@@ -51,7 +52,7 @@ class LocalDatabase(pulumi.ComponentResource):
         kubernetes: k8s.Provider,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("addressbook:local:Database", name, None, opts)
+        super().__init__("local:Database", name, opts)
         self._args = args
         self._name = f"{args.service}-db"
         self._labels = Labels(app=self._name, part_of=args.service)

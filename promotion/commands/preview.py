@@ -6,14 +6,14 @@ import argparse
 import json
 from dataclasses import asdict
 
+from contract.errors import INVALID_CONFIG
 from promotion.arguments import Commands, command
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.faults import DONE, FAILED, WRONG_USE
+from promotion.errors import DONE, FAILED, WRONG_USE
 from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
 from promotion.preview.revisions import with_revisions
-from stacks.platform import WRONG_CONFIG
+from promotion.state import engine as stacks
+from promotion.state.stack_file import StackFile
 
 
 def register(commands: Commands) -> None:
@@ -49,6 +49,6 @@ def run(options: argparse.Namespace) -> int:
 
 def code(plan: Plan) -> int:
     """Exit code of a plan: whether the update could begin."""
-    if any(WRONG_CONFIG in fault for fault in plan.faults):
+    if any(INVALID_CONFIG in fault for fault in plan.faults):
         return WRONG_USE
     return FAILED if plan.faults else DONE

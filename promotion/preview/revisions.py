@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from components import registry_client
-from components.registry_client import RegistryFault
+from components.registry_client import RegistryError
 from components.source import revision
+from contract.project import PROJECT_ROOT, declared_defaults
 from promotion.preview.planned import Plan, ReleaseState, TrackState
-from stacks.settings import PROJECT_ROOT, declared_defaults
 
 #: The OCI image specification's name for it.
 LABEL = "org.opencontainers.image.revision"
@@ -65,7 +65,7 @@ def _label(digest: str, references: Sequence[str], platform: str, deadline: floa
             break
         try:
             return registry_client.label(image, LABEL, platform, left)
-        except RegistryFault:
+        except RegistryError:
             continue
     return ""
 

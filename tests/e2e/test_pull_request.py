@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.e2e import registries
 from tests.e2e.conftest import Api
 from tests.e2e.registries import Registry
+from tests.project import ROOT
 
 STACK = "trunk"
 NAMESPACE = "addressbook-e2e-trunk"
@@ -33,7 +33,7 @@ CONFIG = {
     "rolloutTimeoutSeconds": 90,
     "cpuRequest": "10m",
 }
-#: What keeps the policies' rule about limits; a line of components/running.py.
+#: What keeps the policies' rule about limits; a line of components/container_defaults.py.
 LIMIT = '        "limits": {"memory": service.memory_limit},\n'
 
 

@@ -49,8 +49,8 @@ def preview(*resources: tuple[str, str, Any]) -> str:
 def test_components_and_the_stack_are_no_difference():
     this = preview(
         ("pulumi:pulumi:Stack", "urn:pulumi:one::this::pulumi:pulumi:Stack::one", {}),
-        ("addressbook:release:Track", "urn:pulumi:one::this::addressbook:release:Track::stable", {}),
-        ("core:Service", "urn:pulumi:one::this::addressbook:release:Track$core:Service::stable", {"spec": {"a": 1}}),
+        ("delivery:release:Track", "urn:pulumi:one::this::delivery:release:Track::stable", {}),
+        ("core:Service", "urn:pulumi:one::this::delivery:release:Track$core:Service::stable", {"spec": {"a": 1}}),
     )
     flat = preview(("core:Service", "urn:pulumi:one::flat::core:Service::stable", {"spec": {"a": 1}}))
     assert [each.title for each in previewed(this)] == ["core:Service stable"]
@@ -68,7 +68,7 @@ class Seen:
     steps: list[tuple[str, str, Any]]
 
     def declare(self) -> str:
-        return json.dumps([{"type": "addressbook:release:Release", "name": "addressbook", "inputs": {}}])
+        return json.dumps([{"type": "delivery:release:Release", "name": "addressbook", "inputs": {}}])
 
     def preview(self) -> str:
         return preview(*self.steps)

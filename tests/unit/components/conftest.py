@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from stacks.parsing import ConfigFault, parse
+from stacks.parsing import ConfigError, parse
 from tests.unit.components.simulated import SimulatedCloud
 
 
@@ -71,7 +71,7 @@ def faults(keys: Callable[..., Any]) -> Callable[..., list[str]]:
     """What is wrong with a changed config, a sentence each."""
 
     def found(**changed: str) -> list[str]:
-        with pytest.raises(ConfigFault) as raised:
+        with pytest.raises(ConfigError) as raised:
             keys(**changed)
         return str(raised.value).splitlines()
 

@@ -15,7 +15,7 @@ def short(resource: Any) -> str:
 
 def in_component(resource: Any) -> bool:
     """Whether its parent is a component of this project, and not the stack itself."""
-    return resource.parent.split("::")[2].rpartition("$")[2].startswith("addressbook:")
+    return resource.parent.split("::")[2].rpartition("$")[2].startswith("delivery:")
 
 
 def made_in(graph: Any, cloud: str) -> list[Any]:

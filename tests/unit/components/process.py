@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
-from stacks.sharing import READ_OUTPUTS
+from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.conftest import Cloud, declared
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import Keys
+from contract.settings import Keys
 
 Change = Callable[[Path, pytest.MonkeyPatch], None]
 

@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from components.database_rights import grants
-from stacks.sharing import READ_OUTPUTS
+from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import AWS, CLOUDS, DIGITALOCEAN, GCP
 from tests.unit.components.simulated import SimulatedCloud
 
@@ -36,7 +36,7 @@ def image_of(job: Any) -> str:
 
 def copies(made: Any) -> list[Any]:
     """Copies of psql's image; an image of the service may be copied too."""
-    return [each for each in made.resources if each.type == COPY and "addressbook:release:" not in each.parent]
+    return [each for each in made.resources if each.type == COPY and "delivery:release:" not in each.parent]
 
 
 def test_names_in_sql_are_quoted():
@@ -59,7 +59,7 @@ def test_by_digest_psql_is_copied_into_the_stacks_registry_first(
     (copy,) = copies(made)
     assert copy.inputs["source"] == f"postgres@{DIGEST}"
     assert copy.inputs["repository"] == simulated.access.repository
-    assert "addressbook:kubernetes:DatabaseRights" in copy.parent
+    assert "delivery:kubernetes:DatabaseRights" in copy.parent
     job = made.one("Job", "database-rights")
     assert image_of(job) == f"{simulated.access.repository}@{DIGEST}"
     assert copy.urn in job.dependencies

@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.output import Unknown
 
-from stacks.sharing import READ_OUTPUTS
+from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.components.graphs import foretells, in_component, leaves, made_in, protected, short
 from tests.unit.components.simulated import SimulatedCloud
@@ -188,7 +188,7 @@ def test_a_release_stack_takes_up_what_the_platform_hands_over(
     assert image.inputs["imageName"].startswith(f"{simulated.access.repository}:")
     assert image.inputs["registry"] == simulated.access.push
     assert image.secret_paths & {"registry", "registry.password"}
-    final = made.one("FinalJob")
+    final = made.one("CleanupOnDestroy")
     assert final.inputs["kubeconfig"] == platform["kubeconfig"]
     assert final.options.protect, "a release's data is as safe as a platform's"
     assert made.outputs["databaseName"] == "release_branch_one"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import declared_keys
+from contract.project import declared_keys
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.components.simulated import SimulatedCloud
 

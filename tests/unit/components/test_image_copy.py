@@ -14,7 +14,8 @@ import pytest
 from components import registry_client
 from components.image_copy import _Copier, release_tag  # pyright: ignore[reportPrivateUsage]
 from components.registry_client import Login
-from stacks.parsing import ConfigFault
+from contract.platform import Registry
+from stacks.parsing import ConfigError
 
 Declare = Callable[..., Any]
 DIGEST = "sha256:" + "cd" * 32
@@ -91,10 +92,10 @@ def test_without_the_tool_the_config_is_refused_only_where_a_copy_is_needed(decl
 
 
 def test_the_login_is_a_secret_on_its_way_to_the_copy(declare: Declare, monkeypatch: pytest.MonkeyPatch):
-    from stacks import local, platform
+    from stacks import local
 
-    def with_login(url: str) -> platform.Registry:
-        return platform.Registry(url=url, username="robot", password=pulumi.Output.from_input("token"))
+    def with_login(url: str) -> Registry:
+        return Registry(url=url, username="robot", password=pulumi.Output.from_input("token"))
 
     monkeypatch.setattr(local, "Registry", with_login)
     (copy,) = copies(declare(stableImage=ELSEWHERE))
@@ -214,21 +215,21 @@ def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str
         if hasattr(stack, name):
             monkeypatch.setattr(stack, name, lambda value=value: value)
     platform = stack.PlatformKeys.model_construct(**keys)
-    assert platform.holds(f"{own}/addressbook@{DIGEST}") is True
+    assert platform.owns_image(f"{own}/addressbook@{DIGEST}") is True
     for other in (
         f"{own}2/addressbook",
         f"x{own}/addressbook",
         "registry.example/addressbook-prod/addressbook",
         "addressbook",
     ):
-        assert platform.holds(f"{other}@{DIGEST}") is False, other
+        assert platform.owns_image(f"{other}@{DIGEST}") is False, other
 
 
 def test_whether_an_image_is_in_the_stacks_account_only_aws_knows():
     from stacks.aws import PlatformKeys
 
     own = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/addressbook-prod/addressbook@{DIGEST}"
-    assert PlatformKeys.model_construct(region="eu-central-1").holds(own) is None
+    assert PlatformKeys.model_construct(region="eu-central-1").owns_image(own) is None
 
 
 def test_the_tag_is_made_of_the_digest():
@@ -240,6 +241,6 @@ def test_a_wrong_config_names_every_fault_beside_the_missing_tool(tool: Path):
     from stacks.parsing import parse
 
     tool.unlink()
-    with pytest.raises(ConfigFault) as raised:
+    with pytest.raises(ConfigError) as raised:
         parse({"cloud": "local", "stableReplicas": "none", "stableImage": ELSEWHERE}, PlatformKeys)
     assert "stableReplicas" in str(raised.value)

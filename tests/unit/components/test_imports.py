@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.settings import PROJECT_ROOT, clouds
+from contract.project import PROJECT_ROOT, clouds
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.components.simulated import SimulatedCloud
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components import registry_client
-from components.registry_client import ImageNotFound, Login, RegistryFault
+from components.registry_client import ImageNotFound, Login, RegistryError
 
 DIGEST = "sha256:" + "ab" * 32
 SOURCE = f"hub.example/team/app@{DIGEST}"
@@ -103,7 +103,7 @@ def test_only_loopback_is_spoken_to_without_tls(regctl: Regctl):
 
 def test_another_digest_than_the_sources_is_a_fault(regctl: Regctl):
     regctl.says(f"echo sha256:{'cd' * 32}")
-    with pytest.raises(RegistryFault, match=r"has the digest sha256:cdcd.*not that of hub\.example"):
+    with pytest.raises(RegistryError, match=r"has the digest sha256:cdcd.*not that of hub\.example"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
@@ -127,11 +127,11 @@ def test_a_tag_that_never_moves_may_be_there_already_if_it_names_the_same(regctl
     regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) echo "{taken}" >&2; exit 1;; esac')
     registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
     regctl.says(f'case "$*" in *head*) echo sha256:{"cd" * 32};; *) echo "{taken}" >&2; exit 1;; esac')
-    with pytest.raises(RegistryFault, match="has the digest sha256:cdcd"):
+    with pytest.raises(RegistryError, match="has the digest sha256:cdcd"):
         registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
     other = taken.replace("release-abababababab", "sha256-abab.sig")
     regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) echo "{other}" >&2; exit 1;; esac')
-    with pytest.raises(RegistryFault, match=r"sha256-abab\.sig"):
+    with pytest.raises(RegistryError, match=r"sha256-abab\.sig"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
@@ -145,29 +145,29 @@ def test_only_the_registrys_own_answer_makes_an_image_missing(regctl: Regctl):
 
 
 def test_who_refuses_is_who_wants_a_login():
-    refused = RegistryFault(f"failed to send blob post, ref {TARGET}@{DIGEST}: unauthorized")
+    refused = RegistryError(f"failed to send blob post, ref {TARGET}@{DIGEST}: unauthorized")
     assert "does not let it write" in registry_client.remedy(refused, SOURCE, TARGET, Login("a", "b"))
     assert "`docker login registry.example:5000`" in registry_client.remedy(refused, SOURCE, TARGET, None)
-    source = RegistryFault(f"failed to get manifest {SOURCE}: request failed: forbidden [http 403]: denied")
+    source = RegistryError(f"failed to get manifest {SOURCE}: request failed: forbidden [http 403]: denied")
     assert "`docker login hub.example`" in registry_client.remedy(source, SOURCE, TARGET, Login("a", "b"))
-    assert registry_client.remedy(RegistryFault("no route to host"), SOURCE, TARGET, None) == ""
+    assert registry_client.remedy(RegistryError("no route to host"), SOURCE, TARGET, None) == ""
 
 
 def test_settings_that_cannot_be_read_are_named(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
     broken = regctl.folder / "broken.json"
     broken.write_text("{")
     monkeypatch.setenv("REGCTL_CONFIG", str(broken))
-    with pytest.raises(RegistryFault, match=r"broken\.json can't be read"):
+    with pytest.raises(RegistryError, match=r"broken\.json can't be read"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
 def test_the_tool_is_asked_for_where_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert registry_client.lacking(set()) == []
-    (fault,) = registry_client.lacking({SOURCE})
+    assert registry_client.missing_prerequisites(set()) == []
+    (fault,) = registry_client.missing_prerequisites({SOURCE})
     assert SOURCE in fault
     assert "install" in fault
-    with pytest.raises(RegistryFault, match="regctl is not on PATH"):
+    with pytest.raises(RegistryError, match="regctl is not on PATH"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 

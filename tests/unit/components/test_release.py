@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components.shares import Share, traffic_shares
-from stacks.settings import ReleaseSettings
+from contract.settings import ReleaseSettings
 from tests.unit.components.graphs import in_component
 from tests.unit.conftest import IMAGE_DIGEST
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from contract.project import clouds
 from lab import pulumi_plugins, remembered, simulation
 from lab.layout import CHECKOUT, Lab
 from lab.pulumi_plugins import Plugin
-from stacks.settings import clouds
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from contract.project import PROJECT_ROOT
 from pipeline import docker, image
 from pipeline.base_image import BaseImage, default_of, parsed, pinned
 from pipeline.cli import main
 from pipeline.faults import StepFailed, WrongUse
-from stacks.settings import PROJECT_ROOT
 
 ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 PYTHON = "docker.io/library/python:3.11"

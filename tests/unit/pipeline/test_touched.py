@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from contract.project import PROJECT_ROOT
 from pipeline.cli import main
 from pipeline.faults import WrongUse
 from pipeline.touched import changed_files, touched
-from stacks.settings import PROJECT_ROOT
 
 ALL = ("prod", "prod-aws", "prod-gcp")
 
@@ -34,10 +34,10 @@ def root(tmp_path: Path) -> Path:
         ("components/aws/network.py", ("prod-aws",), False),
         ("components/local/cluster.py", (), False),
         ("stacks/digitalocean.py", ("prod",), False),
-        ("stacks/settings.py", ALL, False),
+        ("contract/settings.py", ALL, False),
         ("policy/pods.py", ALL, False),
         ("app/addressbook/api.py", (), True),
-        ("docs/release.md", (), False),
+        ("docs/explanation/ordering.md", (), False),
         ("README.md", (), False),
     ],
 )

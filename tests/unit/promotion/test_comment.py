@@ -91,7 +91,7 @@ def test_losing_a_cluster_database_or_registry_is_said_loudly(operation: str, ty
 def test_an_update_or_a_component_is_no_loss():
     harmless = (
         Change("update", "aws:eks/cluster:Cluster", "main"),
-        Change("delete", "addressbook:aws:Cluster", "cluster"),
+        Change("delete", "delivery:aws:Cluster", "cluster"),
         Change("replace", "kubernetes:batch/v1:Job", "addressbook-migrate-abcdef"),
     )
     assert "CAUTION" not in comment(replace(PLAN, changes=harmless))
@@ -124,7 +124,7 @@ def test_a_code_span_holds_any_text(text: str):
 
 
 def test_faults_take_the_place_of_a_plan():
-    text = comment(replace(PLAN, faults=("the config is wrong, nothing was changed\n  - stableReplicas = 0",)))
+    text = comment(replace(PLAN, faults=("invalid config, nothing was changed\n  - stableReplicas = 0",)))
     assert "The preview failed" in text
     assert "stableReplicas = 0" in text
     assert "Canary on trial" not in text

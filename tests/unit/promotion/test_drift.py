@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from promotion.config.stack_file import StackFile
-from promotion.records.history import Change, Update
+from contract.project import declared_defaults
+from promotion.state.history import Change, Update
+from promotion.state.stack_file import StackFile
 from promotion.status.drift import _drift_of, changed_fields, config_drift, unpinned
-from stacks.settings import declared_defaults
 
 DEPLOYED = Update(
     number=1,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pulumi.automation.events import EngineEvent
 
-from promotion.engine.progress import Progress, resource_name
+from promotion.state.progress import Progress, resource_name
 
-URN = "urn:pulumi:dev::addressbook::addressbook:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
+URN = "urn:pulumi:dev::addressbook::delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
 
 
 def step(op: str, urn: str = URN) -> dict[str, Any]:

@@ -15,12 +15,13 @@ CLUSTER = '''
 
 import pulumi
 
+from components.component import Component
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(Component):
     def __init__(self, name, slug):
-        super().__init__("addressbook:tiny:Cluster", name)
+        super().__init__("tiny:Cluster", name)
         config = exec_kubeconfig(slug, f"https://{slug}.example", "Y2E=", ExecCredentials("tinyctl", ["token", slug]))
         self.kubernetes = kubernetes_provider(config, slug, pulumi.ResourceOptions(parent=self))
 '''
@@ -33,13 +34,16 @@ from pydantic import Field
 
 from components.namespace import namespace
 from components.tiny.cluster import Cluster
-from stacks.platform import Database, Platform, Registry
-from stacks.settings import Keys
+from contract.platform import Database, Platform, Registry
+from contract.settings import Keys
 
 
 class PlatformKeys(Keys):
     region: str = Field(default="here", pattern="^(here|there)$")
     tiny_plan: str = "free"
+
+
+ReleaseStackKeys = None  # its platform cannot be shared
 
 
 def provision(settings):
@@ -101,7 +105,7 @@ print(json.dumps({"made": made}))
 def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
     program = tmp_path / "program"
     program.mkdir()
-    for name in ("components", "stacks", "app"):
+    for name in ("contract", "components", "stacks", "app"):
         shutil.copytree(
             ROOT / name, program / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
         )
@@ -123,10 +127,10 @@ def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
 
     made = run(tinyPlan="paid")["made"]
     assert isinstance(made, list)
-    assert "addressbook:tiny:Cluster" in made
+    assert "delivery:tiny:Cluster" in made
     assert made.count("kubernetes:apps/v1:Deployment") == 1
     fault = str(run(region="elsewhere", kubeContext="kind-kind")["fault"])
     assert "region = 'elsewhere'" in fault
     assert "cloud `tiny` has no use for it" in fault
     fault = str(run(platformStack="prod")["fault"])
-    assert "platformStack = 'prod': stacks on cloud `tiny` can't share a platform" in fault
+    assert "platformStack = 'prod': cloud `tiny` does not support sharing a platform" in fault

@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from stacks import pinning, sharing
-from stacks.parsing import ConfigFault, parse
-from stacks.settings import ReleaseSettings
+from contract.settings import ReleaseSettings
+from stacks import pinning, platform_reference
+from stacks.parsing import ConfigError, parse
 
 PINNED = f"registry.example/addressbook@sha256:{'a' * 64}"
 RAN_BEFORE = {"tracks": {"stable": {"image": PINNED, "replicas": 3, "share": 100}}}
@@ -65,7 +65,7 @@ def test_a_state_that_is_being_written_is_read_again(
         return answer(token, arguments)
 
     monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
-    monkeypatch.setattr(sharing, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(platform_reference, "PAUSES", (0, 0, 0))
     with pytest.raises(pulumi.RunError) as refused:
         pinning.refuse_unpinned(settings())
     assert "nothing was changed" in str(refused.value)
@@ -94,11 +94,11 @@ def test_other_stacks_build_when_they_like(left: dict[str, Any]):
     ],
 )
 def test_where_ci_builds_nothing_is_built(config: dict[str, str], key: str):
-    with pytest.raises(ConfigFault, match=f"{key}: this stack builds nothing"):
+    with pytest.raises(ConfigError, match=f"{key}: this stack builds nothing"):
         parse({"buildFromSource": "never", **config}, None)
 
 
 def test_where_ci_builds_pinned_images_go_on():
-    with pytest.raises(ConfigFault) as refused:  # for want of a cloud, and of nothing else
+    with pytest.raises(ConfigError) as refused:  # for want of a cloud, and of nothing else
         parse({"buildFromSource": "never", "stableImage": PINNED, "canaryImage": PINNED, "canaryReplicas": "1"}, None)
     assert "builds nothing" not in str(refused.value)

@@ -11,9 +11,9 @@ import pulumi
 import pytest
 import yaml
 
-from components.final_job import FinalJobs
+from components.cleanup_on_destroy import CleanupOnDestroyProvider
 from components.namespace import PLATFORM_LABEL
-from stacks.sharing import OUTPUT, READ_OUTPUTS, database_name
+from stacks.platform_reference import OUTPUT, READ_OUTPUTS, database_name
 
 Declare = Callable[..., Any]
 #: On top of the fixture's local stack: the platform's keys are the other stack's.
@@ -107,7 +107,7 @@ def test_its_service_uses_its_own_database(declare: Declare, platform: dict[str,
     assert told["DB_SCHEMA"] == told["DB_USER"] == "release_branch_one"
     assert told["DB_HOST"] == platform[OUTPUT]["database"]["host"]
     assert told["DB_PASSWORD"] == "password of database-password"
-    final = made.one("FinalJob")
+    final = made.one("CleanupOnDestroy")
     job = made.one("Job", "database")
     assert job.urn in final.dependencies, "its Job runs the pods of the one that made the database"
     assert final.urn in made.one("Secret", "db-params").dependencies, "or the database would go before its users"
@@ -191,15 +191,15 @@ class TestFinalJob:
     """What the engine asks of the resource that drops the database."""
 
     def test_a_new_job_is_only_noted(self):
-        found = FinalJobs().diff("id", PROPS, {**PROPS, "job": "made-2"})
+        found = CleanupOnDestroyProvider().diff("id", PROPS, {**PROPS, "job": "made-2"})
         assert (found.changes, found.replaces) == (True, [])
 
     def test_another_database_ends_the_old_one(self):
-        found = FinalJobs().diff("id", PROPS, {**PROPS, "subject": "database y"})
+        found = CleanupOnDestroyProvider().diff("id", PROPS, {**PROPS, "subject": "database y"})
         assert (found.changes, found.replaces) == (True, ["subject"])
 
     def test_the_same_is_no_change(self):
-        found = FinalJobs().diff("id", PROPS, {**PROPS, "__provider": "another"})
+        found = CleanupOnDestroyProvider().diff("id", PROPS, {**PROPS, "__provider": "another"})
         assert (found.changes, found.replaces) == (False, [])
 
     @pytest.fixture
@@ -218,8 +218,8 @@ class TestFinalJob:
     def test_a_cluster_that_does_not_answer(self, unreachable: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv("PULUMI_K8S_DELETE_UNREACHABLE", raising=False)
         with pytest.raises(RuntimeError, match=r"database x is still there: its cluster does not answer"):
-            FinalJobs().delete("id", unreachable)
+            CleanupOnDestroyProvider().delete("id", unreachable)
 
     def test_a_cluster_that_is_gone_for_good(self, unreachable: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
-        FinalJobs().delete("id", unreachable)
+        CleanupOnDestroyProvider().delete("id", unreachable)

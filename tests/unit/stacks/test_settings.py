@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import field_validator
 
-from stacks.parsing import ConfigFault, parse
-from stacks.settings import COMMON, PROJECT_ROOT, Keys, clouds, declared_keys
+from contract.project import PROJECT_ROOT, clouds, declared_keys
+from contract.settings import COMMON, Keys
+from stacks.parsing import ConfigError, parse
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 PINNED = f"registry.example/team/addressbook@{DIGEST}"
@@ -46,7 +47,7 @@ def _as_text(value: Any) -> str:
 
 
 def faults(**changed: str) -> list[str]:
-    with pytest.raises(ConfigFault) as raised:
+    with pytest.raises(ConfigError) as raised:
         parse(engine_values(**changed), LocalKeys)
     return str(raised.value).splitlines()
 
@@ -138,7 +139,7 @@ def test_stable_is_not_set_to_source():
 
 
 def test_unknown_cloud_names_those_there_are():
-    with pytest.raises(ConfigFault) as raised:
+    with pytest.raises(ConfigError) as raised:
         parse(engine_values(cloud="azure"), None)
     assert "cloud = 'azure': no such cloud; one of: " in str(raised.value)
     assert "local" in clouds()
@@ -153,7 +154,7 @@ def test_key_of_another_cloud_is_refused():
     class OtherKeys(Keys):
         region: str = ""
 
-    with pytest.raises(ConfigFault) as raised:
+    with pytest.raises(ConfigError) as raised:
         parse(engine_values(cloud="other"), OtherKeys)
     assert "kubeContext = 'kind-kind': cloud `other` has no use for it" in str(raised.value)
 
@@ -165,7 +166,7 @@ def test_missing_mandatory_key_of_the_platform():
 
 def test_secret_environment_in_plain_text_is_refused_and_never_shown():
     values = engine_values(secretEnvironment='{"TOKEN": "hunter2"}')
-    with pytest.raises(ConfigFault) as raised:
+    with pytest.raises(ConfigError) as raised:
         parse(values, LocalKeys)
     assert "hunter2" not in str(raised.value)
     settings = parse(values, LocalKeys, secret_keys={"secretEnvironment"})
@@ -174,7 +175,7 @@ def test_secret_environment_in_plain_text_is_refused_and_never_shown():
 
 
 def test_wrong_name_in_the_secret_environment_does_not_show_its_value():
-    with pytest.raises(ConfigFault) as raised:
+    with pytest.raises(ConfigError) as raised:
         parse(engine_values(secretEnvironment='{"BAD NAME": "hunter2"}'), LocalKeys, {"secretEnvironment"})
     assert "hunter2" not in str(raised.value)
 

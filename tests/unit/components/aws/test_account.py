@@ -9,11 +9,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.aws.account import caller_identity, lacking
+from components.aws.account import caller_identity, missing_prerequisites
 
 
 def test_credentials_that_aws_refuses(faults: Callable[..., list[str]], account: Path):
-    assert lacking() == []
+    assert missing_prerequisites() == []
     caller_identity.cache_clear()
     (account / "aws").write_text(
         "#!/bin/sh\necho 'The security token included in the request is expired' >&2\nexit 254\n"

@@ -9,8 +9,8 @@ from typing import Any
 from components.aws.registry import BUILD_TAG, KEPT_BUILDS, clean_up_rules
 from components.image_copy import RELEASE_TAG, release_tag
 from components.source import content_tag
-from stacks.settings import PROJECT_ROOT as ROOT
-from stacks.sharing import READ_OUTPUTS
+from contract.project import PROJECT_ROOT as ROOT
+from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.aws.simulated import AWS, REGISTRY
 from tests.unit.conftest import IMAGE_DIGEST
 

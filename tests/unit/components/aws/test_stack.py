@@ -14,9 +14,9 @@ import yaml
 from pulumi.output import Unknown
 
 import stacks.aws
+from contract.project import PROJECT_ROOT as ROOT
 from stacks.parsing import parse
-from stacks.settings import PROJECT_ROOT as ROOT
-from stacks.sharing import READ_OUTPUTS
+from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.aws.simulated import ADMINISTRATOR, AUTHORITY, EKS, TAGS
 from tests.unit.components.graphs import made_in, named, short
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from stacks.settings import PROJECT_ROOT
+from contract.project import PROJECT_ROOT
 from tests.unit.components.graphs import made_in, short
 
 

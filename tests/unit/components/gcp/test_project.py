@@ -61,7 +61,7 @@ def test_whom_google_does_not_know_is_told_once_and_nothing_is_made(graph: Calla
         raise Refusal
 
     cloud.functions[CLIENT_CONFIG] = refuse
-    with pytest.raises(pulumi.RunError, match=r"faults: 1") as raised:
+    with pytest.raises(pulumi.RunError, match=r"errors: 1") as raised:
         graph()
     (line,) = str(raised.value).splitlines()[1:]
     assert "credentials: Google takes none from this machine (1 error occurred: * invalid_grant: Bad Request);" in line

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from components.gcp.project import PROJECT_CONFIG
-from stacks.settings import PROJECT_ROOT
+from contract.project import PROJECT_ROOT
 from tests.unit.components.gcp.simulated import LABELS, google
 from tests.unit.components.graphs import all_before, made_in, short
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from promotion.config.stack_file import StackFile
-from promotion.faults import Fault
-from promotion.work import Work
+from promotion.errors import CommandError
+from promotion.operations.work import Work
+from promotion.state.stack_file import StackFile
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
-RELEASE = "urn:pulumi:dev::addressbook::addressbook:release:Release"
+RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"
 TIME = "2026-01-01T00:00:00Z"
 TRIAL = {"stableImage": OLD, "canaryImage": NEW, "canaryReplicas": "1", "stableReplicas": "2"}
 BOTH = {"stable": OLD, "canary": NEW}
@@ -29,7 +29,7 @@ class FakeStack:
     tracks: dict[str, str]
     file: StackFile
     name: str = "dev"
-    fault: Fault | None = None
+    fault: CommandError | None = None
     failing: str = ""
     built: str = NEW
     forbidden: tuple[str, ...] = ()
@@ -41,9 +41,9 @@ class FakeStack:
             resource
             for track, image in self.tracks.items()
             for resource in (
-                {"urn": f"{RELEASE}$addressbook:release:Track::{track}"},
+                {"urn": f"{RELEASE}$delivery:release:Track::{track}"},
                 {
-                    "urn": f"{RELEASE}$addressbook:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
+                    "urn": f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
                     "inputs": {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}},
                 },
             )

@@ -1,0 +1,1 @@
+"""Plain types that the layers share. This package imports nothing of the project."""
