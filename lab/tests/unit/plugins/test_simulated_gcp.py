@@ -105,7 +105,7 @@ def test_a_peering_is_only_removed_without_its_producer(gcp: GoogleCloud):
         delete(gcp, "Connection", id, inputs)
     delete(gcp, "Connection", id, {**inputs, "deletionPolicy": "ABANDON"})
     for kind, used in (("Network", NETWORK), ("GlobalAddress", range)):
-        with pytest.raises(ProviderError, match="already being used by .*Connection"):
+        with pytest.raises(ProviderError, match=r"already being used by .*Connection"):
             delete(gcp, kind, used)
     removable = {**inputs, "deletionPolicy": "REMOVE_PEERING"}
     gcp.update(resource(gcp, "Connection", id), inputs, {}, removable)
