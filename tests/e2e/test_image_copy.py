@@ -100,7 +100,7 @@ def copying(
     project.pulumi("destroy", "--yes", "--skip-preview", check=False)
 
 
-def test_a_copy_is_the_same_image_with_all_that_belongs_to_it(copying: Any, published: Published, own: Registry):
+def test_copy_includes_platforms_attestation_and_signatures(copying: Any, published: Published, own: Registry):
     (step,) = [s for name, s in copying.preview_steps().items() if name.startswith("image-")]
     assert step["op"] == "create"
     assert own.manifest("team/app", published.digest) is None, "a preview copies nothing"
@@ -119,7 +119,7 @@ def test_a_copy_is_the_same_image_with_all_that_belongs_to_it(copying: Any, publ
     assert own.manifest("team/app", tag), "a rollback may need what is no longer declared"
 
 
-def test_an_image_of_the_stacks_own_registry_is_tagged_to_stay(copying: Any, own: Registry):
+def test_image_in_the_own_registry_is_tagged_to_stay(copying: Any, own: Registry):
     layer, configuration = os.urandom(2000), registries.encoded({"architecture": "amd64", "os": "linux"})
     for content in (layer, configuration):
         own.push_blob("team/app", content)
@@ -144,7 +144,7 @@ def test_an_image_of_the_stacks_own_registry_is_tagged_to_stay(copying: Any, own
         copying.pulumi("destroy", "--yes", "--skip-preview")
 
 
-def test_what_the_stacks_own_registry_has_removed_is_refused_before_anything_is_done(copying: Any, own: Registry):
+def test_image_gone_from_the_own_registry_is_refused(copying: Any, own: Registry):
     gone = f"{own.host}/team/app@sha256:{'0' * 64}"
     copying.configure(source=gone)
     refused = copying.pulumi("preview", check=False)
@@ -154,7 +154,7 @@ def test_what_the_stacks_own_registry_has_removed_is_refused_before_anything_is_
     assert "Traceback" not in said
 
 
-def test_only_what_is_missing_moves(copying: Any, published: Published, own: Registry):
+def test_copying_again_transfers_missing_parts_only(copying: Any, published: Published, own: Registry):
     copying.up()
     written = len(own.writes())
     assert written >= len(published.blobs)
@@ -169,7 +169,7 @@ def test_only_what_is_missing_moves(copying: Any, published: Published, own: Reg
     assert all("/manifests/" in line for line in moved), "the index alone is put back"
 
 
-def test_a_login_is_in_no_state_no_process_and_no_file_that_stays(copying: Any, own: Registry):
+def test_login_is_in_no_state_process_or_file(copying: Any, own: Registry):
     copying.up()
     everything = copying.pulumi("stack", "export", "--show-secrets").stdout
     assert LOGIN[0] not in everything
@@ -184,7 +184,7 @@ def test_a_login_is_in_no_state_no_process_and_no_file_that_stays(copying: Any, 
     copying.up("--expect-no-changes")
 
 
-def test_what_is_refused_is_told_in_a_sentence(copying: Any, ci: Registry, own: Registry, published: Published):
+def test_refused_login_is_explained(copying: Any, ci: Registry, own: Registry, published: Published):
     copying.environment["REGISTRY_PASSWORD"] = "expired"
     refused = copying.up(check=False)
     said = refused.stdout + refused.stderr
@@ -197,7 +197,7 @@ def test_what_is_refused_is_told_in_a_sentence(copying: Any, ci: Registry, own: 
     assert own.manifest("team/app", published.digest)
 
 
-def test_an_image_that_is_nowhere_is_refused_before_anything_is_done(copying: Any, ci: Registry):
+def test_missing_source_image_is_refused_in_preview(copying: Any, ci: Registry):
     nowhere = f"{ci.host}/team/app@sha256:{'0' * 64}"
     copying.configure(source=nowhere)
     for command in (("preview",), ("up", "--yes", "--skip-preview")):
@@ -208,7 +208,7 @@ def test_an_image_that_is_nowhere_is_refused_before_anything_is_done(copying: An
         assert "Traceback" not in said
 
 
-def test_an_image_gone_from_its_source_still_is_the_copy(
+def test_copy_outlives_its_source(
     copying: Any, ci: Registry, own: Registry, published: Published
 ):
     copying.up()
@@ -271,7 +271,7 @@ def test_pods_run_the_copy(calm: Any, ci: Registry, runnable: Published):
     assert calm.outputs()["tracks"]["stable"]["image"] == image
 
 
-def test_a_missing_image_touches_no_pod(calm: Any, ci: Registry):
+def test_missing_image_touches_no_pod(calm: Any, ci: Registry):
     before = _staying(calm)
     assert before
     nowhere = f"{ci.host}/ci/addressbook@sha256:{'0' * 64}"

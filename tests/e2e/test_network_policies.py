@@ -72,7 +72,7 @@ def allowed(
     )
 
 
-def test_which_connections_the_policies_allow(stack: Any):
+def test_policies_allow_only_the_expected_connections(stack: Any):
     policies = stack.objects("networkpolicies", NAMESPACE)
     assert {p["metadata"]["name"] for p in policies} == {"addressbook", "addressbook-db"}
     pods = stack.objects("pods", NAMESPACE)

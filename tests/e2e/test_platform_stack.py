@@ -85,7 +85,7 @@ def names_stored(project: Any) -> list[str]:
     return [person["firstName"] for person in people]
 
 
-def test_each_answers_with_its_own_data(stacks: Stacks):
+def test_each_stack_serves_its_own_data(stacks: Stacks):
     for name in ("platform", "one", "two"):
         Api(getattr(stacks, name).outputs()["url"]).store(f"of-{name}", "Lovelace")
     assert names_stored(stacks.platform) == ["of-platform"]
@@ -93,7 +93,7 @@ def test_each_answers_with_its_own_data(stacks: Stacks):
     assert names_stored(stacks.two) == ["of-two"]
 
 
-def test_a_releases_role_reaches_its_own_database_alone(stacks: Stacks):
+def test_release_role_reaches_only_its_own_database(stacks: Stacks):
     role, password, database = login(stacks.one)
     own = stacks.sql("SELECT first_name FROM person", role, password, database)
     assert own.stdout.split() == ["of-one"], own.stderr
@@ -106,12 +106,12 @@ def test_a_releases_role_reaches_its_own_database_alone(stacks: Stacks):
     assert stacks.sql(f'DROP DATABASE "{database}"', role, password, "postgres").returncode != 0
 
 
-def test_nothing_changes_by_itself(stacks: Stacks):
+def test_refreshed_stacks_have_no_changes(stacks: Stacks):
     for project in (stacks.platform, stacks.one, stacks.two):
         project.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes")
 
 
-def test_a_release_stack_has_no_part_of_the_platform(stacks: Stacks):
+def test_release_stack_holds_no_platform_resources(stacks: Stacks):
     kinds = {each["type"] for each in stacks.one.state()["resources"]}
     assert "kubernetes:apps/v1:StatefulSet" not in kinds
     assert "pulumi:pulumi:StackReference" not in kinds, "it would hold all of the platform's outputs"
@@ -121,7 +121,7 @@ def test_a_release_stack_has_no_part_of_the_platform(stacks: Stacks):
     assert yaml.safe_load(administrator.stdout)["platform"]["database"]["administrator_password"] not in text
 
 
-def test_a_database_that_can_not_be_dropped_stops_destroy(stacks: Stacks):
+def test_database_that_cannot_be_dropped_stops_destroy(stacks: Stacks):
     secret, namespace = "addressbook-db-release", RELEASES["two"]
     (before,) = [each for each in stacks.two.objects("secrets", namespace) if each["metadata"]["name"] == secret]
     wrong = base64.b64encode(b"not the administrator's").decode()
@@ -141,7 +141,7 @@ def test_a_database_that_can_not_be_dropped_stops_destroy(stacks: Stacks):
     assert names_stored(stacks.two) == ["of-two"], "what was taken down is brought back, on the data it had"
 
 
-def test_one_is_removed_without_touching_the_other(stacks: Stacks):
+def test_destroying_one_release_spares_the_other(stacks: Stacks):
     def pods(namespace: str) -> set[str]:
         return {each["metadata"]["uid"] for each in stacks.two.objects("pods", namespace)}
 
@@ -155,7 +155,7 @@ def test_one_is_removed_without_touching_the_other(stacks: Stacks):
     assert names_stored(stacks.platform) == ["of-platform"]
 
 
-def test_in_the_end_nothing_is_left(stacks: Stacks):
+def test_destroying_all_stacks_leaves_nothing(stacks: Stacks):
     stacks.two.pulumi("destroy", "--yes", "--skip-preview")
     assert stacks.names("pg_database") == stacks.names("pg_roles") == set()
     stacks.platform.pulumi("destroy", "--yes", "--skip-preview")

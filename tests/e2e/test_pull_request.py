@@ -141,7 +141,7 @@ def names(pods: Sequence[dict[str, Any]]) -> set[str]:
     return {pod["metadata"]["uid"] for pod in pods}
 
 
-def test_a_canary_by_pull_request_runs_the_digest_that_was_tested(main: Repository):
+def test_merged_canary_runs_the_digest_that_ci_tested(main: Repository):
     before = names(main.pods(NAMESPACE))
     main.git("switch", "--quiet", "--create", "canary-trunk")
     main.promotion("canary", "--stack", STACK, "--image", main.image, "--only-config", "--commit")
@@ -170,7 +170,7 @@ def test_a_canary_by_pull_request_runs_the_digest_that_was_tested(main: Reposito
     assert main.git("status", "--porcelain") == "", "what runs is what Git says"
 
 
-def test_what_runs_is_byte_for_byte_what_ci_pushed(main: Repository):
+def test_running_image_is_byte_for_byte_from_ci(main: Repository):
     own = Registry(LAB, Path())
     manifest = main.ci.manifest("team/addressbook", main.digest)
     assert manifest
@@ -184,7 +184,7 @@ def test_what_runs_is_byte_for_byte_what_ci_pushed(main: Repository):
     assert status["tracks"]["canary"]["revision"] == main.revision
 
 
-def test_a_change_against_policy_is_stopped_before_anything_changes(main: Repository):
+def test_policy_violation_stops_before_any_change(main: Repository):
     before, pods = main.resources(), names(main.pods(NAMESPACE))
     main.git("switch", "--quiet", "--create", "unlimited")
     running = main.project.folder / "components" / "running.py"
@@ -205,7 +205,7 @@ def test_a_change_against_policy_is_stopped_before_anything_changes(main: Reposi
     assert names(main.pods(NAMESPACE)) == pods
 
 
-def test_stacks_of_two_branches_beside_each_other_and_one_removed(main: Repository):
+def test_two_branch_stacks_run_and_one_is_removed(main: Repository):
     # One runs what CI tested, as staging does; the other what is in the checkout.
     wanted = (("--name", "one", "--image", main.image), ("--name", "two"))
     with ThreadPoolExecutor() as both:

@@ -37,7 +37,7 @@ def lock_file(folder: Path) -> Path:
 
 @pytest.mark.parametrize("file", [state_file, lock_file])
 @pytest.mark.parametrize("written", ["", '{"user.cache'])
-def test_attributes_that_were_cut_off_are_removed(project: Any, file: Callable[[Path], Path], written: str):
+def test_truncated_attributes_are_removed(project: Any, file: Callable[[Path], Path], written: str):
     folder = Path(project.environment["PULUMI_BACKEND_URL"].removeprefix("file://")) / ".pulumi"
     attributes = Path(f"{file(folder)}.attrs")
     attributes.write_text(written)

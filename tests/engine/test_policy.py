@@ -147,7 +147,7 @@ random.RandomString("late", length=8, keepers={"token": name})
 """
 
 
-def test_what_a_preview_cannot_know_is_judged_before_it_is_made(program: Callable[..., Project]):
+def test_values_unknown_in_preview_are_checked_in_up(program: Callable[..., Project]):
     project = program(UNKNOWN_UNTIL_UP)
     late = Violation("secrets-only-as-secrets", "late")
     previewed = judged(project, "preview")
@@ -159,7 +159,7 @@ def test_what_a_preview_cannot_know_is_judged_before_it_is_made(program: Callabl
     assert "late" not in {each["urn"].rpartition("::")[2] for each in project.state()["resources"]}
 
 
-def test_a_violation_stops_an_up_before_anything_changes(program: Callable[..., Project]):
+def test_violation_stops_up_before_any_change(program: Callable[..., Project]):
     text = 'import pulumi_random as random\nrandom.RandomString("plain", length=8, keepers={"token": "plain"})\n'
     project = program(text)
     # As a person runs it: with its preview.
@@ -174,7 +174,7 @@ docker.Image("built", image_name="registry.example/shop:v2", build={"context": "
 """
 
 
-def test_the_configuration_can_be_overridden(program: Callable[..., Project], tmp_path: Path):
+def test_pack_configuration_can_be_overridden(program: Callable[..., Project], tmp_path: Path):
     project = program(BUILT, stack="prod")
     (project.folder / "Dockerfile").write_text("FROM scratch\n")
     built = Violation("pinned-in-production", "built")
@@ -190,7 +190,7 @@ def test_the_configuration_can_be_overridden(program: Callable[..., Project], tm
     assert "stacks" in refused.stdout + refused.stderr
 
 
-def test_the_laptops_stack_passes(new_project: NewProject, lab: Mapping[str, str]):
+def test_dev_stack_passes(new_project: NewProject, lab: Mapping[str, str]):
     own = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
     config = {key.partition(":")[2]: value for key, value in own.items()}
     project = new_project("policy", lab, **{**config, "canaryImage": "source", "canaryReplicas": 1})
@@ -239,7 +239,7 @@ def test_production_stacks_pass(
         assert result.advice == {}
 
 
-def test_the_pack_needs_nothing_but_the_project(toolchain: Mapping[str, str]):
+def test_pack_runs_in_the_projects_environment(toolchain: Mapping[str, str]):
     """It runs in the virtual environment that its own file names, relative to it."""
     options = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())["runtime"]["options"]
     python = PACK / options["virtualenv"] / "bin" / "python"

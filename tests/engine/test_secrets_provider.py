@@ -59,7 +59,7 @@ def project(new_project: Callable[..., Any], toolchain: dict[str, str]) -> Itera
     server.server_close()
 
 
-def test_a_new_stack_reads_the_secrets_of_its_file(project: Any):
+def test_new_stack_reads_its_files_secrets(project: Any):
     before = project.stack_file.read_text()
     assert f"secretsprovider: {PROVIDER}" in before
     project.run(sys.executable, "-c", MAKE)
@@ -69,7 +69,7 @@ def test_a_new_stack_reads_the_secrets_of_its_file(project: Any):
     assert project.stack_file.read_text() == before, "a stack that is there is taken as it is"
 
 
-def test_without_the_key_service_nothing_is_made(project: Any):
+def test_unreachable_key_service_creates_nothing(project: Any):
     before = project.stack_file.read_text()
     project.environment.update(VAULT_ADDR="http://127.0.0.1:1", VAULT_SERVER_URL="http://127.0.0.1:1")
     done = project.run(sys.executable, "-m", "promotion", "up", "--stack", NAME, check=False)
@@ -80,7 +80,7 @@ def test_without_the_key_service_nothing_is_made(project: Any):
     assert NAME not in project.run("pulumi", "stack", "ls", "--json").stdout
 
 
-def test_without_a_provider_it_is_the_backends_own(project: Any):
+def test_backends_provider_is_the_default(project: Any):
     lines = project.stack_file.read_text().splitlines()
     at = next(n for n, line in enumerate(lines) if "secretEnvironment" in line)
     kept = [line for line in lines[:at] if not line.startswith(("secretsprovider", "encryptedkey"))]

@@ -34,7 +34,7 @@ def script(folder: Path, name: str, text: str) -> Path:
         ("digitalocean", ("regctl", "doctl"), []),
     ],
 )
-def test_what_a_cloud_needs_and_the_machine_lacks_is_built_pinned(
+def test_missing_tools_are_built_at_pinned_versions(
     tmp_path: Path, cloud: str, has: tuple[str, ...], built: list[str]
 ):
     log = tmp_path / "log"
@@ -80,20 +80,20 @@ def judged(tmp_path: Path) -> Path:
         (2, ["status", "verdict"], 2),
     ],
 )
-def test_a_verdict_is_followed_by_what_it_calls_for(judged: Path, verdict: int, does: list[str], code: int):
+def test_judge_script_acts_on_the_verdict(judged: Path, verdict: int, does: list[str], code: int):
     environment = {**os.environ, "VERDICT": str(verdict)}
     done = subprocess.run([ROOT / ".github" / "judge", "prod"], cwd=judged, env=environment, check=False)
     assert done.returncode == code
     assert (judged / "log").read_text().splitlines() == does
 
 
-def test_without_a_canary_there_is_nothing_to_judge(judged: Path):
+def test_judge_script_without_a_canary_does_nothing(judged: Path):
     environment = {**os.environ, "CANARY": "null"}
     subprocess.run([ROOT / ".github" / "judge", "prod"], cwd=judged, env=environment, check=True)
     assert (judged / "log").read_text().splitlines() == ["status"]
 
 
-def test_an_offer_without_a_commit_is_none(tmp_path: Path):
+def test_offer_script_needs_a_commit(tmp_path: Path):
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
         subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
@@ -148,7 +148,7 @@ else:
 """
 
 
-def test_there_is_one_comment_for_each_stack(hub: Path, tmp_path: Path):
+def test_each_stack_has_one_comment(hub: Path, tmp_path: Path):
     def post(body: str) -> None:
         (tmp_path / "comment.md").write_text(body)
         environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}

@@ -75,7 +75,7 @@ def test_every_action_is_pinned_by_commit():
     assert [each for each in used if not each.startswith("./") and not PINNED.match(each)] == []
 
 
-def test_rights_are_given_job_by_job():
+def test_permissions_are_granted_per_job():
     for file in WORKFLOWS:
         document = yaml.safe_load(file.read_text())
         assert document["permissions"] == {}, file.name
@@ -83,7 +83,7 @@ def test_rights_are_given_job_by_job():
         assert all(job["timeout-minutes"] for job in document["jobs"].values()), file.name
 
 
-def test_one_run_for_each_stack_at_a_time():
+def test_runs_of_one_stack_are_queued():
     for file in WORKFLOWS:
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
             changes = [
@@ -101,7 +101,7 @@ def test_shell_scripts_parse():
     subprocess.run(["bash", "-n", ROOT / ".semaphore" / "setup"], check=True)
 
 
-def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
+def test_workflow_commands_exist_and_take_their_arguments():
     """The commands are read from the files and parsed for real; `--help` last, so that none of them runs."""
     found = {match.groups() for script in scripts() for match in COMMAND.finditer(ARGUMENT.sub('"x"', script))}
     assert {"up", "preview", "verdict", "rollback", "promote", "canary", "image", "touched"} <= (
@@ -123,7 +123,7 @@ def make_targets() -> set[str]:
     }
 
 
-def test_semaphore_s_promotions_lead_to_pipelines_that_are_there():
+def test_semaphore_promotions_name_existing_pipelines():
     files = {file.name for file in SEMAPHORE}
     for file in SEMAPHORE:
         pipeline = yaml.safe_load(file.read_text())
@@ -142,12 +142,12 @@ def test_every_make_target_exists():
         assert done.returncode == 0, (target, done.stderr)
 
 
-def test_the_engine_has_the_version_of_the_sdk():
+def test_engine_and_sdk_have_the_same_version():
     (version,) = [step["with"]["pulumi-version"] for _, step in steps() if "pulumi/actions" in step.get("uses", "")]
     assert f"pulumi=={version}" in (ROOT / "requirements.txt").read_text().splitlines()
 
 
-def test_a_stack_s_cloud_is_read_from_its_file():
+def test_cloud_is_read_from_the_stack_file():
     (step,) = [step for _, step in steps() if "addressbook:cloud" in step.get("run", "")]
     for stack in ("prod", "prod-gcp", "prod-aws", "staging"):
         config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]

