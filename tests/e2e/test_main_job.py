@@ -1,4 +1,4 @@
-"""The main job on real parts: engine, image build, registry, Kubernetes, PostgreSQL, and answers over HTTP."""
+"""The main job on real parts: engine, image build, registry, Kubernetes, PostgreSQL and HTTP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ready_pods(stack: Any, track: str) -> list[dict[str, Any]]:
 
 
 def requests_served(pods: list[dict[str, Any]], route: str) -> int:
-    """Requests to a route that the pods count in their own metrics."""
+    """Return how many requests to a route the pods count in their own metrics."""
     total = 0.0
     for pod in pods:
         url = f"http://{pod['status']['podIP']}:9464/metrics"
@@ -60,7 +60,7 @@ def test_metrics_are_not_public(api: Any):
 
 def test_expected_objects_exist_and_are_ready(stack: Any):
     kinds = "deployments,services,pods,jobs,poddisruptionbudgets,networkpolicies,statefulsets,persistentvolumeclaims"
-    found = {(o["kind"], o["metadata"]["name"]) for o in stack.objects(kinds, NAMESPACE)}
+    existing = {(o["kind"], o["metadata"]["name"]) for o in stack.objects(kinds, NAMESPACE)}
     assert {
         ("Deployment", "addressbook-stable"),
         ("Service", "addressbook-lb"),
@@ -69,7 +69,7 @@ def test_expected_objects_exist_and_are_ready(stack: Any):
         ("NetworkPolicy", "addressbook"),
         ("StatefulSet", "addressbook-db"),
         ("PersistentVolumeClaim", "addressbook-db"),
-    } <= found
+    } <= existing
     assert len(ready_pods(stack, "stable")) == 2
     (job,) = stack.objects("jobs", NAMESPACE)
     assert job["status"]["succeeded"] == 1
@@ -107,7 +107,7 @@ def test_config_alone_runs_a_canary_beside_stable(calm: Any, api: Any):
     assert {pod["metadata"]["uid"] for pod in stable} == before, "stable's pods were not touched"
     assert calm.outputs()["tracks"]["canary"]["share"] == 50.0
 
-    # Share of users is the share of ready pods, by connection: 400 connections, 200 expected, 6 standard deviations.
+    # Each connection goes to a random ready pod: of 400, 200 are expected here. The bounds are 6 standard deviations.
     served = requests_served(canary, "/all")
     for _ in range(400):
         assert api.call("GET", "/all")[0] == 200
@@ -164,11 +164,14 @@ def test_data_survives_pod_and_database_restarts(stack: Any, api: Any, until: Un
     person = api.store("Grace", "Hopper")
     for pod in ready_pods(stack, "stable"):
         stack.kubectl("delete", "pod", "-n", NAMESPACE, pod["metadata"]["name"], "--wait=false")
-    until(lambda: api.call("GET", f"/person/{person['id']}") == (200, person), "the person, from new pods")
+    until(lambda: api.call("GET", f"/person/{person['id']}") == (200, person), "the person from new pods")
 
     (database,) = stack.objects("pods", NAMESPACE, "app=addressbook-db")
     stack.kubectl("delete", "pod", "-n", NAMESPACE, database["metadata"]["name"], "--grace-period=0", "--force")
-    until(lambda: api.call("GET", f"/person/{person['id']}") == (200, person), "the person, from a restarted database")
+    until(
+        lambda: api.call("GET", f"/person/{person['id']}") == (200, person),
+        "the person is served from a restarted database",
+    )
     until(lambda: len(ready_pods(stack, "stable")) == 2, "two stable pods")
     restarts = [s["restartCount"] for pod in ready_pods(stack, "stable") for s in pod["status"]["containerStatuses"]]
     assert restarts == [0, 0], "the service waited for the database instead of crashing"
@@ -188,11 +191,11 @@ def test_canary_that_cannot_start_leaves_stable_alone(calm: Any, api: Any, until
     failed = calm.up(check=False)
     assert failed.returncode != 0
     assert "addressbook-canary" in failed.stdout + failed.stderr
-    until(lambda: stable() == before, "the same stable pods as before: stable waits for the canary", 10)
+    until(lambda: stable() == before, "stable keeps its pods while it waits for the canary", 10)
     assert api.call("GET", "/ready")[0] == 200
     calm.configure(canaryImage=None, canaryReplicas=None, stableReplicas=2, rolloutTimeoutSeconds=60)
     calm.up()
-    until(lambda: stable() == before, "the same stable pods as before", 10)
+    until(lambda: stable() == before, "stable keeps its pods", 10)
     assert calm.objects("jobs", NAMESPACE, "track=canary") == []
 
 
@@ -203,7 +206,7 @@ def test_database_password_is_never_shown(stack: Any):
     password = base64.b64decode(secret["data"]["DB_PASSWORD"]).decode()
     assert len(password) >= 20
     encoded = secret["data"]["DB_PASSWORD"]
-    shown = {
+    visible = {
         "state": json.dumps(stack.state()),
         "preview": stack.pulumi("preview", "--diff").stdout,
         "outputs": json.dumps(stack.outputs()),
@@ -212,7 +215,7 @@ def test_database_password_is_never_shown(stack: Any):
         "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout,
         "pods": json.dumps(stack.objects("pods", NAMESPACE)),
     }
-    for where, text in shown.items():
+    for where, text in visible.items():
         assert text, where
         assert password not in text, where
         assert encoded not in text, where

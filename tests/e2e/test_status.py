@@ -1,4 +1,4 @@
-"""`status` and `history` of a running stack, and what they say of changes behind its back."""
+"""`status` and `history` of a running stack, drift included."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def cluster_drift(stack: Any) -> list[str]:
 def test_status_shows_image_pods_share_and_requests(stack: Any, api: Any):
     for _ in range(20):
         assert api.call("GET", "/all")[0] == 200
-    seen = status(stack)
-    stable = seen["tracks"]["stable"]
+    answer = status(stack)
+    stable = answer["tracks"]["stable"]
     assert (stable["ready"], stable["wanted"], stable["share"]) == (2, 2, 100.0)
     assert stable["image"] == stack.outputs()["tracks"]["stable"]["image"]
     assert stable["served"]["requests"] >= 20
     assert stable["served"]["median_ms"] > 0
-    assert seen["lastUpdate"]["result"] == "succeeded"
+    assert answer["lastUpdate"]["result"] == "succeeded"
     assert cluster_drift(stack) == []
 
 
@@ -43,9 +43,9 @@ def test_drift_is_shown_and_up_removes_it(calm: Any):
     namespace = calm.outputs()["namespace"]
     calm.kubectl("scale", "deployment/addressbook-stable", "-n", namespace, "--replicas=3")
     calm.kubectl("delete", "service", "addressbook-stable", "-n", namespace)
-    seen = "\n".join(cluster_drift(calm))
-    assert "Deployment addressbook-stable was changed: spec.replicas is 3" in seen
-    assert "Service addressbook-stable was deleted from the cluster" in seen
+    drift = "\n".join(cluster_drift(calm))
+    assert "Deployment addressbook-stable was changed: spec.replicas is 3" in drift
+    assert "Service addressbook-stable was deleted from the cluster" in drift
     promotion(calm, "up")
     assert cluster_drift(calm) == []
 
@@ -68,12 +68,12 @@ def test_undeployed_config_is_shown(calm: Any):
 
 
 def test_status_without_the_cluster_uses_the_state(stack: Any):
-    there = dict(stack.environment)
+    before = dict(stack.environment)
     stack.environment["KUBECONFIG"] = "/dev/null"
     try:
         done = promotion(stack, "status", check=False)
     finally:
-        stack.environment.update(there)
+        stack.environment.update(before)
     assert done.returncode == 1
     assert "The cluster cannot be asked" in done.stdout
     assert "stable" in done.stdout

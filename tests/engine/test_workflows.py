@@ -1,4 +1,4 @@
-"""The workflow files: sound, pinned, least in rights, and thin: what they run are this project's own commands."""
+"""The workflow files are valid, pinned, least-privileged and thin: they run this project's own commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPTS = sorted(path for path in (ROOT / ".github").iterdir() if path.is_file()
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
 SEMAPHORE = sorted((ROOT / ".semaphore").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
-#: An argument that another command gives.
+#: An argument that is another command's output.
 ARGUMENT = re.compile(r'"\$\([^()]*\)"')
 COMMAND = re.compile(r"python -m (promotion|pipeline) ([a-z]+)((?: [^\n|)]*)?)")
 
@@ -43,7 +43,7 @@ def scripts() -> Iterator[str]:
 
 
 def semaphore_commands(part: Any) -> Iterator[str]:
-    """Every command of a pipeline, wherever it stands."""
+    """Return every command of a pipeline, at any depth."""
     if isinstance(part, dict):
         for key, value in part.items():
             yield from value if key == "commands" else semaphore_commands(value)
@@ -91,7 +91,7 @@ def test_runs_of_one_stack_are_queued():
             ]
             if changes:
                 assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)
-                assert not job["concurrency"].get("cancel-in-progress"), "a run that is cut off leaves work behind"
+                assert not job["concurrency"].get("cancel-in-progress"), "a cancelled run leaves an unfinished update"
 
 
 def test_shell_scripts_parse():
@@ -102,12 +102,12 @@ def test_shell_scripts_parse():
 
 
 def test_workflow_commands_exist_and_take_their_arguments():
-    """The commands are read from the files and parsed for real; `--help` last, so that none of them runs."""
-    found = {match.groups() for script in scripts() for match in COMMAND.finditer(ARGUMENT.sub('"x"', script))}
+    """Parse each command for real; a final `--help` keeps it from running."""
+    commands = {match.groups() for script in scripts() for match in COMMAND.finditer(ARGUMENT.sub('"x"', script))}
     assert {"up", "preview", "verdict", "rollback", "promote", "canary", "image", "touched"} <= (
-        {name for _, name, _ in found} | make_targets()
+        {name for _, name, _ in commands} | make_targets()
     )
-    for module, name, arguments in sorted(found):
+    for module, name, arguments in sorted(commands):
         words = [
             re.sub(r"\$\{?\w+\}?", "1", word) for word in shlex.split(arguments.partition(" || ")[0], comments=True)
         ]
@@ -117,7 +117,7 @@ def test_workflow_commands_exist_and_take_their_arguments():
 
 
 def make_targets() -> set[str]:
-    """Targets of make that the files name."""
+    """Return the make targets that the files use."""
     return {
         match[1] for script in scripts() for match in re.finditer(r"\bmake (?:--silent )?(?P<target>[a-z]+)", script)
     }
@@ -128,8 +128,8 @@ def test_semaphore_promotions_name_existing_pipelines():
     for file in SEMAPHORE:
         pipeline = yaml.safe_load(file.read_text())
         assert pipeline["version"] == "v1.0"
-        led_to = {promotion["pipeline_file"] for promotion in pipeline.get("promotions", [])}
-        assert led_to <= files, (file.name, led_to - files)
+        pipelines = {promotion["pipeline_file"] for promotion in pipeline.get("promotions", [])}
+        assert pipelines <= files, (file.name, pipelines - files)
         for block in pipeline["blocks"]:
             shared = block["task"].get("prologue", {}).get("commands_file")
             assert shared is None or (file.parent / shared).is_file(), (file.name, shared)

@@ -1,4 +1,4 @@
-"""Wrong config under the real engine: refused before anything is registered, in one message, with no traceback."""
+"""Wrong config under the real engine: refused before anything is registered, in one message, without a traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({**GOOD, "cloud": "azure"}, ["cloud = 'azure'", "one of: "]),
         ({**GOOD, "stableReplicas": -1}, ["stableReplicas", "1 or more"]),
@@ -40,20 +40,20 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
     ids=lambda value: "" if isinstance(value, list) else "+".join(k for k in value if GOOD.get(k) != value[k]),
 )
 def test_refused_by_preview_and_up(
-    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], said: list[str]
+    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], message: list[str]
 ):
     project = new_project("wrong", environment, **config)
     for command in (["preview"], ["up", "--yes", "--skip-preview"]):
         done = project.pulumi(*command, check=False)
-        shown = done.stdout + done.stderr
+        output = done.stdout + done.stderr
         assert done.returncode != 0
-        for words in said:
-            assert words in shown, shown
-        assert "Traceback" not in shown
+        for words in message:
+            assert words in output, output
+        assert "Traceback" not in output
         registered = [
             r["urn"]
             for r in project.state().get("resources", [])
-            # The stack itself, and the engine's own provider, which reads other stacks.
+            # Less the stack itself and the engine's own provider, which reads other stacks.
             if not r["type"].startswith(("pulumi:pulumi:Stack", "pulumi:providers:pulumi"))
         ]
         assert registered == []
@@ -75,7 +75,7 @@ def test_refused_config_exits_with_code_2(new_project: NewProject, environment: 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["status", "--stack", "nowhere"], "there is no Pulumi.nowhere.yaml"),
         (["up", "--stack", "wrong", "--set", "canaryReplicas"], "write KEY=VALUE"),
@@ -84,12 +84,12 @@ def test_refused_config_exits_with_code_2(new_project: NewProject, environment: 
     ],
 )
 def test_wrong_use_is_one_sentence(
-    new_project: NewProject, environment: dict[str, str], arguments: list[str], said: str
+    new_project: NewProject, environment: dict[str, str], arguments: list[str], message: str
 ):
     project = new_project("wrong", environment, **GOOD)
     done = project.run("python", "-m", "promotion", *arguments, check=False)
     assert done.returncode in (1, 2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
