@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import urllib3
-from kubernetes.client import V1ObjectMeta, V1Pod
 from kubernetes.client.exceptions import ApiException
 
 from promotion.cluster.cluster import Cluster, Unreachable
+from promotion.cluster.pods import Pod
 from promotion.diagnosis.masking import Mask
 from promotion.diagnosis.snapshot import Document, name, raw
 
@@ -41,9 +41,8 @@ class Questions:
 
     def probe_answer(self, pod: Document, port: int, path: str) -> str:
         """What the pod answers to GET on the path, as "500: BODY"; "" when it does not answer."""
-        address = V1Pod(metadata=V1ObjectMeta(name=name(pod)))
         try:
-            with self._cluster.forward(address, port, ANSWER_SECONDS) as connection:
+            with self._cluster.forward(Pod(pod), port, ANSWER_SECONDS) as connection:
                 connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
                 body = answer.read(2 * LINE_LENGTH).decode(errors="replace")
