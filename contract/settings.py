@@ -16,6 +16,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from contract.image import Image
 from contract.project import PROJECT_ROOT
 
 Traffic = Literal["split", "stable", "canary"]
@@ -24,8 +25,6 @@ Building = Literal["always", "first", "never"]
 #: Name of a Kubernetes object that becomes a DNS label (RFC 1123): at most 63 characters, of which the longest suffix
 #: the program adds (``-migrate-abcdef-`` and the engine's 8) takes 24.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
-#: ``REPOSITORY@sha256:DIGEST``, a tag before the @ is allowed and dropped (OCI distribution specification).
-PINNED_IMAGE = re.compile(r"^(?P<repository>[^\s@]+?)(?P<tag>:[\w][\w.-]{0,127})?@(?P<digest>sha256:[0-9a-f]{64})$")
 #: ``REPOSITORY:TAG``.
 TAGGED_IMAGE = re.compile(r"^[^\s@]+:[\w][\w.-]{0,127}$")
 #: A Kubernetes resource quantity in the forms people write (``50m``, ``0.5``, ``256Mi``).
@@ -203,6 +202,5 @@ COMMON = (StackSettings, ReleaseSettings, ServiceSettings)
 
 
 def _by_digest(image: str) -> str:
-    """REPOSITORY@sha256:DIGEST, without the tag that may stand between; "" where the image is named otherwise."""
-    match = PINNED_IMAGE.match(image)
-    return f"{match['repository']}@{match['digest']}" if match else ""
+    """Return REPOSITORY@sha256:DIGEST without the tag; "" if the image is named in another way."""
+    return str(Image.parse(image) or "")

@@ -9,10 +9,10 @@ from typing import Any
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster.cluster import Cluster, Unreachable
-from promotion.cluster.pods import Pod
 from promotion.diagnosis.masking import Mask
 from promotion.diagnosis.snapshot import Document, name, raw
+from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.pods import Pod
 
 #: Lines of a log that are read, to find a cause in, and that are shown.
 READ_LINES = 40
@@ -46,7 +46,7 @@ class Questions:
                 connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
                 body = answer.read(2 * LINE_LENGTH).decode(errors="replace")
-        except (Unreachable, http.client.HTTPException, OSError):
+        except (UnreachableError, http.client.HTTPException, OSError):
             return ""
         return shortened(self._mask(f"{answer.status}: {' '.join(body.split())}"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from promotion.cluster.cluster import Cluster, Track
-from promotion.cluster.metrics import CounterDeltas, Counters, read_pods, total
-from promotion.cluster.pods import Pod, labels
+from promotion.state.cluster.cluster import Cluster, Track
+from promotion.state.cluster.metrics import CounterDeltas, Counters, read_pods, total
+from promotion.state.cluster.pods import Pod, labels
 
 TRACKS: tuple[Track, ...] = ("stable", "canary")
 
@@ -73,7 +73,7 @@ class Meter:
 
 
 def live_tracks(cluster: Cluster, meter: Meter) -> dict[Track, LiveTrack]:
-    """Return the tracks that have a Deployment. Raises Unreachable if the cluster does not answer."""
+    """Return the tracks that have a Deployment. Raises UnreachableError if the cluster does not answer."""
     pods = {track: cluster.pods(track) for track in TRACKS}
     selector = cluster.public_selector()
     behind = {

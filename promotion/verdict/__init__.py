@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from promotion.verdict.result import Check, Result, Verdict
 
 if TYPE_CHECKING:
-    from promotion.cluster.cluster import Cluster
+    from promotion.state.cluster.cluster import Cluster
 
 __all__ = ["Check", "Result", "Verdict", "judge"]
 
@@ -28,8 +28,8 @@ def judge(
     ``say`` gets a line at each look, ``every_seconds`` (None: a suitable interval). ``commands`` run in the canary
     first; None means the addressbook's own if the service is the addressbook, otherwise none.
 
-    Raises Fault if there is no canary, if an image changes during the trial, or (code INCONCLUSIVE) if the cluster does
-    not answer. The trial changes nothing, except that it creates and deletes one person.
+    The trial changes nothing, except that it creates and deletes one person. Raises CommandError if there is no canary,
+    if an image changes during the trial, or (code INCONCLUSIVE) if the cluster does not answer.
     """
     from promotion.verdict.trial import Trial, default_interval  # the Kubernetes client takes half a second to import
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promotion.cluster.metrics import Counters, Route, quantile_bound, total
+from promotion.state.cluster.metrics import Counters, Route, quantile_bound, total
 
 ALL_STATUSES = range(1000)
 #: Chance, over the whole trial and all its comparisons, that a canary exactly at its limits is called unhealthy. One as

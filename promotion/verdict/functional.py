@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable
-from promotion.cluster.pods import Pod
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.pods import Pod
 from promotion.verdict.result import Check
 
 #: The book's functional tests, for a service whose metrics say that it is the addressbook.
@@ -28,7 +28,7 @@ def command_checks(cluster: Cluster, pods: dict[Track, Pod], commands: Sequence[
 
     def run(track: Track, command: Sequence[str]) -> None:
         if track not in pods:
-            raise Unreachable(f"no pod of {track} is ready")
+            raise UnreachableError(f"no pod of {track} is ready")
         code, output = cluster.exec(pods[track], command)
         if code:
             last = output.splitlines()[-1] if output else "without output"
@@ -60,7 +60,7 @@ def round_trip_check(cluster: Cluster) -> Check:
 def round_trip(cluster: Cluster, track: Track) -> None:
     """Create, read and delete a person through the track's Service; leave nothing behind.
 
-    Raises CheckFailed or Unreachable.
+    Raises CheckFailed or UnreachableError.
     """
     person = _expect(cluster, track, "PUT", "/person", OK, PERSON)
     number = person.get("id")
@@ -103,6 +103,6 @@ def _failure(attempt: Callable[[Track], None], track: Track) -> str:
     """Return how the attempt failed; "" if it worked."""
     try:
         attempt(track)
-    except (CheckFailed, Unreachable) as error:
+    except (CheckFailed, UnreachableError) as error:
         return str(error)
     return ""

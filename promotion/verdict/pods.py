@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from promotion.cluster.pods import Document, Pod, condition, parse_time
+from promotion.state.cluster.pods import Document, Pod, condition, parse_time
 from promotion.verdict.result import Check, Result
 
 #: Reasons of a waiting container that waiting does not fix. (ErrImagePull is a first failure: Kubernetes retries,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from promotion.cluster.metrics import Counters, total
-from promotion.timestamp import stamp
+from promotion.state.cluster.metrics import Counters, total
+from promotion.state.timestamp import stamp
 from promotion.verdict.comparison import Interval
 from promotion.verdict.result import Check, Verdict
 from promotion.verdict.traffic import STATISTICS

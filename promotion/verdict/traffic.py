@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from promotion.cluster.metrics import SERVER_ERRORS
+from promotion.state.cluster.metrics import SERVER_ERRORS
 from promotion.verdict.comparison import (
     FALSE_ALARM,
     FALSE_PASS,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable
-from promotion.cluster.metrics import CounterDeltas, Reading, read_pods
-from promotion.cluster.pods import Deployment, Pod
-from promotion.faults import INCONCLUSIVE, WRONG_USE, Fault
+from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.metrics import CounterDeltas, Reading, read_pods
+from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict.comparison import Interval
 from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check
 from promotion.verdict.pods import PodWatch, is_hopeless, readiness_check, restarts_check
@@ -53,13 +53,13 @@ class Trial:
         self.addressbook = False
 
     def run(self) -> Verdict:
-        """Try the canary. Raises Fault as ``judge`` does."""
+        """Try the canary. Raises CommandError as ``judge`` does."""
         try:
             self.images = {track: self._deployment(track).image for track in TRACKS}
             is_up = self._wait_until_up()
             functional = self._functional_checks() if is_up else []
-        except Unreachable as error:
-            raise Fault(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
+        except UnreachableError as error:
+            raise CommandError(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
         if not is_up or worst([*self._pod_checks(), *functional]) == "unhealthy":
             self.say("the canary failed before it met a user: the trial is over")
             return self._verdict(functional, skipped_checks(ENDED_EARLY))
@@ -114,7 +114,7 @@ class Trial:
             try:
                 interval = self._interval()
                 self._look_at_pods()
-            except Unreachable as error:  # the next reading includes what was counted meanwhile
+            except UnreachableError as error:  # the next reading includes what was counted meanwhile
                 self.unread["canary"], interval = str(error), None
             if interval is not None:
                 self.intervals.append(interval)
@@ -154,7 +154,7 @@ class Trial:
         for track in TRACKS:
             deployment = self._deployment(track)
             if deployment.image != self.images[track]:
-                raise Fault(f"{track}'s image changed during the trial: start another trial", WRONG_USE)
+                raise CommandError(f"{track}'s image changed during the trial: start another trial", WRONG_USE)
             self.watches[track].look(self.cluster.current_pods(track), deployment.replicas)
 
     def _pod_checks(self) -> list[Check]:
@@ -170,7 +170,7 @@ class Trial:
         deployment = self.cluster.deployment(track)
         if deployment is None or not deployment.replicas:
             what = "there is no canary to judge: `python -m promotion canary` starts one"
-            raise Fault(what if track == "canary" else "there is no stable to compare the canary with", WRONG_USE)
+            raise CommandError(what if track == "canary" else "there is no stable to compare it with", WRONG_USE)
         return deployment
 
 

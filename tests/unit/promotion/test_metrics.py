@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from promotion.cluster.metrics import (
+from promotion.state.cluster.metrics import (
     BUILD_INFO,
     CounterDeltas,
     Counters,
-    NoMetrics,
+    MetricsError,
     Reading,
     difference,
     parse,
@@ -59,7 +59,7 @@ def test_no_request_yet_is_fine() -> None:
     ],
 )
 def test_missing_metrics_are_named(text: str, message: str) -> None:
-    with pytest.raises(NoMetrics, match=message):
+    with pytest.raises(MetricsError, match=message):
         parse(text)
 
 

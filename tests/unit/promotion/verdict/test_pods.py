@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promotion.cluster.pods import Pod
+from promotion.state.cluster.pods import Pod
 from promotion.verdict.pods import PodWatch, is_hopeless, readiness_check, restarts_check, trouble
 
 CANARY_STARTED = datetime(2026, 1, 1, 12, tzinfo=UTC)

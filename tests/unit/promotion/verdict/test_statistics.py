@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from promotion.cluster.metrics import CounterDeltas, Counters, Reading, Route, total
+from promotion.state.cluster.metrics import CounterDeltas, Counters, Reading, Route, total
 from promotion.verdict.comparison import FALSE_ALARM, Interval, Pair, bounds, chance_at, compare
 from promotion.verdict.result import worst
 from promotion.verdict.traffic import RULES, traffic_checks

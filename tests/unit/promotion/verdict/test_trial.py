@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import pytest
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable
-from promotion.cluster.pods import Deployment, Pod
-from promotion.faults import INCONCLUSIVE, WRONG_USE, Fault
+from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict import Verdict, judge
 from promotion.verdict.table import verdict_text
 from promotion.verdict.trial import default_interval
@@ -92,7 +92,7 @@ class FakeCluster:
     def forward(self, pod: Pod, port: int) -> Generator[http.client.HTTPConnection]:
         track = pod.uid
         if track in self.silent:
-            raise Unreachable(f"pod {track}-pod, port {port} does not answer")
+            raise UnreachableError(f"pod {track}-pod, port {port} does not answer")
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         connection.putheader = _with_track(connection, track)
         try:
@@ -260,7 +260,7 @@ def test_too_little_traffic_is_inconclusive(fake: FakeCluster) -> None:
 
 def test_no_canary_is_wrong_use(fake: FakeCluster) -> None:
     fake.replicas["canary"] = 0
-    with pytest.raises(Fault, match="there is no canary to judge") as raised:
+    with pytest.raises(CommandError, match="there is no canary to judge") as raised:
         verdict_of(fake)
     assert raised.value.code == WRONG_USE
 
@@ -269,16 +269,16 @@ def test_a_changed_image_ends_the_trial(fake: FakeCluster) -> None:
     def say(_: str) -> None:
         fake.images["stable"] = f"sha256:{'b' * 64}"
 
-    with pytest.raises(Fault, match="stable's image changed during the trial"):
+    with pytest.raises(CommandError, match="stable's image changed during the trial"):
         judge(cast(Cluster, fake), SECONDS, say, EVERY)
 
 
 def test_an_unreachable_cluster_is_inconclusive(fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: Track) -> None:
-        raise Unreachable("the cluster does not answer")
+        raise UnreachableError("the cluster does not answer")
 
     monkeypatch.setattr(fake, "deployment", gone)
-    with pytest.raises(Fault, match="cannot be judged: the cluster does not answer") as raised:
+    with pytest.raises(CommandError, match="cannot be judged: the cluster does not answer") as raised:
         verdict_of(fake)
     assert raised.value.code == INCONCLUSIVE
 
