@@ -7,7 +7,6 @@ A kind may make something real behind its resource (a database server, say).
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar
 
 from typing_extensions import override
@@ -204,10 +203,6 @@ class SimulatedCloud(Provider):
         except Refused as fault:
             raise self._error(f"deleting the {kind.title}", fault) from None
         self.account.remove(kind.type, resource.id)
-
-    @override
-    def schema(self) -> str:
-        return json.dumps({"name": self.name, "version": self.version})
 
     def _outputs(self, kind: Kind, inputs: Properties, computed: Properties) -> Properties:
         # What begins so is the engine's own in inputs, and in outputs the account's.

@@ -1,4 +1,4 @@
-"""A Docker Engine and a registry of a test's own: real ones, on loopback and in a temporary folder."""
+"""A temporary Docker Engine and registry: real ones, on loopback."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+# Seconds.
 PATIENCE = 60
 USERNAME, PASSWORD = "builder", "correct horse battery staple"
 
@@ -27,19 +28,19 @@ def _free_port() -> int:
 
 
 class DockerEngine:
-    """dockerd without a bridge, as the lab runs it, and a registry that asks for a login."""
+    """dockerd without a bridge, as the lab runs it, and a registry with a login."""
 
     def __init__(self, folder: Path) -> None:
         missing = [tool for tool in ("dockerd", "docker-registry", "containerd", "runc") if not shutil.which(tool)]
         if os.geteuid() != 0 or missing:
-            pytest.skip(f"needs root and {', '.join(missing) or 'root'} for a Docker Engine of its own")
+            pytest.skip(f"a Docker Engine needs root and {', '.join(missing) or 'nothing else'}")
         self.folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self.registry = f"127.0.0.1:{_free_port()}"
         self.host = f"unix://{folder}/docker.sock"
 
     def start(self) -> None:
-        """Start both and wait until they answer."""
+        """Start both and wait until they respond."""
         self._start_registry()
         self._start(
             "dockerd",
@@ -77,7 +78,7 @@ class DockerEngine:
         while not ready():
             if time.monotonic() > end or any(process.poll() is not None for process in self._processes):
                 log = (self.folder / f"{what}.log").read_text(errors="replace")
-                raise AssertionError(f"{what} doesn't answer:\n{log[-3000:]}")
+                raise AssertionError(f"{what} does not respond:\n{log[-3000:]}")
             time.sleep(0.05)
 
     def _engine_answers(self) -> bool:
@@ -104,13 +105,13 @@ class DockerEngine:
             return 0
 
     def digest(self, repository: str, reference: str) -> str:
-        """The digest under which the registry holds a manifest."""
+        """Return a manifest's digest in the registry."""
         request = self._request(f"/v2/{repository}/manifests/{reference}")
         with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.headers["Docker-Content-Digest"]
 
     def stop(self) -> None:
-        """End both, by their ids, and leave no mount behind."""
+        """End both and unmount everything they mounted."""
         for process in reversed(self._processes):
             process.terminate()
         for process in reversed(self._processes):

@@ -23,12 +23,12 @@ def _paths(old: dict[str, Any], new: dict[str, Any], **options: Any) -> dict[str
         (("a", "*", "b"), 'a["*"].b'),
     ],
 )
-def test_paths_are_written_as_pulumi_does(path: tuple[str | int, ...], text: str) -> None:
+def test_paths_have_pulumis_syntax(path: tuple[str | int, ...], text: str) -> None:
     assert format_path(path) == text
     assert parse_path(text) == path
 
 
-def test_a_star_is_any_index_or_key() -> None:
+def test_star_stays_a_star() -> None:
     assert parse_path("spec.*.a[*]") == ("spec", "*", "a", "*")
 
 
@@ -46,7 +46,7 @@ def test_each_change_has_its_path_and_kind() -> None:
     }
 
 
-def test_secrecy_alone_is_no_change_and_an_unknown_is_one() -> None:
+def test_unknown_is_a_change_and_secrecy_is_not() -> None:
     assert not difference({"a": Secret({"b": 1})}, {"a": {"b": Secret(1)}})
     assert _paths({"a": 1, "b": UNKNOWN}, {"a": UNKNOWN, "b": UNKNOWN}) == {"a": "update"}
 
@@ -68,12 +68,12 @@ def test_true_is_not_one() -> None:
         ({"ports": []}, {"ports": [{"name": 2}]}, set()),
     ],
 )
-def test_a_change_at_a_replace_path_replaces(old: dict[str, Any], new: dict[str, Any], replaced: set[str]) -> None:
+def test_change_at_a_replace_path_replaces(old: dict[str, Any], new: dict[str, Any], replaced: set[str]) -> None:
     found = difference(old, new, replace_on=["spec.selector", "ports[*].ip"])
     assert {format_path(path) for path in found.replace} == replaced
 
 
-def test_what_is_ignored_does_not_count() -> None:
+def test_ignored_paths_do_not_count() -> None:
     old, new = {"a": {"b": 1, "c": 1}}, {"a": {"b": 2, "c": 2}}
     assert _paths(old, new, ignore=["a.b"]) == {"a.c": "update"}
     assert not difference(old, new, ignore=["a"])

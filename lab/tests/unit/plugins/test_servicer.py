@@ -1,4 +1,4 @@
-"""The scaffold of the provider stand-ins, over real gRPC."""
+"""The servicer of the provider stand-ins, over real gRPC."""
 
 from __future__ import annotations
 
@@ -10,29 +10,17 @@ import grpc
 import pytest
 from google.protobuf import empty_pb2
 
-from lab.plugins.properties import from_struct, to_struct
+from lab.plugins.engine import Engine
+from lab.plugins.properties import UNKNOWN, Properties, Secret, Value, from_struct, to_struct
 from lab.plugins.protocol import provider_pb2, provider_pb2_grpc, status_pb2
+from lab.plugins.provider import Checked, Created, Failure, InitializationFailed, Provider, ProviderError, Resource
 from lab.plugins.servicer import Servicer
-from lab.plugins.serving import (
-    UNKNOWN,
-    Checked,
-    Created,
-    Engine,
-    Failure,
-    InitializationFailed,
-    Properties,
-    Provider,
-    ProviderError,
-    Resource,
-    Secret,
-    Value,
-)
 
 URN = "urn:pulumi:dev::project::thing:index:Parent$thing:index:Thing::its-name"
 
 
 class Things(Provider):
-    """A provider whose resource does as its inputs say."""
+    """A provider whose resource behaves as its inputs ask."""
 
     name, version = "things", "1.2.3"
 
@@ -44,7 +32,7 @@ class Things(Provider):
         match inputs.get("mode"):
             case "refuse":
                 raise ProviderError("the size is too big: choose a smaller one.")
-            case "defect":
+            case "bug":
                 raise KeyError("oops")
             case "half":
                 raise InitializationFailed("id-1", {"token": "t"}, ["it never became ready"])
@@ -77,14 +65,13 @@ def _refusal(call: Any, request: Any) -> grpc.RpcError:
 def test_capabilities_and_version(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     handshake = stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
     assert handshake.accept_secrets
-    assert handshake.accept_resources
     configured = stub.Configure(provider_pb2.ConfigureRequest())
     assert configured.acceptSecrets
     assert configured.supportsPreview
     assert stub.GetPluginInfo(empty_pb2.Empty()).version == "1.2.3"
 
 
-def test_check_gives_defaults_and_failures(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_check_returns_defaults_and_failures(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     news = to_struct({"size": -1, "token": Secret("t")})
     response = stub.Check(provider_pb2.CheckRequest(urn=URN, news=news))
     assert from_struct(response.inputs) == {"size": -1, "token": Secret("t"), "default": 1}
@@ -101,27 +88,22 @@ def test_secret_inputs_are_secret_outputs(stub: provider_pb2_grpc.ResourceProvid
     }
 
 
-def test_a_refusal_is_one_sentence_and_certain(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_refusal_means_nothing_was_created(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     error: Any = _refusal(stub.Create, _create(mode="refuse"))
     assert error.details() == "the size is too big: choose a smaller one."
-    # After UNKNOWN the engine would keep a pending creation.
+    # After UNKNOWN the engine would keep a pending operation.
     assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
-def test_a_defect_says_what_and_where(
-    stub: provider_pb2_grpc.ResourceProviderStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    error: Any = _refusal(stub.Create, _create(mode="defect"))
+def test_bug_says_what_and_where(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+    error: Any = _refusal(stub.Create, _create(mode="bug"))
     assert error.code() == grpc.StatusCode.UNKNOWN
-    assert "things stand-in failed in Create" in error.details()
+    assert "stand-in for things has a bug: Create of urn:" in error.details()
     assert "KeyError" in error.details()
     assert "Traceback" not in error.details()
-    monkeypatch.setenv("PULUMI_DEBUG_PLUGIN", "1")
-    error = _refusal(stub.Create, _create(mode="defect"))
-    assert "Traceback" in error.details()
 
 
-def test_a_half_made_resource_is_stored(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_uninitialized_resource_is_stored(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     error: Any = _refusal(stub.Create, _create(mode="half", token=Secret("t")))
     status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
     detail = provider_pb2.ErrorResourceInitFailed()
@@ -131,7 +113,7 @@ def test_a_half_made_resource_is_stored(stub: provider_pb2_grpc.ResourceProvider
     assert from_struct(detail.properties) == {"token": Secret("t")}
 
 
-def test_a_difference_has_paths_and_replacements(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_difference_has_paths_and_kinds(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     same = stub.Diff(
         provider_pb2.DiffRequest(urn=URN, id="1", old_inputs=to_struct({"a": 1}), news=to_struct({"a": 1}))
     )
@@ -143,11 +125,3 @@ def test_a_difference_has_paths_and_replacements(stub: provider_pb2_grpc.Resourc
     assert changed.changes == provider_pb2.DiffResponse.DIFF_SOME
     assert list(changed.diffs) == ["a"]
     assert changed.detailedDiff['a["x.y"]'].kind == provider_pb2.PropertyDiff.UPDATE
-
-
-@pytest.mark.parametrize("call", ["Construct", "Call", "Parameterize"])
-def test_what_it_does_not_do_is_said(stub: provider_pb2_grpc.ResourceProviderStub, call: str) -> None:
-    request = getattr(provider_pb2, f"{call}Request")()
-    error: Any = _refusal(getattr(stub, call), request)
-    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert "stand-in for the things provider" in error.details()

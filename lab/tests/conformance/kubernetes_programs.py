@@ -1,16 +1,15 @@
-"""Pulumi programs for the Kubernetes conformance tests; `$` names are filled in by `program`."""
+"""Pulumi programs of the Kubernetes conformance tests. `program` fills in the `$` names."""
 
 from __future__ import annotations
 
 from string import Template
 
-from tests.conformance.kubernetes_cluster import IMAGE, Namespace
+from lab.tests.conformance.kubernetes_cluster import IMAGE, Namespace
 
 HEAD = """\
 import pulumi
 import pulumi_kubernetes as k8s
 
-config = pulumi.Config()
 provider = k8s.Provider("provider", kubeconfig="$kubeconfig", namespace="$namespace", $arguments)
 options = pulumi.ResourceOptions(provider=provider)
 """
@@ -18,8 +17,9 @@ options = pulumi.ResourceOptions(provider=provider)
 OBJECTS = """
 auto = k8s.core.v1.ConfigMap("auto", data={"key": "$value"}, opts=options)
 secret = k8s.core.v1.Secret("secret", metadata={"name": "secret"}, string_data={"password": "$password"}, opts=options)
-account = k8s.core.v1.ServiceAccount("account", metadata={"name": "account", "labels": {"a.b/c": "$label"}},
-                                     opts=options)
+policy = k8s.networking.v1.NetworkPolicy(
+    "policy", metadata={"name": "policy", "labels": {"a.b/c": "$label"}}, spec={"pod_selector": {}}, opts=options
+)
 pulumi.export("name", auto.metadata.name)
 """
 
@@ -55,7 +55,7 @@ web = k8s.apps.v1.Deployment(
                     "image": "$image",
                     "command": ["python", "-c", "import time; time.sleep(3600)"],
                     "env": [{"name": "VERSION", "value": "$version"}],
-                    # The API server stores them in other words.
+                    # The API server stores these quantities in another form.
                     "resources": {
                         "requests": {"cpu": "0.01", "memory": "16384Ki"},
                         "limits": {"cpu": "1000m", "memory": "0.25Gi", "ephemeral-storage": "1e9"},
@@ -93,12 +93,12 @@ job = k8s.batch.v1.Job(
 )
 """
 
-# Never pulled: no registry is there.
+# No registry has this name, so the kubelet cannot pull it.
 MISSING_IMAGE = "no-such-registry.invalid/nothing:1"
 _DEFAULTS = {"arguments": "", "image": IMAGE, "replicas": "2", "version": "1", "timeout": "120", "import_": "None"}
 
 
 def program(namespace: Namespace, *parts: str, **values: object) -> str:
-    """A program of these parts in the namespace."""
+    """Return a program of these parts in the namespace."""
     known = {**_DEFAULTS, "kubeconfig": str(namespace.kubeconfig), "namespace": namespace.name}
     return Template("".join((HEAD, *parts))).substitute({**known, **values})
