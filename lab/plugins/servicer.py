@@ -1,8 +1,7 @@
-"""The engine's gRPC protocol on one side, a `Provider` on the other."""
+"""The engine's gRPC calls, answered by a `Provider`."""
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
@@ -17,14 +16,11 @@ from lab.plugins.properties import Properties, from_struct, keep_secret, plain, 
 from lab.plugins.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from lab.plugins.provider import Failure, InitializationFailed, Provider, ProviderError, Resource
 
-# With this in the environment errors carry the traceback; `pulumi --debug` shows it in any case.
-TRACEBACK = "PULUMI_DEBUG_PLUGIN"
-
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def _answering(handler: Handler) -> Handler:
-    """Turn what a hook raises into a gRPC status with one sentence."""
+    """Turn an exception of a hook into a gRPC status with a message for the user."""
 
     @wraps(handler)
     def answer(self: Servicer, request: Any, context: grpc.ServicerContext) -> Any:
@@ -33,17 +29,16 @@ def _answering(handler: Handler) -> Handler:
         except InitializationFailed as error:
             _abort_initialization(error, request, context)
         except ProviderError as error:
-            self.note_traceback(request)
-            # Not UNKNOWN or INTERNAL: after those the engine can't tell whether something was created.
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, self.explain(str(error)))
+            # After UNKNOWN or INTERNAL the engine would assume that the resource may exist.
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Exception as error:
-            self.note_traceback(request)
-            sentence = (
-                f"the {self.provider.name} stand-in failed in {handler.__name__} of "
-                f"{getattr(request, 'urn', '') or 'the provider'}: {type(error).__name__}: {error} "
-                "(a defect of the stand-in; pulumi --debug shows where)"
+            urn = getattr(request, "urn", "")
+            self.provider.engine.debug(traceback.format_exc(), urn)
+            message = (
+                f"The lab's stand-in for {self.provider.name} has a bug: {handler.__name__} of {urn or 'the provider'} "
+                f"raised {type(error).__name__}: {error}. `pulumi --debug` shows the traceback."
             )
-            context.abort(grpc.StatusCode.UNKNOWN, self.explain(sentence))
+            context.abort(grpc.StatusCode.UNKNOWN, message)
 
     return cast(Handler, answer)
 
@@ -71,11 +66,11 @@ def _kinds(changes: Difference) -> dict[str, provider_pb2.PropertyDiff]:
     for path, kind in changes.paths.items():
         name = f"{kind}_replace" if path in changes.replace else kind
         kinds[format_path(path)] = provider_pb2.PropertyDiff(
-            kind=provider_pb2.PropertyDiff.Kind.Value(name.upper()), inputDiff=changes.in_inputs
+            kind=provider_pb2.PropertyDiff.Kind.Value(name.upper()), inputDiff=True
         )
     for path in changes.replace - changes.paths.keys():
         kinds[format_path(path)] = provider_pb2.PropertyDiff(
-            kind=provider_pb2.PropertyDiff.UPDATE_REPLACE, inputDiff=changes.in_inputs
+            kind=provider_pb2.PropertyDiff.UPDATE_REPLACE, inputDiff=True
         )
     return kinds
 
@@ -129,28 +124,18 @@ def _struct(outputs: Properties, inputs: Properties) -> struct_pb2.Struct:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers the engine's calls by a provider's hooks."""
+    """Answers the engine's calls with a provider's hooks."""
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
 
-    def note_traceback(self, request: Any) -> None:
-        """Leave the traceback of what is being handled where only `pulumi --debug` shows it."""
-        self.provider.engine.debug(traceback.format_exc(), getattr(request, "urn", ""))
-
-    def explain(self, sentence: str) -> str:
-        """The sentence, with the traceback if the environment asks for it."""
-        return f"{sentence}\n{traceback.format_exc()}" if os.environ.get(TRACEBACK) else sentence
-
     @override
     @_answering
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ProviderHandshakeResponse:
-        # A plugin under a debugger is attached to again after its last engine cancelled it.
+        # A plugin under a debugger survives the engine that cancelled it.
         self.provider.cancelled.clear()
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=True,
-            accept_resources=True,
-            accept_outputs=True,
             supports_autonaming_configuration=self.provider.supports_autonaming,
         )
 
@@ -172,16 +157,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @override
     @_answering
-    def GetMapping(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetMappingResponse:
-        return provider_pb2.GetMappingResponse()
-
-    @override
-    @_answering
-    def GetMappings(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetMappingsResponse:
-        return provider_pb2.GetMappingsResponse()
-
-    @override
-    @_answering
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         checked = self.provider.check_configuration(from_struct(request.olds), from_struct(request.news))
         return provider_pb2.CheckResponse(inputs=to_struct(checked.inputs), failures=_check_failures(checked.failures))
@@ -199,8 +174,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True,
             supportsPreview=True,
-            acceptResources=True,
-            acceptOutputs=True,
             supports_autonaming_configuration=self.provider.supports_autonaming,
         )
 
@@ -237,10 +210,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
         found = self.provider.read(_resource(request), inputs, outputs)
         if found is None:
-            return provider_pb2.ReadResponse()  # An empty id: it is gone.
+            return provider_pb2.ReadResponse()  # An empty id means that it does not exist.
         return provider_pb2.ReadResponse(
             id=found.id,
-            # What was secret in the state stays so, whatever it is now.
+            # A value that is secret in the state stays secret when it has changed.
             properties=_struct(keep_secret(found.outputs, outputs), inputs),
             inputs=_struct(found.inputs, inputs),
         )
@@ -273,26 +246,3 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self.provider.cancelled.set()
         self.provider.cancel()
         return empty_pb2.Empty()
-
-    @override
-    def Parameterize(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse("takes no parameters", context)
-
-    @override
-    def Construct(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse(f"has no components ({request.type} was asked for)", context)
-
-    @override
-    def Call(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse(f"has no methods ({request.tok} was asked for)", context)
-
-    @override
-    def List(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse("does not list resources", context)
-
-    def _refuse(self, what: str, context: grpc.ServicerContext) -> NoReturn:
-        context.abort(
-            grpc.StatusCode.UNIMPLEMENTED,
-            f"the stand-in for the {self.provider.name} provider {what}; the official plugin does: "
-            f"pulumi plugin install resource {self.provider.name} {self.provider.version}",
-        )

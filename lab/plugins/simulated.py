@@ -7,7 +7,6 @@ kind may create something real behind its resource, such as a database server.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
@@ -236,10 +235,6 @@ class SimulatedCloud(Provider):
             return {**given, **self.functions[function](self, given)}
         except ApiError as error:
             self._fail(name, error)
-
-    @override
-    def schema(self) -> str:
-        return json.dumps({"name": self.name, "version": self.version})
 
     def _outputs(self, kind: Kind, inputs: Properties, computed: Properties) -> Properties:
         # A leading "__" marks inputs that are the engine's own, and outputs that are the account's.
