@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.foreign_image import foreign_image
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
-from lab.plugins.simulated import GOES_ON
+from lab.plugins.simulated import NEXT_UP_CONTINUES
 from lab.progress import say, step
 from lab.project import SmokeTestError, smoke_test
 from lab.rehearsal import Rehearsal, StepFailed, last_lines, prepare, simulated_cloud
@@ -159,7 +159,7 @@ def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     if fault.startswith("timeout"):
         if match := IMPORT_COMMAND.search(errors[0]):
             rehearsal.take_over((match["type"], match["id"]))
-        elif GOES_ON not in errors[0]:
+        elif NEXT_UP_CONTINUES not in errors[0]:
             raise StepFailed(f"the message does not say what happens to the created resource: {errors[0]}")
     return errors[0]
 
