@@ -195,7 +195,7 @@ def _module_proxy_error(go: str) -> str:
 
 
 def _base_images(lab: Lab) -> Finding:
-    missing = ", ".join(image.reference for image in images.IMAGES if not image.in_cache(lab))
+    missing = ", ".join(image.reference for image in images.BASE_IMAGES if not image.in_cache(lab))
     if not missing:
         return Finding("images", True, "all images are in the cache")
     reachable = debian.mirror_answers()
