@@ -84,7 +84,7 @@ def from_value(value: struct_pb2.Value) -> Value:
 
 
 def to_struct(properties: Mapping[str, Value]) -> struct_pb2.Struct:
-    """Return a wire message of the properties. Raises TypeError for a value that is no property."""
+    """Return a wire message of the properties. Raises TypeError for any other value."""
     return struct_pb2.Struct(fields={key: to_value(value) for key, value in properties.items()})
 
 

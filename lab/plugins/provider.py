@@ -140,7 +140,7 @@ class Provider:
         raise NotImplementedError
 
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
-        """Delete the resource. It is no error if it does not exist."""
+        """Delete the resource, if it still exists."""
         raise NotImplementedError
 
     def invoke(self, function: str, arguments: Properties, preview: bool) -> Properties:

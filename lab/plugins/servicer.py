@@ -19,11 +19,11 @@ from lab.plugins.provider import Failure, InitializationFailed, Provider, Provid
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-def _answering(handler: Handler) -> Handler:
+def _reporting_errors(handler: Handler) -> Handler:
     """Turn an exception of a hook into a gRPC status with a message for the user."""
 
     @wraps(handler)
-    def answer(self: Servicer, request: Any, context: grpc.ServicerContext) -> Any:
+    def call(self: Servicer, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return handler(self, request, context)
         except InitializationFailed as error:
@@ -40,7 +40,7 @@ def _answering(handler: Handler) -> Handler:
             )
             context.abort(grpc.StatusCode.UNKNOWN, message)
 
-    return cast(Handler, answer)
+    return cast(Handler, call)
 
 
 def _abort_initialization(error: InitializationFailed, request: Any, context: grpc.ServicerContext) -> NoReturn:
@@ -61,35 +61,25 @@ def _abort_initialization(error: InitializationFailed, request: Any, context: gr
     context.abort(code, str(error))
 
 
-def _kinds(changes: Difference) -> dict[str, provider_pb2.PropertyDiff]:
-    kinds: dict[str, provider_pb2.PropertyDiff] = {}
-    for path, kind in changes.paths.items():
-        name = f"{kind}_replace" if path in changes.replace else kind
-        kinds[format_path(path)] = provider_pb2.PropertyDiff(
-            kind=provider_pb2.PropertyDiff.Kind.Value(name.upper()), inputDiff=True
-        )
-    for path in changes.replace - changes.paths.keys():
-        kinds[format_path(path)] = provider_pb2.PropertyDiff(
-            kind=provider_pb2.PropertyDiff.UPDATE_REPLACE, inputDiff=True
-        )
-    return kinds
-
-
 def _top_level(paths: Iterable[Sequence[str | int]]) -> list[str]:
     return sorted({str(path[0]) for path in paths if path})
 
 
 def _diff_response(changes: Difference) -> provider_pb2.DiffResponse:
-    response = provider_pb2.DiffResponse(
+    detailed: dict[str, provider_pb2.PropertyDiff] = {}
+    for path in [*changes.paths, *(changes.replace - changes.paths.keys())]:
+        kind = changes.paths.get(path, "update") + ("_replace" if path in changes.replace else "")
+        detailed[format_path(path)] = provider_pb2.PropertyDiff(
+            kind=provider_pb2.PropertyDiff.Kind.Value(kind.upper()), inputDiff=True
+        )
+    return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=_top_level([*changes.paths, *changes.replace]),
         replaces=_top_level(changes.replace),
         deleteBeforeReplace=changes.delete_before_replace,
+        detailedDiff=detailed,
         hasDetailedDiff=True,
     )
-    for path, kind in _kinds(changes).items():
-        response.detailedDiff[path].CopyFrom(kind)
-    return response
 
 
 def _check_failures(failures: Iterable[Failure]) -> list[provider_pb2.CheckFailure]:
@@ -130,7 +120,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self.provider = provider
 
     @override
-    @_answering
+    @_reporting_errors
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ProviderHandshakeResponse:
         # A plugin under a debugger survives the engine that cancelled it.
         self.provider.cancelled.clear()
@@ -140,35 +130,35 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Attach(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.provider.engine.attach(request.address)
         return empty_pb2.Empty()
 
     @override
-    @_answering
+    @_reporting_errors
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=self.provider.version)
 
     @override
-    @_answering
+    @_reporting_errors
     def GetSchema(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetSchemaResponse:
         return provider_pb2.GetSchemaResponse(schema=self.provider.schema())
 
     @override
-    @_answering
+    @_reporting_errors
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         checked = self.provider.check_configuration(from_struct(request.olds), from_struct(request.news))
         return provider_pb2.CheckResponse(inputs=to_struct(checked.inputs), failures=_check_failures(checked.failures))
 
     @override
-    @_answering
+    @_reporting_errors
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         old = from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds)
         return _diff_response(self.provider.diff_configuration(old, from_struct(request.news)))
 
     @override
-    @_answering
+    @_reporting_errors
     def Configure(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ConfigureResponse:
         self.provider.configure(cast(Properties, plain(from_struct(request.args))))
         return provider_pb2.ConfigureResponse(
@@ -178,7 +168,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Check(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         new = from_struct(request.news)
         checked = self.provider.check(_resource(request), from_struct(request.olds), new)
@@ -187,7 +177,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Diff(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         changes = self.provider.diff(
             _resource(request),
@@ -198,14 +188,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return _diff_response(changes)
 
     @override
-    @_answering
+    @_reporting_errors
     def Create(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         inputs = from_struct(request.properties)
         created = self.provider.create(_resource(request), inputs)
         return provider_pb2.CreateResponse(id=created.id, properties=_struct(created.outputs, inputs))
 
     @override
-    @_answering
+    @_reporting_errors
     def Read(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
         inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
         found = self.provider.read(_resource(request), inputs, outputs)
@@ -219,7 +209,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Update(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
         old_inputs, old_outputs = from_struct(request.old_inputs), from_struct(request.olds)
         new = from_struct(request.news)
@@ -227,13 +217,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=_struct(outputs, new))
 
     @override
-    @_answering
+    @_reporting_errors
     def Delete(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.provider.delete(_resource(request), from_struct(request.old_inputs), from_struct(request.properties))
         return empty_pb2.Empty()
 
     @override
-    @_answering
+    @_reporting_errors
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         result = self.provider.invoke(request.tok, from_struct(request.args), request.preview)
         response = provider_pb2.InvokeResponse()
@@ -241,7 +231,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @override
-    @_answering
+    @_reporting_errors
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.provider.cancelled.set()
         self.provider.cancel()

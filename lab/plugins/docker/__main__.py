@@ -29,6 +29,7 @@ INPUTS = {
     "build.": {"args": dict, "context": str, "contextDigest": str, "dockerfile": str, "platform": str},
     "registry.": {"server": str, "username": str, "password": str},
 }
+FLAGS = ("buildOnPreview", "skipPush")
 REQUIRED = {"": ["imageName", "build"], "build.": ["context", "platform"], "registry.": []}
 
 
@@ -67,8 +68,8 @@ class Docker(Provider):
             raise ProviderError(f"The lab's stand-in has no {resource.type}, only {IMAGE}. {INSTALL_OFFICIAL}")
         # The build is completed below. The servicer makes secret again what is secret here.
         inputs = {name: plain(value) for name, value in new.items() if value is not None}
-        inputs.setdefault("buildOnPreview", False)
-        given = {name: value for name, value in inputs.items() if (name, value) != ("buildOnPreview", False)}
+        # The SDK sends these two as false.
+        given = {name: value for name, value in inputs.items() if name not in FLAGS or value is not False}
         failures = (
             _wrong("", given) + _wrong("build.", inputs.get("build")) + _wrong("registry.", inputs.get("registry"))
         )

@@ -20,10 +20,10 @@ from typing import Any
 from lab.plugins.provider import ProviderError
 from pipeline import docker
 
-# Seconds for one answer of the client or the engine.
-ANSWER = 20
+# Seconds that the client or the engine has to respond.
+RESPONSE_TIMEOUT = 20
 # Seconds that a build has to end after an interrupt.
-INTERRUPT = 2.0
+INTERRUPT_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Credentials:
 
 def find_client() -> str:
     """Return the first `docker` on PATH or in /usr/bin that builds with BuildKit. Raises ProviderError."""
-    found, others = docker.find_client([*docker.folders_on_path(), "/usr/bin"], timeout=ANSWER)
+    found, others = docker.find_client([*docker.folders_on_path(), "/usr/bin"], timeout=RESPONSE_TIMEOUT)
     if found:
         return found
     problem = f"{' and '.join(others)} cannot build with BuildKit" if others else "No Docker client is installed"
@@ -120,10 +120,10 @@ class Client:
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run([self.path, *arguments], capture_output=True, text=True, timeout=ANSWER)
+            return subprocess.run([self.path, *arguments], capture_output=True, text=True, timeout=RESPONSE_TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise ProviderError(
-                f"docker {arguments[0]} did not respond within {ANSWER} s. Restart the Docker Engine."
+                f"docker {arguments[0]} did not respond within {RESPONSE_TIMEOUT} s. Restart the Docker Engine."
             ) from error
 
     def configure(self, login: Credentials | None) -> Configuration:
@@ -173,7 +173,7 @@ class Client:
             _signal_group(process, signal.SIGINT)
         for process in running:
             try:
-                process.wait(INTERRUPT)
+                process.wait(INTERRUPT_TIMEOUT)
             except subprocess.TimeoutExpired:
                 _signal_group(process, signal.SIGKILL)
         for configuration in configurations:

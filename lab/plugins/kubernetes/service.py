@@ -10,8 +10,8 @@ from lab.plugins.kubernetes.cluster import Cluster
 from lab.plugins.kubernetes.objects import name_of, namespace_of
 from lab.plugins.properties import Properties
 
-# Seconds for which a Service's endpoints must stay the same. The official provider always waits 10. One second shows
-# whether more endpoints are about to come, unless there are none.
+# Seconds for which a Service's endpoints must stay the same. The official provider always waits 10. One second is
+# enough to see whether more endpoints follow the first.
 SETTLED = 1.0
 SETTLED_EMPTY = 10.0
 

@@ -1,6 +1,6 @@
 """What `pulumi-resource-random` runs.
 
-Every change of an input replaces the resource, `keepers` included, and results never change by themselves. So there is
+Every change of an input replaces the resource, `keepers` included, and a result never changes on its own. So there is
 no update, and `read` returns what is stored.
 """
 

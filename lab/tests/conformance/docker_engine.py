@@ -53,7 +53,7 @@ class DockerEngine:
             "--ip-forward=false",
             "--ip-masq=false",
         )
-        self._wait_for(self._engine_answers, "dockerd")
+        self._wait_for(self._engine_responds, "dockerd")
 
     def _start_registry(self) -> None:
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5, b"2a")).decode()
@@ -81,7 +81,7 @@ class DockerEngine:
                 raise AssertionError(f"{what} does not respond:\n{log[-3000:]}")
             time.sleep(0.05)
 
-    def _engine_answers(self) -> bool:
+    def _engine_responds(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(self.host.removeprefix("unix://"))
@@ -99,16 +99,16 @@ class DockerEngine:
 
     def _get(self, path: str) -> int:
         try:
-            with urllib.request.urlopen(self._request(path), timeout=5) as answer:
-                return answer.status
+            with urllib.request.urlopen(self._request(path), timeout=5) as response:
+                return response.status
         except (OSError, urllib.error.URLError):
             return 0
 
     def digest(self, repository: str, reference: str) -> str:
         """Return a manifest's digest in the registry."""
         request = self._request(f"/v2/{repository}/manifests/{reference}")
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.headers["Docker-Content-Digest"]
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.headers["Docker-Content-Digest"]
 
     def stop(self) -> None:
         """End both and unmount everything they mounted."""

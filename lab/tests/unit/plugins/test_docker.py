@@ -39,6 +39,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "inputs",
     [
         {"imageName": NAME, "build": BUILD},
+        {"imageName": NAME, "build": BUILD, "skipPush": False, "buildOnPreview": False},
         {"imageName": UNKNOWN, "build": BUILD},
         {"imageName": NAME, "build": UNKNOWN},
         {"imageName": NAME, "build": {**BUILD, "context": UNKNOWN}},

@@ -34,7 +34,7 @@ def test_sdks_name_their_plugins(environment: Environment) -> None:
 
 
 def test_child_processes_use_the_environment(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    monkeypatch.setenv("PYTHONHOME", "/usr")
     variables = environment.variables({"PULUMI_CONFIG": "{}"})
     assert variables["PATH"].startswith(f"{environment.folder}/bin:")
     assert variables["VIRTUAL_ENV"] == str(environment.folder)

@@ -20,7 +20,7 @@ URN = "urn:pulumi:dev::project::thing:index:Parent$thing:index:Thing::its-name"
 
 
 class Things(Provider):
-    """A provider whose resource behaves as its inputs ask."""
+    """A provider whose input `mode` chooses how a create ends."""
 
     name, version = "things", "1.2.3"
 
