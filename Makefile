@@ -14,8 +14,12 @@ TARGET = --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT))
 PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
+CHECKS = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
+# Two processes; tests that share a stack stay in one.
+PARALLEL = --numprocesses 2 --dist loadgroup
+
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -71,15 +75,18 @@ image: .venv/ready ## build REPOSITORY's image once and test it from within; PUS
 scan: .venv/ready ## faults in the workflows, known vulnerabilities of all dependencies (lint has the code's)
 	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan
 
-test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
+test: .venv/ready ## lint, types and tests in two processes, on a lab that is started if none runs
 	-@$(LAB) up --tools-only --postgres
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright && $(PYTHON) -m pytest $(TESTS)
+	@$(CHECKS) && $(PYTHON) -m pytest $(PARALLEL) $(TESTS)
 
 unit: .venv/ready ## unit tests only
-	@$(PYTHON) -m pytest -q tests/unit
+	@$(PYTHON) -m pytest -q $(PARALLEL) tests/unit
+
+soak: .venv/ready ## long tests, before a version is tagged; PART=name runs one part
+	@$(PYTHON) -m tests.soak $(PART)
 
 lint: .venv/ready ## lint, format and types only
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
+	@$(CHECKS)
 
 format: .venv/ready ## format the code
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .

@@ -29,7 +29,7 @@ from benchmarks.machines import PROGRAMS, Machines, answers, machines, run
 from benchmarks.paired import Samples, machine
 from benchmarks.startup import ROOT, WrongUse
 from lab.layout import Lab
-from pipeline import docker, faults
+from pipeline import docker, errors
 
 THIS, BOOK = "workflow", "book"
 FILE, JOB = ".github/workflows/main.yaml", "image"
@@ -93,7 +93,7 @@ def main() -> int:
         client = _checked(arguments)
         with machines(arguments.mirror, kept=arguments.machines == "kept") as found:
             taken = _rounds(found, client, arguments.rounds)
-    except (WrongUse, faults.WrongUse) as fault:
+    except (WrongUse, errors.UsageError) as fault:
         return _ended(str(fault), 2)
     except ValueError as fault:
         return _ended(str(fault), 1)

@@ -12,6 +12,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from components import registry_client
 from components.registry_client import ImageNotFound, Login, RegistryError
+from contract.image import digest_of, repository_of
 from contract.platform import Registry
 
 #: Prefix of the tags of images that a track runs or has run. Registries' clean-up rules spare these tags.
@@ -57,7 +58,7 @@ class _Copier(ResourceProvider):
             return missing
         try:
             copied = repository and not registry_client.missing(
-                f"{repository}@{_digest(source)}", self._logins.get(repository)
+                f"{repository}@{digest_of(source)}", self._logins.get(repository)
             )
             if copied or not registry_client.missing(source, self._login_of(source)):
                 return []
@@ -73,7 +74,7 @@ class _Copier(ResourceProvider):
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Replace the copy if its repository or digest changed. Another source of the same digest is no change."""
         moved = ["repository"] if _olds.get("repository") != _news.get("repository") else []
-        rebuilt = ["source"] if _digest(str(_olds.get("source"))) != _digest(str(_news.get("source"))) else []
+        rebuilt = ["source"] if digest_of(str(_olds.get("source"))) != digest_of(str(_news.get("source"))) else []
         return DiffResult(changes=bool(moved or rebuilt), replaces=[*moved, *rebuilt])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -84,9 +85,9 @@ class _Copier(ResourceProvider):
             raise RegistryError(_not_found(source)) from None
         except RegistryError as error:
             remedy = registry_client.remedy(error, source, repository, self._logins.get(repository))
-            verb = "tagged in" if registry_client.repository(source) == repository else "copied to"
+            verb = "tagged in" if repository_of(source) == repository else "copied to"
             raise RegistryError(f"the image {source} could not be {verb} {repository}: {error}{remedy}") from None
-        image = f"{repository}@{_digest(source)}"
+        image = f"{repository}@{digest_of(source)}"
         return CreateResult(image, {key: props[key] for key in _IDENTITY})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
@@ -119,7 +120,7 @@ class ImageCopy(DynamicResource, module="release", name="ImageCopy"):
         super().__init__(_Copier(), name, {"source": source, "repository": target, **login}, opts)
         # The URN is known in previews, unlike the id. During `up` it resolves once the copy exists.
         self.image = pulumi.Output.all(target, source, self.urn).apply(
-            lambda values: f"{values[0]}@{_digest(values[1])}"
+            lambda values: f"{values[0]}@{digest_of(values[1])}"
         )
 
 
@@ -129,15 +130,11 @@ def release_tag(image: str) -> str:
 
 
 def _short(image: str) -> str:
-    return _digest(image).partition(":")[2][:DIGEST_DIGITS]
-
-
-def _digest(image: str) -> str:
-    return image.partition("@")[2]
+    return digest_of(image).partition(":")[2][:DIGEST_DIGITS]
 
 
 def _not_found(source: str) -> str:
     return (
         f"the registry has no image {source}; correct stableImage, canaryImage or databaseClientImage, whichever names"
-        f" it (`regctl image digest {registry_client.repository(source)}:TAG` prints a tag's digest)"
+        f" it (`regctl image digest {repository_of(source)}:TAG` prints a tag's digest)"
     )

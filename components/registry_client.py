@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contract.image import digest_of
+
 TOOL = "regctl"
 INSTALL = "https://regclient.org/install/"
 DOCKER_HUB = "docker.io"
@@ -70,7 +72,7 @@ def copy(source: str, repository: str, tag: str, login: Login | None) -> None:
     Whatever the repository has already is left alone. If the source is gone but the repository still has the digest,
     only the tag is added. Raises ImageNotFound and RegistryError.
     """
-    digest = source.partition("@")[2]
+    digest = digest_of(source)
     own, target = f"{repository}@{digest}", f"{repository}:{tag}"
     with _configured(login, source, repository) as environment:
         try:
@@ -128,11 +130,6 @@ def host(image: str) -> str:
     first = image.partition("/")[0]
     named = "/" in image and ("." in first or ":" in first or first == "localhost")
     return first if named else DOCKER_HUB
-
-
-def repository(image: str) -> str:
-    """Return the image's name without its digest."""
-    return image.partition("@")[0]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from components.migration_name import migration_name
 from components.pod import Labels, migration_app
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
+from contract.image import digest_of
 from contract.platform import Platform
 from contract.settings import ReleaseSettings, ServiceSettings
 
@@ -118,7 +119,7 @@ class Release(Component):
         """Return the copies by digest, so that two names of one image share a copy; ``source`` is this run's build."""
         registry, service = self._args.platform.registry, self._args.service.name
         images: dict[str, str | pulumi.Output[str]] = {
-            image.partition("@")[2]: image for image in sorted(self._args.images_to_copy)
+            digest_of(image): image for image in sorted(self._args.images_to_copy)
         }
         if self._source and self._args.release.unpinned and registry.removes_builds:
             images["source"] = self._source.digest
@@ -131,9 +132,7 @@ class Release(Component):
         """Return the image that a track's pods run, from the one in its config."""
         if self._source and configured in ("", "source"):
             return self._copies["source"].image if "source" in self._copies else self._source.digest
-        return (
-            self._copies[configured.partition("@")[2]].image if configured in self._args.images_to_copy else configured
-        )
+        return self._copies[digest_of(configured)].image if configured in self._args.images_to_copy else configured
 
     def _track(self, track: TrackName, image: str, replicas: int, after: Sequence[pulumi.Resource] = ()) -> Track:
         return Track(

@@ -15,6 +15,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from contract.image import Image
 from contract.project import PROJECT_ROOT, clouds
 
 Traffic = Literal["split", "stable", "canary"]
@@ -23,8 +24,6 @@ Building = Literal["always", "first", "never"]
 #: Kubernetes names that become DNS labels have at most 63 characters (RFC 1123). The longest suffix that the program
 #: and the engine add (``-migrate-abcdef-`` and 8 more) takes 24 of them.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
-#: ``REPOSITORY@sha256:DIGEST`` (OCI distribution specification). A tag before the @ is allowed and dropped.
-PINNED_IMAGE = re.compile(r"^(?P<repository>[^\s@]+?)(?P<tag>:[\w][\w.-]{0,127})?@(?P<digest>sha256:[0-9a-f]{64})$")
 #: ``REPOSITORY:TAG``.
 TAGGED_IMAGE = re.compile(r"^[^\s@]+:[\w][\w.-]{0,127}$")
 #: A Kubernetes resource quantity in the forms that people write (``50m``, ``0.5``, ``256Mi``).
@@ -306,6 +305,5 @@ COMMON = (StackSettings, ReleaseSettings, ServiceSettings)
 
 
 def _by_digest(image: str) -> str:
-    """Return REPOSITORY@sha256:DIGEST, without a tag in between; "" if the image has no digest."""
-    match = PINNED_IMAGE.match(image)
-    return f"{match['repository']}@{match['digest']}" if match else ""
+    """Return REPOSITORY@sha256:DIGEST without the tag; "" if the image is named in another way."""
+    return str(Image.parse(image) or "")

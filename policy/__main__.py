@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pulumi_policy import PolicyPack
 
-# The engine runs this folder by its path; the rules are a package, so that tests import them as they are.
+# The engine runs this folder by its path, but the policies are a package, so that tests can import them.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from policy.pack import NAME, POLICIES, configuration

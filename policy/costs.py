@@ -1,4 +1,4 @@
-"""Sizes that cost: worth a second look, never in the way."""
+"""Advise on sizes that cost a lot; never block."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
 
-from policy.judging import Judge, Resource, at, judge_types
+from policy.rules import Resource, Rule, at, check_types
 
-#: How sizes name their processors: DigitalOcean's slugs, Google's custom and predefined machine types, AWS's sizes.
+#: How size names encode processors: DigitalOcean's slugs, Google's custom and predefined machine types, AWS's sizes.
 _SLUG = re.compile(r"-(\d+)vcpu(?:-|$)|^(?:c|g|gd|m|so|c2)-(\d+)(?:vcpu)?(?:-|$)")
 _CUSTOM = re.compile(r"^db-custom-(\d+)-|^db-[A-Za-z0-9-]+-(\d+)$")
 _AWS = re.compile(r"\.(\d*)(nano|micro|small|medium|large|xlarge|metal)(?:-|$)")
@@ -18,7 +18,7 @@ _AWS_CPUS = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2, "xlarge
 
 
 def cpus(size: str) -> int | None:
-    """Processors of a machine of that size; None where the name doesn't say."""
+    """Return the number of processors of a machine size; None if its name does not tell."""
     if match := _AWS.search(size):
         return _AWS_CPUS[match[2]] * int(match[1] or 1)
     if match := _CUSTOM.search(size) or _SLUG.search(size):
@@ -26,30 +26,30 @@ def cpus(size: str) -> int | None:
     return None
 
 
-def _size(*path: str, key: str) -> Judge[Resource]:
-    def judge(resource: Resource) -> str | None:
-        size, most = str(at(resource.props, *path) or ""), int(resource.get_config().get("cpus", 0))
-        found = cpus(size)
-        if found is None or found <= most:
+def _size(*path: str, key: str) -> Rule[Resource]:
+    def rule(resource: Resource) -> str | None:
+        size, limit = str(at(resource.props, *path) or ""), int(resource.get_config().get("cpus", 0))
+        count = cpus(size)
+        if count is None or count <= limit:
             return None
-        return _worth_a_look(f"{'.'.join(path)} {size} has {found} processors, more than {most}", key, "cpus")
+        return _advice(f"{'.'.join(path)} {size} has {count} processors, more than {limit}", key, "cpus")
 
-    return judge
-
-
-def _number(*path: str, key: str, limit: str) -> Judge[Resource]:
-    def judge(resource: Resource) -> str | None:
-        number, most = int(at(resource.props, *path) or 0), int(resource.get_config().get(limit, 0))
-        return _worth_a_look(f"{'.'.join(path)} {number} is more than {most}", key, limit) if number > most else None
-
-    return judge
+    return rule
 
 
-def _worth_a_look(what: str, key: str, limit: str) -> str:
-    return f"{what}: worth a second look (config key {key}; the limit is costs.{limit} in policy/policy-config.json)"
+def _number(*path: str, key: str, limit: str) -> Rule[Resource]:
+    def rule(resource: Resource) -> str | None:
+        number, allowed = int(at(resource.props, *path) or 0), int(resource.get_config().get(limit, 0))
+        return _advice(f"{'.'.join(path)} {number} is more than {allowed}", key, limit) if number > allowed else None
+
+    return rule
 
 
-JUDGES: Mapping[str, list[Judge[Resource]]] = {
+def _advice(what: str, key: str, limit: str) -> str:
+    return f"{what}: check that this is intended (config key {key}; limit costs.{limit} in policy/policy-config.json)"
+
+
+RULES: Mapping[str, list[Rule[Resource]]] = {
     "digitalocean:index/kubernetesNodePool:KubernetesNodePool": [
         _size("size", key="nodeSize"),
         _number("nodeCount", key="nodeCount", limit="nodes"),
@@ -68,12 +68,12 @@ JUDGES: Mapping[str, list[Judge[Resource]]] = {
 POLICIES = [
     ResourceValidationPolicy(
         name="costs",
-        description="Sizes that cost are chosen on purpose.",
+        description="Expensive sizes are chosen on purpose.",
         enforcement_level=EnforcementLevel.ADVISORY,
         config_schema=PolicyConfigSchema(
             properties={limit: {"type": "integer"} for limit in ("nodes", "cpus", "replicas")},
             required=["nodes", "cpus", "replicas"],
         ),
-        validate=judge_types(JUDGES),
+        validate=check_types(RULES),
     ),
 ]

@@ -1,4 +1,4 @@
-"""A database is reached from the private network alone."""
+"""Databases are reachable from the private network only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from policy.judging import Resource, at, is_set, judge_types, list_at, mapping_at
+from policy.rules import Resource, at, check_types, is_set, list_at, mapping_at
 
-#: Addresses that no packet from the internet has (RFC 1918, RFC 6598, RFC 4193).
+#: Address ranges that are not routed on the internet (RFC 1918, RFC 6598, RFC 4193).
 PRIVATE = [
     ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 ]
@@ -27,7 +27,7 @@ DO_FIREWALL = "digitalocean:index/databaseFirewall:DatabaseFirewall"
 
 
 def is_private(block: str) -> bool:
-    """Whether all addresses of the range (CIDR) or the address are private."""
+    """Return whether an address, or every address of a range (CIDR), is private."""
     try:
         network = ip_network(block, strict=False)
     except ValueError:
@@ -56,7 +56,7 @@ def _digitalocean_firewall(firewall: Resource) -> str | None:
     public = _public([rule.get("value") for rule in rules])
     if not public:
         return None
-    return f"the database's firewall lets {', '.join(public)} in: let the cluster in alone (a rule of type `k8s`)"
+    return f"the database's firewall admits {', '.join(public)}: admit only the cluster (a rule of type `k8s`)"
 
 
 def _cloud_sql(database: Resource) -> str | None:
@@ -65,9 +65,7 @@ def _cloud_sql(database: Resource) -> str | None:
         return "the database has a public address: set settings.ipConfiguration.ipv4Enabled to false"
     public = _public([each.get("value") for each in list_at(ip, "authorizedNetworks")])
     if public:
-        return (
-            f"the database lets {', '.join(public)} in: leave them out of settings.ipConfiguration.authorizedNetworks"
-        )
+        return f"the database admits {', '.join(public)}: remove them from settings.ipConfiguration.authorizedNetworks"
     if not is_set(ip, "privateNetwork") and not at(ip, "pscConfigs"):
         return "the database has no private address: set settings.ipConfiguration.privateNetwork to the stack's VPC"
     return None
@@ -80,7 +78,7 @@ def _rds(database: Resource) -> str | None:
 
 
 def _covers(rule: Any, ports: Sequence[Any]) -> list[int]:
-    """The database ports that a security group's rule opens."""
+    """Return the database ports that a security group's rule opens."""
     protocol = rule.get("protocol") if is_set(rule, "protocol") else rule.get("ipProtocol")
     if str(protocol) in ALL_PROTOCOLS:
         return [int(port) for port in ports]
@@ -89,7 +87,7 @@ def _covers(rule: Any, ports: Sequence[Any]) -> list[int]:
 
 
 def _open_rules(group: Resource) -> Iterator[tuple[Any, list[str]]]:
-    """Rules of a security group or of one rule resource, with the public ranges that they let in."""
+    """Yield the rules of a security group, or of one rule resource, with the public ranges that they admit."""
     props = group.props
     if group.resource_type == "aws:ec2/securityGroup:SecurityGroup":
         rules = list_at(props, "ingress")
@@ -108,8 +106,8 @@ def _security_group(group: Resource) -> str | None:
     for rule, public in _open_rules(group):
         if ports := _covers(rule, group.get_config().get("ports", [])):
             return (
-                f"the rule lets {', '.join(public)} connect to port {', '.join(map(str, ports))}, a database's: let the"
-                " security group of the nodes in (referencedSecurityGroupId), not addresses"
+                f"the rule lets {', '.join(public)} connect to database port {', '.join(map(str, ports))}: admit the"
+                " security group of the nodes (referencedSecurityGroupId) instead of addresses"
             )
     return None
 
@@ -123,11 +121,11 @@ def _service(service: Resource) -> str | None:
     opened = {port.get("port") for port in ports} | {port.get("targetPort") for port in ports}
     if not opened & wanted and "postgres" not in opened:
         return None
-    return "the Service makes a database public: spec.type ClusterIP (leave it out), and no externalIPs"
+    return "the Service makes a database public: set spec.type to ClusterIP and remove externalIPs"
 
 
 def _guarded(stack: StackValidationArgs, report: ReportViolation) -> None:
-    """A DigitalOcean database without firewall rules takes connections from anywhere (its documentation)."""
+    """Report databases without firewall rules, which accept connections from anywhere (DigitalOcean documentation)."""
     guarded = {
         dependency.urn
         for firewall in stack.resources
@@ -137,8 +135,8 @@ def _guarded(stack: StackValidationArgs, report: ReportViolation) -> None:
     for database in stack.resources:
         if database.resource_type == DO_CLUSTER and database.urn not in guarded:
             report(
-                f"`{database.name}` has no DatabaseFirewall, so it takes connections from anywhere: make one whose"
-                " clusterId is the database's, with a rule of type `k8s` for the cluster",
+                f"`{database.name}` has no DatabaseFirewall, so it accepts connections from anywhere: add one for its"
+                " clusterId, with a rule of type `k8s` for the cluster",
                 database.urn,
             )
 
@@ -146,12 +144,12 @@ def _guarded(stack: StackValidationArgs, report: ReportViolation) -> None:
 POLICIES = [
     ResourceValidationPolicy(
         name="no-public-database",
-        description="Databases are reached from the private network alone.",
+        description="Databases are reachable from the private network only.",
         enforcement_level=EnforcementLevel.MANDATORY,
         config_schema=PolicyConfigSchema(
             properties={"ports": {"type": "array", "items": {"type": "integer"}}}, required=["ports"]
         ),
-        validate=judge_types(
+        validate=check_types(
             {
                 DO_CLUSTER: [_digitalocean_network],
                 "digitalocean:index/databaseReplica:DatabaseReplica": [_digitalocean_network],

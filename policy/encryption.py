@@ -1,24 +1,24 @@
-"""Data is encrypted where it lies and on its way. What a cloud always encrypts by itself is not asked for."""
+"""Data is encrypted at rest and in transit. What a cloud always encrypts is not checked."""
 
 from __future__ import annotations
 
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
-from policy.judging import Resource, at, is_set, judge_types, list_at
+from policy.rules import Resource, at, check_types, is_set, list_at
 
 ENCRYPTED_SQL = ("ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED")
-#: PostgreSQL on RDS asks for TLS by itself from this major version on (RDS user guide, SSL with PostgreSQL).
+#: From this major version, PostgreSQL on RDS requires TLS by default (RDS user guide, SSL with PostgreSQL).
 FORCED_SINCE = 15
 FORCE_TLS = "rds.force_ssl"
 
 
 def _rds_storage(database: Resource) -> str | None:
-    # What is made of another database, or belongs to a cluster, is encrypted as that is.
+    # A replica, or a member of a cluster, inherits the encryption of its source.
     if any(is_set(database.props, key) for key in ("replicateSourceDb", "replicationSourceIdentifier")):
         return None
     if database.props.get("storageEncrypted") is True:
         return None
-    return "the database's storage is not encrypted: set storageEncrypted to true (only a new database takes it)"
+    return "the database's storage is not encrypted: set storageEncrypted to true (this replaces the database)"
 
 
 def _rds_tls(parameters: Resource) -> str | None:
@@ -27,9 +27,9 @@ def _rds_tls(parameters: Resource) -> str | None:
         return None
     given = [each.get("value") for each in list_at(parameters.props, "parameters") if each.get("name") == FORCE_TLS]
     major = family.removeprefix("postgres").partition(".")[0]
-    unsaid = not given and major.isdecimal() and int(major) < FORCED_SINCE
-    if unsaid or any(str(value) != "1" for value in given):
-        return f"the database takes connections without TLS: set parameter {FORCE_TLS} to `1`"
+    unset = not given and major.isdecimal() and int(major) < FORCED_SINCE
+    if unset or any(str(value) != "1" for value in given):
+        return f"the database accepts connections without TLS: set parameter {FORCE_TLS} to `1`"
     return None
 
 
@@ -37,24 +37,24 @@ def _cloud_sql_tls(database: Resource) -> str | None:
     mode = at(database.props, "settings", "ipConfiguration", "sslMode")
     if mode in ENCRYPTED_SQL:
         return None
-    return "the database takes connections without TLS: set settings.ipConfiguration.sslMode to ENCRYPTED_ONLY"
+    return "the database accepts connections without TLS: set settings.ipConfiguration.sslMode to ENCRYPTED_ONLY"
 
 
 def _eks_secrets(cluster: Resource) -> str | None:
     if "secrets" in list_at(cluster.props, "encryptionConfig", "resources"):
         return None
-    return "the cluster's Secrets have no key of their own: give encryptionConfig one of KMS, with resources [secrets]"
+    return "the cluster's Secrets are not encrypted with a KMS key: set encryptionConfig, with resources [secrets]"
 
 
 def _ecr(repository: Resource) -> str | None:
     kinds = [each.get("encryptionType") for each in list_at(repository.props, "encryptionConfigurations")]
     if kinds and all(kind in ("AES256", "KMS", "KMS_DSSE") for kind in kinds):
         return None
-    return "nothing says how images are encrypted: set encryptionConfigurations, encryptionType AES256 or KMS"
+    return "the images' encryption is not set: set encryptionConfigurations with encryptionType AES256 or KMS"
 
 
 def _key_rotation(key: Resource) -> str | None:
-    # Keys that sign, or that were imported, can't be rotated (KMS developer guide, Rotating keys).
+    # Signing keys and imported keys cannot be rotated (KMS developer guide, Rotating keys).
     rotates = at(key.props, "customerMasterKeySpec") in (None, "SYMMETRIC_DEFAULT")
     if not rotates or key.props.get("enableKeyRotation") is True:
         return None
@@ -77,7 +77,7 @@ POLICIES = [
         name="encryption",
         description="Data is encrypted at rest and in transit.",
         enforcement_level=EnforcementLevel.MANDATORY,
-        validate=judge_types(
+        validate=check_types(
             {
                 "aws:rds/instance:Instance": [_rds_storage],
                 "aws:rds/cluster:Cluster": [_rds_storage],

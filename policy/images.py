@@ -1,4 +1,4 @@
-"""Which image a container runs, beyond doubt."""
+"""Containers run images by digest."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 
 from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
 
-from policy.judging import Resource, judge_each, judge_types, stack_of
 from policy.pods import Container, containers
+from policy.rules import Resource, check_each, check_types, stack_of
 
 #: Resources that build an image.
 BUILDS = ("docker:index/image:Image", "docker-build:index:Image")
@@ -18,14 +18,13 @@ _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 def _by_digest(container: Container) -> str | None:
     image = container.spec.get("image")
     if not image:
-        return f"container `{container.name}` names no image: name one, REPOSITORY@sha256:DIGEST"
+        return f"container `{container.name}` names no image: set REPOSITORY@sha256:DIGEST"
     if _BY_DIGEST.fullmatch(image) or image in container.pod.resource.get_config().get("allowedTags", []):
         return None
     return (
-        f"container `{container.name}` runs `{image}`, and a tag can move: name it REPOSITORY@sha256:DIGEST"
+        f"container `{container.name}` runs `{image}`, and a tag can move: name it by digest, REPOSITORY@sha256:DIGEST"
         f" (`regctl image digest {image}` prints it; config keys stableImage, canaryImage, databaseClientImage and"
-        " databaseImage), or, where others make it and its tag must do, list it at images-by-digest.allowedTags in"
-        " policy/policy-config.json"
+        " databaseImage), or allow this tag at images-by-digest.allowedTags in policy/policy-config.json"
     )
 
 
@@ -35,10 +34,9 @@ def _by_tag(container: Container) -> str | None:
     if not image or _BY_DIGEST.fullmatch(image):
         return None
     return (
-        f"`{stack_of(resource)}` is a production stack, and container `{container.name}` runs `{image}`, which whoever"
-        " may push that tag can change: name it REPOSITORY@sha256:DIGEST (config key databaseClientImage, where it is"
-        " psql with the login of the database's administrator; `regctl image digest --platform linux/amd64"
-        f" {image}` prints the digest)"
+        f"`{stack_of(resource)}` is a production stack, and container `{container.name}` runs `{image}`, which anyone"
+        " who may push that tag can change: name it REPOSITORY@sha256:DIGEST (for psql, config key databaseClientImage;"
+        f" `regctl image digest --platform linux/amd64 {image}` prints the digest)"
     )
 
 
@@ -51,10 +49,9 @@ def _not_built(image: Resource) -> str | None:
     if not _is_production(image):
         return None
     return (
-        f"`{stack}` is a production stack, and would run what is built from this working tree, which nobody has tested:"
-        " set stableImage (and canaryImage) to the digest that was, `pulumi config set stableImage"
-        " REPOSITORY@sha256:DIGEST`. The first release of a new stack, whose registry is yet to be made, may build:"
-        " --policy-pack-config policy/first-release.json"
+        f"`{stack}` is a production stack, but would run an untested build of this working tree: pin a tested image"
+        " (`pulumi config set stableImage REPOSITORY@sha256:DIGEST`, and canaryImage). To build the first release of a"
+        " new stack, add --policy-pack-config policy/first-release.json"
     )
 
 
@@ -62,25 +59,25 @@ _STACKS = PolicyConfigSchema(properties={"stacks": {"type": "array", "items": {"
 POLICIES = [
     ResourceValidationPolicy(
         name="images-by-digest",
-        description="Containers run an image that can't change under its name.",
+        description="Containers run images by digest.",
         enforcement_level=EnforcementLevel.MANDATORY,
         config_schema=PolicyConfigSchema(
             properties={"allowedTags": {"type": "array", "items": {"type": "string"}}}, required=["allowedTags"]
         ),
-        validate=judge_each(containers, _by_digest),
+        validate=check_each(containers, _by_digest),
     ),
     ResourceValidationPolicy(
         name="no-tags-in-production",
-        description="Production runs nothing by a tag, not even what allowedTags lets pass.",
+        description="Production runs nothing by tag, not even a tag in allowedTags.",
         enforcement_level=EnforcementLevel.ADVISORY,
         config_schema=_STACKS,
-        validate=judge_each(containers, _by_tag),
+        validate=check_each(containers, _by_tag),
     ),
     ResourceValidationPolicy(
         name="pinned-in-production",
-        description="Production runs images that were built and tested before.",
+        description="Production runs images that were built and tested earlier.",
         enforcement_level=EnforcementLevel.MANDATORY,
         config_schema=_STACKS,
-        validate=judge_types({kind: [_not_built] for kind in BUILDS}),
+        validate=check_types({kind: [_not_built] for kind in BUILDS}),
     ),
 ]

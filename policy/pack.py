@@ -1,4 +1,4 @@
-"""Everything in the pack: its rules, and what policy-config.json says to them."""
+"""The policy pack: its policies and their configuration."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ POLICIES: list[Policy] = [
 
 
 def configuration() -> dict[str, EnforcementLevel | dict[str, Any]]:
-    """What each rule is told; `--policy-pack-config FILE` overrides it, rule by rule and property by property."""
+    """Return each policy's configuration; `--policy-pack-config FILE` overrides single properties of it."""
     rules: dict[str, dict[str, Any]] = json.loads(CONFIGURATION.read_text())
     levels = {policy.name: policy.enforcement_level for policy in POLICIES}
     for name, rule in rules.items():
-        # The level is said in any case: the engine takes one that isn't for advisory.
+        # Always explicit: the engine treats a missing level as advisory.
         level = rule.get("enforcementLevel")
         rule["enforcementLevel"] = EnforcementLevel(level) if level else levels[name]
     return dict(rules)

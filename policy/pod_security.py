@@ -1,6 +1,6 @@
-"""The restricted Pod Security Standard (Kubernetes documentation, Pod Security Standards), before anything is applied.
+"""The restricted Pod Security Standard (Kubernetes documentation, Pod Security Standards), checked in the preview.
 
-The namespace enforces it too, but only when pods are made: an `up` would have changed other things by then.
+The namespace enforces it too, but only when pods are created: by then an `up` has changed other things.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
-from policy.judging import Resource, at, is_set, judge_all, judge_each, judge_types, list_at, mapping_at
 from policy.pods import Container, Pod, containers, pods
+from policy.rules import Resource, at, check_all, check_each, check_types, is_set, list_at, mapping_at
 
 VOLUMES = frozenset(
     {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
@@ -36,14 +36,14 @@ WHERE = "components/pod.py has the settings"
 
 
 def _effective(container: Container, *path: str) -> Any:
-    """A setting of the container, else the pod's."""
+    """Return the container's setting, or else the pod's."""
     own = at(container.spec, "securityContext", *path)
     return own if own is not None else at(container.pod.spec, "securityContext", *path)
 
 
 def _no_host(pod: Pod) -> str | None:
     shared = [name for name in ("hostNetwork", "hostPID", "hostIPC") if pod.spec.get(name)]
-    return f"the pod has {', '.join(shared)}: leave the node's own out of it" if shared else None
+    return f"the pod sets {', '.join(shared)}: remove it" if shared else None
 
 
 def _volumes(pod: Pod) -> str | None:
@@ -56,7 +56,7 @@ def _volumes(pod: Pod) -> str | None:
 def _sysctls(pod: Pod) -> str | None:
     names = [str(each.get("name")) for each in list_at(pod.spec, "securityContext", "sysctls")]
     unsafe = [name for name in names if name not in SYSCTLS]
-    return f"sysctl {', '.join(unsafe)} reaches beyond the pod: leave it out" if unsafe else None
+    return f"sysctl {', '.join(unsafe)} is not namespaced: remove it" if unsafe else None
 
 
 def _no_privileges(container: Container) -> str | None:
@@ -66,7 +66,7 @@ def _no_privileges(container: Container) -> str | None:
     if at(context, "allowPrivilegeEscalation") is not False:
         return f"container `{container.name}` must set securityContext.allowPrivilegeEscalation to false ({WHERE})"
     if at(context, "procMount") not in (None, "Default"):
-        return f"container `{container.name}` unmasks /proc: leave securityContext.procMount out"
+        return f"container `{container.name}` unmasks /proc: remove securityContext.procMount"
     return None
 
 
@@ -75,7 +75,7 @@ def _no_capabilities(container: Container) -> str | None:
     if "ALL" not in list_at(capabilities, "drop"):
         return f"container `{container.name}` must drop ALL capabilities, securityContext.capabilities.drop ({WHERE})"
     added = [name for name in list_at(capabilities, "add") if name != "NET_BIND_SERVICE"]
-    return f"container `{container.name}` adds the capabilities {', '.join(added)}: leave them out" if added else None
+    return f"container `{container.name}` adds the capabilities {', '.join(added)}: remove them" if added else None
 
 
 def _no_root(container: Container) -> str | None:
@@ -96,21 +96,21 @@ def _seccomp(container: Container) -> str | None:
 
 def _no_host_ports(container: Container) -> str | None:
     taken = [str(port.get("hostPort")) for port in list_at(container.spec, "ports") if port.get("hostPort")]
-    return f"container `{container.name}` takes the node's port {', '.join(taken)}: use a Service" if taken else None
+    return f"container `{container.name}` uses host port {', '.join(taken)}: use a Service" if taken else None
 
 
 def _confined(container: Container) -> str | None:
     if _effective(container, "appArmorProfile", "type") == "Unconfined":
-        return f"container `{container.name}` is out of AppArmor: leave appArmorProfile out, or say RuntimeDefault"
+        return f"container `{container.name}` is not confined by AppArmor: set appArmorProfile to RuntimeDefault"
     if _effective(container, "windowsOptions", "hostProcess"):
-        return f"container `{container.name}` is a host process: leave windowsOptions.hostProcess out"
+        return f"container `{container.name}` is a host process: remove windowsOptions.hostProcess"
     return None
 
 
 def _enforced(namespace: Resource) -> str | None:
     labels = mapping_at(namespace.props, "metadata", "labels")
     if not is_set(labels, ENFORCE):
-        return f"the namespace has no label {ENFORCE}: give it the value `restricted` (components/namespace.py)"
+        return f"the namespace has no label {ENFORCE}: set it to `restricted` (components/namespace.py)"
     level = labels.get(ENFORCE)
     return None if level == "restricted" else f"label {ENFORCE} of the namespace is `{level}`: set `restricted`"
 
@@ -118,12 +118,12 @@ def _enforced(namespace: Resource) -> str | None:
 POLICIES = [
     ResourceValidationPolicy(
         name="restricted-pods",
-        description="Pods keep to the restricted Pod Security Standard.",
+        description="Pods comply with the restricted Pod Security Standard.",
         enforcement_level=EnforcementLevel.MANDATORY,
-        validate=judge_all(
-            judge_each(pods, _no_host, _volumes, _sysctls),
-            judge_each(containers, _no_privileges, _no_capabilities, _no_root, _seccomp, _no_host_ports, _confined),
-            judge_types({"kubernetes:core/v1:Namespace": [_enforced]}),
+        validate=check_all(
+            check_each(pods, _no_host, _volumes, _sysctls),
+            check_each(containers, _no_privileges, _no_capabilities, _no_root, _seccomp, _no_host_ports, _confined),
+            check_types({"kubernetes:core/v1:Namespace": [_enforced]}),
         ),
     ),
 ]

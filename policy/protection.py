@@ -1,7 +1,7 @@
-"""In production nothing that holds data, or that users depend on, is deleted by a slip.
+"""Production resources that hold data, or that users depend on, are protected from deletion.
 
-Production is told by the stack's name, which nobody changes in passing: the patterns are in policy-config.json. A stack
-that is to be taken down is listed there as `retiring`, in a change that somebody else reads.
+The stack's name decides what is production (patterns in policy-config.json). To take a stack down, list it there as
+`retiring`, in a reviewed change.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
 
-from policy.judging import Judge, Resource, at, judge_types, stack_of
+from policy.rules import Resource, Rule, at, check_types, stack_of
 
-#: For each type, the properties that must have a value. The engine's own `protect` is asked of all.
+#: Properties that must have this value, by type. Every type must also have the engine's `protect`.
 PROTECTED: Mapping[str, Mapping[tuple[str, ...], Any]] = {
     "digitalocean:index/kubernetesCluster:KubernetesCluster": {},
     "digitalocean:index/containerRegistry:ContainerRegistry": {},
@@ -34,7 +34,7 @@ PROTECTED: Mapping[str, Mapping[tuple[str, ...], Any]] = {
     "aws:rds/instance:Instance": {("deletionProtection",): True},
     "aws:rds/cluster:Cluster": {("deletionProtection",): True},
 }
-#: Properties that must not be true: they take along what the stack did not make, or leave no way back.
+#: Properties that must not be true: they delete what the stack did not create, or make a deletion final.
 FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "digitalocean:index/kubernetesCluster:KubernetesCluster": ("destroyAllAssociatedResources",),
     "aws:ecr/repository:Repository": ("forceDelete",),
@@ -56,30 +56,30 @@ def _protected(resource: Resource) -> str | None:
     return None if resource.opts.protect else _message(resource, "`protect` is not set")
 
 
-def _demanded(path: tuple[str, ...], value: Any) -> Judge[Resource]:
-    def judge(resource: Resource) -> str | None:
+def _required(path: tuple[str, ...], value: Any) -> Rule[Resource]:
+    def rule(resource: Resource) -> str | None:
         return None if at(resource.props, *path) == value else _message(resource, f"{'.'.join(path)} is not {value!r}")
 
-    return judge
+    return rule
 
 
-def _forbidden(key: str) -> Judge[Resource]:
-    def judge(resource: Resource) -> str | None:
+def _forbidden(key: str) -> Rule[Resource]:
+    def rule(resource: Resource) -> str | None:
         return _message(resource, f"{key} is true", REMEDY.get(key)) if resource.props.get(key) is True else None
 
-    return judge
+    return rule
 
 
 def _message(resource: Resource, wrong: str, remedy: str | None = None) -> str:
     stack = stack_of(resource)
     return (
-        f"`{stack}` is a production stack, and {wrong}: {remedy or REMEDY['']}. To take the stack down, list it first"
+        f"`{stack}` is a production stack, but {wrong}: {remedy or REMEDY['']}. To take the stack down, first list it"
         " at deletion-protection.retiring in policy/policy-config.json"
     )
 
 
-def _in_production(judge: Judge[Resource]) -> Judge[Resource]:
-    return lambda resource: judge(resource) if _is_production(resource) else None
+def _in_production(rule: Rule[Resource]) -> Rule[Resource]:
+    return lambda resource: rule(resource) if _is_production(resource) else None
 
 
 _NAMES = {"type": "array", "items": {"type": "string"}}
@@ -92,13 +92,13 @@ POLICIES = [
         config_schema=PolicyConfigSchema(
             properties={"stacks": _NAMES, "retiring": _NAMES}, required=["stacks", "retiring"]
         ),
-        validate=judge_types(
+        validate=check_types(
             {
                 kind: [
-                    _in_production(judge)
-                    for judge in (
+                    _in_production(rule)
+                    for rule in (
                         _protected,
-                        *[_demanded(path, value) for path, value in demanded.items()],
+                        *[_required(path, value) for path, value in demanded.items()],
                         *[_forbidden(key) for key in FORBIDDEN.get(kind, ())],
                     )
                 ]

@@ -1,4 +1,4 @@
-"""Where data may be: the regions that policy-config.json lists for each cloud."""
+"""Resources stay in the regions that policy-config.json allows for each cloud."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
 
-from policy.judging import Resource, is_set, judge_each
+from policy.rules import Resource, check_each, is_set
 
 CLOUDS = ("digitalocean", "gcp", "aws")
-#: What is in no region at all (Google Cloud documentation, Geography and regions).
-EVERYWHERE = "global"
+#: Location of resources that belong to no region (Google Cloud documentation, Geography and regions).
+GLOBAL = "global"
 PROVIDERS = "pulumi:providers:"
 _ZONE = re.compile(r"-[a-z]$")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A property of a resource that says where it is."""
+    """A property that sets where a resource is."""
 
     resource: Resource
     cloud: str
@@ -35,26 +35,26 @@ def _places(resource: Resource) -> Iterator[Place]:
 
 
 def _allowed(place: Place) -> str | None:
-    said = str(place.resource.props[place.key])
-    region = _ZONE.sub("", said) if place.cloud == "gcp" else said
+    value = str(place.resource.props[place.key])
+    region = _ZONE.sub("", value) if place.cloud == "gcp" else value
     regions = list(place.resource.get_config().get(place.cloud, []))
-    if region == EVERYWHERE or region.lower() in regions:
+    if region == GLOBAL or region.lower() in regions:
         return None
     return (
-        f"{place.key} `{said}` is not among the regions that are allowed on {place.cloud} ({', '.join(regions)}):"
-        " `pulumi config set region REGION`, or have it added at allowed-regions in policy/policy-config.json"
+        f"{place.key} `{value}` is not an allowed region on {place.cloud} ({', '.join(regions)}): `pulumi config set"
+        " region REGION`, or add it at allowed-regions in policy/policy-config.json"
     )
 
 
 POLICIES = [
     ResourceValidationPolicy(
         name="allowed-regions",
-        description="Data stays in the regions that were agreed on.",
+        description="Resources stay in the allowed regions.",
         enforcement_level=EnforcementLevel.MANDATORY,
         config_schema=PolicyConfigSchema(
             properties={cloud: {"type": "array", "items": {"type": "string"}} for cloud in CLOUDS},
             required=list(CLOUDS),
         ),
-        validate=judge_each(_places, _allowed),
+        validate=check_each(_places, _allowed),
     ),
 ]

@@ -1,8 +1,8 @@
 """Secrets are encrypted in the state, and reach pods as Kubernetes Secrets.
 
-A validation is handed values without their secret marks, a remediation with them, right before. So this policy's
-remediation, which changes nothing, notes what its validation then reports; that is why its level is `remediate`, which
-the engine reports as mandatory.
+The engine passes secret marks to a remediation, but not to the validation that follows. So the remediation here changes
+nothing: it records the values, and the validation reports them. Its level is therefore `remediate`, which the engine
+reports as mandatory.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pulumi_policy.proxy import (
     _is_unknown,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
 )
 
-from policy.judging import Parts, Resource, judge_each, list_at, mapping_at
 from policy.pods import containers
+from policy.rules import Parts, Resource, check_each, list_at, mapping_at
 
-#: Names that hold a secret, by their last word: `masterPassword`, `DB_PASSWORD`, `auth-token`.
+#: Names of secrets, by their last word: `masterPassword`, `DB_PASSWORD`, `auth-token`.
 SECRET_NAME = re.compile(
     r"(?:pass(?:word|wd|phrase)|pwd|secret|secret[_-]?(?:access[_-]?)?(?:key|string|binary|data)|private[_-]?key"
     r"|api[_-]?key|token|credentials?)$",
     re.IGNORECASE,
 )
-#: Tokens that are no secrets: they only make a request count once.
-NO_SECRET = re.compile(r"(?:creation|client|request|idempotency)token$", re.IGNORECASE)
-#: Forms that nothing but a credential has, as those who issue them document them.
+#: Tokens that are not secrets: they make a request idempotent.
+NOT_SECRET = re.compile(r"(?:creation|client|request|idempotency)token$", re.IGNORECASE)
+#: Formats that only credentials have, as their issuers document them.
 CREDENTIALS: Mapping[str, re.Pattern[str]] = {
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -43,40 +43,40 @@ CREDENTIALS: Mapping[str, re.Pattern[str]] = {
     "a signed token (JWT)": re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),
     "a URL with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@", re.IGNORECASE),
 }
-#: Properties all of whose values are secrets, by type.
+#: Properties in which every value is a secret, by type.
 ALL_SECRET: Mapping[str, tuple[str, ...]] = {"kubernetes:core/v1:Secret": ("data", "stringData")}
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 MARK_IT = (
-    "mark it as one: `pulumi config set --secret KEY` for a value of the config, pulumi.Output.secret(...) for one that"
-    " the program makes"
+    "mark it as a secret: `pulumi config set --secret KEY` for a config value, pulumi.Output.secret(...) for one that"
+    " the program creates"
 )
 
 
 def credential(text: str) -> str | None:
-    """What kind of credential is in the text; None where none is."""
-    return next((kind for kind, form in CREDENTIALS.items() if form.search(text)), None)
+    """Return the kind of credential that the text contains; None if there is none."""
+    return next((kind for kind, pattern in CREDENTIALS.items() if pattern.search(text)), None)
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what has that name holds a secret."""
-    return bool(SECRET_NAME.search(name)) and not NO_SECRET.search(name)
+    """Return whether a property or variable of this name is a secret."""
+    return bool(SECRET_NAME.search(name)) and not NOT_SECRET.search(name)
 
 
 @dataclass(frozen=True)
 class Plain:
-    """A value that is not marked as a secret; ``path`` are the keys to it."""
+    """A value that is not marked as a secret, and the path of keys to it."""
 
     path: tuple[str, ...]
     value: str
 
     @property
     def unknown(self) -> bool:
-        """Whether a preview can't know it yet."""
+        """Whether the value is not known in the preview yet."""
         return _is_unknown(self.value)
 
 
 def plain_values(properties: Any, path: tuple[str, ...] = ()) -> Iterator[Plain]:
-    """All texts in properties, as the engine sends them, that are not marked as secrets."""
+    """Yield all strings in properties, as the engine sends them, that are not marked as secrets."""
     if isinstance(properties, str) and properties:
         yield Plain(path, properties)
     elif isinstance(properties, list):
@@ -87,51 +87,51 @@ def plain_values(properties: Any, path: tuple[str, ...] = ()) -> Iterator[Plain]
         if mapping.get(_special_sig_key) == _special_secret_sig:
             return
         for key, each in mapping.items():
-            if not key.startswith("__"):  # the engine's own
+            if not key.startswith("__"):  # internal to the engine
                 yield from plain_values(each, (*path, key))
 
 
-def judge_plain(kind: str, plain: Plain) -> str | None:
-    """What is wrong with a plain value of a resource of that type. Raises UnknownValueError."""
+def check_plain(kind: str, plain: Plain) -> str | None:
+    """Return what is wrong with a plain value of a resource of this type. Raises UnknownValueError."""
     where = ".".join(plain.path)
     names = [name for name in plain.path if not name.isdecimal()]
     secret = is_secret_name(names[-1]) if names else False
     if secret or plain.path[0] in ALL_SECRET.get(kind, ()):
         if plain.unknown:
             raise UnknownValueError(UNKNOWN_STRING_VALUE, list(plain.path))
-        return f"{where} is a secret, and is not marked as one, so the state shows it to everybody: {MARK_IT}"
-    if not plain.unknown and (found := credential(plain.value)):
-        return f"{where} holds {found} in plain text, which the state shows to everybody: {MARK_IT}"
+        return f"{where} is a secret but is not marked as one, so the state shows it to everyone: {MARK_IT}"
+    if not plain.unknown and (kind_found := credential(plain.value)):
+        return f"{where} contains {kind_found} in plain text, which the state shows to everyone: {MARK_IT}"
     return None
 
 
-#: What the remediation has found, by URN, until the validation of the same resource reports it.
-_noted: dict[str, list[Plain]] = {}
+#: Plain values that the remediation recorded, by URN, until the validation of the same resource reports them.
+_recorded: dict[str, list[Plain]] = {}
 
 
-def _note(resource: Resource) -> None:
-    _noted[resource.urn] = list(plain_values(serialize_properties(resource.props)))
+def _record(resource: Resource) -> None:
+    _recorded[resource.urn] = list(plain_values(serialize_properties(resource.props)))
 
 
-def _marked(resource: Resource, report: ReportViolation) -> None:
-    if resource.urn not in _noted:
+def _check_marks(resource: Resource, report: ReportViolation) -> None:
+    if resource.urn not in _recorded:
         report(
-            "the secret marks can't be seen at this enforcement level: leave secrets-only-as-secrets at `remediate`"
+            "secret marks are not visible at this enforcement level: leave secrets-only-as-secrets at `remediate`"
             " (or `disabled`) in the policy's configuration",
             None,
         )
         return
     parts = Parts()
-    for plain in _noted.pop(resource.urn):
+    for plain in _recorded.pop(resource.urn):
         with parts.part():
-            if wrong := judge_plain(resource.resource_type, plain):
+            if wrong := check_plain(resource.resource_type, plain):
                 report(wrong, None)
     parts.end()
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A value that everybody sees who may see pods, marked or not; ``holder[key]`` is the value."""
+class Visible:
+    """A value that anyone who may view pods can read, even if marked as a secret; it is ``holder[key]``."""
 
     where: str
     name: str
@@ -139,42 +139,46 @@ class Shown:
     key: str
 
 
-def _shown(resource: Resource) -> Iterator[Shown]:
-    """Environment variables with a value of their own, and what ConfigMaps hold."""
+def _visible(resource: Resource) -> Iterator[Visible]:
+    """Yield environment variables with a literal value, and the values of ConfigMaps."""
     for container in containers(resource):
         for number, variable in enumerate(list_at(container.spec, "env")):
             if "value" in list(variable):
                 name = str(variable.get("name") or number)
-                yield Shown(f"variable {name} of container `{container.name}`", name, variable, "value")
+                yield Visible(f"variable {name} of container `{container.name}`", name, variable, "value")
     if resource.resource_type == CONFIG_MAP:
         data = mapping_at(resource.props, "data")
         for key in list(data):
-            yield Shown(f"data.{key}", str(key), data, str(key))
+            yield Visible(f"data.{key}", str(key), data, str(key))
 
 
-def _by_reference(shown: Shown) -> str | None:
-    # The name comes first: it says enough where a preview can't know the value.
-    what = "a credential by its name" if is_secret_name(shown.name) else credential(str(shown.holder.get(shown.key)))
+def _by_reference(visible: Visible) -> str | None:
+    # The name is checked first: it is known even when the value is not.
+    what = (
+        "a credential, by its name"
+        if is_secret_name(visible.name)
+        else credential(str(visible.holder.get(visible.key)))
+    )
     if what is None:
         return None
     return (
-        f"{shown.where} holds {what}, readable to all who may see pods: keep it in a Secret (`pulumi config set"
-        " --secret --path secretEnvironment.NAME`), which the pods read by reference"
+        f"{visible.where} contains {what}, readable by anyone who may view pods: move it to a Secret (`pulumi config"
+        " set --secret --path secretEnvironment.NAME`)"
     )
 
 
 POLICIES = [
     ResourceValidationPolicy(
         name="secrets-only-as-secrets",
-        description="Secrets are marked as secrets, so that the state holds them encrypted.",
+        description="Secrets are marked as secrets, so that the state encrypts them.",
         enforcement_level=EnforcementLevel.REMEDIATE,
-        validate=_marked,
-        remediate=_note,
+        validate=_check_marks,
+        remediate=_record,
     ),
     ResourceValidationPolicy(
         name="no-secrets-in-environment",
-        description="Credentials reach pods as Kubernetes Secrets, by reference.",
+        description="Pods read credentials from Kubernetes Secrets.",
         enforcement_level=EnforcementLevel.MANDATORY,
-        validate=judge_each(_shown, _by_reference),
+        validate=check_each(_visible, _by_reference),
     ),
 ]

@@ -1,4 +1,4 @@
-"""Tags and labels by which a bill, or somebody in a console, finds the stack."""
+"""Resources carry the tags and labels that lead from a bill or a console to the stack."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from pulumi_policy import EnforcementLevel, PolicyConfigSchema, ResourceValidationPolicy
 
-from policy.judging import Judge, Resource, at, judge_types
+from policy.rules import Resource, Rule, at, check_types
 
-#: Where what costs money carries its tags. AWS: those of the provider reach every resource.
+#: Path to the tags of resources that cost money. On AWS, the provider's default tags count too.
 TAGGED: Mapping[str, tuple[str, ...]] = {
     "digitalocean:index/kubernetesCluster:KubernetesCluster": ("tags",),
     "digitalocean:index/kubernetesNodePool:KubernetesNodePool": ("tags",),
@@ -37,24 +37,26 @@ LABELLED = (
 
 
 def _names(tags: Any) -> Iterable[str]:
-    """Names of tags, which are a mapping, or a list of `NAME:VALUE` where a cloud has no more than words."""
+    """Return the names of tags: a mapping, or a list of `NAME:VALUE` on DigitalOcean."""
     if isinstance(tags, Mapping):
         return list(cast(Mapping[str, Any], tags))
     return [str(tag).partition(":")[0] for tag in tags or ()]
 
 
-def _has(config: str, where: Callable[[Resource], Iterable[str]], what: str) -> Judge[Resource]:
-    def judge(resource: Resource) -> str | None:
+def _has(config: str, where: Callable[[Resource], Iterable[str]], what: str) -> Rule[Resource]:
+    def rule(resource: Resource) -> str | None:
         missing = sorted(set(resource.get_config().get(config, [])) - set(where(resource)))
-        return f"{what} {', '.join(missing)} is missing: set it as the stack's other resources do" if missing else None
+        return (
+            f"{what} {', '.join(missing)} is missing: set it like on the stack's other resources" if missing else None
+        )
 
-    return judge
+    return rule
 
 
 def _tags(path: tuple[str, ...]) -> Callable[[Resource], Iterable[str]]:
     def where(resource: Resource) -> Iterable[str]:
         default = at(resource.provider.props, "defaultTags") if resource.provider else None
-        if isinstance(default, str):  # inputs of a provider that are no texts come as JSON
+        if isinstance(default, str):  # a provider's structured inputs arrive as JSON
             default = json.loads(default)
         return [*_names(at(resource.props, *path)), *_names(at(default, "tags"))]
 
@@ -65,15 +67,17 @@ def _labels(resource: Resource) -> Iterable[str]:
     return _names(at(resource.props, "metadata", "labels"))
 
 
-_WORDS = {"type": "array", "items": {"type": "string"}}
+_STRINGS = {"type": "array", "items": {"type": "string"}}
 
 POLICIES = [
     ResourceValidationPolicy(
         name="tags",
-        description="What costs money, and what runs, says whose it is.",
+        description="Resources that cost money, and workloads, name their owner.",
         enforcement_level=EnforcementLevel.ADVISORY,
-        config_schema=PolicyConfigSchema(properties={"tags": _WORDS, "labels": _WORDS}, required=["tags", "labels"]),
-        validate=judge_types(
+        config_schema=PolicyConfigSchema(
+            properties={"tags": _STRINGS, "labels": _STRINGS}, required=["tags", "labels"]
+        ),
+        validate=check_types(
             {
                 **{kind: [_has("tags", _tags(path), "tag")] for kind, path in TAGGED.items()},
                 **{kind: [_has("labels", _labels, "label")] for kind in LABELLED},

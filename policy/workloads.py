@@ -1,52 +1,53 @@
-"""What a workload needs to share a cluster with others: requests, limits, probes."""
+"""Workloads set requests, limits and probes."""
 
 from __future__ import annotations
 
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
-from policy.judging import at, is_set, judge_each
 from policy.pods import Container, containers
+from policy.rules import at, check_each, is_set
 
-#: No CPU limit among them: it would throttle a pod just when it has the most to do, and protects nobody from anything
-#: that the requests don't.
-NEEDED = (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
+#: There is no CPU limit: it would throttle a pod when it has most to do, and the requests already protect others.
+REQUIRED = (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
 PROBES = ("readinessProbe", "livenessProbe")
 
 
 def _limited(container: Container) -> str | None:
-    missing = [f"{group}.{what}" for group, what in NEEDED if not at(container.spec, "resources", group, what)]
+    missing = [
+        f"{group}.{resource}" for group, resource in REQUIRED if not at(container.spec, "resources", group, resource)
+    ]
     if not missing:
         return None
     return (
-        f"container `{container.name}` has no resources.{', resources.'.join(missing)}: without them it is placed on a"
-        " node that has no room, or takes the memory of others (config keys cpuRequest, memoryRequest and memoryLimit;"
-        " for another container, its `resources`)"
+        f"container `{container.name}` has no resources.{', resources.'.join(missing)}: without them it may be placed"
+        " on a full node or use up others' memory (config keys cpuRequest, memoryRequest, memoryLimit; for another"
+        " container, its `resources`)"
     )
 
 
 def _probed(container: Container) -> str | None:
-    if not (container.pod.serves and container.beside):
-        return None  # what runs to its end is judged by its end
+    if not (container.pod.serves and not container.init):
+        return None  # jobs and init containers are judged by their exit code
     missing = [probe for probe in PROBES if not is_set(container.spec, probe)]
     if not missing:
         return None
     return (
-        f"container `{container.name}` has no {' and no '.join(missing)}: Kubernetes would send it users before it can"
-        " answer, or keep it when it no longer can (config keys readinessPath and livenessPath)"
+        f"container `{container.name}` has no {' and no '.join(missing)}: Kubernetes would send it requests before it"
+        " can answer, or keep it running when it no longer can (config keys readinessPath and livenessPath)"
     )
 
 
 POLICIES = [
     ResourceValidationPolicy(
         name="container-limits",
-        description="Every container says what it needs and where it ends.",
+        description="Every container sets requests and a memory limit.",
         enforcement_level=EnforcementLevel.MANDATORY,
-        validate=judge_each(containers, _limited),
+        validate=check_each(containers, _limited),
     ),
     ResourceValidationPolicy(
         name="container-probes",
-        description="Every container that serves can be asked whether it is ready and alive.",
+        description="Every serving container has readiness and liveness probes.",
         enforcement_level=EnforcementLevel.MANDATORY,
-        validate=judge_each(containers, _probed),
+        validate=check_each(containers, _probed),
     ),
 ]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from promotion.faults import INTERRUPTED, MEANINGS, Fault
+from promotion.errors import INTERRUPTED, MEANINGS, CommandError
 
 #: Modules of promotion/commands, in the order that a release takes.
 COMMANDS = (
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends as in order as Ctrl-C does
     try:
         return options.run(options)
-    except Fault as fault:
+    except CommandError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return fault.code
     except KeyboardInterrupt:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from contract.settings import PINNED_IMAGE
-from promotion import moves
+from contract.image import Image
 from promotion.arguments import Commands, change_arguments, command, force_argument, keep_argument
-from promotion.config.stack_file import Edits
-from promotion.failed_canary import take_back
-from promotion.faults import DONE, FAILED, WRONG_USE, CutOff, Fault
-from promotion.records.history import short
-from promotion.records.rejected import against
-from promotion.work import Work, working
+from promotion.errors import DONE, FAILED, WRONG_USE, CommandError, UpdateInterruptedError
+from promotion.operations import config_edits as moves
+from promotion.operations.failed_canary import take_back
+from promotion.operations.work import Work, working
+from promotion.state.history import short
+from promotion.state.stack_file import Edits
+from promotion.state.verdict_record import against
 
 
 def register(commands: Commands) -> None:
@@ -74,7 +74,7 @@ def prepared(work: Work) -> Trial:
 
     An image built from source is built and pushed now, and goes on trial by its digest: the stack file never leaves it
     to the working tree what runs. For the same reason a stable that was built from source is pinned to what it runs.
-    Raises Fault where that can't be, and where the image was rejected.
+    Raises CommandError where that can't be, and where the image was rejected.
     """
     options = work.options
     from_source = options.image == "source"
@@ -91,7 +91,7 @@ def prepared(work: Work) -> Trial:
     work.say(f"built {image}")
     try:
         _refuse_rejected(work, image)
-    except Fault:
+    except CommandError:
         work.let_go("the image that was built is a rejected one")
         raise
     return Trial(image, work.file.edited(_edits(work, image, stable)))
@@ -101,26 +101,33 @@ def put_on_trial(work: Work, trial: Trial) -> bool:
     """Declare the canary and bring it up; False where only the file was to be edited.
 
     A canary that does not come up is taken back; an update that failed on something else says nothing of the canary.
-    Raises Fault in both cases.
+    Raises CommandError in both cases.
     """
     try:
         return work.apply(trial.text, f"{short(trial.image)} on trial", preview=True)
-    except Fault as fault:
-        if fault.code != FAILED or isinstance(fault, CutOff) or work.options.keep or not work.failed("canary"):
+    except CommandError as fault:
+        if (
+            fault.code != FAILED
+            or isinstance(fault, UpdateInterruptedError)
+            or work.options.keep
+            or not work.failed("canary")
+        ):
             raise
         take_back(work, "the canary did not come up")
         work.answer(result="unhealthy", image=trial.image)
-        raise Fault(f"the canary {short(trial.image)} did not come up, and was taken back") from None
+        raise CommandError(f"the canary {short(trial.image)} did not come up, and was taken back") from None
 
 
 def _refuse_wrong_use(work: Work) -> None:
     options = work.options
     if options.replicas < 1:
-        raise Fault("--replicas: a canary has 1 pod or more; `rollback` removes it", WRONG_USE)
-    if options.image != "source" and not PINNED_IMAGE.match(options.image):
-        raise Fault(f"--image {options.image}: write `source`, or REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
+        raise CommandError("--replicas: a canary has 1 pod or more; `rollback` removes it", WRONG_USE)
+    if options.image != "source" and not Image.parse(options.image):
+        raise CommandError(
+            f"--image {options.image}: write `source`, or REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE
+        )
     if options.image == "source" and work.release.build_from_source == "never":
-        raise Fault(
+        raise CommandError(
             f"stack `{work.name}` builds nothing (buildFromSource is `never`): name what CI built with"
             " --image REPOSITORY@sha256:DIGEST",
             WRONG_USE,
@@ -133,12 +140,15 @@ def _edits(work: Work, image: str, stable: str) -> Edits:
 
 
 def _pin(work: Work) -> str:
-    """Image that stable runs, to pin it to; "" where it is pinned already. Raises Fault where nothing runs yet."""
+    """Image that stable runs, to pin it to; "" where it is pinned already.
+
+    Raises CommandError where nothing runs yet.
+    """
     if work.release.stable_image:
         return ""
     standing = work.standing()
     if "stable" not in standing.tracks:
-        raise Fault(
+        raise CommandError(
             f"stack `{work.name}` has no stable yet that a canary could stand beside: `python -m promotion up --stack"
             f" {work.name}` brings it up"
         )
@@ -149,7 +159,7 @@ def _refuse_rejected(work: Work, image: str) -> None:
     digest = image.partition("@")[2]
     record = against(digest, work.verdicts())
     if record and not work.options.force:
-        raise Fault(
+        raise CommandError(
             f"{digest} {record.words}: put another image on trial, or this one with --force",
             WRONG_USE,
         )

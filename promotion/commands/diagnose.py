@@ -6,8 +6,8 @@ import argparse
 import json
 
 from promotion.arguments import Commands, command, output_argument
-from promotion.engine import stack as stacks
-from promotion.faults import DONE, FAILED
+from promotion.errors import DONE, FAILED
+from promotion.state import engine as stacks
 
 
 def register(commands: Commands) -> None:
@@ -18,8 +18,8 @@ def register(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     # The Kubernetes client takes half a second to import.
-    from promotion.cluster.cluster import Cluster
     from promotion.diagnosis.diagnose import diagnose, diagnosis_json, diagnosis_text
+    from promotion.state.cluster.cluster import Cluster
 
     findings = diagnose(Cluster.of(stacks.selected(options.stack)), options.track)
     if options.output == "json":

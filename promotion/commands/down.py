@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from promotion import moves
 from promotion.arguments import Commands, command, wait_argument
-from promotion.engine import stack as stacks
-from promotion.faults import DONE
-from promotion.work import Work, wait_seconds, working
+from promotion.errors import DONE
+from promotion.operations import config_edits as moves
+from promotion.operations.work import Work, wait_seconds, working
+from promotion.state import engine as stacks
 
 
 def register(commands: Commands) -> None:
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     with working(options, "down") as work:
         try:
             stack = work.stack
-        except stacks.NoStack:
+        except stacks.MissingStackError:
             work.say(f"stack `{work.name}` does not exist: there is nothing to destroy{_anew(work)}")
             return DONE
         stacks.down(stack, wait_seconds(options))

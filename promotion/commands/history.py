@@ -6,12 +6,12 @@ import argparse
 import json
 
 from promotion.arguments import Commands, command, output_argument
-from promotion.config.stack_file import StackFile
-from promotion.config.stack_log import commits
-from promotion.engine import stack as stacks
-from promotion.faults import DONE
-from promotion.records import history
-from promotion.records.moved import moves, moves_json, moves_text
+from promotion.errors import DONE
+from promotion.operations.timeline import moves, moves_json, moves_text
+from promotion.state import engine as stacks
+from promotion.state import history
+from promotion.state.git import commits
+from promotion.state.stack_file import StackFile
 
 #: Entries that are shown without --all.
 SHOWN = 20

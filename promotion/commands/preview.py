@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 from contract.errors import INVALID_CONFIG
 from promotion.arguments import Commands, command
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.faults import DONE, FAILED, WRONG_USE
+from promotion.errors import DONE, FAILED, WRONG_USE
 from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
 from promotion.preview.revisions import with_revisions
+from promotion.state import engine as stacks
+from promotion.state.stack_file import StackFile
 
 
 def register(commands: Commands) -> None:

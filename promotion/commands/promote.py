@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from contract.settings import ReleaseSettings
-from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
-from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.records.history import short
-from promotion.records.rejected import record
-from promotion.work import Work, working
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits as moves
+from promotion.operations.work import Work, working
+from promotion.state.history import short
+from promotion.state.verdict_record import record
 
 
 def register(commands: Commands) -> None:
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
 def promote(work: Work) -> bool:
     """Move stable to the canary's image; False where only the file was to be edited.
 
-    A promotion that was cut off is finished: the file says then that stable has the image already. Raises Fault where
+    A promotion that was cut off is finished: the file says then that stable has the image already. Raises
+    CommandError where
     there is no canary, or no healthy verdict on this very image.
     """
     release = work.release
@@ -45,7 +46,7 @@ def promote(work: Work) -> bool:
     healthy = said is not None and said.result == "healthy" and said.digest == digest
     if not healthy and not work.options.force:
         verdict = f"the last verdict is `{release.canary_verdict}`" if release.canary_verdict else "there is no verdict"
-        raise Fault(
+        raise CommandError(
             f"the canary, {digest}, has not been found healthy ({verdict}): run `python -m promotion verdict --stack"
             f" {work.name}`, or promote it with --force",
             WRONG_USE,
@@ -53,7 +54,7 @@ def promote(work: Work) -> bool:
     running = work.standing().tracks.get("canary")
     if running is None or running.digest != digest:
         runs = f"runs {running.digest}" if running else "has no canary that is up"
-        raise Fault(
+        raise CommandError(
             f"{work.file.path.name} says that {digest} is on trial, but the stack {runs}: `python -m promotion canary"
             f" --stack {work.name} --image {release.canary_image}` puts it on trial",
             WRONG_USE,
@@ -64,10 +65,13 @@ def promote(work: Work) -> bool:
 
 
 def pin_canary(work: Work) -> None:
-    """Write into the stack file which image a canary that was built from source runs. Raises Fault where none is up."""
+    """Write into the stack file which image a canary that was built from source runs.
+
+    Raises CommandError where none is up.
+    """
     running = work.standing().tracks.get("canary")
     if running is None:
-        raise Fault(
+        raise CommandError(
             f"the canary is built from source and not up: `python -m promotion canary --stack {work.name}` brings it"
             " up",
             WRONG_USE,
@@ -79,7 +83,7 @@ def _finish(work: Work, release: ReleaseSettings) -> bool:
     said = record(release.canary_verdict)
     promoted = said is not None and said.digest == release.stable_image.partition("@")[2]
     if not promoted and "canary" not in work.standing().parts:
-        raise Fault(
+        raise CommandError(
             f"there is no canary on stack `{work.name}`: `python -m promotion canary --stack {work.name}` puts one on"
             " trial",
             WRONG_USE,

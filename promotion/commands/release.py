@@ -9,11 +9,11 @@ from promotion.commands.canary import Trial, prepared, put_on_trial, trial_argum
 from promotion.commands.promote import promote
 from promotion.commands.rollback import canary_back
 from promotion.commands.verdict import try_canary, verdict_arguments
-from promotion.failed_canary import FOUND_UNHEALTHY, diagnosis, take_back
-from promotion.faults import DONE, FAILED, INCONCLUSIVE, CutOff, Fault
-from promotion.records.rejected import record
+from promotion.errors import DONE, FAILED, INCONCLUSIVE, CommandError, UpdateInterruptedError
+from promotion.operations.failed_canary import FOUND_UNHEALTHY, diagnosis, take_back
+from promotion.operations.work import Work, working
+from promotion.state.verdict_record import record
 from promotion.verdict import Verdict
-from promotion.work import Work, working
 
 
 def register(commands: Commands) -> None:
@@ -73,12 +73,17 @@ def _judged(work: Work, trial: Trial) -> tuple[str, Verdict | None]:
 
 
 def _promoted(work: Work) -> None:
-    """Promote; where stable can't take the image, go back to where it was. Raises Fault then."""
+    """Promote; where stable can't take the image, go back to where it was. Raises CommandError then."""
     try:
         promote(work)
-    except Fault as fault:
-        if fault.code != FAILED or isinstance(fault, CutOff) or work.options.keep or not work.failed("stable"):
+    except CommandError as fault:
+        if (
+            fault.code != FAILED
+            or isinstance(fault, UpdateInterruptedError)
+            or work.options.keep
+            or not work.failed("stable")
+        ):
             raise
         work.say(f"\nstable did not come up with the new image\n\n{diagnosis(work, 'stable')}\n")
         canary_back(work, reject=True)
-        raise Fault("stable did not come up with the new image, and was taken back to the one before") from None
+        raise CommandError("stable did not come up with the new image, and was taken back to the one before") from None

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 
 from contract.settings import ReleaseSettings
-from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
-from promotion.config.stack_file import Edits
-from promotion.engine.standing import Standing
-from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.records.earlier import earlier_image
-from promotion.records.history import SUCCEEDED, releases_of, short
-from promotion.records.rejected import against, record, rejection
-from promotion.work import Work, working
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits as moves
+from promotion.operations.work import Work, working
+from promotion.state.earlier_images import earlier_image
+from promotion.state.history import SUCCEEDED, releases_of, short
+from promotion.state.stack_file import Edits
+from promotion.state.stack_state import StackState
+from promotion.state.verdict_record import against, record, rejection
 
 
 def register(commands: Commands) -> None:
@@ -48,7 +48,8 @@ def canary_back(work: Work, *, reject: bool = False) -> bool:
     """Remove the canary and give stable its replicas back; False where only the file was to be edited.
 
     A canary that was judged is remembered as rejected: it is not promoted by accident. A promotion that was cut off is
-    undone: stable goes back to the image of the last update that was finished. Raises Fault where there is no canary.
+    undone: stable goes back to the image of the last update that was finished. Raises CommandError where there is no
+    canary.
     """
     release, standing = work.release, work.standing()
     edits: Edits = moves.without_canary(release)
@@ -60,7 +61,7 @@ def canary_back(work: Work, *, reject: bool = False) -> bool:
         if before and before != release.stable_image:
             image, edits = release.stable_image, {**edits, "stableImage": before}
     elif not release.has_canary and not release.canary_image:
-        raise Fault(
+        raise CommandError(
             f"there is no canary on stack `{work.name}`; `--to` takes stable back to an earlier image (`python -m"
             f" promotion history --stack {work.name}` lists them)",
             WRONG_USE,
@@ -86,7 +87,7 @@ def _before_promotion(work: Work, release: ReleaseSettings) -> str:
 def stable_back(work: Work, to: str) -> bool:
     """Take stable back to an earlier image; what it leaves is remembered as rejected. A canary goes with it.
 
-    Returns False where only the file was to be edited. Raises Fault where history has no such image.
+    Returns False where only the file was to be edited. Raises CommandError where history has no such image.
     """
     release, updates = work.release, work.updates()
     image = earlier_image(to, releases_of(updates), updates)
@@ -97,13 +98,13 @@ def stable_back(work: Work, to: str) -> bool:
         return work.apply(work.file.text(), f"stable to {short(image)}, once more")
     said = against(digest, work.verdicts())
     if said and not work.options.force:
-        raise Fault(f"{digest} {said.words}: name another, or --force", WRONG_USE)
+        raise CommandError(f"{digest} {said.words}: name another, or --force", WRONG_USE)
     verdict = str(rejection(leaves)) if leaves and leaves != digest else None
     text = work.propose(moves.stable_to(release, image, verdict))
     return work.apply(text, f"stable to {short(image)}")
 
 
-def _leaves(release: ReleaseSettings, standing: Standing) -> str:
+def _leaves(release: ReleaseSettings, standing: StackState) -> str:
     """Digest that stable runs, by the file or, where it was built from source, by the state."""
     if release.stable_image:
         return release.stable_image.partition("@")[2]

@@ -8,14 +8,14 @@ from pulumi import automation
 
 from contract.project import PROJECT_ROOT
 from promotion.arguments import Commands, wait_argument
-from promotion.at_work import at_work
-from promotion.config.release_stack import ReleaseStack, described, refuse_image, refuse_name
-from promotion.config.stack_file import StackFile
-from promotion.engine.command import Engine
-from promotion.engine.stack import last_lines
-from promotion.faults import BUSY, DONE, MEANINGS, WRONG_USE, Fault
+from promotion.errors import BUSY, DONE, MEANINGS, WRONG_USE, CommandError
+from promotion.operations.work import LOCKS, Work, wait_seconds
+from promotion.state.checkout_lock import at_work
+from promotion.state.engine import last_lines
+from promotion.state.engine_process import Engine
+from promotion.state.release_stack_file import ReleaseStack, described, refuse_image, refuse_name
+from promotion.state.stack_file import StackFile
 from promotion.status.report import status_text
-from promotion.work import LOCKS, Work, wait_seconds
 
 
 def register(commands: Commands) -> None:
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
             )
         try:
             work.apply(work.file.text(), f"on the platform of {made.platform}", preview=True)
-        except Fault as fault:
+        except CommandError as fault:
             if fault.code in (WRONG_USE, BUSY):  # refused before anything was made
                 workspace.remove_stack(name)
             raise
@@ -68,11 +68,14 @@ def _unstack(name: str) -> str:
 
 
 def _created(made: ReleaseStack, workspace: automation.LocalWorkspace, options: argparse.Namespace) -> Work:
-    """Write the stack file and make the stack, which is empty yet; neither, where that can't be. Raises Fault."""
+    """Write the stack file and make the stack, which is empty yet; neither, where that can't be.
+
+    Raises CommandError.
+    """
     path = PROJECT_ROOT / f"Pulumi.{made.name}.yaml"
     try:
         if made.name in {each.name.rpartition("/")[2] for each in workspace.list_stacks()}:
-            raise Fault(
+            raise CommandError(
                 f"--name {made.name}: there is such a stack already, made from another checkout; name it otherwise",
                 WRONG_USE,
             )
@@ -80,5 +83,5 @@ def _created(made: ReleaseStack, workspace: automation.LocalWorkspace, options: 
         automation.Stack.create(made.name, workspace)
     except automation.CommandError as error:
         path.unlink(missing_ok=True)
-        raise Fault(last_lines(error)) from None
+        raise CommandError(last_lines(error)) from None
     return Work(made.name, "stack", StackFile.of(made.name), options)

@@ -11,10 +11,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from promotion.arguments import Commands, command, output_argument
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.faults import DONE, FAILED, Fault
-from promotion.work import LOCKS
+from promotion.errors import DONE, FAILED, CommandError
+from promotion.operations.work import LOCKS
+from promotion.state import engine as stacks
+from promotion.state.stack_file import StackFile
 
 if TYPE_CHECKING:
     from promotion.status.status import Status
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     while not ended.is_set():
         try:
             _shown(observer.look(), options, clear)
-        except Fault as fault:  # in the middle of a `down`, say; it may come back
+        except CommandError as fault:  # in the middle of a `down`, say; it may come back
             print(f"{clear}{fault}", file=sys.stderr if options.output == "json" else sys.stdout, flush=True)
         ended.wait(options.watch)
     return DONE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from promotion import moves
 from promotion.arguments import Commands, change_arguments, command, force_argument
-from promotion.faults import DONE, WRONG_USE, Fault
-from promotion.records.rejected import record
-from promotion.work import working
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits as moves
+from promotion.operations.work import working
+from promotion.state.verdict_record import record
 
 
 def register(commands: Commands) -> None:
@@ -30,14 +30,14 @@ def run(options: argparse.Namespace) -> int:
         release = work.release
         if options.to == "canary":
             if not release.has_canary:
-                raise Fault(
+                raise CommandError(
                     f"there is no canary to give the users to: `python -m promotion canary --stack {work.name}` puts"
                     " one on trial",
                     WRONG_USE,
                 )
             said = record(release.canary_verdict)
             if said and said.against and release.canary_image.endswith(said.digest) and not options.force:
-                raise Fault(f"the canary {said.words}: --force does it all the same", WRONG_USE)
+                raise CommandError(f"the canary {said.words}: --force does it all the same", WRONG_USE)
         text = work.propose(moves.traffic(release, options.to))
         if work.apply(text, f"to {options.to}"):
             work.answer(traffic=options.to)

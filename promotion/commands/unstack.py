@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 from promotion.arguments import Commands, wait_argument
-from promotion.config.release_stack import refuse_lasting
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.faults import DONE, MEANINGS
-from promotion.work import Work, wait_seconds, working
+from promotion.errors import DONE, MEANINGS
+from promotion.operations.work import Work, wait_seconds, working
+from promotion.state import engine as stacks
+from promotion.state.release_stack_file import refuse_lasting
+from promotion.state.stack_file import StackFile
 
 
 def register(commands: Commands) -> None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 def _destroy(work: Work) -> None:
     try:
         stack = work.stack
-    except stacks.NoStack:  # its making was cut off before there was one
+    except stacks.MissingStackError:  # its making was cut off before there was one
         work.say(f"stack `{work.name}` has never been made; its file alone is there")
         return
     stacks.down(stack, wait_seconds(work.options))

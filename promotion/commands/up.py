@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from promotion.arguments import Commands, command, wait_argument
-from promotion.faults import DONE, WRONG_USE, Fault
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations.work import Work, working
 from promotion.status.report import next_commands, status_text
-from promotion.work import Work, working
 
 
 def register(commands: Commands) -> None:
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     for pair in options.set:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise Fault(f"--set {pair}: write KEY=VALUE, as in --set canaryReplicas=1", WRONG_USE)
+            raise CommandError(f"--set {pair}: write KEY=VALUE, as in --set canaryReplicas=1", WRONG_USE)
         edits[key] = value
     with working(options, "up") as work:
         work.create()

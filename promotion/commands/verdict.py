@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from promotion.arguments import Commands, change_arguments, command, keep_argument
-from promotion.failed_canary import FOUND_UNHEALTHY, take_back
-from promotion.faults import DONE, FAILED, INCONCLUSIVE, WRONG_USE, Fault
-from promotion.records.rejected import record
+from promotion.errors import DONE, FAILED, INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.operations.failed_canary import FOUND_UNHEALTHY, take_back
+from promotion.operations.work import Work, working
+from promotion.state.verdict_record import record
 from promotion.verdict import Result, Verdict, judge
-from promotion.work import Work, working
 
 if TYPE_CHECKING:
-    from promotion.cluster.cluster import Cluster
+    from promotion.state.cluster.cluster import Cluster
 
 CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": FAILED, "inconclusive": INCONCLUSIVE}
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -87,15 +87,18 @@ def _finished(work: Work) -> bool:
 def try_canary(work: Work) -> Verdict:
     """Judge the canary of the stack, print the verdict, and write it to the stack file.
 
-    Raises Fault when there is no canary, it is not the stack file's, or the cluster does not answer; nothing is written
+    Raises CommandError when there is no canary, it is not the stack file's, or the cluster does not answer; nothing
+    is written
     then.
     """
-    from promotion.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
+    from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
     from promotion.verdict.table import verdict_text
 
     options = work.options
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
-        raise Fault(f"--for: a trial has {SHORTEST_TRIAL} s or more, and three intervals (--every) or more", WRONG_USE)
+        raise CommandError(
+            f"--for: a trial has {SHORTEST_TRIAL} s or more, and three intervals (--every) or more", WRONG_USE
+        )
     cluster = Cluster.of(work.stack)
     _refuse_another(work, cluster)
     verdict = judge(cluster, options.trial, work.say, options.every, own_commands(work))
@@ -106,7 +109,10 @@ def try_canary(work: Work) -> Verdict:
 
 
 def _refuse_another(work: Work, cluster: Cluster) -> None:
-    """Raises Fault where the canary that runs is not the one that the stack file names: which one is to be judged?"""
+    """
+
+    aises CommandError where the canary that runs is not the one that the stack file names: which one is to be judged?
+    """
     from promotion.verdict.trial import image_of
 
     release, deployment = work.release, cluster.deployment("canary")
@@ -115,7 +121,7 @@ def _refuse_another(work: Work, cluster: Cluster) -> None:
     wanted = release.canary_image.partition("@")[2] if release.has_canary else "no canary"
     runs = image_of(deployment).partition("@")[2]
     if runs != wanted:
-        raise Fault(
+        raise CommandError(
             f"{work.file.path.name} says that {wanted} is on trial, but the stack runs {runs}: `python -m promotion up"
             f" --stack {work.name}` brings it to what the file says",
             WRONG_USE,
@@ -131,12 +137,12 @@ def seconds(text: str) -> float:
 
 
 def own_commands(work: Work) -> list[list[str]] | None:
-    """The stack's own test commands; None where it has none. Raises Fault."""
+    """The stack's own test commands; None where it has none. Raises CommandError."""
     text = work.file.values().get("testCommands", "[]")
     try:
         return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text) or None
     except ValidationError:
-        raise Fault(
+        raise CommandError(
             f"{work.file.path.name}: testCommands = {text}: write a list of commands, each a list of words, such as"
             " [[addressbook, ping]]",
             WRONG_USE,

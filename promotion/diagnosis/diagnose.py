@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from promotion.cluster.cluster import Cluster, Track
 from promotion.diagnosis.endpoints import silent_services, waiting_addresses, waiting_claims
 from promotion.diagnosis.finding import Finding, grouped
 from promotion.diagnosis.masking import mask_of
@@ -15,7 +14,8 @@ from promotion.diagnosis.pods import is_ready, pod_findings
 from promotion.diagnosis.questions import SHOWN_LINES, Questions, is_error
 from promotion.diagnosis.snapshot import Document, Snapshot, labels, name, take, tracks
 from promotion.diagnosis.workloads import failed_jobs, refused_pods, stalled_rollouts
-from promotion.faults import Fault
+from promotion.errors import CommandError
+from promotion.state.cluster.cluster import Cluster, Track
 
 #: Characters of a line that is made here; what Kubernetes said is left as it is.
 WIDTH = 110
@@ -30,14 +30,14 @@ __all__ = ["Finding", "diagnose", "diagnosis_json", "diagnosis_text", "examine"]
 def diagnose(cluster: Cluster, track: Track | None = None) -> list[Finding]:
     """Every cause of trouble in the namespace, the worst first; of one track and what both share, if it is named.
 
-    Raises Fault when the API server does not answer. Neither evidence nor log lines hold secrets.
+    Raises CommandError when the API server does not answer. Neither evidence nor log lines hold secrets.
     """
     snapshot = take(cluster)
     try:
         return examine(snapshot, Questions(cluster, mask_of(cluster, snapshot)), track)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         # An object of a form that no rule expects must not keep a canary from being taken back.
-        raise Fault(
+        raise CommandError(
             f"the diagnosis failed on what is in namespace {cluster.namespace} ({type(error).__name__}: {error}), which"
             " is a defect of this program; `kubectl describe` and `kubectl get events` show what is there"
         ) from error

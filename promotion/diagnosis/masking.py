@@ -11,8 +11,8 @@ from urllib.parse import quote
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster.cluster import Cluster
 from promotion.diagnosis.snapshot import Document, Snapshot, part, parts, raw
+from promotion.state.cluster.cluster import Cluster
 
 MASK = "•••"
 #: Settings that stand in the release's Secret beside the password and tell nothing: a diagnosis needs them readable.

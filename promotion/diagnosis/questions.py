@@ -10,9 +10,9 @@ import urllib3
 from kubernetes.client import V1ObjectMeta, V1Pod
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster.cluster import Cluster, Unreachable
 from promotion.diagnosis.masking import Mask
 from promotion.diagnosis.snapshot import Document, name, raw
+from promotion.state.cluster.cluster import Cluster, UnreachableError
 
 #: Lines of a log that are read, to find a cause in, and that are shown.
 READ_LINES = 40
@@ -47,7 +47,7 @@ class Questions:
                 connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
                 body = answer.read(2 * LINE_LENGTH).decode(errors="replace")
-        except (Unreachable, http.client.HTTPException, OSError):
+        except (UnreachableError, http.client.HTTPException, OSError):
             return ""
         return shortened(self._mask(f"{answer.status}: {' '.join(body.split())}"))
 

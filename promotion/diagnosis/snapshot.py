@@ -13,7 +13,7 @@ import urllib3
 from kubernetes.client import BatchV1Api, DiscoveryV1Api
 from kubernetes.client.exceptions import ApiException
 
-from promotion.cluster.cluster import Cluster, Unreachable
+from promotion.state.cluster.cluster import Cluster, UnreachableError
 
 #: An object of the Kubernetes API as the server writes it.
 Document: TypeAlias = Mapping[str, Any]
@@ -61,7 +61,7 @@ class Snapshot:
 
 
 def take(cluster: Cluster) -> Snapshot:
-    """Read the namespace. Raises Unreachable when the API server does not answer or refuses."""
+    """Read the namespace. Raises UnreachableError when the API server does not answer or refuses."""
     core, apps, namespace = cluster.core, cluster.apps, cluster.namespace
     batch, discovery = BatchV1Api(cluster.api), DiscoveryV1Api(cluster.api)
     reads: dict[str, Callable[..., Any]] = {
@@ -84,7 +84,7 @@ def take(cluster: Cluster) -> Snapshot:
             found: dict[str, Any] = {name: answer.result() for name, answer in answers.items()}
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             reason = " ".join(str(getattr(error, "reason", None) or error).split())
-            raise Unreachable(
+            raise UnreachableError(
                 f"namespace {namespace} cannot be looked at: {reason[:300]}; see that the cluster runs, and that your"
                 " credentials may list what is in the namespace"
             ) from None

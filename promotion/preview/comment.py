@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from promotion.preview.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
-from promotion.records.rejected import record
+from promotion.state.verdict_record import record
 
 #: Longest body that GitHub takes, in characters; counted here in bytes, of which there are never fewer.
 BODY_LIMIT = 65_536

@@ -11,9 +11,9 @@ from pulumi import automation
 from pulumi.automation.events import EngineEvent
 from pulumi.runtime.rpc import UNKNOWN
 
-from promotion.engine.policy import NOT_JUDGED, policies
-from promotion.engine.stack import last_lines, outputs
-from promotion.faults import Fault
+from promotion.errors import CommandError
+from promotion.state.engine import last_lines, outputs
+from promotion.state.policies import NOT_JUDGED, policies
 
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")
@@ -188,7 +188,10 @@ class Preview:
 
 
 def plan(stack: automation.Stack) -> Plan:
-    """What an update of the stack would do, or why it could not begin. Raises Fault when the engine tells neither."""
+    """What an update of the stack would do, or why it could not begin.
+
+    Raises CommandError when the engine tells neither.
+    """
     preview = Preview()
     before = outputs(stack)
     diff = ""
@@ -196,7 +199,7 @@ def plan(stack: automation.Stack) -> Plan:
         diff = stack.preview(diff=True, color="never", on_event=preview.event, **policies(stack.name)).stdout
     except automation.CommandError as error:
         if not preview.faults:
-            raise Fault(last_lines(error)) from None
+            raise CommandError(last_lines(error)) from None
     return preview.plan(stack.workspace.project_settings().name, stack.name, before, _resources(diff))
 
 

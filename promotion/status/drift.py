@@ -15,10 +15,9 @@ import urllib3
 from kubernetes.utils.quantity import parse_quantity  # pyright: ignore[reportUnknownVariableType] without types
 
 from contract.project import declared_defaults
-from promotion.cluster.cluster import Cluster, Unreachable
-from promotion.config.stack_file import StackFile
-from promotion.config.stack_log import committed, in_git
-from promotion.records.history import (
+from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.git import committed, in_git
+from promotion.state.history import (
     BUILD_AHEAD,
     SECRET,
     SUCCEEDED,
@@ -29,6 +28,7 @@ from promotion.records.history import (
     one_form,
     short,
 )
+from promotion.state.stack_file import StackFile
 
 Between = Literal["git and file", "file and deployed", "deployed and cluster"]
 
@@ -102,7 +102,7 @@ def _whole(values: Mapping[str, str]) -> dict[str, str]:
 def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> list[Drift]:
     """What the engine's state has and the cluster does not, or has otherwise: changed or deleted by hand.
 
-    Raises Unreachable when the cluster does not answer.
+    Raises UnreachableError when the cluster does not answer.
     """
     resources = cast(list[dict[str, Any]], state.get("resources") or [])
     objects = [
@@ -183,7 +183,7 @@ def _live(cluster: Cluster, declared: Mapping[str, Any]) -> Mapping[str, Any] | 
         )
         text = answer.read()
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise Unreachable(f"the cluster does not answer: {error}") from None
+        raise UnreachableError(f"the cluster does not answer: {error}") from None
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     return cast(Mapping[str, Any], json.loads(text)) if answer.status == HTTPStatus.OK else declared

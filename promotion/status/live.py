@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from kubernetes.client import V1Deployment, V1Pod
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable, port_of
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError, port_of
 from promotion.verdict.comparison import quantile
 from promotion.verdict.metrics import METRICS_PATH, Counters, Ledger, NoMetrics, Reading, parse, total
 from promotion.verdict.trial import image_of, probe_paths, replicas
@@ -81,7 +81,7 @@ class Meter:
 
 
 def live_tracks(cluster: Cluster, meter: Meter) -> dict[Track, LiveTrack]:
-    """The tracks that have a Deployment. Raises Unreachable when the cluster does not answer."""
+    """The tracks that have a Deployment. Raises UnreachableError when the cluster does not answer."""
     pods = {track: cluster.pods(track) for track in TRACKS}
     selector = public_selector(cluster)
     behind = {
@@ -156,7 +156,7 @@ def _reading(cluster: Cluster, pod: V1Pod) -> tuple[Reading, str, str]:
             connection.request("GET", METRICS_PATH)
             text = connection.getresponse().read().decode(errors="replace")
         counters = parse(text, probe_paths(pod))
-    except (Unreachable, NoMetrics, http.client.HTTPException, OSError) as error:
+    except (UnreachableError, NoMetrics, http.client.HTTPException, OSError) as error:
         return Reading(process, None), "", f"metrics of pod {cast(Any, pod).metadata.name} cannot be read: {error}"
     said = BUILD_INFO.search(text)
     return Reading(process, counters), said["revision"] if said else "", ""

@@ -13,14 +13,14 @@ from typing import Any, cast
 
 from pulumi import automation
 
-from promotion.cluster.cluster import Cluster
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.engine.standing import Running, Standing, standing
-from promotion.faults import Fault
-from promotion.records import history
-from promotion.records.history import Update
-from promotion.records.rejected import Record, record
+from promotion.errors import CommandError
+from promotion.state import engine as stacks
+from promotion.state import history
+from promotion.state.cluster.cluster import Cluster
+from promotion.state.history import Update
+from promotion.state.stack_file import StackFile
+from promotion.state.stack_state import Running, StackState, read_stack_state
+from promotion.state.verdict_record import Record, record
 from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
 from promotion.status.live import LiveTrack, Meter, live_tracks
 
@@ -37,7 +37,7 @@ class Status:
 
     stack: str
     outputs: Mapping[str, Any]
-    standing: Standing
+    standing: StackState
     live: Mapping[str, LiveTrack] | None
     unreachable: str
     window: float | None
@@ -61,14 +61,14 @@ class Observer:
         self._looked: datetime | None = None
 
     def look(self) -> Status:
-        """The stack's status now. Raises Fault where it runs nothing, or its state cannot be read."""
+        """The stack's status now. Raises CommandError where it runs nothing, or its state cannot be read."""
         name = self._stack.name
         try:
             state = dict(self._stack.export_stack().deployment or {})
         except automation.CommandError as error:
-            raise Fault(f"the state of stack `{name}` cannot be read: {stacks.last_lines(error)}") from None
+            raise CommandError(f"the state of stack `{name}` cannot be read: {stacks.last_lines(error)}") from None
         if not state.get("resources"):
-            raise Fault(f"stack `{name}` runs nothing: `python -m promotion up --stack {name}` starts it")
+            raise CommandError(f"stack `{name}` runs nothing: `python -m promotion up --stack {name}` starts it")
         outputs = _outputs(state)
         updates = history.updates(self._stack, NEWEST)
         last = next((each for each in updates if each.kind == "update"), None)
@@ -82,13 +82,13 @@ class Observer:
             self._cluster = self._cluster or Cluster.of(self._stack)
             live = {**live_tracks(self._cluster, self._meter)}
             drift += cluster_drift(self._cluster, state, name)
-        except Fault as fault:
+        except CommandError as fault:
             unreachable, self._cluster = str(fault), None
         values = self._file.values()
         return Status(
             name,
             outputs,
-            standing(state),
+            read_stack_state(state),
             live,
             unreachable,
             window,

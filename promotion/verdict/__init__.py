@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from promotion.verdict.result import Check, Result, Verdict
 
 if TYPE_CHECKING:
-    from promotion.cluster.cluster import Cluster
+    from promotion.state.cluster.cluster import Cluster
 
 __all__ = ["Check", "Result", "Verdict", "judge"]
 
@@ -29,7 +29,8 @@ def judge(
     ``say`` gets a line at each look, ``every_seconds`` (None: as fits the duration). ``commands`` are run in the canary
     first; None means the addressbook's own where the service is the addressbook, else none.
 
-    Raises Fault when there is no canary to judge, when it is changed meanwhile, or (code INCONCLUSIVE) when the cluster
+    Raises CommandError when there is no canary to judge, when it is changed meanwhile, or (code INCONCLUSIVE) when
+    the cluster
     does not answer. Nothing is changed, but for a person that is created and deleted.
     """
     from promotion.verdict.trial import Trial, default_interval  # the Kubernetes client takes half a second to import

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubernetes.client import V1Pod
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.verdict.result import Check
 
 #: The book's functional tests, for a service that says of itself that it is the addressbook.
@@ -29,7 +29,7 @@ def command_checks(cluster: Cluster, pods: dict[Track, V1Pod], commands: Sequenc
 
     def run(track: Track, command: Sequence[str]) -> None:
         if track not in pods:
-            raise Unreachable(f"no pod of {track} is ready")
+            raise UnreachableError(f"no pod of {track} is ready")
         code, output = cluster.exec(pods[track], command)
         if code:
             last = output.splitlines()[-1] if output else "it says nothing"
@@ -59,7 +59,7 @@ def round_trip_check(cluster: Cluster) -> Check:
 
 
 def round_trip(cluster: Cluster, track: Track) -> None:
-    """A person's life through the track's own Service. Raises Failed or Unreachable; leaves nobody behind."""
+    """A person's life through the track's own Service. Raises Failed or UnreachableError; leaves nobody behind."""
     person = _expect(cluster, track, "PUT", "/person", FOUND, PERSON)
     number = person.get("id")
     if type(number) is not int or {name: person.get(name) for name in PERSON} != PERSON:
@@ -101,6 +101,6 @@ def _tried(attempt: Callable[[Track], None], track: Track) -> str:
     """How it failed; empty when it worked."""
     try:
         attempt(track)
-    except (Failed, Unreachable) as error:
+    except (Failed, UnreachableError) as error:
         return str(error)
     return ""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from kubernetes.client import V1Pod
 
-from promotion.cluster.cluster import service_container
+from promotion.state.cluster.cluster import service_container
 from promotion.verdict.result import Check, Result
 
 #: Reasons for which a container waits and that waiting does not mend. (ErrImagePull is a first failure: it is retried,

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from promotion.records.rejected import Record
-from promotion.timestamp import stamp
+from promotion.state.timestamp import stamp
+from promotion.state.verdict_record import Record
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]
 

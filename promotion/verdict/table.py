@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from promotion.timestamp import stamp
+from promotion.state.timestamp import stamp
 from promotion.verdict.comparison import Interval, quantile
 from promotion.verdict.metrics import Counters, total
 from promotion.verdict.result import Check, Verdict

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from kubernetes.client import V1Deployment, V1Pod
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable, port_of, service_container
-from promotion.faults import INCONCLUSIVE, WRONG_USE, Fault
+from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError, port_of, service_container
 from promotion.verdict.comparison import Interval
 from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check
 from promotion.verdict.metrics import ADDRESSBOOK, METRICS_PATH, Ledger, NoMetrics, Reading, parse
@@ -60,13 +60,13 @@ class Trial:
         self.addressbook = False
 
     def run(self) -> Verdict:
-        """Try it. Raises Fault as ``judge`` does."""
+        """Try it. Raises CommandError as ``judge`` does."""
         try:
             self.images = {track: image_of(self._deployment(track)) for track in TRACKS}
             lost = self._settle()
             functional = [] if lost else self._functional()
-        except Unreachable as error:
-            raise Fault(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
+        except UnreachableError as error:
+            raise CommandError(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
         if lost or worst([*self._pod_checks(), *functional]) == "unhealthy":
             self.say("the canary is lost before it has met a user: the trial is over")
             return self._verdict(functional, not_tried(ENDED_EARLY))
@@ -120,7 +120,7 @@ class Trial:
             try:
                 added = self._read()
                 self._look_at_pods()
-            except Unreachable as error:  # what was counted meanwhile is in the next reading
+            except UnreachableError as error:  # what was counted meanwhile is in the next reading
                 self.unread["canary"], added = str(error), None
             if added is not None:
                 self.intervals.append(added)
@@ -168,7 +168,7 @@ class Trial:
                 connection.request("GET", METRICS_PATH)
                 text = connection.getresponse().read().decode(errors="replace")
             counters = parse(text, probe_paths(pod))
-        except Unreachable as error:
+        except UnreachableError as error:
             return Reading(process, None), str(error)
         except NoMetrics as error:
             return Reading(process, None), f"pod {state.name}, {METRICS_PATH}: {error}"
@@ -179,7 +179,7 @@ class Trial:
         for track in TRACKS:
             deployment = self._deployment(track)
             if image_of(deployment) != self.images[track]:
-                raise Fault(f"{track}'s image was changed during the trial: start another one", WRONG_USE)
+                raise CommandError(f"{track}'s image was changed during the trial: start another one", WRONG_USE)
             self.watches[track].look(self._states(track), replicas(deployment))
 
     def _pod_checks(self) -> list[Check]:
@@ -198,7 +198,9 @@ class Trial:
         deployment = self.cluster.deployment(track)
         if deployment is None or not replicas(deployment):
             what = "there is no canary to judge: `python -m promotion canary` puts one on trial"
-            raise Fault(what if track == "canary" else "there is no stable to hold the canary against", WRONG_USE)
+            raise CommandError(
+                what if track == "canary" else "there is no stable to hold the canary against", WRONG_USE
+            )
         return deployment
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from kubernetes import config as kubeconfigs
 
-from promotion.cluster.cluster import Cluster
 from promotion.diagnosis.diagnose import Finding, diagnose, diagnosis_json, diagnosis_text
+from promotion.state.cluster.cluster import Cluster
 from tests.e2e import broken_states
 from tests.e2e.broken_states import LOGIN_REGISTRY_PORT, PASSWORD, SERVICE, manifests
 

@@ -247,7 +247,7 @@ def runnable(calm: Any, ci: Registry) -> Iterator[Published]:
 def test_pods_run_the_copy(calm: Any, ci: Registry, runnable: Published):
     target = Registry(LAB, Path(os.devnull))
     image = f"{LAB}/addressbook@{runnable.digest}"
-    calm.configure(canaryImage=runnable.reference(ci), canaryReplicas="1")
+    calm.configure(canaryImage=runnable.reference(ci), canaryReplicas=1)
     planned = calm.preview_steps()
     assert planned[f"image-{runnable.digest[7:19]}"]["op"] == "create"
     canary = planned["addressbook-canary"]["newState"]["inputs"]["spec"]["template"]["spec"]["containers"][0]
@@ -264,7 +264,7 @@ def test_pods_run_the_copy(calm: Any, ci: Registry, runnable: Published):
     assert pod["spec"]["containers"][0]["image"] == image
     calm.up("--expect-no-changes")
 
-    calm.configure(stableImage=runnable.reference(ci), canaryReplicas="0")
+    calm.configure(stableImage=runnable.reference(ci), canaryReplicas=0)
     promotion = calm.preview_steps()
     assert not [name for name in promotion if name.startswith("image-")], "a promotion copies nothing"
     calm.up()
@@ -279,7 +279,7 @@ def test_a_missing_image_touches_no_pod(calm: Any, ci: Registry):
     try:
         refused = calm.up(check=False)
     finally:
-        calm.configure(stableImage="")
+        calm.configure(stableImage=None)
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert f"there is no image {nowhere}" in said

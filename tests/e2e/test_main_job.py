@@ -99,7 +99,7 @@ def test_a_second_up_changes_nothing(stack: Any):
 
 def test_a_canary_beside_the_stable_by_config_alone(calm: Any, api: Any):
     before = {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")}
-    calm.configure(canaryImage="source", canaryReplicas="2")
+    calm.configure(canaryImage="source", canaryReplicas=2)
     assert set(calm.preview_steps()) == {"canary", "addressbook-canary"}
     calm.up()
     canary, stable = ready_pods(calm, "canary"), ready_pods(calm, "stable")
@@ -113,14 +113,14 @@ def test_a_canary_beside_the_stable_by_config_alone(calm: Any, api: Any):
         assert api.call("GET", "/all")[0] == 200
     assert 140 < requests_served(canary, "/all") - served < 260
 
-    calm.configure(canaryReplicas="3")
+    calm.configure(canaryReplicas=3)
     steps = calm.preview_steps()
     assert set(steps) == {"addressbook-canary"}
     assert set(steps["addressbook-canary"]["detailedDiff"]) == {"spec.replicas"}
     calm.up()
     assert len(ready_pods(calm, "canary")) == 3
 
-    calm.configure(canaryImage="", canaryReplicas="")
+    calm.configure(canaryImage=None, canaryReplicas=None)
     calm.up()
     assert calm.objects("deployments,services,jobs", NAMESPACE, "track=canary") == []
     assert {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")} == before
@@ -134,7 +134,7 @@ def test_traffic_moves_the_public_service(calm: Any):
     def addresses(track: str) -> set[str]:
         return {pod["status"]["podIP"] for pod in ready_pods(calm, track)}
 
-    calm.configure(canaryImage="source", canaryReplicas="1", traffic="stable")
+    calm.configure(canaryImage="source", canaryReplicas=1, traffic="stable")
     calm.up()
     assert endpoints() == addresses("stable")
     calm.configure(traffic="canary")
@@ -146,7 +146,7 @@ def test_traffic_moves_the_public_service(calm: Any):
 
 
 def test_replicas_follow_config(calm: Any):
-    calm.configure(stableReplicas="3")
+    calm.configure(stableReplicas=3)
     assert set(calm.preview_steps()["addressbook-stable"]["detailedDiff"]) >= {"spec.replicas"}
     calm.up()
     assert len(ready_pods(calm, "stable")) == 3
@@ -183,14 +183,14 @@ def test_a_canary_that_cannot_start_leaves_stable_alone_and_is_taken_back(calm: 
     before = stable()
     repository = calm.outputs()["tracks"]["stable"]["image"].split("@")[0]
     calm.configure(
-        canaryImage=f"{repository}@{UNKNOWN_DIGEST}", canaryReplicas="1", stableReplicas="1", rolloutTimeoutSeconds="10"
+        canaryImage=f"{repository}@{UNKNOWN_DIGEST}", canaryReplicas=1, stableReplicas=1, rolloutTimeoutSeconds=10
     )
     failed = calm.up(check=False)
     assert failed.returncode != 0
     assert "addressbook-canary" in failed.stdout + failed.stderr
     until(lambda: stable() == before, "the same stable pods as before: stable waits for the canary", 10)
     assert api.call("GET", "/ready")[0] == 200
-    calm.configure(canaryImage="", canaryReplicas="", stableReplicas="2", rolloutTimeoutSeconds="60")
+    calm.configure(canaryImage=None, canaryReplicas=None, stableReplicas=2, rolloutTimeoutSeconds=60)
     calm.up()
     until(lambda: stable() == before, "the same stable pods as before", 10)
     assert calm.objects("jobs", NAMESPACE, "track=canary") == []

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.e2e import registries
 from tests.e2e.conftest import Api
 from tests.e2e.registries import Registry
+from tests.project import ROOT
 
 STACK = "trunk"
 NAMESPACE = "addressbook-e2e-trunk"

@@ -63,7 +63,7 @@ def test_what_others_added_says_how_it_is_taken_out(calm: Any):
 
 
 def test_a_config_that_is_not_deployed_yet(calm: Any):
-    calm.configure(stableReplicas="3")
+    calm.configure(stableReplicas=3)
     assert any("stableReplicas: 2 -> 3" in each["what"] for each in status(calm)["drift"])
 
 
@@ -97,7 +97,7 @@ def test_watching_ends_with_ctrl_c(stack: Any):
 
 def test_history_has_updates_with_what_they_changed(calm: Any):
     promotion(calm, "up")
-    calm.configure(stableReplicas="1")
+    calm.configure(stableReplicas=1)
     calm.up("--message", "fewer pods")
     answer = json.loads(promotion(calm, "history", "--output", "json").stdout)
     newest = answer["moves"][0]

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from lab.simulation import clouds, of_cloud
-from tests.conftest import PASSPHRASE, ROOT, Project
 from tests.engine import policy_programs as programs
 from tests.engine.policy_programs import Violation
+from tests.project import PASSPHRASE, ROOT, Project
 
 NewProject = Callable[..., Project]
 PACK = ROOT / "policy"

@@ -17,7 +17,7 @@ NAME = "kept"
 PROVIDER = "hashivault://team"
 SECRET = "not for everybody"
 #: Makes the stack as `promotion up` does, and no more.
-MAKE = "from promotion.engine.stack import selected; selected('kept', create=True)"
+MAKE = "from promotion.state.engine import selected; selected('kept', create=True)"
 
 
 class Transit(BaseHTTPRequestHandler):

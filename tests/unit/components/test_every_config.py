@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from contract.project import declared_keys
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.components.simulated import SimulatedCloud
 
@@ -66,10 +65,6 @@ UNUSABLE_NAMES = {
 @pytest.fixture(params=CLOUDS, ids=lambda cloud: cloud.name)
 def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
     return request.param
-
-
-def test_every_key_is_declared(simulated: SimulatedCloud):
-    assert simulated.keys.key_names() <= declared_keys()
 
 
 @pytest.mark.parametrize(

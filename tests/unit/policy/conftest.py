@@ -1,4 +1,4 @@
-"""The pack's rules, asked as the engine asks them, without the engine."""
+"""Run policies as the engine does, without the engine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def secret(value: Any) -> dict[str, Any]:
 
 @dataclass
 class Verdict:
-    """What a rule said; ``unknown``: that it could not judge everything yet."""
+    """A policy's messages. ``unknown``: it could not check everything yet."""
 
     messages: list[str] = field(default_factory=list[str])
     unknown: bool = False
@@ -51,15 +51,15 @@ def options(protect: bool = False) -> PolicyResourceOptions:
 
 @pytest.fixture(autouse=True)
 def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test is a run of its own."""
+    """Each test is a separate run of the program."""
     monkeypatch.setattr(selectors, "_declared", defaultdict(dict))
 
 
 @pytest.fixture
-def judge() -> Callable[..., Verdict]:
-    """Put one resource before one rule."""
+def check() -> Callable[..., Verdict]:
+    """Run one policy on one resource."""
 
-    def ask(
+    def run(
         rule: str,
         kind: str,
         props: Mapping[str, Any],
@@ -72,29 +72,31 @@ def judge() -> Callable[..., Verdict]:
     ) -> Verdict:
         policy = BY_NAME[rule]
         assert isinstance(policy, ResourceValidationPolicy)
-        said: Any = configuration().get(rule, {})
+        configured: Any = configuration().get(rule, {})
         verdict = Verdict()
         urn = f"urn:pulumi:{stack}::addressbook::{kind}::{name}"
         maker = PolicyProviderResource("pulumi:providers:any", provider or {}, made_by, made_by)
 
         def arguments(secrets: bool) -> ResourceValidationArgs:
             seen = unknown_checking_proxy(deserialize_properties(dict(props), secrets))
-            return ResourceValidationArgs(kind, seen, urn, name, options(protect), maker, {**said, **(config or {})})
+            return ResourceValidationArgs(
+                kind, seen, urn, name, options(protect), maker, {**configured, **(config or {})}
+            )
 
         if policy.has_remediation():
-            assert policy.remediate(arguments(secrets=True)) is None, "it only takes note"
+            assert policy.remediate(arguments(secrets=True)) is None, "a remediation that only records"
         try:
             policy.validate(arguments(secrets=False), lambda message, _urn=None: verdict.messages.append(message))
         except UnknownValueError:
             verdict.unknown = True
         return verdict
 
-    return ask
+    return run
 
 
 @dataclass(frozen=True)
-class Made:
-    """A resource of a stack; ``of`` are the names of those it takes a property from."""
+class StackResource:
+    """A resource of a stack; ``of`` maps properties to the resources that they come from."""
 
     name: str
     kind: str
@@ -103,10 +105,10 @@ class Made:
 
 
 @pytest.fixture
-def judge_stack() -> Callable[..., Verdict]:
-    """Put a whole stack before one rule."""
+def check_stack() -> Callable[..., Verdict]:
+    """Run one policy on a whole stack."""
 
-    def ask(rule: str, *made: Made) -> Verdict:
+    def run(rule: str, *made: StackResource) -> Verdict:
         policy = BY_NAME[rule]
         assert isinstance(policy, StackValidationPolicy)
         verdict = Verdict()
@@ -130,4 +132,4 @@ def judge_stack() -> Callable[..., Verdict]:
             verdict.unknown = True
         return verdict
 
-    return ask
+    return run

@@ -1,4 +1,4 @@
-"""Advisory rules: sizes that cost, missing tags."""
+"""Advisory policies: large sizes, missing tags."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policy.costs import cpus
 from tests.unit.policy.conftest import BY_NAME, Verdict
 from tests.unit.policy.workload import DEPLOYMENT, deployment
 
-Judge = Callable[..., Verdict]
+Check = Callable[..., Verdict]
 POOL = "digitalocean:index/kubernetesNodePool:KubernetesNodePool"
 
 
@@ -41,7 +41,7 @@ def test_processors_of_a_size(size: str, processors: int | None):
 
 
 @pytest.mark.parametrize(
-    ("kind", "props", "said"),
+    ("kind", "props", "message"),
     [
         (POOL, {"size": "s-16vcpu-64gb", "nodeCount": 3}, "nodeSize"),
         (POOL, {"size": "s-2vcpu-2gb", "nodeCount": 11}, "nodeCount 11 is more than 10"),
@@ -53,18 +53,18 @@ def test_processors_of_a_size(size: str, processors: int | None):
         ("aws:rds/instance:Instance", {"instanceClass": "db.m7g.8xlarge"}, "databaseSize"),
     ],
 )
-def test_a_size_that_costs(judge: Judge, kind: str, props: dict[str, Any], said: str):
-    verdict = judge("costs", kind, props)
+def test_large_sizes_get_advice(check: Check, kind: str, props: dict[str, Any], message: str):
+    verdict = check("costs", kind, props)
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
-    assert judge("costs", kind, props, config={"cpus": 1000, "nodes": 1000}) == Verdict()
+    assert message in str(verdict)
+    assert check("costs", kind, props, config={"cpus": 1000, "nodes": 1000}) == Verdict()
 
 
-def test_many_pods(judge: Judge):
+def test_many_replicas_get_advice(check: Check):
     many = deployment()
     many["spec"]["replicas"] = 31
-    assert "stableReplicas" in str(judge("costs", DEPLOYMENT, many))
-    assert judge("costs", DEPLOYMENT, deployment()) == Verdict()
+    assert "stableReplicas" in str(check("costs", DEPLOYMENT, many))
+    assert check("costs", DEPLOYMENT, deployment()) == Verdict()
 
 
 TAGS = {"pulumi-project": "addressbook", "pulumi-stack": "prod"}
@@ -82,12 +82,12 @@ TAGS = {"pulumi-project": "addressbook", "pulumi-stack": "prod"}
         (DEPLOYMENT, {"metadata": {"labels": {"app.kubernetes.io/name": "a", "app.kubernetes.io/part-of": "a"}}}, {}),
     ],
 )
-def test_tags(judge: Judge, kind: str, good: dict[str, Any], provider: dict[str, Any]):
-    assert judge("tags", kind, good, provider=provider) == Verdict()
-    assert "is missing" in str(judge("tags", kind, {}))
+def test_missing_tags_get_advice(check: Check, kind: str, good: dict[str, Any], provider: dict[str, Any]):
+    assert check("tags", kind, good, provider=provider) == Verdict()
+    assert "is missing" in str(check("tags", kind, {}))
 
 
-def test_advice_stops_nobody():
+def test_advisory_policies_block_nothing():
     assert {name for name, policy in BY_NAME.items() if policy.enforcement_level == EnforcementLevel.ADVISORY} == {
         "costs",
         "no-tags-in-production",

@@ -1,4 +1,4 @@
-"""Rules on what holds data: reach, encryption, protection, place."""
+"""Policies for data: network, encryption, deletion protection, regions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from policy.databases import is_private
-from tests.unit.policy.conftest import UNKNOWN, Made, Verdict
+from tests.unit.policy.conftest import UNKNOWN, StackResource, Verdict
 
-Judge = Callable[..., Verdict]
+Check = Callable[..., Verdict]
 DO_DATABASE = "digitalocean:index/databaseCluster:DatabaseCluster"
 DO_FIREWALL = "digitalocean:index/databaseFirewall:DatabaseFirewall"
 DO_CLUSTER = "digitalocean:index/kubernetesCluster:KubernetesCluster"
@@ -32,7 +32,7 @@ def _opened(protocol: str, first: int, last: int, *blocks: str) -> dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("kind", "props", "said"),
+    ("kind", "props", "message"),
     [
         (DO_DATABASE, {}, "privateNetworkUuid"),
         ("digitalocean:index/databaseReplica:DatabaseReplica", {}, "privateNetworkUuid"),
@@ -45,7 +45,7 @@ def _opened(protocol: str, first: int, last: int, *blocks: str) -> dict[str, Any
         (SQL, _sql(privateNetwork=None), "privateNetwork"),
         (RDS, {"publiclyAccessible": True}, "publiclyAccessible to false"),
         ("aws:rds/clusterInstance:ClusterInstance", {"publiclyAccessible": True}, "publiclyAccessible"),
-        (GROUP, _opened("tcp", 5000, 6000, "10.0.0.0/8", "0.0.0.0/0"), "lets 0.0.0.0/0 connect to port 5432"),
+        (GROUP, _opened("tcp", 5000, 6000, "10.0.0.0/8", "0.0.0.0/0"), "lets 0.0.0.0/0 connect to database port 5432"),
         (GROUP, _opened("-1", 0, 0, "::/0"), "::/0"),
         (RULE, {"ipProtocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrIpv4": "0.0.0.0/0"}, "0.0.0.0/0"),
         (RULE, {"ipProtocol": "-1", "cidrIpv6": "::/0"}, "::/0"),
@@ -59,10 +59,10 @@ def _opened(protocol: str, first: int, last: int, *blocks: str) -> dict[str, Any
         (SERVICE, {"spec": {"externalIPs": ["203.0.113.7"], "ports": [{"port": 5432}]}}, "externalIPs"),
     ],
 )
-def test_a_database_that_is_public(judge: Judge, kind: str, props: dict[str, Any], said: str):
-    verdict = judge("no-public-database", kind, props)
+def test_public_databases_are_refused(check: Check, kind: str, props: dict[str, Any], message: str):
+    verdict = check("no-public-database", kind, props)
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
+    assert message in str(verdict)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_a_database_that_is_public(judge: Judge, kind: str, props: dict[str, Any
         (SERVICE, {"spec": {"ports": [{"port": 5432}]}}),
     ],
 )
-def test_a_database_that_is_private(judge: Judge, kind: str, props: dict[str, Any]):
-    assert judge("no-public-database", kind, props) == Verdict()
+def test_private_databases_pass(check: Check, kind: str, props: dict[str, Any]):
+    assert check("no-public-database", kind, props) == Verdict()
 
 
-def test_a_firewall_that_is_unknown_is_judged_later(judge: Judge):
-    assert judge("no-public-database", DO_FIREWALL, {"rules": UNKNOWN}).unknown
+def test_unknown_firewall_rule_is_checked_later(check: Check):
+    assert check("no-public-database", DO_FIREWALL, {"rules": UNKNOWN}).unknown
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_private_ranges(block: str, private: bool):
     assert not is_private("anybody")
 
 
-def test_a_digitalocean_database_has_a_firewall(judge_stack: Judge):
-    database = Made("database", DO_DATABASE)
-    guard = Made("guard", DO_FIREWALL, of={"clusterId": "database"})
-    other = Made("other", DO_FIREWALL, of={"rules": "database"})
-    assert judge_stack("database-firewall", database, guard) == Verdict()
-    assert "DatabaseFirewall" in str(judge_stack("database-firewall", database))
-    assert judge_stack("database-firewall", database, other).messages
+def test_digitalocean_databases_need_a_firewall(check_stack: Check):
+    database = StackResource("database", DO_DATABASE)
+    guard = StackResource("guard", DO_FIREWALL, of={"clusterId": "database"})
+    other = StackResource("other", DO_FIREWALL, of={"rules": "database"})
+    assert check_stack("database-firewall", database, guard) == Verdict()
+    assert "DatabaseFirewall" in str(check_stack("database-firewall", database))
+    assert check_stack("database-firewall", database, other).messages
 
 
 KEY = {"encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": UNKNOWN}}}
@@ -117,7 +117,7 @@ def _forced(family: str, *values: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "good", "bad", "said"),
+    ("kind", "good", "bad", "message"),
     [
         (RDS, {"storageEncrypted": True}, {}, "storageEncrypted"),
         (RDS, {"replicateSourceDb": UNKNOWN}, {"storageEncrypted": False}, "storageEncrypted"),
@@ -146,11 +146,13 @@ def _forced(family: str, *values: str) -> dict[str, Any]:
         (SQL, _sql(sslMode="TRUSTED_CLIENT_CERTIFICATE_REQUIRED"), _sql(sslMode=None), "sslMode"),
     ],
 )
-def test_encryption(judge: Judge, kind: str, good: dict[str, Any], bad: dict[str, Any], said: str):
-    assert judge("encryption", kind, good) == Verdict()
-    verdict = judge("encryption", kind, bad)
+def test_unencrypted_resources_are_refused(
+    check: Check, kind: str, good: dict[str, Any], bad: dict[str, Any], message: str
+):
+    assert check("encryption", kind, good) == Verdict()
+    verdict = check("encryption", kind, bad)
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
+    assert message in str(verdict)
 
 
 PROTECTED_SQL = {
@@ -180,9 +182,9 @@ PROTECTED_SQL = {
         (RDS, {"deletionProtection": True}, {"deletionProtection": True, "skipFinalSnapshot": True}),
     ],
 )
-def test_deletion_protection(judge: Judge, kind: str, good: dict[str, Any], bad: dict[str, Any]):
-    assert judge("deletion-protection", kind, good, stack="prod-aws", protect=True) == Verdict()
-    verdict = judge("deletion-protection", kind, bad, stack="prod-aws", protect=True)
+def test_production_requires_deletion_protection(check: Check, kind: str, good: dict[str, Any], bad: dict[str, Any]):
+    assert check("deletion-protection", kind, good, stack="prod-aws", protect=True) == Verdict()
+    verdict = check("deletion-protection", kind, bad, stack="prod-aws", protect=True)
     assert len(verdict.messages) == 1
     assert "`pulumi config set " in str(verdict)
     assert "deletion-protection.retiring" in str(verdict)
@@ -201,12 +203,12 @@ def test_deletion_protection(judge: Judge, kind: str, good: dict[str, Any], bad:
         "aws:ecr/repository:Repository",
     ],
 )
-def test_the_engines_own_protection(judge: Judge, kind: str):
-    assert "`protect` is not set" in str(judge("deletion-protection", kind, {}, stack="prod"))
-    assert judge("deletion-protection", kind, {}, stack="prod", protect=True) == Verdict()
-    assert judge("deletion-protection", kind, {}, stack="prod-like") != Verdict()
-    assert judge("deletion-protection", kind, {}, stack="staging") == Verdict()
-    assert judge("deletion-protection", kind, {}, stack="prod", config={"retiring": ["prod"]}) == Verdict()
+def test_production_requires_pulumi_protect(check: Check, kind: str):
+    assert "`protect` is not set" in str(check("deletion-protection", kind, {}, stack="prod"))
+    assert check("deletion-protection", kind, {}, stack="prod", protect=True) == Verdict()
+    assert check("deletion-protection", kind, {}, stack="prod-like") != Verdict()
+    assert check("deletion-protection", kind, {}, stack="staging") == Verdict()
+    assert check("deletion-protection", kind, {}, stack="prod", config={"retiring": ["prod"]}) == Verdict()
 
 
 @pytest.mark.parametrize(
@@ -226,11 +228,11 @@ def test_the_engines_own_protection(judge: Judge, kind: str):
         ("kubernetes:core/v1:ConfigMap", {"region": "anywhere"}, 0),
     ],
 )
-def test_regions(judge: Judge, kind: str, props: dict[str, Any], wrong: int):
-    verdict = judge("allowed-regions", kind, props)
+def test_only_allowed_regions_pass(check: Check, kind: str, props: dict[str, Any], wrong: int):
+    verdict = check("allowed-regions", kind, props)
     assert len(verdict.messages) == wrong
     assert not wrong or "policy/policy-config.json" in str(verdict)
 
 
-def test_a_region_that_is_unknown_is_judged_later(judge: Judge):
-    assert judge("allowed-regions", DO_DATABASE, {"region": UNKNOWN}).unknown
+def test_unknown_region_is_checked_later(check: Check):
+    assert check("allowed-regions", DO_DATABASE, {"region": UNKNOWN}).unknown

@@ -1,4 +1,4 @@
-"""The project's own program before every rule, its variants that no stack file has: a canary, a release stack."""
+"""Every policy passes on the project's own program, with a canary and as a release stack."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CANARY = {"canaryImage": "source", "canaryReplicas": "1", "stableReplicas": "2"}
 RULES = [policy.name for policy in POLICIES if isinstance(policy, ResourceValidationPolicy)]
 
 
-def _broken(judge: Callable[..., Verdict], graph: Any) -> list[str]:
-    """What the rules say of all that a program has registered."""
+def _broken(check: Callable[..., Verdict], graph: Any) -> list[str]:
+    """Return every policy's messages for all resources that a program registers."""
     found: list[str] = []
     assert len(graph.resources) > 10
     for resource in graph.resources:
         props = json_format.MessageToDict(resource.options.object)
         for rule in RULES:
-            verdict = judge(
+            verdict = check(
                 rule, resource.type, props, protect=resource.options.protect, name=resource.name, stack="branch-one"
             )
             assert not verdict.unknown, f"{rule}: {resource.name}"
@@ -33,13 +33,13 @@ def _broken(judge: Callable[..., Verdict], graph: Any) -> list[str]:
     return found
 
 
-def test_a_canary_beside_stable(judge: Callable[..., Verdict], declare: Declare):
-    assert _broken(judge, declare(**CANARY)) == []
+def test_program_with_canary_passes(check: Callable[..., Verdict], declare: Declare):
+    assert _broken(check, declare(**CANARY)) == []
 
 
 @pytest.fixture
 def release_stack(declare: Declare, cloud: Any) -> Any:
-    """A stack on another stack's platform."""
+    """A release stack on another stack's platform."""
     platform = dict(declare(namespace="platform").outputs)
     platform[OUTPUT]["database"]["administrator_password"] = "of the administrator"
     answer = {"name": "plat", "outputs": platform, "secretOutputNames": [OUTPUT]}
@@ -47,11 +47,11 @@ def release_stack(declare: Declare, cloud: Any) -> Any:
     return declare(platformStack="plat", namespace="branch-one", kubeContext="", registry="", **CANARY)
 
 
-def test_a_release_stack(judge: Callable[..., Verdict], release_stack: Any):
-    assert _broken(judge, release_stack) == []
+def test_release_stack_passes(check: Callable[..., Verdict], release_stack: Any):
+    assert _broken(check, release_stack) == []
 
 
-def test_a_password_in_the_plain_environment(judge: Callable[..., Verdict], declare: Declare):
-    broken = _broken(judge, declare(environment={"API_TOKEN": "plain"}))
+def test_plain_token_in_the_environment_is_reported(check: Callable[..., Verdict], declare: Declare):
+    broken = _broken(check, declare(environment={"API_TOKEN": "plain"}))
     assert len(broken) == 2
     assert {each.partition(":")[0] for each in broken} == {"no-secrets-in-environment", "secrets-only-as-secrets"}

@@ -1,4 +1,4 @@
-"""Secrets only as secrets: in the state, and in the cluster."""
+"""Policies for secrets, in the state and in the cluster."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from policy.secrecy import credential, is_secret_name
 from tests.unit.policy.conftest import BY_NAME, UNKNOWN, Verdict, secret
 from tests.unit.policy.workload import DEPLOYMENT, container, deployment, pod
 
-Judge = Callable[..., Verdict]
+Check = Callable[..., Verdict]
 MARKED, SHOWN = "secrets-only-as-secrets", "no-secrets-in-environment"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
-# Written in two parts, so that no scanner of this repository takes them for real ones.
+# Split in two, so that secret scanners do not report them.
 AWS_KEY = "AKIA" + "A1B2C3D4E5F6G7H8"
 PRIVATE_KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n-----END RSA " + "PRIVATE KEY-----"
 
@@ -35,8 +35,8 @@ PRIVATE_KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n-----END RSA " + "PRI
         ("any:thing:Thing", {"text": f"key {AWS_KEY}"}, "text"),
     ],
 )
-def test_a_secret_that_is_not_marked(judge: Judge, kind: str, props: dict[str, Any], where: str):
-    verdict = judge(MARKED, kind, props)
+def test_unmarked_secrets_are_reported(check: Check, kind: str, props: dict[str, Any], where: str):
+    verdict = check(MARKED, kind, props)
     assert len(verdict.messages) == 1
     assert str(verdict).startswith(f"{where} ")
     assert "pulumi config set --secret" in str(verdict)
@@ -59,24 +59,24 @@ def test_a_secret_that_is_not_marked(judge: Judge, kind: str, props: dict[str, A
         ("any:thing:Thing", {"password": ""}),
     ],
 )
-def test_what_is_marked_or_no_secret(judge: Judge, kind: str, props: dict[str, Any]):
-    assert judge(MARKED, kind, props) == Verdict()
+def test_marked_secrets_and_harmless_values_pass(check: Check, kind: str, props: dict[str, Any]):
+    assert check(MARKED, kind, props) == Verdict()
 
 
-def test_a_secret_that_is_unknown_is_judged_later(judge: Judge):
-    verdict = judge(MARKED, "gcp:sql/user:User", {"password": UNKNOWN, "clientSecret": "plain"})
+def test_unknown_secret_is_checked_later(check: Check):
+    verdict = check(MARKED, "gcp:sql/user:User", {"password": UNKNOWN, "clientSecret": "plain"})
     assert verdict.unknown
     assert str(verdict).startswith("clientSecret")
-    assert judge(MARKED, "gcp:sql/user:User", {"name": UNKNOWN}) == Verdict()
+    assert check(MARKED, "gcp:sql/user:User", {"name": UNKNOWN}) == Verdict()
 
 
-def test_at_another_level_it_says_that_it_sees_nothing(judge: Judge, monkeypatch: pytest.MonkeyPatch):
+def test_other_levels_report_that_marks_are_invisible(check: Check, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(BY_NAME[MARKED], "has_remediation", lambda: False)
-    assert "leave secrets-only-as-secrets at `remediate`" in str(judge(MARKED, "any:thing:Thing", {}))
+    assert "leave secrets-only-as-secrets at `remediate`" in str(check(MARKED, "any:thing:Thing", {}))
 
 
 @pytest.mark.parametrize(
-    ("variable", "said"),
+    ("variable", "message"),
     [
         ({"name": "DB_PASSWORD", "value": "x"}, "variable DB_PASSWORD of container `service`"),
         ({"name": "DB_PASSWORD", "value": UNKNOWN}, "by its name"),
@@ -85,30 +85,30 @@ def test_at_another_level_it_says_that_it_sees_nothing(judge: Judge, monkeypatch
         ({"name": "KEY", "value": PRIVATE_KEY}, "a private key"),
     ],
 )
-def test_a_credential_in_the_environment(judge: Judge, variable: dict[str, str], said: str):
-    verdict = judge(SHOWN, DEPLOYMENT, deployment(pod(container(env=[variable]))))
+def test_credentials_in_the_environment_are_refused(check: Check, variable: dict[str, str], message: str):
+    verdict = check(SHOWN, DEPLOYMENT, deployment(pod(container(env=[variable]))))
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
+    assert message in str(verdict)
     assert "lovelace" not in str(verdict)
 
 
-def test_what_may_be_in_the_environment(judge: Judge):
+def test_harmless_environment_passes(check: Check):
     variables = [
         {"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db-params", "key": "DB_PASSWORD"}}},
         {"name": "POSTGRES_PASSWORD_FILE", "value": "/run/secrets/postgres/password"},
         {"name": "URL", "value": "postgres://db/demo"},
     ]
-    assert judge(SHOWN, DEPLOYMENT, deployment(pod(container(env=variables)))) == Verdict()
-    assert judge(SHOWN, DEPLOYMENT, deployment(pod(container(env=[{"name": "HOST", "value": UNKNOWN}])))).unknown
+    assert check(SHOWN, DEPLOYMENT, deployment(pod(container(env=variables)))) == Verdict()
+    assert check(SHOWN, DEPLOYMENT, deployment(pod(container(env=[{"name": "HOST", "value": UNKNOWN}])))).unknown
 
 
 @pytest.mark.parametrize("data", [{"api-token": "x"}, {"settings": AWS_KEY}])
-def test_a_credential_in_a_config_map(judge: Judge, data: dict[str, str]):
-    assert len(judge(SHOWN, CONFIG_MAP, {"data": data}).messages) == 1
-    assert judge(SHOWN, CONFIG_MAP, {"data": {"METRICS_PORT": "9464"}}) == Verdict()
+def test_credentials_in_config_maps_are_refused(check: Check, data: dict[str, str]):
+    assert len(check(SHOWN, CONFIG_MAP, {"data": data}).messages) == 1
+    assert check(SHOWN, CONFIG_MAP, {"data": {"METRICS_PORT": "9464"}}) == Verdict()
 
 
-def test_forms_of_credentials():
+def test_credential_formats():
     assert credential("do" + "p_v1_" + "a1" * 32) == "a DigitalOcean token"
     assert credential("gh" + "p_" + "a" * 36) == "a GitHub token"
     assert credential("AI" + "za" + "b" * 35) == "a Google API key"
@@ -118,6 +118,6 @@ def test_forms_of_credentials():
     assert credential("https://registry.example:5000/a@b") is None
 
 
-def test_names_of_secrets():
+def test_secret_names():
     assert all(map(is_secret_name, ("password", "DB_PASSWORD", "auth-token", "secretAccessKey", "clientSecret")))
     assert not any(map(is_secret_name, ("secretName", "passwordLength", "tokens", "publicKey", "clientToken")))

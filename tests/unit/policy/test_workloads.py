@@ -1,4 +1,4 @@
-"""Rules on pods: images, limits, probes, restricted, selectors."""
+"""Policies for pods: images, limits, probes, pod security, selectors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ import pytest
 from tests.unit.policy.conftest import UNKNOWN, Verdict
 from tests.unit.policy.workload import DEPLOYMENT, container, deployment, pod
 
-Judge = Callable[..., Verdict]
+Check = Callable[..., Verdict]
 JOB = "kubernetes:batch/v1:Job"
 OF_PODS = ("images-by-digest", "restricted-pods", "container-limits", "container-probes", "no-secrets-in-environment")
 
 
 @pytest.mark.parametrize("rule", OF_PODS)
-def test_a_good_workload_breaks_no_rule(judge: Judge, rule: str):
-    assert judge(rule, DEPLOYMENT, deployment()) == Verdict()
+def test_good_workload_passes(check: Check, rule: str):
+    assert check(rule, DEPLOYMENT, deployment()) == Verdict()
 
 
 @pytest.mark.parametrize(
-    ("rule", "changed", "said"),
+    ("rule", "changed", "message"),
     [
-        ("images-by-digest", {"image": "registry.example/addressbook:v2"}, "name it REPOSITORY@sha256:DIGEST"),
+        (
+            "images-by-digest",
+            {"image": "registry.example/addressbook:v2"},
+            "name it by digest, REPOSITORY@sha256:DIGEST",
+        ),
         ("images-by-digest", {"image": "registry.example/addressbook"}, "a tag can move"),
         ("images-by-digest", {"image": "registry.example/addressbook@sha256:abc"}, "stableImage"),
         ("images-by-digest", {"image": None}, "names no image"),
@@ -33,33 +37,33 @@ def test_a_good_workload_breaks_no_rule(judge: Judge, rule: str):
         ("container-probes", {"livenessProbe": None, "readinessProbe": None}, "no readinessProbe and no livenessProbe"),
     ],
 )
-def test_a_container_that_breaks_it(judge: Judge, rule: str, changed: dict[str, Any], said: str):
-    verdict = judge(rule, DEPLOYMENT, deployment(pod(container(**changed))))
+def test_bad_containers_are_refused(check: Check, rule: str, changed: dict[str, Any], message: str):
+    verdict = check(rule, DEPLOYMENT, deployment(pod(container(**changed))))
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
+    assert message in str(verdict)
     assert "`service`" in str(verdict)
 
 
-def test_an_image_of_others_may_be_listed_by_its_tag(judge: Judge):
+def test_allowed_tags_pass(check: Check):
     props = deployment(pod(container(image="postgres:15-bookworm")))
-    assert judge("images-by-digest", DEPLOYMENT, props) == Verdict()
-    assert judge("images-by-digest", DEPLOYMENT, props, config={"allowedTags": []}).messages
+    assert check("images-by-digest", DEPLOYMENT, props) == Verdict()
+    assert check("images-by-digest", DEPLOYMENT, props, config={"allowedTags": []}).messages
 
 
-def test_a_listed_tag_is_spoken_of_in_production_and_stops_nothing(judge: Judge):
+def test_allowed_tags_get_advice_in_production(check: Check):
     job = {"spec": {"template": {"spec": pod(container(image="postgres:15-bookworm"))}}}
-    verdict = judge("no-tags-in-production", JOB, job, stack="prod-gcp")
+    verdict = check("no-tags-in-production", JOB, job, stack="prod-gcp")
     assert len(verdict.messages) == 1
     assert "databaseClientImage" in str(verdict)
-    assert judge("images-by-digest", JOB, job, stack="prod-gcp") == Verdict()
-    assert judge("no-tags-in-production", JOB, job, stack="staging") == Verdict()
-    assert judge("no-tags-in-production", DEPLOYMENT, deployment(), stack="prod") == Verdict()
+    assert check("images-by-digest", JOB, job, stack="prod-gcp") == Verdict()
+    assert check("no-tags-in-production", JOB, job, stack="staging") == Verdict()
+    assert check("no-tags-in-production", DEPLOYMENT, deployment(), stack="prod") == Verdict()
 
 
-def test_an_image_not_known_yet_is_no_matter_outside_production(judge: Judge):
+def test_unknown_image_passes_outside_production(check: Check):
     job = {"spec": {"template": {"spec": pod(container(image=UNKNOWN))}}}
-    assert judge("no-tags-in-production", JOB, job) == Verdict()
-    assert judge("no-tags-in-production", JOB, job, stack="prod") == Verdict(unknown=True)
+    assert check("no-tags-in-production", JOB, job) == Verdict()
+    assert check("no-tags-in-production", JOB, job, stack="prod") == Verdict(unknown=True)
 
 
 @pytest.mark.parametrize("rule", ["images-by-digest", "container-limits", "restricted-pods"])
@@ -73,24 +77,24 @@ def test_an_image_not_known_yet_is_no_matter_outside_production(judge: Judge):
         ("kubernetes:batch/v1:CronJob", lambda spec: {"spec": {"jobTemplate": {"spec": {"template": {"spec": spec}}}}}),
     ],
 )
-def test_every_kind_of_workload_is_judged(judge: Judge, rule: str, kind: str, wrapped: Any):
+def test_every_kind_of_workload_is_checked(check: Check, rule: str, kind: str, wrapped: Any):
     bad = container(image="x:latest", resources=None, securityContext={"privileged": True})
-    assert judge(rule, kind, wrapped(pod(container(), bad))).messages
-    assert judge(rule, kind, wrapped(pod(container(), initContainers=[bad]))).messages
-    assert judge(rule, kind, wrapped(pod())) == Verdict()
+    assert check(rule, kind, wrapped(pod(container(), bad))).messages
+    assert check(rule, kind, wrapped(pod(container(), initContainers=[bad]))).messages
+    assert check(rule, kind, wrapped(pod())) == Verdict()
 
 
-def test_what_runs_to_its_end_needs_no_probes(judge: Judge):
+def test_jobs_need_no_probes(check: Check):
     plain = container(readinessProbe=None, livenessProbe=None)
     job = {"spec": {"template": {"spec": pod(plain)}}}
-    assert judge("container-probes", JOB, job) == Verdict()
-    assert judge("container-probes", DEPLOYMENT, deployment(pod(container(), initContainers=[plain]))) == Verdict()
-    assert judge("container-probes", "kubernetes:core/v1:Pod", {"spec": pod(plain, restartPolicy="Never")}) == Verdict()
-    assert judge("container-probes", "kubernetes:core/v1:Pod", {"spec": pod(plain)}).messages
+    assert check("container-probes", JOB, job) == Verdict()
+    assert check("container-probes", DEPLOYMENT, deployment(pod(container(), initContainers=[plain]))) == Verdict()
+    assert check("container-probes", "kubernetes:core/v1:Pod", {"spec": pod(plain, restartPolicy="Never")}) == Verdict()
+    assert check("container-probes", "kubernetes:core/v1:Pod", {"spec": pod(plain)}).messages
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"privileged": True}, "privileged"),
         ({"allowPrivilegeEscalation": None}, "allowPrivilegeEscalation"),
@@ -105,15 +109,15 @@ def test_what_runs_to_its_end_needs_no_probes(judge: Judge):
         ({"windowsOptions": {"hostProcess": True}}, "host process"),
     ],
 )
-def test_a_container_that_is_not_restricted(judge: Judge, changed: dict[str, Any], said: str):
+def test_unrestricted_containers_are_refused(check: Check, changed: dict[str, Any], message: str):
     context = {**container()["securityContext"], **changed}
-    verdict = judge("restricted-pods", DEPLOYMENT, deployment(pod(container(securityContext=context))))
+    verdict = check("restricted-pods", DEPLOYMENT, deployment(pod(container(securityContext=context))))
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
+    assert message in str(verdict)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"hostNetwork": True, "hostPID": True}, "hostNetwork, hostPID"),
         ({"volumes": [{"name": "data", "hostPath": {"path": "/"}}]}, "hostPath"),
@@ -121,19 +125,19 @@ def test_a_container_that_is_not_restricted(judge: Judge, changed: dict[str, Any
         ({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}, "runAsNonRoot"),
     ],
 )
-def test_a_pod_that_is_not_restricted(judge: Judge, changed: dict[str, Any], said: str):
-    verdict = judge("restricted-pods", DEPLOYMENT, deployment(pod(**changed)))
+def test_unrestricted_pods_are_refused(check: Check, changed: dict[str, Any], message: str):
+    verdict = check("restricted-pods", DEPLOYMENT, deployment(pod(**changed)))
     assert len(verdict.messages) == 1
-    assert said in str(verdict)
+    assert message in str(verdict)
 
 
-def test_unsafe_sysctls_and_ports_of_the_node(judge: Judge):
+def test_unsafe_sysctls_and_host_ports_are_refused(check: Check):
     good = pod()["securityContext"]
     spec = pod(
         container(ports=[{"containerPort": 80, "hostPort": 80}]),
         securityContext={**good, "sysctls": [{"name": "kernel.msgmax", "value": "1"}]},
     )
-    verdict = judge("restricted-pods", DEPLOYMENT, deployment(spec))
+    verdict = check("restricted-pods", DEPLOYMENT, deployment(spec))
     assert ["kernel.msgmax" in str(verdict), "port 80" in str(verdict)] == [True, True]
     assert len(verdict.messages) == 2
 
@@ -146,36 +150,36 @@ def test_unsafe_sysctls_and_ports_of_the_node(judge: Judge):
         ({}, 1),
     ],
 )
-def test_namespaces_enforce_it(judge: Judge, labels: dict[str, str], wrong: int):
-    verdict = judge("restricted-pods", "kubernetes:core/v1:Namespace", {"metadata": {"labels": labels}})
+def test_namespaces_enforce_restricted_pods(check: Check, labels: dict[str, str], wrong: int):
+    verdict = check("restricted-pods", "kubernetes:core/v1:Namespace", {"metadata": {"labels": labels}})
     assert len(verdict.messages) == wrong
 
 
-def test_an_unknown_value_hides_nothing_but_itself(judge: Judge):
+def test_unknown_value_hides_only_itself(check: Check):
     spec = pod(container(name="first", image=UNKNOWN), container(name="second", image="x:latest"))
-    verdict = judge("images-by-digest", DEPLOYMENT, deployment(spec))
+    verdict = check("images-by-digest", DEPLOYMENT, deployment(spec))
     assert verdict.unknown
     assert len(verdict.messages) == 1
     assert "`second`" in str(verdict)
 
 
-def test_an_unknown_pod_setting_hides_no_container(judge: Judge):
+def test_unknown_pod_setting_hides_no_container(check: Check):
     spec = pod(container(securityContext={"privileged": True}), volumes=UNKNOWN)
-    verdict = judge("restricted-pods", DEPLOYMENT, deployment(spec))
+    verdict = check("restricted-pods", DEPLOYMENT, deployment(spec))
     assert verdict.unknown
     assert "privileged" in str(verdict)
 
 
-def test_a_probe_that_is_unknown_is_there(judge: Judge):
-    assert judge("container-probes", DEPLOYMENT, deployment(pod(container(readinessProbe=UNKNOWN)))) == Verdict()
+def test_unknown_probe_counts_as_set(check: Check):
+    assert check("container-probes", DEPLOYMENT, deployment(pod(container(readinessProbe=UNKNOWN)))) == Verdict()
 
 
 @pytest.mark.parametrize(
     ("stack", "wrong"), [("prod", 1), ("prod-gcp", 1), ("production", 1), ("dev", 0), ("staging", 0)]
 )
-def test_production_builds_nothing(judge: Judge, stack: str, wrong: int):
+def test_production_builds_no_images(check: Check, stack: str, wrong: int):
     for kind in ("docker:index/image:Image", "docker-build:index:Image"):
-        verdict = judge("pinned-in-production", kind, {"imageName": "x"}, stack=stack)
+        verdict = check("pinned-in-production", kind, {"imageName": "x"}, stack=stack)
         assert len(verdict.messages) == wrong
         assert not wrong or "stableImage" in str(verdict)
 
@@ -198,12 +202,12 @@ NO_TRACK = {"key": "track", "operator": "DoesNotExist"}
 
 
 @pytest.fixture
-def declare_all(judge: Judge) -> Callable[..., list[Verdict]]:
-    """Declare workloads one after the other, in one run."""
+def declare_all(check: Check) -> Callable[..., list[Verdict]]:
+    """Declare workloads one after another, in one run."""
 
-    def ask(*declared: Declared) -> list[Verdict]:
+    def run(*declared: Declared) -> list[Verdict]:
         return [
-            judge(
+            check(
                 "disjoint-selectors",
                 DEPLOYMENT,
                 {"metadata": {"namespace": namespace}, "spec": {"selector": selector}},
@@ -213,7 +217,7 @@ def declare_all(judge: Judge) -> Callable[..., list[Verdict]]:
             for number, (namespace, selector, cluster) in enumerate(declared)
         ]
 
-    return ask
+    return run
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,7 @@ def declare_all(judge: Judge) -> Callable[..., list[Verdict]]:
     [
         (_labelled(app="a", track="stable"), _labelled(app="a", track="canary"), False),
         (_labelled(app="a"), _labelled(app="a"), True),
-        # The book's: one selects what the other does, and more.
+        # One selector matches everything that the other does, and more.
         (_labelled(app="a"), _labelled(app="a", track="canary"), True),
         (_labelled(app="a"), _labelled(tier="b"), True),
         (_selecting(STABLE), _selecting(NOT_STABLE), False),
@@ -233,21 +237,21 @@ def declare_all(judge: Judge) -> Callable[..., list[Verdict]]:
         (_selecting(STABLE), _selecting(STABLE, cluster="two"), False),
     ],
 )
-def test_no_pod_belongs_to_two_workloads(
+def test_overlapping_selectors_are_refused(
     declare_all: Callable[..., list[Verdict]], one: Declared, other: Declared, overlaps: bool
 ):
     first, second = declare_all(one, other)
     assert first == Verdict()
     assert len(second.messages) == (1 if overlaps else 0)
-    assert not overlaps or "as `track` is" in str(second)
+    assert not overlaps or "like `track`" in str(second)
 
 
-def test_a_workload_does_not_overlap_itself(judge: Judge, declare_all: Callable[..., list[Verdict]]):
+def test_workload_does_not_overlap_itself(check: Check, declare_all: Callable[..., list[Verdict]]):
     declare_all(_labelled(app="a"))
     assert declare_all(_labelled(app="a")) == [Verdict()]
 
 
-def test_selectors_and_namespaces_that_are_unknown(declare_all: Callable[..., list[Verdict]]):
+def test_unknown_selectors_and_namespaces(declare_all: Callable[..., list[Verdict]]):
     unknown, second, third = declare_all(("shop", UNKNOWN, "one"), _labelled(app="a"), _labelled(app="a"))
     assert unknown.unknown
     assert second == Verdict()

@@ -9,8 +9,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration, V1Pod
 from pulumi import automation
 
-from promotion.cluster.cluster import Cluster, Unreachable, port_of
-from promotion.faults import Fault
+from promotion.errors import CommandError
+from promotion.state.cluster.cluster import Cluster, UnreachableError, port_of
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -33,7 +33,7 @@ def stack(**outputs: Any) -> automation.Stack:
     ids=["nothing runs", "no cluster", "an earlier program"],
 )
 def test_outputs_that_name_no_cluster_are_said(outputs: dict[str, str]) -> None:
-    with pytest.raises(Fault, match="`python -m promotion up --stack dev` brings it up"):
+    with pytest.raises(CommandError, match="`python -m promotion up --stack dev` brings it up"):
         Cluster.of(stack(**outputs))
 
 
@@ -41,12 +41,14 @@ def test_an_unknown_context_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     (tmp_path / "config").write_text(KUBECONFIG)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
-    with pytest.raises(Fault, match="stack `dev`: context `gone` of your kubeconfig cannot be used"):
+    with pytest.raises(CommandError, match="stack `dev`: context `gone` of your kubeconfig cannot be used"):
         Cluster.of(stack(namespace="n", service="s", kubeContext="gone"))
 
 
 def test_a_cluster_that_does_not_answer_is_said_without_its_secrets() -> None:
-    with pytest.raises(Unreachable, match=r"the cluster at http://127.0.0.1:1 does not answer: .*refused") as raised:
+    with pytest.raises(
+        UnreachableError, match=r"the cluster at http://127.0.0.1:1 does not answer: .*refused"
+    ) as raised:
         Cluster.of(stack(namespace="n", service="s", kubeconfig=KUBECONFIG))
     assert "secret-token" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -57,13 +59,13 @@ def test_every_way_to_a_pod_says_that_it_is_unreachable() -> None:
     cluster = Cluster(ApiClient(configuration), "n", "s")
     pod = V1Pod.from_dict({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "s"}]}})
     assert pod is not None
-    with pytest.raises(Unreachable, match="pod p"):
+    with pytest.raises(UnreachableError, match="pod p"):
         cluster.exec(pod, ["true"])
-    with pytest.raises(Unreachable, match="pod p, port 9464"), cluster.forward(pod, 9464):
+    with pytest.raises(UnreachableError, match="pod p, port 9464"), cluster.forward(pod, 9464):
         pass
-    with pytest.raises(Unreachable, match="Service s-canary does not answer"):
+    with pytest.raises(UnreachableError, match="Service s-canary does not answer"):
         cluster.through_service("canary", "GET", "/all")
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         cluster.pods("canary")
 
 

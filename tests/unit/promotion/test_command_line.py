@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promotion.cli import main
-from promotion.faults import WRONG_USE
+from promotion.errors import WRONG_USE
 
 
 def test_each_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]):

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from contract.project import declared_defaults
-from promotion.config.stack_file import StackFile
-from promotion.records.history import Change, Update
+from promotion.state.history import Change, Update
+from promotion.state.stack_file import StackFile
 from promotion.status.drift import _drift_of, changed_fields, config_drift, unpinned
 
 DEPLOYED = Update(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from promotion.faults import WRONG_USE, Fault
-from promotion.records.earlier import earlier_image
-from promotion.records.history import Release, Update
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.earlier_images import earlier_image
+from promotion.state.history import Release, Update
 
 A, B, C = (f"registry.example/addressbook@sha256:{digits}{'0' * 56}" for digits in ("aaaa1111", "aaaa2222", "cccc3333"))
 NOW = datetime.now(UTC)
@@ -52,12 +52,14 @@ def test_an_image_by_number_or_digest(to: str, image: str):
     ],
 )
 def test_what_no_image_is_meant_by(to: str, why: str):
-    with pytest.raises(Fault, match=rf"{why}.*known.*3 \(sha256:aaaa22220000\), 2 \(sha256:aaaa11110000\)$") as refused:
+    with pytest.raises(
+        CommandError, match=rf"{why}.*known.*3 \(sha256:aaaa22220000\), 2 \(sha256:aaaa11110000\)$"
+    ) as refused:
         earlier_image(to, RELEASES, UPDATES)
     assert refused.value.code == WRONG_USE
 
 
 def test_digits_that_several_digests_begin_with():
     twins = [update(stableImage=A), update(stableImage=f"{A[:-1]}1")]
-    with pytest.raises(Fault, match="2 images of the stack's history begin so"):
+    with pytest.raises(CommandError, match="2 images of the stack's history begin so"):
         earlier_image("aaaa1111", RELEASES, twins)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from promotion.engine.command import Engine
-from promotion.faults import CutOff
+from promotion.errors import UpdateInterruptedError
+from promotion.state.engine_process import Engine
 
 #: Stands in for the `pulumi` command: counts its interruptions, and takes its time to end.
 ENGINE = """#!{python}
@@ -48,7 +48,7 @@ sys.exit(1 if told else 0)
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever started the tests may have had ignored
-from promotion.engine.command import Engine
+from promotion.state.engine_process import Engine
 try:
     Engine().run(["up"], ".", {})
 except KeyboardInterrupt:
@@ -115,6 +115,6 @@ def test_a_killed_engine_is_no_failure_of_what_it_was_at(folder: Path):
     )
     began = folder / "began"
     killer.start()
-    with pytest.raises(CutOff, match="SIGKILL"):
+    with pytest.raises(UpdateInterruptedError, match="SIGKILL"):
         Engine().run(["up"], str(folder), {})
     killer.join()

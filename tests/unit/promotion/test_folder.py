@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from promotion.engine import folder
-from promotion.engine.folder import mended
+from promotion.state import truncated_files as folder
+from promotion.state.truncated_files import mended
 
 WHOLE = '{"md5":"vJnqu01MK1ivCbef1PxVIw=="}'
 

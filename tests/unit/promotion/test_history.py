@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from pulumi import automation
 
-from promotion.faults import Fault
-from promotion.records import history
-from promotion.records.history import Change, Update, differences, releases, releases_of, short, updates
+from promotion.errors import CommandError
+from promotion.state import history
+from promotion.state.history import Change, Update, differences, releases, releases_of, short, updates
 
 A, B, C = (f"registry/addressbook@sha256:{digit * 64}" for digit in "abc")
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_a_backend_that_cannot_be_read_is_a_sentence():
         def history(self, *_: Any, **__: Any) -> list[Any]:
             raise automation.CommandError(automation.CommandResult("", "error: the passphrase is wrong\n", 1))
 
-    with pytest.raises(Fault, match="history of stack `dev` cannot be read: the passphrase is wrong"):
+    with pytest.raises(CommandError, match="history of stack `dev` cannot be read: the passphrase is wrong"):
         updates(cast(Any, Locked()))
 
 

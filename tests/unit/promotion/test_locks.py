@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from promotion.engine.locks import Lock, locks_named
+from promotion.state.engine_locks import Lock, locks_named
 
 #: As the engine (3.259.0) writes it.
 MESSAGE = """error: the stack is currently locked by 2 lock(s). Either wait for the other process(es) to end or delete \

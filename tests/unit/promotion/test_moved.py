@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from promotion.config.stack_log import Commit
-from promotion.records.history import Change, Release, Update
-from promotion.records.moved import moves, moves_json, moves_text
+from promotion.operations.timeline import moves, moves_json, moves_text
+from promotion.state.git import Commit
+from promotion.state.history import Change, Release, Update
 
 A, B = (f"registry/addressbook@sha256:{digit * 64}" for digit in "ab")
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from contract.settings import ReleaseSettings
-from promotion import moves
-from promotion.config.stack_file import Edits
+from promotion.operations import config_edits as moves
+from promotion.state.stack_file import Edits
 
 OLD = f"registry.example/addressbook@sha256:{'a' * 64}"
 NEW = f"registry.example/addressbook@sha256:{'b' * 64}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pulumi.automation.events import EngineEvent
 
-from promotion.engine.progress import Progress, resource_name
+from promotion.state.progress import Progress, resource_name
 
 URN = "urn:pulumi:dev::addressbook::delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
 

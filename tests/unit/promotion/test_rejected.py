@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promotion.records.rejected import Record, against, record, rejection
+from promotion.state.verdict_record import Record, against, record, rejection
 
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
 TIME = "2026-01-01T00:00:00Z"

@@ -12,9 +12,9 @@ import yaml
 from contract.project import PROJECT_ROOT
 from contract.settings import DNS_LABEL
 from promotion.cli import main
-from promotion.config.release_stack import described, namespace_of, refuse_lasting, refuse_name
-from promotion.config.stack_file import StackFile
-from promotion.faults import WRONG_USE, Fault
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.release_stack_file import described, namespace_of, refuse_lasting, refuse_name
+from promotion.state.stack_file import StackFile
 from stacks.parsing import parse
 
 IMAGE = "registry.example/addressbook@sha256:" + "a" * 64
@@ -137,5 +137,5 @@ def test_wrong_use_is_one_sentence_and_nothing_is_done(
 def test_a_stack_that_may_be_thrown_away_is_not_refused(tmp_path: Path):
     made = described("feature-x", stack_file(tmp_path, "shop", PLATFORM))
     refuse_lasting("feature-x", stack_file(tmp_path, "feature-x", made.text))
-    with pytest.raises(Fault, match="already"):
+    with pytest.raises(CommandError, match="already"):
         refuse_name("feature-x", tmp_path)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promotion.config.stack_file import Edits, StackFile, difference
-from promotion.faults import WRONG_USE, Fault
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.stack_file import Edits, StackFile, difference
 
 FILE = """# Whose stack this is.
 config:
@@ -93,7 +93,7 @@ def test_the_first_key_of_a_file(file: StackFile, text: str):
 )
 def test_a_file_that_lines_cannot_change_is_refused_and_kept(file: StackFile, text: str):
     file.path.write_text(text)
-    with pytest.raises(Fault, match="on a line of its own") as refused:
+    with pytest.raises(CommandError, match="on a line of its own") as refused:
         file.edited({"stableReplicas": "2"})
     assert refused.value.code == WRONG_USE
     assert file.text() == text
@@ -127,6 +127,6 @@ def test_permissions_stay_and_a_link_stays_a_link(file: StackFile, tmp_path: Pat
 
 
 def test_no_such_file(tmp_path: Path):
-    with pytest.raises(Fault, match=r"there is no Pulumi\.shop\.yaml") as refused:
+    with pytest.raises(CommandError, match=r"there is no Pulumi\.shop\.yaml") as refused:
         StackFile.of("shop", tmp_path)
     assert refused.value.code == WRONG_USE

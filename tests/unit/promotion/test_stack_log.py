@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from promotion.config.stack_file import StackFile
-from promotion.config.stack_log import commits, committed, in_git
-from promotion.records.history import Change
+from promotion.state.git import commits, committed, in_git
+from promotion.state.history import Change
+from promotion.state.stack_file import StackFile
 from promotion.status.drift import config_drift, git_drift
 
 HEAD = "config:\n  addressbook:cloud: local\n"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from promotion.engine.standing import settled, standing
-from promotion.faults import Fault
+from promotion.errors import CommandError
+from promotion.state.stack_state import read_stack_state, settled
 
 IMAGE = f"registry.example/addressbook@sha256:{'a' * 64}"
 RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"
@@ -35,12 +35,12 @@ def creating(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_stack_that_was_never_up():
-    found = standing({})
+    found = read_stack_state({})
     assert (found.tracks, found.parts, found.interrupted) == ({}, frozenset(), [])
 
 
 def test_what_each_track_was_told_to_run():
-    found = standing({"resources": [track("stable"), deployment("stable"), track("canary")]})
+    found = read_stack_state({"resources": [track("stable"), deployment("stable"), track("canary")]})
     assert found.tracks["stable"].image == IMAGE
     assert found.tracks["stable"].digest == f"sha256:{'a' * 64}"
     assert found.parts == {"stable", "canary"}, "of the canary there is something, but it is not up"
@@ -48,7 +48,7 @@ def test_what_each_track_was_told_to_run():
 
 
 def test_a_deployment_on_its_way_out_is_no_track():
-    assert not standing({"resources": [deployment("canary", delete=True)]}).tracks
+    assert not read_stack_state({"resources": [deployment("canary", delete=True)]}).tracks
 
 
 def test_nothing_was_cut_off():
@@ -106,13 +106,15 @@ def test_a_clouds_cluster_is_left_to_a_person():
         "type": "digitalocean:index/kubernetesCluster:KubernetesCluster",
         "inputs": {"name": "prod"},
     }
-    with pytest.raises(Fault, match=r"creating KubernetesCluster cluster was cut off.*--clear-pending-creates"):
+    with pytest.raises(CommandError, match=r"creating KubernetesCluster cluster was cut off.*--clear-pending-creates"):
         settled({"pending_operations": [creating(cluster)]})
 
 
 def test_what_is_in_kubernetes_is_named_too_where_a_person_clears_the_notes():
     cluster = {"urn": "urn::nodes", "type": "aws:eks/nodeGroup:NodeGroup", "inputs": {}}
-    with pytest.raises(Fault, match="creating NodeGroup nodes, Deployment addressbook-canary was cut off") as raised:
+    with pytest.raises(
+        CommandError, match="creating NodeGroup nodes, Deployment addressbook-canary was cut off"
+    ) as raised:
         settled({"pending_operations": [creating(cluster), creating(deployment("canary"))]})
     for what in ("aws:eks/nodeGroup:NodeGroup nodes ID", "kubernetes:apps/v1:Deployment addressbook-canary shop/addr"):
         assert f"`pulumi import {what}" in str(raised.value)
@@ -136,7 +138,7 @@ def test_how_to_take_it_in_is_said_with_its_place_in_the_stack(provider: str, op
         "provider": provider,
         "inputs": {},
     }
-    with pytest.raises(Fault) as raised:
+    with pytest.raises(CommandError) as raised:
         settled({"pending_operations": [creating(nodes)]})
     command = (
         "`pulumi import aws:eks/nodeGroup:NodeGroup nodes ID"

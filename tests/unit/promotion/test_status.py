@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promotion.engine.standing import Running, Standing
-from promotion.records.history import Update
-from promotion.records.rejected import record
+from promotion.state.history import Update
+from promotion.state.stack_state import Running, StackState
+from promotion.state.verdict_record import record
 from promotion.status.drift import Drift
 from promotion.status.live import BUILD_INFO, LiveTrack, Served, served
 from promotion.status.status import Status, at_work, status_json
@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STATUS = Status(
     stack="dev",
     outputs={"url": "http://203.0.113.7", "namespace": "addressbook", "traffic": "split"},
-    standing=Standing({"stable": Running(A, 2), "canary": Running(B, 1)}, frozenset({"stable", "canary"})),
+    standing=StackState({"stable": Running(A, 2), "canary": Running(B, 1)}, frozenset({"stable", "canary"})),
     live={
         "canary": LiveTrack(B, 1, 0, 2, 0.0, "f" * 40 + "-dirty", None, "pod a does not answer"),
         "stable": LiveTrack(A, 2, 2, 2, 100.0, "e" * 40, Served(250, 0.4, 1.25, 7.5)),

@@ -23,7 +23,14 @@ def _token(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 DIGITALOCEAN = SimulatedCloud(
     name="digitalocean",
-    config={"cloud": "digitalocean", "kubeContext": "", "registry": "", "kubernetesVersion": "1.34.1-do.0"},
+    config={
+        "cloud": "digitalocean",
+        "kubeContext": "",
+        "registry": "",
+        "region": "nyc3",
+        "kubernetesVersion": "1.34.1-do.0",
+    },
+    of_platform=("kubernetesVersion", "region"),
     computed={
         "digitalocean:index/kubernetesCluster:KubernetesCluster": {
             "endpoint": "https://cluster.example",

@@ -39,8 +39,10 @@ GCP = SimulatedCloud(
         "gcp:project": "acme-prod-1",
         "kubeContext": "",
         "registry": "",
+        "region": "us-central1",
         "kubernetesVersion": "1.34",
     },
+    of_platform=("kubernetesVersion", "region"),
     computed={
         "gcp:container/cluster:Cluster": {
             "name": "addressbook-test-1a2b3c4",

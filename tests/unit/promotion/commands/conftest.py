@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from promotion import work as work_module
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.engine.progress import Progress
-from promotion.faults import WRONG_USE, Fault
-from promotion.records.history import Update
-from promotion.work import Work
+from promotion.errors import WRONG_USE, CommandError
+from promotion.operations import work as work_module
+from promotion.operations.work import Work
+from promotion.state import engine as stacks
+from promotion.state.history import Update
+from promotion.state.progress import Progress
+from promotion.state.stack_file import StackFile
 from tests.unit.promotion.commands.fake_stack import NEW, OLD, FakeStack, Make
 
 
@@ -57,7 +57,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 def refused(action: Callable[[], object], work: Work, match: str, code: int = WRONG_USE) -> None:
     before = work.file.text()
-    with pytest.raises(Fault, match=match) as fault:
+    with pytest.raises(CommandError, match=match) as fault:
         action()
     assert fault.value.code == code
     assert work.file.text() == before

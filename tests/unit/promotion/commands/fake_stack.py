@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from promotion.config.stack_file import StackFile
-from promotion.faults import Fault
-from promotion.work import Work
+from promotion.errors import CommandError
+from promotion.operations.work import Work
+from promotion.state.stack_file import StackFile
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
 RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"
@@ -29,7 +29,7 @@ class FakeStack:
     tracks: dict[str, str]
     file: StackFile
     name: str = "dev"
-    fault: Fault | None = None
+    fault: CommandError | None = None
     failing: str = ""
     built: str = NEW
     forbidden: tuple[str, ...] = ()

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from promotion import failed_canary
 from promotion.commands.canary import prepared, put_on_trial
-from promotion.engine import stack as stacks
-from promotion.faults import BUSY, FAILED, WRONG_USE, CutOff, Fault
-from promotion.records.rejected import record
-from promotion.work import Work
+from promotion.errors import BUSY, FAILED, WRONG_USE, CommandError, UpdateInterruptedError
+from promotion.operations import failed_canary
+from promotion.operations.work import Work
+from promotion.state import engine as stacks
+from promotion.state.verdict_record import record
 from tests.unit.promotion.commands.conftest import refused
 from tests.unit.promotion.commands.fake_stack import NEW, OLD, RELEASE, TIME, Make
 
@@ -70,15 +70,15 @@ def test_a_canary_beside_nothing(make: Make):
 @pytest.mark.parametrize("code", [WRONG_USE, BUSY])
 def test_a_config_that_nobody_got_to_is_taken_back(make: Make, code: int):
     work, stack = make("canary", stableImage=OLD)
-    stack.fault = Fault("not now", code)
+    stack.fault = CommandError("not now", code)
     refused(lambda: put_on_trial(work, prepared(work)), work, "not now", code)
     assert stack.applied[-1]["canaryImage"] == NEW, "the file is written before the update begins"
 
 
 def test_an_update_that_was_cut_off_says_nothing_of_the_canary(make: Make):
     work, stack = make("canary", stableImage=OLD)
-    stack.fault = CutOff("the engine was killed")
-    with pytest.raises(CutOff):
+    stack.fault = UpdateInterruptedError("the engine was killed")
+    with pytest.raises(UpdateInterruptedError):
         put_on_trial(work, prepared(work))
     assert work.file.values()["canaryImage"] == NEW, "so that the same command goes on"
     assert "canaryVerdict" not in work.file.values()
@@ -90,9 +90,9 @@ def test_a_canary_that_does_not_come_up_is_taken_back_and_remembered(
     work, stack = make("canary", options={"output": "json"}, stableImage=OLD, stableReplicas="3")
     monkeypatch.setattr(failed_canary, "diagnosis", lambda _: "the image does not exist")
     monkeypatch.setattr(stacks, "outputs", lambda _: {"url": "http://203.0.113.7"})
-    stack.fault = Fault("up failed")
+    stack.fault = CommandError("up failed")
     stack.failing = f"{RELEASE}$kubernetes:batch/v1:Job::addressbook-migrate-bbbbbb"
-    with pytest.raises(Fault, match="was taken back") as fault:
+    with pytest.raises(CommandError, match="was taken back") as fault:
         put_on_trial(work, prepared(work))
     assert fault.value.code == FAILED
     trial, back = stack.applied
@@ -107,17 +107,17 @@ def test_a_canary_that_does_not_come_up_is_taken_back_and_remembered(
 
 def test_an_update_that_failed_elsewhere_says_nothing_of_the_canary(make: Make):
     work, stack = make("canary", stableImage=OLD)
-    stack.fault = Fault("the database did not come up")
+    stack.fault = CommandError("the database did not come up")
     stack.failing = "urn:pulumi:dev::addressbook::delivery:local:Database$kubernetes:apps/v1:StatefulSet::database"
-    with pytest.raises(Fault, match="the database"):
+    with pytest.raises(CommandError, match="the database"):
         put_on_trial(work, prepared(work))
     assert "canaryVerdict" not in work.file.values()
 
 
 def test_a_canary_that_fails_stays_where_that_is_wanted(make: Make):
     work, stack = make("canary", options={"keep": True}, stableImage=OLD)
-    stack.fault = Fault("up failed")
-    with pytest.raises(Fault, match="up failed"):
+    stack.fault = CommandError("up failed")
+    with pytest.raises(CommandError, match="up failed"):
         put_on_trial(work, prepared(work))
     assert work.file.values()["canaryImage"] == NEW
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from promotion.commands import release
-from promotion.engine import stack as stacks
-from promotion.faults import DONE
-from promotion.work import Work
+from promotion.errors import DONE
+from promotion.operations.work import Work
+from promotion.state import engine as stacks
 from tests.unit.promotion.commands.fake_stack import NEW, Make
 
 

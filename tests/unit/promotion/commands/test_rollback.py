@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promotion.commands.rollback import canary_back, stable_back
-from promotion.records.rejected import record
+from promotion.state.verdict_record import record
 from tests.unit.promotion.commands.conftest import refused
 from tests.unit.promotion.commands.fake_stack import BOTH, NEW, OLD, TIME, TRIAL, Make
 

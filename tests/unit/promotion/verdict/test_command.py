@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from promotion.commands.verdict import CODES, own_commands, seconds, try_canary
-from promotion.config.stack_file import StackFile
-from promotion.faults import WRONG_USE, Fault
-from promotion.work import Work
+from promotion.errors import WRONG_USE, CommandError
+from promotion.operations.work import Work
+from promotion.state.stack_file import StackFile
 
 
 @pytest.mark.parametrize(("text", "value"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("45", 45), (" 2m ", 120)])
@@ -33,7 +33,7 @@ def test_exit_codes_tell_the_results_apart() -> None:
 @pytest.mark.parametrize(("trial", "every"), [(5, None), (60, 21)])
 def test_a_trial_too_short_for_three_intervals_is_refused(trial: float, every: float | None) -> None:
     work = cast(Work, SimpleNamespace(options=SimpleNamespace(trial=trial, every=every)))
-    with pytest.raises(Fault, match="three intervals") as raised:
+    with pytest.raises(CommandError, match="three intervals") as raised:
         try_canary(work)
     assert raised.value.code == WRONG_USE
 
@@ -55,5 +55,5 @@ class TestOwnCommands:
 
     @pytest.mark.parametrize("value", ["./check", "[./check]", "[[1]]", "[[]]"])
     def test_other_forms_are_refused(self, tmp_path: Path, value: str) -> None:
-        with pytest.raises(Fault, match=r"testCommands.*a list of commands, each a list of words"):
+        with pytest.raises(CommandError, match=r"testCommands.*a list of commands, each a list of words"):
             self.commands(tmp_path, f"  addressbook:testCommands: {value}")

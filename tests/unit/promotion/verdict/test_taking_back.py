@@ -15,14 +15,14 @@ from typing import Any, cast
 
 import pytest
 
-from promotion import failed_canary
-from promotion.cluster import cluster
 from promotion.commands import verdict as command
-from promotion.config.stack_file import StackFile
-from promotion.engine import stack as stacks
-from promotion.faults import BUSY, DONE, FAILED, INCONCLUSIVE, WRONG_USE, Fault
+from promotion.errors import BUSY, DONE, FAILED, INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.operations import failed_canary
+from promotion.operations.work import Work
+from promotion.state import engine as stacks
+from promotion.state.cluster import cluster
+from promotion.state.stack_file import StackFile
 from promotion.verdict import Result, Verdict
-from promotion.work import Work
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
 DIGEST = f"sha256:{'b' * 64}"
@@ -55,7 +55,7 @@ class Bench:
         self.result: Result = "unhealthy"
         self.runs = NEW
         self.parts = ["stable", "canary"]
-        self.fault: Fault | None = None
+        self.fault: CommandError | None = None
         self.applied: list[dict[str, str]] = []
         self.messages: list[str] = []
         self.has(**TRIAL)
@@ -150,7 +150,7 @@ def test_another_canary_stays_on_trial(bench: Bench, result: Result, code: int):
 def test_on_a_terminal_it_is_asked_before_the_trial(bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: str):
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     monkeypatch.setattr(command, "judge", never)
-    with pytest.raises(Fault, match="nothing was changed") as fault:
+    with pytest.raises(CommandError, match="nothing was changed") as fault:
         bench.run()
     assert fault.value.code == WRONG_USE
     assert bench.values() == TRIAL
@@ -175,15 +175,15 @@ def test_a_yes_is_for_all_of_it(bench: Bench, monkeypatch: pytest.MonkeyPatch):
 def test_a_canary_that_the_file_does_not_name_is_not_judged(bench: Bench, config: dict[str, str]):
     """It would be the wrong one that is taken back, and that is remembered as unhealthy."""
     bench.has(**config)
-    with pytest.raises(Fault, match=f"but the stack runs {DIGEST}") as fault:
+    with pytest.raises(CommandError, match=f"but the stack runs {DIGEST}") as fault:
         bench.run()
     assert fault.value.code == WRONG_USE
     assert bench.values() == config
 
 
 def test_a_taking_back_that_was_cut_off_is_finished(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    bench.fault = Fault("the network is gone")
-    with pytest.raises(Fault, match="the network"):
+    bench.fault = CommandError("the network is gone")
+    with pytest.raises(CommandError, match="the network"):
         bench.run()
     assert bench.values() == BACK, "so that the file says where the stack is to go"
     bench.fault = None
@@ -193,8 +193,8 @@ def test_a_taking_back_that_was_cut_off_is_finished(bench: Bench, monkeypatch: p
 
 
 def test_where_somebody_else_is_at_work_the_canary_stays(bench: Bench):
-    bench.fault = Fault("somebody is at work", BUSY)
-    with pytest.raises(Fault, match="at work") as fault:
+    bench.fault = CommandError("somebody is at work", BUSY)
+    with pytest.raises(CommandError, match="at work") as fault:
         bench.run()
     assert fault.value.code == BUSY
     assert bench.values() == {**TRIAL, "canaryVerdict": RECORD}
@@ -202,10 +202,10 @@ def test_where_somebody_else_is_at_work_the_canary_stays(bench: Bench):
 
 def test_a_cluster_that_does_not_answer_is_not_the_canarys_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     def unreachable(*_: object) -> str:
-        raise Fault("the cluster does not answer")
+        raise CommandError("the cluster does not answer")
 
     monkeypatch.setattr(failed_canary, "diagnosis", unreachable)
-    with pytest.raises(Fault, match="does not answer"):
+    with pytest.raises(CommandError, match="does not answer"):
         bench.run()
     assert not bench.applied
     assert bench.values()["canaryImage"] == NEW

@@ -14,8 +14,8 @@ from typing import Any, cast
 import pytest
 from kubernetes.client import V1Deployment, V1Pod
 
-from promotion.cluster.cluster import Cluster, Track, Unreachable
-from promotion.faults import INCONCLUSIVE, WRONG_USE, Fault
+from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.verdict import Verdict, judge
 from promotion.verdict.table import verdict_text
 from promotion.verdict.trial import default_interval
@@ -99,7 +99,7 @@ class Played:
     def forward(self, pod: V1Pod, port: int) -> Generator[http.client.HTTPConnection]:
         track = str(cast(Any, pod).metadata.uid)
         if track in self.silent:
-            raise Unreachable(f"pod {track}-pod, port {port} does not answer")
+            raise UnreachableError(f"pod {track}-pod, port {port} does not answer")
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         connection.putheader = _with_track(connection, track)
         try:
@@ -267,7 +267,7 @@ def test_too_little_traffic_is_inconclusive(played: Played) -> None:
 
 def test_without_a_canary_there_is_nothing_to_judge(played: Played) -> None:
     played.replicas["canary"] = 0
-    with pytest.raises(Fault, match="there is no canary to judge") as raised:
+    with pytest.raises(CommandError, match="there is no canary to judge") as raised:
         verdict_of(played)
     assert raised.value.code == WRONG_USE
 
@@ -276,16 +276,16 @@ def test_an_image_that_is_changed_meanwhile_ends_the_trial(played: Played) -> No
     def say(_: str) -> None:
         played.images["stable"] = f"sha256:{'b' * 64}"
 
-    with pytest.raises(Fault, match="stable's image was changed during the trial"):
+    with pytest.raises(CommandError, match="stable's image was changed during the trial"):
         judge(cast(Cluster, played), SECONDS, say, EVERY)
 
 
 def test_a_cluster_that_does_not_answer_judges_nobody(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: Track) -> None:
-        raise Unreachable("the cluster does not answer")
+        raise UnreachableError("the cluster does not answer")
 
     monkeypatch.setattr(played, "deployment", gone)
-    with pytest.raises(Fault, match="cannot be judged: the cluster does not answer") as raised:
+    with pytest.raises(CommandError, match="cannot be judged: the cluster does not answer") as raised:
         verdict_of(played)
     assert raised.value.code == INCONCLUSIVE
 

@@ -1,1 +1,0 @@
-"""Stack files: read, edited, and what Git knows of them."""

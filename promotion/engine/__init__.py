@@ -1,1 +1,0 @@
-"""The engine and the state: how it is run, what it says, where a stack stands by it."""

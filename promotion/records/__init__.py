@@ -1,1 +1,0 @@
-"""What has been: updates, releases and verdicts, from where they are kept anyway."""

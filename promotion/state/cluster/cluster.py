@@ -1,0 +1,249 @@
+"""The cluster that a stack runs on: its Deployments and pods, and ways to a pod's ports and commands.
+
+All of it goes through the API server, so it works for a remote cluster as for one on this machine, and no
+NetworkPolicy has to let it in.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import urllib3
+import websocket
+import yaml
+from kubernetes import stream as streams
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api, V1Container, V1Deployment, V1Pod
+from kubernetes.client.exceptions import ApiException
+from kubernetes.stream.ws_client import ERROR_CHANNEL
+from pulumi import automation
+
+from promotion.errors import CommandError
+from promotion.state.cluster.client import (
+    ANSWER_SECONDS,
+    Client,
+    configuration_of,
+    message_in,
+    reason_of,
+    refusal,
+    status_of,
+)
+from promotion.state.engine import all_outputs
+
+#: Comes without types.
+_streams: Any = streams
+
+Track = Literal["stable", "canary"]
+
+#: Seconds a command in a pod may take.
+COMMAND_SECONDS = 120
+#: Annotation by which a Deployment and its current ReplicaSet know each other.
+REVISION = "deployment.kubernetes.io/revision"
+TEMPLATE_HASH = "pod-template-hash"
+
+
+class UnreachableError(CommandError):
+    """The cluster, or a pod in it, did not answer."""
+
+
+@dataclass
+class Cluster:
+    """A stack's namespace on its cluster.
+
+    Every method raises UnreachableError when the API server does not answer it.
+    """
+
+    api: ApiClient
+    namespace: str
+    service: str
+
+    def __post_init__(self) -> None:
+        self.core = CoreV1Api(self.api)
+        self.apps = AppsV1Api(self.api)
+
+    @classmethod
+    def of(cls, stack: automation.Stack) -> Cluster:
+        """The cluster in the stack's outputs: a context of the user's kubeconfig, or a kubeconfig of its own.
+
+        Raises CommandError when the stack has no such outputs, or the cluster does not answer.
+        """
+        outputs = {name: output.value for name, output in all_outputs(stack).items()}
+        missing = [name for name in ("namespace", "service") if not outputs.get(name)]
+        if missing or not (outputs.get("kubeContext") or outputs.get("kubeconfig")):
+            raise CommandError(
+                f"stack `{stack.name}` does not say where it runs: `python -m promotion up --stack {stack.name}`"
+                " brings it up and its outputs up to date"
+            )
+        configuration = configuration_of(stack.name, outputs.get("kubeContext"), outputs.get("kubeconfig"))
+        cluster = cls(Client(configuration), str(outputs["namespace"]), str(outputs["service"]))
+        cluster.deployment("stable")  # an unreachable cluster is said now, and once
+        return cluster
+
+    def deployment(self, track: Track) -> V1Deployment | None:
+        """The track's Deployment, None where there is none."""
+        with self._answering():
+            try:
+                return self.apps.read_namespaced_deployment(f"{self.service}-{track}", self.namespace)
+            except ApiException as error:
+                if status_of(error) == http.HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+
+    def pods(self, track: Track) -> list[V1Pod]:
+        """The track's pods, of its current ReplicaSet and of earlier ones; those being deleted are left out."""
+        with self._answering():
+            found = self.core.list_namespaced_pod(self.namespace, label_selector=f"app={self.service},track={track}")
+        return [pod for pod in found.items if not _metadata(pod).deletion_timestamp]
+
+    def current_pods(self, track: Track) -> list[V1Pod]:
+        """The pods of the track's current ReplicaSet alone: those of the image that its Deployment names."""
+        deployment = self.deployment(track)
+        if deployment is None:
+            return []
+        revision = _annotation(deployment, REVISION)
+        with self._answering():
+            sets = self.apps.list_namespaced_replica_set(
+                self.namespace, label_selector=f"app={self.service},track={track}"
+            ).items
+        hashes = {_label(each, TEMPLATE_HASH) for each in sets if _annotation(each, REVISION) == revision}
+        return [pod for pod in self.pods(track) if _label(pod, TEMPLATE_HASH) in hashes]
+
+    def exec(self, pod: V1Pod, command: Sequence[str], seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
+        """Run a command in the pod's container of the service; returns its exit code and all that it printed.
+
+        Raises UnreachableError when it has not ended within ``seconds``, too.
+        """
+        name = str(_metadata(pod).name)
+        with self._answering(f"pod {name}"):
+            client: Any = _streams.stream(
+                CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_exec,
+                name,
+                self.namespace,
+                command=list(command),
+                container=service_container(pod).name,
+                stdout=True,
+                stderr=True,
+                stdin=False,
+                tty=False,
+                _preload_content=False,
+            )
+            try:
+                client.run_forever(timeout=seconds)
+                if client.is_open():
+                    raise UnreachableError(
+                        f"`{' '.join(command)}` in pod {name} has not ended after {seconds:g} seconds"
+                    )
+                code, reason = _exit_code(client)  # first: reading the output empties this channel as well
+                return code, str(client.read_all()).strip() or reason
+            finally:
+                client.close()
+
+    @contextmanager
+    def forward(self, pod: V1Pod, port: int, seconds: float = ANSWER_SECONDS) -> Generator[http.client.HTTPConnection]:
+        """An HTTP connection to a port of the pod, by port-forward; an answer may take ``seconds``."""
+        name = str(_metadata(pod).name)
+        with self._answering(f"pod {name}, port {port}"):
+            forwarded: Any = _streams.portforward(
+                CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_portforward,
+                name,
+                self.namespace,
+                ports=str(port),
+            )
+            connection = http.client.HTTPConnection(name, port, timeout=seconds)
+            connection.sock = forwarded.socket(port)
+            connection.sock.settimeout(seconds)
+            try:
+                yield connection
+            finally:
+                connection.close()
+                forwarded.close()
+
+    def through_service(
+        self, track: Track, method: str, path: str, form: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Send one request through the track's own Service; returns status and body.
+
+        Raises UnreachableError when there is no ready pod behind it, too.
+        """
+        headers = {"Accept": "*/*"}
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        client = cast(Any, self.api)
+        request = client.param_serialize(
+            method,
+            f"/api/v1/namespaces/{self.namespace}/services/http:{self.service}-{track}:http/proxy{path}",
+            header_params=headers,
+            post_params=list((form or {}).items()),
+            auth_settings=["BearerToken"],
+        )
+        with self._answering(f"Service {self.service}-{track}"):
+            answer = client.call_api(*request)
+            status, body = int(answer.status), bytes(answer.read()).decode(errors="replace")
+        if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in body and '"apiVersion":"v1"' in body:
+            # The API server's own words, not the service's: no such Service, or no ready pod behind it.
+            raise UnreachableError(f"Service {self.service}-{track} cannot be reached: {message_in(body)}")
+        return status, body
+
+    @contextmanager
+    def _answering(self, what: str = "") -> Generator[None]:
+        """Turns what the client raises into a sentence."""
+        where = f"{what} in " if what else ""
+        try:
+            yield
+        except ApiException as error:
+            raise UnreachableError(refusal(error, f"{where}namespace {self.namespace}", self._host)) from None
+        except (
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            websocket.WebSocketException,
+            OSError,
+        ) as error:
+            what = what or f"the cluster at {self._host}"
+            mend = "see that it runs, and that this machine reaches the cluster (`kubectl cluster-info`)"
+            raise UnreachableError(f"{what} does not answer: {reason_of(error)}; {mend}") from None
+
+    @property
+    def _host(self) -> str:
+        return str(self._configuration.host)
+
+    @property
+    def _configuration(self) -> Any:
+        return cast(Any, self.api).configuration
+
+
+def service_container(pod: V1Pod) -> V1Container:
+    """The pod's container of the service: the first, whatever sidecars a cluster adds."""
+    assert pod.spec is not None
+    return pod.spec.containers[0]
+
+
+def port_of(pod: V1Pod, name: Literal["http", "metrics"]) -> int | None:
+    """The number of the container's port with that name; None where the service has none."""
+    ports = service_container(pod).ports or []
+    return next((port.container_port for port in ports if port.name == name), None)
+
+
+def _exit_code(client: Any) -> tuple[int, str]:
+    """Exit code of an ended command and, where the container could not start it (126, as in a shell), why."""
+    status: Any = yaml.safe_load(client.read_channel(ERROR_CHANNEL)) or {}
+    if status.get("status") == "Success":
+        return 0, ""
+    causes = status.get("details", {}).get("causes", [])
+    code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 126)
+    return code, str(status.get("message", "the connection to it broke"))
+
+
+def _metadata(thing: Any) -> Any:
+    """An object that came from the API server always has its metadata."""
+    return thing.metadata
+
+
+def _annotation(thing: Any, name: str) -> str | None:
+    return cast(dict[str, str], _metadata(thing).annotations or {}).get(name)
+
+
+def _label(thing: Any, name: str) -> str | None:
+    return cast(dict[str, str], _metadata(thing).labels or {}).get(name)
