@@ -1,4 +1,4 @@
-"""A DigitalOcean account as its API describes it, and what of a stack is DigitalOcean's own."""
+"""A simulated DigitalOcean account, and what is specific to DigitalOcean."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ DIGITALOCEAN = SimulatedCloud(
     secrets=frozenset({"admin-password", "user-password", "push-token"}),
     kept_back=frozenset({"state-token", AUTH}),
     protected=frozenset({"KubernetesCluster", "ContainerRegistry", "DatabaseCluster", "DatabaseDb", "Service"}),
-    # A certificate and a registry's address are of something that is not there yet, so no function is asked.
+    # The certificate and the registry's address depend on the stack, so no function is called.
     first_preview=FirstPreview(unknown=(("KubernetesCluster", "vpcUuid"),), outputs=frozenset({"clusterName"})),
-    made_by_a_release=(PUSH_CREDENTIALS,),
+    release_resources=(PUSH_CREDENTIALS,),
 )
