@@ -1,4 +1,4 @@
-"""Access to a cluster with short-lived credentials from the cloud's own command."""
+"""Access to a cluster, on clouds with short-lived credentials from the cloud's own command."""
 
 from __future__ import annotations
 
@@ -45,9 +45,12 @@ def exec_kubeconfig(name: str, endpoint: str, ca: str, credentials: ExecCredenti
 
 
 def kubernetes_provider(
-    kubeconfig: pulumi.Input[str], identifier: pulumi.Input[str], opts: pulumi.ResourceOptions
+    kubeconfig: pulumi.Input[str] | None,
+    identifier: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    context: str | None = None,
 ) -> k8s.Provider:
-    """Return the Kubernetes provider of a cluster.
+    """Return the Kubernetes provider of a cluster, reached by a kubeconfig or by a context of the user's kubeconfig.
 
     ``identifier`` identifies the cluster: as long as it stays the same, new credentials or a new endpoint replace
     nothing.
@@ -55,6 +58,7 @@ def kubernetes_provider(
     return k8s.Provider(
         "kubernetes",
         kubeconfig=kubeconfig,
+        context=context,
         cluster_identifier=identifier,
         enable_server_side_apply=True,
         # Git wins: a field that somebody changed by hand (`kubectl scale`) is reset.

@@ -12,6 +12,7 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components.component import Component
+from components.kubernetes_access import kubernetes_provider
 
 
 def kubeconfig_files() -> list[Path]:
@@ -49,17 +50,7 @@ class Cluster(Component):
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("local:Cluster", name, opts)
-        self.kubernetes = k8s.Provider(
-            "kubernetes",
-            context=args.context,
-            # New credentials or a new address of the same context never replace what runs on it.
-            cluster_identifier=args.context,
-            enable_server_side_apply=True,
-            # Git wins: a field that somebody changed by hand (`kubectl scale`) is reset.
-            enable_patch_force=True,
-            # Secrets and ConfigMaps change in place; a fingerprint annotation restarts the pods.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
+        self.kubernetes = kubernetes_provider(
+            None, identifier=args.context, opts=pulumi.ResourceOptions(parent=self), context=args.context
         )
         self.register_outputs({"context": args.context})
