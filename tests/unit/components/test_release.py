@@ -227,7 +227,17 @@ def test_every_resource_has_a_parent_and_the_named_cluster(declare: Declare):
             assert in_component(resource), resource.urn
 
 
-def test_wrong_config_registers_nothing(declare: Declare, monkeypatch: pytest.MonkeyPatch):
+def test_components_keep_the_resources_of_older_stacks(declare: Declare):
+    components = [each for each in declare().resources if each.type.startswith("delivery:")]
+    assert components
+    for component in components:
+        former = component.type.replace("delivery:", "addressbook:")
+        assert any(
+            former in (alias.spec.type, *alias.urn.split("$")[-1].split("::")) for alias in component.options.aliases
+        )
+
+
+def test_invalid_config_registers_nothing(declare: Declare, monkeypatch: pytest.MonkeyPatch):
     registered: list[str] = []
     original = pulumi.CustomResource.__init__
 
