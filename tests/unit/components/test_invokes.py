@@ -35,7 +35,7 @@ ANSWERS = [
         DIGITALOCEAN,
         "digitalocean:index/getDatabaseCa:getDatabaseCa",
         {},
-        "certificate of the database's authority: 1 error occurred: * 404 there is no such thing; `doctl",
+        "certificate of the database's authority: 1 error occurred: * 404 there is no such thing; run the command",
     ),
     (AWS, "aws:index/getAvailabilityZones:getAvailabilityZones", {}, "availability zones of the region: 1 error"),
     (AWS, "aws:eks/getAddonVersion:getAddonVersion", {}, "version of the add-on "),
