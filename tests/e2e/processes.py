@@ -25,12 +25,12 @@ class Process:
 def descendants(pid: int) -> list[Process]:
     """Return the processes that this one started, directly or indirectly."""
     every_process = [process for stat in Path("/proc").glob("[0-9]*/stat") if (process := _read(stat))]
-    found: list[Process] = []
+    processes: list[Process] = []
     parents = {pid}
     while children := [each for each in every_process if each.parent in parents]:
-        found += children
+        processes += children
         parents = {child.pid for child in children}
-    return found
+    return processes
 
 
 def _read(stat: Path) -> Process | None:

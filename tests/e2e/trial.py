@@ -25,8 +25,8 @@ CANDIDATE = "candidate"  # the build context that the tests write versions into
 #: connections, and one canary beside two stable pods gets a third of those: in 20 s about 670, with a standard
 #: deviation of 21. The kept-alive connections may all stay on stable, and a busy machine may slow everything down: with
 #: half of the load, 300 is still 2 standard deviations below the mean.
-#: A canary with 5 % errors has to be told from one with 1 %. Fresh connections alone bring 1,300 of its requests in
-#: 40 s; a verdict misses it then once in 40,000 trials, and with its share of the kept-alive ones far more rarely.
+#: The verdict must also tell 5 % of errors from the 1 % that are allowed. Fresh connections alone bring 1,300 of the
+#: canary's requests in 40 s: it misses then once in 40,000 trials, and far more rarely with the kept-alive ones.
 RATE = 200
 HEALTHY_TRIAL = ("--for", "20s", "--every", "1s")
 UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdict is sure

