@@ -170,9 +170,7 @@ SCHEDULING = [
     _unscheduled("no-cpu", "0/1 nodes are available: 1 Insufficient cpu."),
     _unscheduled("no-resources", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "nvidia.com/gpu"),
     _unscheduled("no-resources", "0/1 nodes are available: 1 Too many pods."),
-    _unscheduled(
-        "node-taint", "1 node(s) had untolerated taint {dedicated: db}.", "dedicated"
-    ),
+    _unscheduled("node-taint", "1 node(s) had untolerated taint {dedicated: db}.", "dedicated"),
     _unscheduled("node-taint", "0/1 nodes are available: 1 node(s) had untolerated taint(s)."),
     _unscheduled("node-taint", "1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }", "io/not-ready"),
     _unscheduled("node-cordoned", "0/1 nodes are available: 1 node(s) were unschedulable."),
