@@ -109,17 +109,12 @@ def try_canary(work: Work) -> Verdict:
 
 
 def _refuse_another(work: Work, cluster: Cluster) -> None:
-    """
-
-    aises CommandError where the canary that runs is not the one that the stack file names: which one is to be judged?
-    """
-    from promotion.verdict.trial import image_of
-
+    """Raise CommandError if the canary that runs is not the one in the stack file."""
     release, deployment = work.release, cluster.deployment("canary")
     if deployment is None or (release.has_canary and release.canary_image == "source"):
         return
     wanted = release.canary_image.partition("@")[2] if release.has_canary else "no canary"
-    runs = image_of(deployment).partition("@")[2]
+    runs = deployment.image.partition("@")[2]
     if runs != wanted:
         raise CommandError(
             f"{work.file.path.name} says that {wanted} is on trial, but the stack runs {runs}: `python -m promotion up"

@@ -170,7 +170,7 @@ def test_violation_stops_up_before_any_change(program: Callable[..., Project]):
 
 BUILT = """
 import pulumi_docker as docker
-docker.Image("built", image_name="registry.example/shop:v2", build={"context": "."}, skip_push=True)
+docker.Image("built", image_name="registry.example/shop:v2", build={"context": ".", "platform": "linux/amd64"})
 """
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from lab.layout import CHECKOUT
 from lab.plugins.account import Account, Record
 from lab.plugins.properties import SIGNATURE_KEY
+from lab.project import CHECKOUT
 from lab.rehearsal import Rehearsal, could_be
 from promotion.errors import CommandError
 from promotion.state.stack_state import HARMLESS, settled
