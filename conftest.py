@@ -27,6 +27,7 @@ ORDER = (
     "app/tests",
     "benchmarks/tests",
     "tests/engine",
+    "lab/tests/conformance",
     "tests/e2e/test_bad_canaries.py",
     "tests/e2e",
     "lab/tests",
