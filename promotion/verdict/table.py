@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from promotion.state.timestamp import stamp
+from promotion.state.timestamp import utc_stamp
 from promotion.verdict.comparison import Interval, quantile
 from promotion.verdict.metrics import Counters, total
 from promotion.verdict.result import Check, Verdict
@@ -26,7 +26,7 @@ def verdict_text(verdict: Verdict) -> str:
         *(_wrapped(STATISTICS)),
         "",
         f"{verdict.result.upper()}  {verdict.digest}",
-        f"{stamp(verdict.began)} to {stamp(verdict.ended)} ({seconds:.0f} s)",
+        f"{utc_stamp(verdict.began)} to {utc_stamp(verdict.ended)} ({seconds:.0f} s)",
         *(f"  - {reason}" for reason in verdict.reasons),
     ]
     return "\n".join(lines)
