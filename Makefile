@@ -1,9 +1,9 @@
 # Each target is one line; what it runs also works by hand. `make help` lists them.
 STACK ?= dev
-# A cluster of your own: `make up CONTEXT=kind-kind REGISTRY=localhost:5001`. Unset, the stack file says which.
+# Your own cluster: `make up CONTEXT=kind-kind REGISTRY=localhost:5001`. Otherwise the stack file decides.
 CONTEXT ?=
 REGISTRY ?=
-# More for a command of promotion, as in `make canary ARGS='--replicas 2'`; for `traffic` and `rollback`, where to.
+# Further options of a promotion command, as in `make canary ARGS='--replicas 2'`; a target for `traffic` and `rollback`.
 ARGS ?=
 TO ?=
 NAME ?=
@@ -11,20 +11,43 @@ NAME ?=
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
 TARGET = --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT))
-PROMOTION = eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m promotion
+key = $(shell sed -nE "s/^ *addressbook:$(1): *[\"']?([^\"' ]+).*/\1/p" Pulumi.$(STACK).yaml 2>/dev/null)
+# A stack runs in the lab if its context has the lab's name. No other stack needs the lab.
+CLUSTER := $(or $(CONTEXT),$(call key,kubeContext))
+IN_LAB := $(filter $(or $(ADDRESSBOOK_LAB_NAME),addressbook-lab),$(CLUSTER))
+ifeq ($(IN_LAB),)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PULUMI_SKIP_UPDATE_CHECK := true
+# A local stack keeps its state in a folder, under a public passphrase, unless the shell has settings of its own.
+ifeq ($(or $(call key,cloud),local),local)
+ifeq ($(PULUMI_BACKEND_URL),)
+STATE := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/addressbook/pulumi
+export PULUMI_BACKEND_URL := file://$(STATE)
+endif
+ifeq ($(PULUMI_CONFIG_PASSPHRASE)$(PULUMI_CONFIG_PASSPHRASE_FILE),)
+export PULUMI_CONFIG_PASSPHRASE_FILE := $(CURDIR)/Pulumi.local.passphrase
+endif
+endif
+endif
+ENVIRONMENT = $(if $(IN_LAB),eval "$$($(LAB) env $(TARGET))" &&,$(if $(STATE),mkdir -p -m 700 "$(STATE)" &&))
+PROMOTION = $(ENVIRONMENT) $(PYTHON) -m promotion
 SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set registry=$(REGISTRY))
 
+CHECKS = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
+# Two processes; tests that share a stack stay in one.
+PARALLEL = --numprocesses 2 --dist loadgroup
+
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-up: .venv/ready ## bring the stack up; the first time, get or build all it needs
-	@$(LAB) up $(TARGET) && $(PROMOTION) up --stack $(STACK) $(SETTINGS)
+up: .venv/ready ## bring the stack up, and first the lab if the stack runs there
+	@$(if $(IN_LAB),echo "Stack $(STACK) runs in the lab: its context is $(CLUSTER)." >&2 && $(LAB) up $(TARGET) &&) $(PROMOTION) up --stack $(STACK) $(SETTINGS)
 
-down: .venv/ready ## destroy the stack and take the lab away
-	@$(PROMOTION) down --stack $(STACK); status=$$?; $(LAB) down $(TARGET) && exit $$status
+down: .venv/ready ## destroy the stack, and remove the lab if the stack runs there
+	@$(PROMOTION) down --stack $(STACK)$(if $(IN_LAB),; status=$$?; $(LAB) down && exit $$status)
 
 preview: .venv/ready ## show what `up` would do; OUTPUT=markdown for a pull request
 	@$(PROMOTION) preview --stack $(STACK) $(if $(OUTPUT),--output $(OUTPUT)) $(ARGS)
@@ -62,34 +85,38 @@ stack: .venv/ready ## a release stack NAME of one's own on the platform of STACK
 unstack: .venv/ready ## destroy the release stack NAME, and nothing of its platform
 	@$(PROMOTION) unstack --name "$(NAME)" $(ARGS)
 
-env: .venv/ready ## print what a shell needs for pulumi and kubectl: eval "$(make env)"
-	@$(LAB) env $(TARGET)
+env: .venv/ready ## print the settings with which a shell's pulumi uses the stack: eval "$(make env)"
+	@$(if $(IN_LAB),$(LAB) env $(TARGET),export -p | grep -E ' (PATH|PULUMI_(SKIP_UPDATE_CHECK|BACKEND_URL|CONFIG_PASSPHRASE_FILE))=')
 
 image: .venv/ready ## build REPOSITORY's image once and test it from within; PUSH=--push pushes it
-	@eval "$$($(LAB) env $(TARGET))" && $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
+	@$(ENVIRONMENT) $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
 
 scan: .venv/ready ## faults in the workflows, known vulnerabilities of all dependencies (lint has the code's)
 	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan
 
-test: .venv/ready ## lint, types, and all tests, on a lab that is started when none runs
+test: .venv/ready ## lint, types and tests in two processes, on a lab that is started if none runs
 	-@$(LAB) up --tools-only --postgres
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright && $(PYTHON) -m pytest $(TESTS)
+	@$(CHECKS) && $(PYTHON) -m pytest $(PARALLEL) $(TESTS)
 
 unit: .venv/ready ## unit tests only
-	@$(PYTHON) -m pytest -q tests/unit
+	@$(PYTHON) -m pytest -q $(PARALLEL) tests/unit
+
+soak: .venv/ready ## long tests, before a version is tagged; PART=name runs one part
+	@$(PYTHON) -m tests.soak $(PART)
 
 lint: .venv/ready ## lint, format and types only
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
+	@$(CHECKS)
 
 format: .venv/ready ## format the code
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 
-clean: .venv/ready ## remove the lab, its cache and the virtual environment
-	@$(LAB) down --cache; rm -rf .venv
+clean: .venv/ready ## remove the lab, its cache, and the virtual environment
+	@$(if $(wildcard lab/cli.py),$(LAB) down --cache;) rm -rf .venv
 
-.venv/ready: requirements.txt requirements-lab.txt requirements-dev.txt app/requirements.txt app/requirements-test.txt
+REQUIREMENTS := requirements.txt requirements-dev.txt $(wildcard lab/requirements.txt)
+.venv/ready: $(REQUIREMENTS) app/requirements.txt app/requirements-test.txt
 	@echo "Python packages into .venv (first time about a minute)" >&2
 	@python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs python3, 3.11 or later, with its venv module: apt-get install -y python3-venv" >&2; exit 2; }
 	@python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-lab.txt -r requirements-dev.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
 	@touch $@

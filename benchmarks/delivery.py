@@ -29,7 +29,7 @@ from benchmarks.machines import PROGRAMS, Machines, answers, machines, run
 from benchmarks.paired import Samples, machine
 from benchmarks.startup import ROOT, WrongUse
 from lab.layout import Lab
-from pipeline import docker, faults
+from pipeline import docker, errors
 
 THIS, BOOK = "workflow", "book"
 FILE, JOB = ".github/workflows/main.yaml", "image"
@@ -93,7 +93,7 @@ def main() -> int:
         client = _checked(arguments)
         with machines(arguments.mirror, kept=arguments.machines == "kept") as found:
             taken = _rounds(found, client, arguments.rounds)
-    except (WrongUse, faults.WrongUse) as fault:
+    except (WrongUse, errors.UsageError) as fault:
         return _ended(str(fault), 2)
     except ValueError as fault:
         return _ended(str(fault), 1)
@@ -175,7 +175,7 @@ def _clone(copy: Path) -> Path:
     """The last commit, with this checkout's Python packages, as CI has them from its cache."""
     run(["git", "clone", "--quiet", str(ROOT), str(copy)], ROOT, os.environ)
     (copy / ".venv").symlink_to(ROOT / ".venv")
-    for file in (*copy.glob("requirements*.txt"), *copy.glob("app/requirements*.txt")):
+    for file in (*copy.glob("requirements*.txt"), *copy.glob("*/requirements*.txt")):
         os.utime(file, (0, 0))  # a clone's files are new; else make would install into this checkout's packages
     if subprocess.run(["make", "--question", ".venv/ready"], cwd=copy, capture_output=True).returncode:
         raise ValueError("make finds the clone's packages out of date, for another reason than their times")

@@ -1,1 +1,1 @@
-"""One machine as a rehearsal room: a real Kubernetes, registry and Docker Engine, gone without a trace after `down`."""
+"""A real Kubernetes, registry and Docker Engine on one Linux machine, removed completely by `down`."""

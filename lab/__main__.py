@@ -1,4 +1,4 @@
-"""Entry of `python -m lab`."""
+"""Entry point of `python -m lab`."""
 
 import sys
 

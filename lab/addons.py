@@ -1,7 +1,6 @@
-"""What a cluster needs beside Kubernetes itself: names (CoreDNS), addresses for load balancers, volumes.
+"""The add-ons of the cluster: DNS (CoreDNS), addresses for load balancers, volumes.
 
-Each runs as a process on the node instead of a pod: nothing has to be pulled for it, and it is there before the first
-pod.
+Each is a process on the node instead of a pod: it needs no image, and it runs before the first pod.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from lab.certificates import Authority, Identity
 from lab.component import Component, answers_http
 from lab.control_plane import kubeconfig
 from lab.files import write
-from lab.layout import CHECKOUT, Lab
+from lab.layout import PACKAGE, Lab
 
 DNS = Identity("coredns", "addressbook-lab:coredns")
 LOAD_BALANCER = Identity("loadbalancer", "addressbook-lab:loadbalancer")
 STORAGE = Identity("local-path-provisioner", "addressbook-lab:local-path-provisioner")
 
 STORAGE_NAMESPACE = "local-path-storage"
-VOLUME_IMAGE = "lab/busybox:1"  # makes and removes a volume's folder; from the lab's own registry
+VOLUME_IMAGE = "lab/busybox:1"  # creates and removes a volume's folder
 
-# Names outside the cluster and its zone files are refused at once: the lab's pods have no way out.
+# Other names are refused at once: the lab's pods reach nothing outside.
 COREFILE = Template("""\
 . {
     bind $address
@@ -52,8 +51,8 @@ def components(lab: Lab, authority: Authority, binaries: Path) -> list[Component
 
 
 def manifest() -> str:
-    """The Kubernetes objects that the add-ons need: their rights, the storage class, the volume script."""
-    template = Template((CHECKOUT / "lab" / "cluster" / "addons.yaml").read_text(encoding="utf-8"))
+    """Return the add-ons' Kubernetes objects: their rights, the storage class, the volume script."""
+    template = Template((PACKAGE / "cluster" / "addons.yaml").read_text(encoding="utf-8"))
     return template.substitute(
         dns=DNS.user,
         load_balancer=LOAD_BALANCER.user,

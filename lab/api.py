@@ -1,4 +1,4 @@
-"""The few questions that the lab itself asks its API server."""
+"""The lab's own requests to its API server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lab.control_plane import ADMINISTRATOR
 from lab.errors import LabError
 from lab.layout import Lab
 
-# Why a container waits when that is its own fault: it would not run on an undisturbed node either.
+# Why a container waits that would not run on an undisturbed node either.
 FAILING = ("CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "InvalidImageName")
 
 
 def get(lab: Lab, authority: Authority, path: str) -> dict[str, Any] | None:
-    """The object or list at `path`, or None when the server does not answer or does not have it."""
+    """Return the object or list at `path`, or None if the server does not answer or does not have it."""
     try:
         context = ssl.create_default_context(cafile=str(authority.certificate))
         context.load_cert_chain(*map(str, authority.client(ADMINISTRATOR)))
@@ -34,9 +34,9 @@ def get(lab: Lab, authority: Authority, path: str) -> dict[str, Any] | None:
 
 
 def node_ready(lab: Lab, authority: Authority, since: float) -> bool:
-    """Whether the kubelet has said that the node can take pods, and that after `since` (seconds since 1970).
+    """Return whether the kubelet has reported the node as ready after `since` (seconds since 1970).
 
-    What an earlier kubelet said stays in the node's status, so that its time matters.
+    An earlier kubelet's report stays in the node's status, so its time matters.
     """
     node = get(lab, authority, f"/api/v1/nodes/{lab.name}")
     for condition in node["status"].get("conditions", []) if node else []:
@@ -46,24 +46,24 @@ def node_ready(lab: Lab, authority: Authority, since: float) -> bool:
 
 
 def has_service_account(lab: Lab, authority: Authority) -> bool:
-    """Whether the controllers work: pods can be created from the moment the default service account exists."""
+    """Return whether the controllers have created the default service account, which pods require."""
     return get(lab, authority, "/api/v1/namespaces/default/serviceaccounts/default") is not None
 
 
 def pods_to_return(lab: Lab, authority: Authority, since: float) -> list[str]:
-    """Pods from before `since` (seconds since 1970) that have yet to start again, as `namespace/name`.
+    """Return the pods created before `since` (seconds since 1970) that have not restarted, as `namespace/name`.
 
-    Those that have come to their end, are being deleted or fail by themselves are not waited for.
+    Finished, failing and terminating pods are left out.
     """
     pods = get(lab, authority, "/api/v1/pods") or {"items": []}
     return [
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         for pod in pods["items"]
-        if _seconds(pod["metadata"]["creationTimestamp"]) < int(since) and _still_to_start(pod, since)
+        if _seconds(pod["metadata"]["creationTimestamp"]) < int(since) and _awaits_restart(pod, since)
     ]
 
 
-def _still_to_start(pod: dict[str, Any], since: float) -> bool:
+def _awaits_restart(pod: dict[str, Any], since: float) -> bool:
     status = pod["status"]
     if status.get("phase") in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]:
         return False
@@ -80,15 +80,15 @@ def _seconds(timestamp: str) -> float:
 
 
 def has_default_class(lab: Lab, authority: Authority) -> bool:
-    """Whether the lab's storage class is there, which stands for all objects of the add-ons."""
+    """Return whether the lab's storage class exists, as the last of the add-ons' objects."""
     return get(lab, authority, "/apis/storage.k8s.io/v1/storageclasses/standard") is not None
 
 
 def apply(kubectl: Path, lab: Lab, manifest: str) -> None:
-    """Server-side apply of a manifest. Raises LabError with what kubectl says."""
+    """Apply a manifest on the server's side. Raises LabError with kubectl's message."""
     command = [str(kubectl), "--kubeconfig", str(lab.kubeconfig), "apply", "--server-side", "--force-conflicts"]
     result = subprocess.run(
         [*command, "--field-manager=addressbook-lab", "-f", "-"], input=manifest, capture_output=True, text=True
     )
     if result.returncode != 0:
-        raise LabError(f"The add-ons' rights and storage class can't be applied: {result.stderr.strip()}")
+        raise LabError(f"The add-ons' objects cannot be applied: {result.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""The lab's certificate authority and what it signs: serving certificates, client certificates, kubeconfigs."""
+"""The lab's certificate authority, with the server and client certificates and kubeconfigs that it issues."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lab.files import write
 from lab.layout import Lab
 
-VALID_DAYS = 3650  # a lab is thrown away long before; nothing in it has to be renewed
+VALID_DAYS = 3650  # longer than any lab lives, so that nothing has to be renewed
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a client certificate speaks for: Kubernetes reads the user from CN and the groups from O."""
+    """The user of a client certificate: Kubernetes reads the user from CN and the group from O."""
 
     file: str
     user: str
@@ -31,7 +31,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Authority:
-    """Certificates and keys of one lab, made once and kept in its state."""
+    """Certificates and keys of one lab, created once and kept in its state."""
 
     folder: Path
 
@@ -44,7 +44,7 @@ class Authority:
         return self.folder / "ca.key"
 
     def ensure(self) -> None:
-        """Make the authority and the key that signs service account tokens, unless they are there."""
+        """Create the authority and the key that signs service account tokens, unless they exist."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.certificate.exists():
             key = ec.generate_private_key(ec.SECP256R1())
@@ -62,11 +62,11 @@ class Authority:
             write(self.folder / "service-account.pub", public)
 
     def client(self, identity: Identity) -> tuple[Path, Path]:
-        """Certificate and key of a client, signed once."""
+        """Return certificate and key of a client, signed once."""
         return self._issue(identity.file, identity.user, identity.group, [], ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def server(self, file: str, names: list[str]) -> tuple[Path, Path]:
-        """Certificate and key of a server that answers under these names and addresses, signed once for them."""
+        """Return certificate and key of a server with these names and addresses, signed once for them."""
         return self._issue(file, file, None, names, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def _issue(
@@ -89,13 +89,13 @@ class Authority:
                 x509.SubjectAlternativeName([_name(name) for name in names]), critical=False
             )
         signed = builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        # The certificate last: a kill in between leaves no certificate without its key.
+        # The certificate last, so that a kill in between leaves no certificate without its key.
         write(key_file, _pem(key), mode=0o600)
         write(certificate, signed)
         return certificate, key_file
 
     def kubeconfig(self, lab: Lab, identity: Identity) -> str:
-        """A kubeconfig with everything in it, so that the file can be used from anywhere."""
+        """Return a self-contained kubeconfig, which works from any folder."""
         certificate, key = self.client(identity)
 
         def encoded(file: Path) -> str:
@@ -136,10 +136,10 @@ def _name(text: str) -> x509.GeneralName:
 
 
 def _names(certificate: Path) -> list[str]:
-    """Names and addresses that a certificate is for."""
-    found = x509.load_pem_x509_certificate(certificate.read_bytes()).extensions
+    """Return the names and addresses of a certificate."""
+    extensions = x509.load_pem_x509_certificate(certificate.read_bytes()).extensions
     try:
-        alternatives = found.get_extension_for_class(x509.SubjectAlternativeName).value
+        alternatives = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
     return [str(each.value) for each in alternatives]

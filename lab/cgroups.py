@@ -1,4 +1,4 @@
-"""The lab's own control groups: one parent for everything in each hierarchy, version 1 and 2 alike."""
+"""The lab's control groups: one parent group in each hierarchy, for version 1 and 2."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def unified() -> bool:
-    """Whether the machine has control groups of version 2 only."""
+    """Return whether the machine has only control groups of version 2."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def hierarchies() -> list[Path]:
-    """Where control groups are mounted: one folder in version 2, one for each hierarchy in version 1."""
+    """Return the mount points of control groups: one in version 2, one for each hierarchy in version 1."""
     if unified():
         return [ROOT]
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
@@ -30,7 +30,7 @@ def folders(lab: Lab) -> list[Path]:
 
 
 def create(lab: Lab) -> None:
-    """Make the lab's groups; repeatable. Raises OSError where the machine does not allow it."""
+    """Create the lab's groups unless they exist. Raises OSError where the machine does not allow it."""
     if unified():
         _delegate(ROOT)
         (ROOT / lab.name / "supervisor").mkdir(parents=True, exist_ok=True)
@@ -39,44 +39,44 @@ def create(lab: Lab) -> None:
     for folder in folders(lab):
         for group in (folder, folder / "supervisor"):
             group.mkdir(exist_ok=True)
-            for name in ("cpuset.mems", "cpuset.cpus"):  # a new cpuset is empty and can hold no process
+            for name in ("cpuset.mems", "cpuset.cpus"):  # a new cpuset is empty and accepts no process
                 if (group / name).exists() and not (group / name).read_text().strip():
                     (group / name).write_text((group.parent / name).read_text())
 
 
 def _delegate(group: Path) -> None:
-    """Let the children of a version 2 group have every controller that the group has."""
+    """Enable every controller of a version 2 group for its children."""
     available = (group / "cgroup.controllers").read_text().split()
-    given = (group / "cgroup.subtree_control").read_text().split()
-    if missing := [controller for controller in available if controller not in given]:
+    enabled = (group / "cgroup.subtree_control").read_text().split()
+    if missing := [controller for controller in available if controller not in enabled]:
         (group / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in missing))
 
 
 def enter(lab: Lab) -> None:
-    """Put this process (and what it will start) into the lab's groups."""
+    """Move this process, and with it its later children, into the lab's groups."""
     for folder in folders(lab):
         (folder / "supervisor" / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def processes(lab: Lab) -> set[int]:
-    """Ids of all processes in the lab's groups."""
-    found: set[int] = set()
+    """Return the IDs of all processes in the lab's groups."""
+    ids: set[int] = set()
     for folder in folders(lab):
         for file in folder.rglob("cgroup.procs"):
             try:
-                found.update(int(line) for line in file.read_text().split())
+                ids.update(int(line) for line in file.read_text().split())
             except OSError:
-                continue  # the group went away meanwhile
-    return found - {0}
+                continue  # the group has just been removed
+    return ids - {0}
 
 
 def kill(lab: Lab) -> None:
-    """Kill whatever is still in the lab's groups, until nothing is."""
+    """Kill the processes in the lab's groups until none is left."""
     for _ in range(50):
-        left = processes(lab)
-        if not left:
+        running = processes(lab)
+        if not running:
             return
-        for pid in left:
+        for pid in running:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -85,7 +85,7 @@ def kill(lab: Lab) -> None:
 
 
 def remove(lab: Lab) -> None:
-    """Remove the lab's groups, the deepest first. A group that a dying process still holds is tried again."""
+    """Remove the lab's groups, deepest first. A group with a dying process is retried."""
     for folder in folders(lab):
         for _ in range(50):
             if not folder.exists():

@@ -1,4 +1,4 @@
-"""What the lab keeps running: one long-lived process, where it runs and how to see that it is ready."""
+"""A component of the lab: a long-lived process, where it runs, and its readiness probe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Probe = Callable[[], bool]
 
 
 def no_probe() -> bool:
-    """For a component that has nothing to ask: it is ready when it runs."""
+    """Probe of a component that is ready as soon as it runs."""
     return True
 
 
@@ -31,7 +31,7 @@ class Component:
 
 
 def answers_http(host: str, port: int, path: str, authority: Path | None = None) -> Probe:
-    """A probe that asks for `path` and wants a 200; over TLS where a certificate authority is given."""
+    """Return a probe that requests `path` and expects a 200, over TLS if a certificate authority is given."""
 
     def probe() -> bool:
         try:
@@ -49,7 +49,7 @@ def answers_http(host: str, port: int, path: str, authority: Path | None = None)
 
 
 def counted_since_start(host: str, port: int, metric: str) -> Probe:
-    """A probe that reads Prometheus metrics and wants one of that name above zero."""
+    """Return a probe that reads Prometheus metrics and expects one of that name above zero."""
 
     def probe() -> bool:
         connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
@@ -66,7 +66,7 @@ def counted_since_start(host: str, port: int, metric: str) -> Probe:
 
 
 def listens(path: Path) -> Probe:
-    """A probe that connects to a Unix socket."""
+    """Return a probe that connects to a Unix socket."""
 
     def probe() -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

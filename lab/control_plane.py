@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver, kube-controller-manager and kube-scheduler of the lab's Kubernetes."""
+"""The control plane: etcd, kube-apiserver, kube-controller-manager and kube-scheduler."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ CONTROLLER_MANAGER = Identity("kube-controller-manager", "system:kube-controller
 SCHEDULER = Identity("kube-scheduler", "system:kube-scheduler")
 KUBELET_CLIENT = Identity("kubelet-client", "addressbook-lab:kubelet-client", "system:masters")
 
-ETCD = "http://127.0.0.1:2379"  # loopback of the lab's own network: nobody else can reach it
+ETCD = "http://127.0.0.1:2379"  # loopback of the lab's own network namespace: nothing else reaches it
 ETCD_PEERS = "http://127.0.0.1:2380"
 
 
 def kubeconfig(lab: Lab, authority: Authority, identity: Identity) -> Path:
-    """The credentials file of one component, written if it is missing or has changed."""
+    """Return the credentials file of one component; write it if it is missing or has changed."""
     path = lab.state / "kubeconfigs" / identity.file
     write(path, authority.kubeconfig(lab, identity), mode=0o600)
     return path
 
 
 def components(lab: Lab, authority: Authority, binaries: Path) -> list[Component]:
-    """The control plane, in the order in which it starts."""
+    """Return the components in the order in which they start."""
     return [
         _etcd(lab),
         _api_server(lab, authority, binaries),

@@ -1,4 +1,4 @@
-"""The root file system of Debian 12 that the stand-in base images are built on, made with debootstrap."""
+"""The Debian 12 root file system below the base images that are built here, made with debootstrap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def ingredients(_lab: Lab) -> list[Path]:
-    """The machine's certificate bundle is part of the images, so that builds reach what the machine reaches."""
+    """Return the machine's certificate bundle: with it in the images, builds reach what the machine reaches."""
     return [CA_BUNDLE] if CA_BUNDLE.exists() else []
 
 
@@ -25,16 +25,16 @@ def prepare(lab: Lab, context: Path) -> None:
     command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, str(root)]
     if mirror := _mirror():
         command.append(mirror)
-    # A mount namespace of its own, so that nothing stays mounted if this is killed.
+    # In its own mount namespace, so that nothing stays mounted if this is killed.
     isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *command]
-    notes = Path("/run/mount")  # where `mount` keeps notes, made at its first use on a machine
+    notes = Path("/run/mount")  # `mount` creates it at its first use on a machine
     had_notes = notes.exists()
     result = subprocess.run(isolated, capture_output=True, text=True)
     if not had_notes:
         shutil.rmtree(notes, ignore_errors=True)
     if result.returncode != 0:
-        said = (result.stdout + result.stderr).strip().splitlines()[-3:]
-        raise LabError(f"debootstrap of Debian {SUITE} failed: {' '.join(said)}. Is a Debian mirror reachable?")
+        message = " ".join((result.stdout + result.stderr).strip().splitlines()[-3:])
+        raise LabError(f"debootstrap of Debian {SUITE} failed: {message}. Check that a Debian mirror is reachable.")
     with tarfile.open(context / "rootfs.tar", "w") as archive:
         archive.add(root, arcname=".", filter=_without_caches)
     subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
@@ -43,21 +43,21 @@ def prepare(lab: Lab, context: Path) -> None:
 
 
 def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Leave out what a slim image has no use for: package caches, documentation, translations, device files."""
-    left_out = (
+    """Leave out package caches, documentation, translations and device files."""
+    unused = (
         "./var/cache/apt/",
         "./var/lib/apt/lists/",
         "./usr/share/doc/",
         "./usr/share/man/",
         "./usr/share/locale/",
     )
-    if entry.isdev() or entry.name.startswith((*left_out, "./proc/", "./sys/", "./dev/", "./debootstrap")):
+    if entry.isdev() or entry.name.startswith((*unused, "./proc/", "./sys/", "./dev/", "./debootstrap")):
         return None
     return entry
 
 
 def mirror_answers() -> bool:
-    """Whether the machine's package sources can be read, which says most about a Debian mirror."""
+    """Return whether the machine's package sources can be read: the best sign of a reachable Debian mirror."""
     command = ["apt-get", "-q", "update", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::Retries=0"]
     try:
         return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
@@ -66,7 +66,7 @@ def mirror_answers() -> bool:
 
 
 def _mirror() -> str | None:
-    """The Debian mirror that this machine uses, if it is a Debian; debootstrap knows a default one."""
+    """Return the Debian mirror that this machine uses; None on other systems, where debootstrap has a default."""
     command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)", "Created-By: Packages"]
     try:
         lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()

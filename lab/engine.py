@@ -1,4 +1,4 @@
-"""The lab's Docker Engine and its registry. Both are in the machine's network, so that builds can reach out."""
+"""The lab's Docker Engine and registry. Both use the machine's network, so that builds reach the internet."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def _docker(lab: Lab) -> Component:
         "pidfile": str(lab.run / "docker.pid"),
         "hosts": [f"unix://{lab.docker_socket}"],
         "group": "root",
-        # Nothing of the machine's network is changed: no bridge, no firewall rule, no forwarding.
+        # Leave the machine's network as it is: no bridge, no firewall rule, no forwarding.
         "bridge": "none",
         "iptables": False,
         "ip6tables": False,
         "ip-forward": False,
         "ip-masq": False,
-        # Twice: the engine wants host and port, and its BuildKit takes a registry for plain HTTP only with the scheme.
+        # Twice: the engine expects host and port, and its BuildKit uses plain HTTP only with the scheme.
         "insecure-registries": [lab.registry, f"http://{lab.registry}"],
         "registry-mirrors": [f"http://{lab.registry}"],
         "cgroup-parent": f"/{lab.name}/docker",
@@ -68,7 +68,7 @@ def _docker(lab: Lab) -> Component:
 
 
 def answers_ping(path: Path) -> bool:
-    """Whether a Docker Engine answers at this socket."""
+    """Return whether a Docker Engine answers at this socket."""
     connection = http.client.HTTPConnection("docker", timeout=PROBE_SECONDS)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old content or the new, never half of it."""
+"""Write files atomically: a kill at any moment leaves the old content or the new."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> bool:
-    """Write `content` unless the file holds it already; whether anything changed."""
+    """Write `content` unless the file has it already. Return whether anything changed."""
     data = content.encode() if isinstance(content, str) else content
     if path.exists() and path.read_bytes() == data:
         return False

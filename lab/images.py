@@ -1,7 +1,7 @@
-"""The images that the lab's registry holds: what the lab itself runs, and base images for builds.
+"""The images in the lab's registry: those that the lab itself runs, and base images for builds.
 
-Base images come from Docker Hub where it can be reached, and are made from Debian packages where it can't. Either way
-they are kept in the cache, and are pushed from there into the registry of a new lab.
+Base images come from Docker Hub, or are built from Debian packages where Docker Hub is out of reach. Both are kept in
+the cache and pushed from there into the registry of a new lab.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import debian, remembered, supervisor, toolchain
+from lab import debian, refusal_cache, supervisor, toolchain
 from lab.component import PROBE_SECONDS
 from lab.errors import LabError
-from lab.layout import CHECKOUT, Lab
+from lab.layout import PACKAGE, Lab
 from lab.lock import exclusive
 from lab.packages import BUSYBOX
 from lab.progress import say, step
 
-RECIPES = CHECKOUT / "lab" / "images"
-HUB = "hub"  # origin of an image in the cache: Docker Hub instead of a recipe's key
-HUB_SECONDS = 20  # longest wait for Docker Hub's answer before it counts as out of reach
+RECIPES = PACKAGE / "images"
+HUB = "hub"  # origin of a cached image that was not built here; otherwise its recipe's key
+HUB_SECONDS = 20  # longest wait for an answer of Docker Hub
 MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
@@ -35,13 +35,13 @@ MANIFEST_TYPES = (
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the lab's registry and how it is made: a Dockerfile in `lab/images`, with files beside it."""
+    """An image of the lab's registry, and how it is built: a Dockerfile in `lab/images` with files beside it."""
 
     repository: str
     tag: str
     recipe: str
-    prepare: Callable[[Lab, Path], None]  # puts into the build context what the recipe's folder does not hold
-    ingredients: Callable[[Lab], list[Path]]  # files that decide what is built, beside the recipe's own
+    prepare: Callable[[Lab, Path], None]  # adds files to the build context
+    ingredients: Callable[[Lab], list[Path]]  # further files that decide what is built
     on_hub: bool = True
 
     @property
@@ -49,17 +49,17 @@ class Image:
         return f"{self.repository}:{self.tag}"
 
     def key(self, lab: Lab) -> str:
-        """First 12 hexadecimal digits of the hash of everything the image is made from."""
+        """Return the first 12 hexadecimal digits of the hash of everything the image is built from."""
         digest = hashlib.sha256()
         for file in [*sorted((RECIPES / self.recipe).iterdir()), *self.ingredients(lab)]:
             digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
 
     def in_cache(self, lab: Lab) -> bool:
-        return self.made_here(lab) or self.cached(lab, HUB).exists()
+        return self.built_here(lab) or self.cached(lab, HUB).exists()
 
-    def made_here(self, lab: Lab) -> bool:
-        """Whether the image is, or would be, the lab's own make instead of Docker Hub's."""
+    def built_here(self, lab: Lab) -> bool:
+        """Return whether the cached image was built here, instead of pulled from Docker Hub."""
         return not self.cached(lab, HUB).exists() and self.cached(lab, self.key(lab)).exists()
 
     def cached(self, lab: Lab, origin: str) -> Path:
@@ -80,7 +80,7 @@ def _busybox(_lab: Lab, context: Path) -> None:
 
 
 def _debian_image(lab: Lab) -> list[Path]:
-    """What the image below the others is made from."""
+    """Return what the Debian image is built from."""
     return [*sorted((RECIPES / "debian").iterdir()), *debian.ingredients(lab)]
 
 
@@ -93,9 +93,12 @@ IMAGES = [
 ]
 
 
-def missing(lab: Lab) -> list[Image]:
-    """Images that the registry does not hold."""
-    return [image for image in IMAGES if not _in_registry(lab, image)]
+BASE_IMAGES = [image for image in IMAGES if image.on_hub]
+
+
+def missing(lab: Lab, wanted: list[Image] = IMAGES) -> list[Image]:
+    """Return the images that the registry does not have."""
+    return [image for image in wanted if not _in_registry(lab, image)]
 
 
 def _in_registry(lab: Lab, image: Image) -> bool:
@@ -108,23 +111,21 @@ def _in_registry(lab: Lab, image: Image) -> bool:
         return False
 
 
-def ensure(lab: Lab) -> None:
-    """Put every image into the registry, making first what is not in the cache. Raises LabError."""
-    wanted = missing(lab)
-    if not wanted:
-        return
-    in_cache = [image for image in wanted if image.in_cache(lab)]
-    if in_cache:  # these first: the others may be built on one of them
-        with step("base images into the registry"):
-            for image in in_cache:
+def ensure(lab: Lab, wanted: list[Image]) -> None:
+    """Push the images that the registry does not have, and get those that the cache lacks. Raises LabError."""
+    absent = missing(lab, wanted)
+    cached = [image for image in absent if image.in_cache(lab)]
+    if cached:  # first, because the others may be built on one of them
+        with step("images into the registry"):
+            for image in cached:
                 _push(lab, image, _obtain(lab, image))
-    for image in wanted:
-        if image not in in_cache:
+    for image in absent:
+        if image not in cached:
             _push(lab, image, _obtain(lab, image))
 
 
 def _obtain(lab: Lab, image: Image) -> Path:
-    """The image's folder in the cache."""
+    """Return the image's folder in the cache, pulling or building it first where it is missing."""
     from_hub, built = image.cached(lab, HUB), image.cached(lab, image.key(lab))
     for folder in (from_hub, built):
         if folder.exists():
@@ -134,28 +135,27 @@ def _obtain(lab: Lab, image: Image) -> Path:
             return built
         if image.on_hub and _pulled(lab, image, from_hub):
             return from_hub
-        origin = "from Debian packages" if image.on_hub else "for the lab's own use"
-        with step(f"make the image {image.reference} {origin} (once; kept in the cache)"):
+        origin = " from Debian packages" if image.on_hub else ""
+        with step(f"build the image {image.reference}{origin} (once; kept in the cache)"):
             _build(lab, image, built)
     return built
 
 
 def _pulled(lab: Lab, image: Image, folder: Path) -> bool:
-    if remembered.refused(lab, "docker-hub"):
+    if refusal_cache.refused(lab, "docker-hub"):
         return False
     unfinished = folder.with_name(f".{folder.name}-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     source = f"docker://docker.io/{image.reference}"
-    asked = _skopeo(lab, "inspect", "--raw", source, seconds=HUB_SECONDS)
-    if asked:
-        said = asked.splitlines()[-1][-200:]
-        remembered.refuse(lab, "docker-hub", said)
-        say(f"  Docker Hub can't be reached: base images are made from Debian packages instead ({said})")
+    if error := _skopeo(lab, "inspect", "--raw", source, seconds=HUB_SECONDS):
+        reason = error.splitlines()[-1][-200:]
+        refusal_cache.refuse(lab, "docker-hub", reason)
+        say(f"  Docker Hub is out of reach, so base images are built from Debian packages ({reason})")
         return False
     with step(f"pull {image.reference} from Docker Hub"):
-        if said := _skopeo(lab, "copy", source, f"dir:{unfinished}"):
-            raise LabError(f"{image.reference} can't be pulled from Docker Hub: {said}")
+        if error := _skopeo(lab, "copy", source, f"dir:{unfinished}"):
+            raise LabError(f"{image.reference} cannot be pulled from Docker Hub: {error}")
     unfinished.replace(folder)
     return True
 
@@ -170,8 +170,8 @@ def _build(lab: Lab, image: Image, folder: Path) -> None:
         reference = f"{lab.registry}/{image.reference}"
         _docker(lab, "build", "--network=host", f"--tag={reference}", context)
         _docker(lab, "push", reference)
-    if said := _skopeo(lab, "copy", "--src-tls-verify=false", f"docker://{reference}", f"dir:{unfinished}"):
-        raise LabError(f"{image.reference} can't be copied into the cache: {said}")
+    if error := _skopeo(lab, "copy", "--src-tls-verify=false", f"docker://{reference}", f"dir:{unfinished}"):
+        raise LabError(f"{image.reference} cannot be copied into the cache: {error}")
     unfinished.replace(folder)
 
 
@@ -179,19 +179,19 @@ def _push(lab: Lab, image: Image, folder: Path) -> None:
     if _in_registry(lab, image):
         return
     target = f"docker://{lab.registry}/{image.reference}"
-    if said := _skopeo(lab, "copy", "--dest-tls-verify=false", f"dir:{folder}", target):
-        raise LabError(f"{image.reference} can't be pushed into the lab's registry: {said}")
+    if error := _skopeo(lab, "copy", "--dest-tls-verify=false", f"dir:{folder}", target):
+        raise LabError(f"{image.reference} cannot be pushed into the lab's registry: {error}")
 
 
 def _skopeo(lab: Lab, *arguments: str, seconds: int = 600) -> str:
-    """Run skopeo; what it says when it fails, else nothing. Its own cache in /var/lib goes to the lab's."""
+    """Run skopeo where it writes to the lab's own /var/lib. Return its error message, empty if it succeeded."""
     command = [*supervisor.in_mounts(lab), "skopeo", "--insecure-policy", f"--command-timeout={seconds}s", *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     return "" if result.returncode == 0 else result.stderr.strip() or f"exit code {result.returncode}"
 
 
 def _docker(lab: Lab, *arguments: str) -> None:
-    """Run Docker's client against the lab's engine. Raises LabError with the end of what it says."""
+    """Run Docker's client against the lab's engine. Raises LabError with the end of its output."""
     environment = {**os.environ, "DOCKER_HOST": f"unix://{lab.docker_socket}", "DOCKER_BUILDKIT": "1"}
     # Debian's client builds with BuildKit by itself; a client of another origin may need a plugin for that.
     client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"

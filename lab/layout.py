@@ -1,7 +1,7 @@
-"""Where everything of a lab is: its name, addresses and folders. All address ranges of the project's lab are here.
+"""A lab's name, addresses and folders. All its address ranges are defined here.
 
-A lab owns one /16, by default 10.203.0.0/16. `ADDRESSBOOK_LAB_NAME` and `ADDRESSBOOK_LAB_NETWORK` make a second lab
-beside the first (another name, another /16); everything else follows from those two.
+A lab owns one /16, by default 10.203.0.0/16. `ADDRESSBOOK_LAB_NAME` and `ADDRESSBOOK_LAB_NETWORK` describe a second lab
+beside the first; everything else follows from these two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -28,20 +28,20 @@ class Lab:
 
     @classmethod
     def from_environment(cls) -> Lab:
-        """The lab that the environment names. Raises LabError for a name or network that can't be used."""
+        """Return the lab that the environment names. Raises LabError for an invalid name or network."""
         name = os.environ.get("ADDRESSBOOK_LAB_NAME") or "addressbook-lab"
         if not NAME_PATTERN.fullmatch(name):
             raise LabError(
-                f"ADDRESSBOOK_LAB_NAME={name!r} can't name a lab: use up to 31 lower-case letters, digits and dashes, "
-                "beginning with a letter."
+                f"ADDRESSBOOK_LAB_NAME={name!r} is not a valid name. Use up to 31 lower-case letters, digits and "
+                "dashes, starting with a letter."
             )
         text = os.environ.get("ADDRESSBOOK_LAB_NETWORK") or "10.203.0.0/16"
         try:
             network = ipaddress.IPv4Network(text)
-        except ValueError as fault:
+        except ValueError as error:
             raise LabError(
-                f"ADDRESSBOOK_LAB_NETWORK={text!r} is no IPv4 network ({fault}): use a free /16 such as 10.203.0.0/16."
-            ) from fault
+                f"ADDRESSBOOK_LAB_NETWORK={text!r} is not an IPv4 network: {error}. Use a free /16: 10.203.0.0/16."
+            ) from error
         if network.prefixlen != 16:
             raise LabError(f"ADDRESSBOOK_LAB_NETWORK={text!r} must be a /16, such as 10.203.0.0/16.")
         home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -56,12 +56,12 @@ class Lab:
     # The cable between the machine and the lab's network namespace: one veth pair.
     @property
     def host_address(self) -> str:
-        """The machine's end: registry and Docker builds are here (10.203.0.1)."""
+        """The machine's end, with the registry and Docker builds (10.203.0.1)."""
         return self._address(1)
 
     @property
     def node_address(self) -> str:
-        """The node's end: API server, kubelet and DNS (10.203.0.2)."""
+        """The node's end, with the API server, kubelet and DNS (10.203.0.2)."""
         return self._address(2)
 
     @property
@@ -70,11 +70,11 @@ class Lab:
 
     @property
     def host_link(self) -> str:
-        """Name of the veth on the machine's side; the kernel allows 15 characters (lab-10-203)."""
+        """Name of the veth on the machine's side (lab-10-203); the kernel allows 15 characters."""
         first, second, *_ = str(self.network.network_address).split(".")
         return f"lab-{first}-{second}"
 
-    # Ranges behind the node, reached by routes through the cable.
+    # Ranges behind the node, routed through the cable.
     @property
     def load_balancer_range(self) -> str:
         """Addresses for Services of type LoadBalancer (10.203.1.0/24)."""
@@ -110,17 +110,17 @@ class Lab:
     # Folders
     @property
     def repositories(self) -> Path:
-        """Where the registry keeps its repositories, by name."""
+        """The registry's repositories, by name."""
         return self.state / "registry" / "docker" / "registry" / "v2" / "repositories"
 
     @property
     def state(self) -> Path:
-        """What must survive a reboot of the machine; gone after `down`."""
+        """Data that survives a reboot of the machine; removed by `down`."""
         return Path("/var/lib") / self.name
 
     @property
     def run(self) -> Path:
-        """Sockets and what a restart of the lab throws away; gone after `down`."""
+        """Sockets and data that a restart of the lab discards; removed by `down`."""
         return Path("/run") / self.name
 
     @property
@@ -129,7 +129,7 @@ class Lab:
 
     @property
     def zones(self) -> Path:
-        """Zone files that DNS answers from, beside the cluster's own names; it sees changes by itself."""
+        """Zone files that the DNS server reads besides the cluster's own names; it notices changes."""
         return self.state / "zones"
 
     @property
@@ -147,5 +147,5 @@ class Lab:
 
     @property
     def lock_file(self) -> Path:
-        """Outside the folders that `down` removes, so that nobody can lock a file that is about to vanish."""
+        """Outside the folders that `down` removes: nobody can lock a file that is about to be deleted."""
         return Path("/run/lock") / f"{self.name}.lock"

@@ -1,4 +1,4 @@
-"""One `up` or `down` of a lab at a time; a second one waits, and says for whom."""
+"""Locks between processes: a second `up` or `down` of a lab waits for the first."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lab.progress import say
 
 @contextmanager
 def exclusive(path: Path, what: str, wait: bool = True) -> Iterator[None]:
-    """Hold the lock on `path`. The kernel frees it when the process ends, however that happens.
+    """Hold the lock on `path`. The kernel releases it when the process ends, however that happens.
 
-    Raises LabError when another process holds it and `wait` is false.
+    Raises LabError if another process holds it and `wait` is false.
     """
     file = _acquire(path, what, wait)
     try:
@@ -28,7 +28,7 @@ def exclusive(path: Path, what: str, wait: bool = True) -> Iterator[None]:
         file.flush()
         yield
     finally:
-        # Removed while it is still held: whoever waits for it sees that, and locks the next file.
+        # Removed while it is still held: a waiting process notices that and locks the next file.
         path.unlink(missing_ok=True)
         file.close()
 
@@ -45,11 +45,11 @@ def _acquire(path: Path, what: str, wait: bool) -> TextIO:
             if not wait:
                 file.close()
                 raise LabError(
-                    f"Process {holder} is at work on {what}: wait for it to end, or leave out --no-wait to do so."
+                    f"Process {holder} is at work on {what}. Wait until it ends, or leave out --no-wait to do so."
                 ) from None
             say(f"… waiting for process {holder}, which is at work on {what}")
             fcntl.flock(file, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
-        file.close()  # the one before has removed it: there may be a new file, which others lock
+        file.close()  # the previous holder has removed it: another process may lock a new file of that name

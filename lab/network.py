@@ -1,4 +1,4 @@
-"""The lab's network namespace, the cable to it and the routes through it."""
+"""The lab's network namespace, the cable to it, and the routes through the cable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.layout import Lab
 
 
 def run(*command: str | Path, check: bool = True) -> str:
-    """Run a command of iproute2 or util-linux; its standard output. Raises LabError with what the command said."""
+    """Run a command of iproute2 or util-linux and return its output. Raises LabError with its message."""
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if check and result.returncode != 0:
         raise LabError(f"`{' '.join(map(str, command))}` failed: {result.stderr.strip() or result.stdout.strip()}")
@@ -21,19 +21,19 @@ def run(*command: str | Path, check: bool = True) -> str:
 
 
 def inside(lab: Lab) -> list[str]:
-    """What to put before a command so that it runs in the lab's network. (`ip netns exec` would hide the cgroups.)"""
+    """Return the prefix that runs a command in the lab's network. (`ip netns exec` would hide the cgroups.)"""
     return ["nsenter", f"--net={lab.namespace_file}", "--"]
 
 
 def exists(lab: Lab) -> bool:
-    """Whether the namespace is there and works (after a reboot or a kill an empty file may be left of it)."""
+    """Return whether the namespace works; a reboot or a kill may leave an empty file of it."""
     if not lab.namespace_file.exists():
         return False
     return subprocess.run([*inside(lab), "true"], capture_output=True).returncode == 0
 
 
 def complete(lab: Lab) -> bool:
-    """Whether namespace, cable and routes are all in place."""
+    """Return whether namespace, cable and routes all exist."""
     if not exists(lab):
         return False
     link = subprocess.run(["ip", "-o", "link", "show", lab.host_link], capture_output=True, text=True)
@@ -42,14 +42,14 @@ def complete(lab: Lab) -> bool:
 
 
 def create(lab: Lab) -> None:
-    """Make what is missing; repeatable."""
+    """Create namespace, cable and routes unless they exist."""
     if complete(lab):
         return
     remove(lab)
     lab.namespace_file.parent.mkdir(exist_ok=True)
     lab.namespace_file.touch()
     run("unshare", f"--net={lab.namespace_file}", "true")
-    # Forwarding and reverse-path checks belong to the namespace: the machine's own settings stay as they are.
+    # These settings belong to the namespace; the machine's own stay as they are.
     settings = "net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0"
     run(*inside(lab), "sysctl", "-qw", *settings.split())
     run(*inside(lab), "ip", "link", "set", "lo", "up")
@@ -64,32 +64,32 @@ def create(lab: Lab) -> None:
 
 
 def routed_ranges(lab: Lab) -> list[str]:
-    """The ranges that the machine reaches through the node."""
+    """Return the ranges that the machine reaches through the node."""
     return [lab.load_balancer_range, lab.pod_range, lab.service_range]
 
 
 def remove(lab: Lab) -> None:
-    """Remove namespace and cable; routes go with the cable, bridges and firewall rules with the namespace."""
+    """Remove namespace and cable, and with them routes, bridges and firewall rules."""
     run("ip", "link", "delete", lab.host_link, check=False)
     if lab.namespace_file.exists():
         run("umount", "-n", "--lazy", lab.namespace_file, check=False)
         lab.namespace_file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # other namespaces are in there, or it is a mount of somebody else's
+    with contextlib.suppress(OSError):  # it has other namespaces, or is a mount
         lab.namespace_file.parent.rmdir()
 
 
 def routes() -> list[dict[str, str]]:
-    """The machine's IPv4 routes of all tables, as iproute2 prints them."""
+    """Return the machine's IPv4 routes of all tables, as iproute2 prints them."""
     return json.loads(run("ip", "-json", "-4", "route", "show", "table", "all") or "[]")
 
 
 def conflicts(lab: Lab) -> list[str]:
-    """Addresses and routes of the machine that overlap the lab's network and are not the lab's own."""
-    found: list[str] = []
+    """Return the machine's addresses and routes that overlap the lab's network and are not its own."""
+    overlaps: list[str] = []
     for route in routes():
         if route["dst"] == "default" or route.get("dev") == lab.host_link:
             continue
         destination = ipaddress.IPv4Network(route["dst"], strict=False)
         if destination.overlaps(lab.network):
-            found.append(f"{route['dst']} on {route.get('dev', 'an unknown device')}")
-    return found
+            overlaps.append(f"{route['dst']} on {route.get('dev', 'an unknown device')}")
+    return overlaps

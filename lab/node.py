@@ -1,4 +1,4 @@
-"""The lab's one node: containerd, kubelet and kube-proxy, with a network for pods."""
+"""The lab's only node: containerd, kubelet, kube-proxy, and the pod network."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lab.files import write
 from lab.layout import Lab
 
 PROXY = Identity("kube-proxy", "system:kube-proxy")
-PAUSE_IMAGE = "lab/pause:1"  # holds the namespaces of each pod; from the lab's own registry
+PAUSE_IMAGE = "lab/pause:1"  # keeps the namespaces of each pod
 MAX_PODS = 200
 
-# Kernel settings that a kubelet sets for the whole machine. The lab's kubelet is shown files that hold these values
-# already, in its own mount namespace, and so leaves the machine as it is.
+# Kernel settings that a kubelet sets for the whole machine. In its mount namespace, the lab's kubelet sees files that
+# have these values already, so it leaves the machine as it is.
 KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -46,7 +46,7 @@ disabled_plugins = [
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$registry/$pause"
-  # Machines without CAP_SYS_RESOURCE can't lower a process's out-of-memory score: runc would end there.
+  # runc fails to lower a process's out-of-memory score on machines without CAP_SYS_RESOURCE.
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
   max_concurrent_downloads = 6
@@ -75,7 +75,7 @@ server = "http://$registry"
 
 
 def components(lab: Lab, authority: Authority, binaries: Path, cni_binaries: Path) -> list[Component]:
-    """containerd first: the kubelet ends when it can't reach it."""
+    """Return the components. containerd is first: the kubelet ends if it cannot reach it."""
     return [
         _containerd(lab, cni_binaries),
         _kubelet(lab, authority, binaries),
@@ -91,7 +91,7 @@ def _containerd(lab: Lab, cni_binaries: Path) -> Component:
             state=lab.state, run=lab.run, registry=lab.registry, pause=PAUSE_IMAGE, cni_binaries=cni_binaries
         ),
     )
-    # The lab's registry is the mirror of Docker Hub, and the only place that the node can pull from.
+    # The lab's registry is the mirror of Docker Hub, and the only one that the node can reach.
     for host in ("docker.io", lab.registry):
         folder = lab.state / "containerd-registries" / host
         write(folder / "hosts.toml", REGISTRY_HOSTS.substitute(registry=lab.registry))
@@ -100,7 +100,7 @@ def _containerd(lab: Lab, cni_binaries: Path) -> Component:
 
 
 def _pod_network(lab: Lab) -> dict[str, object]:
-    """A route for each pod instead of a bridge: Services work without the kernel's br_netfilter."""
+    """Configure a route for each pod instead of a bridge, so that Services work without br_netfilter."""
     addresses = {
         "type": "host-local",
         "dataDir": str(lab.run / "pod-addresses"),
@@ -145,7 +145,7 @@ def _kubelet(lab: Lab, authority: Authority, binaries: Path) -> Component:
         "serializeImagePulls": False,
         "registryPullQPS": 0,
         "imageGCHighThresholdPercent": 100,
-        # The disk is the user's own and may well be nearly full: evict at the very end only.
+        # The disk is the user's own and may be nearly full: evict as late as possible.
         "evictionHard": {
             "memory.available": "100Mi",
             "nodefs.available": "1%",
@@ -178,12 +178,12 @@ def _proxy(lab: Lab, authority: Authority, binaries: Path) -> Component:
         "hostnameOverride": lab.name,
         "healthzBindAddress": f"{lab.node_address}:10256",
         "metricsBindAddress": f"{lab.node_address}:10249",
-        # The size of the connection table is the machine's, not the lab's.
+        # The connection table belongs to the machine: leave its size.
         "conntrack": {"maxPerCore": 0, "min": 0},
         "iptables": {"minSyncPeriod": "200ms"},
     }
     config = lab.state / "kube-proxy.yaml"
     write(config, json.dumps(settings, indent=2))
-    # It calls itself healthy before it has written any rule: Services work from the first time it has.
+    # It reports itself healthy before it has written its first rule, and Services do not work before that.
     ready = counted_since_start(lab.node_address, 10249, "kubeproxy_sync_proxy_rules_last_timestamp_seconds")
     return Component("kube-proxy", [str(binaries / "kube-proxy"), f"--config={config}"], ready=ready)

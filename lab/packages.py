@@ -1,4 +1,4 @@
-"""The system programs that the lab runs, installed from the distribution's packages where they are missing."""
+"""Install the system programs that the lab runs from the distribution's packages, where they are missing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lab.errors import LabError
 from lab.plugins import postgres
 from lab.progress import say, step
 
-# Program -> Debian or Ubuntu package that has it. What is on PATH already is used as it is, so that a Docker or
-# containerd of another origin is never replaced.
+# Program -> Debian or Ubuntu package. A program on PATH is used as it is: a Docker or containerd of another origin is
+# never replaced.
 PROGRAMS = {
     "dockerd": "docker.io",
     "containerd": "containerd",
@@ -32,8 +32,8 @@ CNI_PLUGINS = ("ptp", "portmap", "host-local", "loopback")
 BUSYBOX = Path("/bin/busybox")
 
 POLICY = Path("/usr/sbin/policy-rc.d")
-POLICY_MARK = "# written by the addressbook lab for the time of one installation"
-SERVICES = {  # systemd unit -> package that brings it
+POLICY_MARK = "# written by the addressbook lab during an installation"
+SERVICES = {  # systemd unit -> package that installs it
     "docker.socket": "docker.io",
     "docker.service": "docker.io",
     "containerd.service": "containerd",
@@ -44,19 +44,19 @@ SERVICES = {  # systemd unit -> package that brings it
 
 
 def search_path() -> str:
-    """PATH with the system folders, which a user's PATH may lack, at its end."""
+    """Return PATH, extended by the system folders that a user's PATH may lack."""
     given = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
     system = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
     return os.pathsep.join(dict.fromkeys([*given, *system]))
 
 
 def cni_folder() -> Path | None:
-    """Where the network plugins for pods are."""
+    """Return the folder of the network plugins for pods, or None."""
     return next((folder for folder in CNI_FOLDERS if all((folder / name).exists() for name in CNI_PLUGINS)), None)
 
 
 def missing() -> list[str]:
-    """Packages to install so that every program is there."""
+    """Return the packages to install."""
     names = [package for program, package in PROGRAMS.items() if not shutil.which(program, path=search_path())]
     if cni_folder() is None:
         names.append("containernetworking-plugins")
@@ -66,43 +66,42 @@ def missing() -> list[str]:
 
 
 def _static_busybox() -> bool:
-    """Whether /bin/busybox is the statically linked one (it has no program interpreter, which ELF calls PT_INTERP)."""
+    """Return whether /bin/busybox is statically linked: then it names no program interpreter (ELF's PT_INTERP)."""
     return BUSYBOX.exists() and b"/ld-linux" not in BUSYBOX.read_bytes()[:4096]
 
 
 def ensure() -> None:
-    """Install what is missing, without starting any service. Raises LabError with apt-get's own words."""
-    forget_policy()
+    """Install what is missing, without starting any service. Raises LabError with apt-get's message."""
+    remove_policy()
     if names := missing():
         _install(names)
     if still := missing():
-        raise LabError(f"apt-get installed {', '.join(still)}, and yet a program of it is missing: reinstall them.")
+        raise LabError(
+            f"apt-get installed {', '.join(still)}, but a program of it is still missing. Reinstall the package."
+        )
 
 
 def ensure_postgres() -> None:
-    """Install a PostgreSQL server where there is none, for rehearsals and the service's own tests; none is started.
-
-    Raises LabError.
-    """
+    """Install a PostgreSQL server for rehearsals and the service's tests, without starting it. Raises LabError."""
     if postgres.binaries() is None:
         if os.geteuid() != 0:
-            raise LabError("Installing PostgreSQL needs root: apt-get install postgresql.")
+            raise LabError("PostgreSQL is missing and installing it needs root: apt-get install postgresql.")
         _install(["postgresql"])
 
 
 def _install(names: list[str]) -> None:
     if not shutil.which("apt-get"):
         raise LabError(
-            f"These packages are missing and there is no apt-get to install them with: {', '.join(names)}. "
-            "Install them with this distribution's own tool, or run the lab on Debian or Ubuntu."
+            f"These packages are missing, and this system has no apt-get: {', '.join(names)}. "
+            "Install them with the distribution's own tool, or run the lab on Debian or Ubuntu."
         )
     with step(f"install from the distribution: {', '.join(names)}"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         _apt_get(["update"], environment)
         with _no_services_started():
-            # An installation that was killed half-way is finished first: apt-get refuses to go on otherwise.
+            # Finish an interrupted installation first: apt-get refuses to work before that.
             subprocess.run(["dpkg", "--configure", "-a"], capture_output=True, env=environment)
-            # --no-remove: never in place of something the machine has.
+            # --no-remove: never replace a package of the user's.
             _apt_get(["install", "--yes", "--no-install-recommends", "--no-remove", *names], environment)
             _disable_services(names)
 
@@ -111,13 +110,14 @@ def _apt_get(arguments: list[str], environment: dict[str, str]) -> None:
     command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode != 0:
-        said = [line for line in (result.stderr + result.stdout).splitlines() if line.startswith(("E:", "Err:"))]
-        raise LabError(f"`apt-get {' '.join(arguments)}` failed: {' '.join(said[:3]) or result.stderr.strip()[-300:]}")
+        errors = [line for line in (result.stderr + result.stdout).splitlines() if line.startswith(("E:", "Err:"))]
+        message = " ".join(errors[:3]) or result.stderr.strip()[-300:]
+        raise LabError(f"`apt-get {' '.join(arguments)}` failed: {message}")
 
 
 @contextmanager
 def _no_services_started() -> Iterator[None]:
-    """Forbid package scripts to start services, unless the machine has a policy of its own on that."""
+    """Keep package scripts from starting services, unless the machine has its own policy for that."""
     if POLICY.exists():
         yield
         return
@@ -126,20 +126,20 @@ def _no_services_started() -> Iterator[None]:
     try:
         yield
     finally:
-        forget_policy()
+        remove_policy()
 
 
-def forget_policy() -> None:
-    """Remove the lab's own policy file, also one that a killed run has left."""
+def remove_policy() -> None:
+    """Remove the lab's policy file, also after a killed run."""
     if POLICY.exists() and POLICY_MARK in POLICY.read_text(encoding="utf-8", errors="replace"):
         POLICY.unlink()
 
 
 def _disable_services(installed: list[str]) -> None:
-    """Newly installed services shall not come up at the next boot either."""
+    """Keep newly installed services from starting at the next boot."""
     if not shutil.which("systemctl"):
         return
     for service, package in SERVICES.items():
         if package in installed:
             subprocess.run(["systemctl", "disable", "--quiet", service], capture_output=True)
-            say(f"  {service} was installed and is left disabled: the lab runs its own")
+            say(f"  {service} was installed but stays disabled: the lab runs its own")

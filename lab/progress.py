@@ -1,4 +1,4 @@
-"""One line for each step with the time it took; long steps show that they go on."""
+"""Print one line per step with its duration; a long step shows regularly that it is still running."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-HEARTBEAT_SECONDS = 20.0  # how often a long step shows a sign of life where there is no terminal
+HEARTBEAT_SECONDS = 20.0  # between the lines of a long step where there is no terminal
+
+_running: list[Step] = []
 
 
 class Step:
-    """A running step; `detail` may be changed while it runs and is shown with the sign of life and at the end."""
+    """A running step. Its `detail` may change while it runs; it is shown with the title."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -33,14 +35,15 @@ def step(title: str) -> Iterator[Step]:
     current = Step(title)
     ended = threading.Event()
     terminal = sys.stderr.isatty()
+    _running.append(current)
 
     def show_life() -> None:
         while not ended.wait(1.0 if terminal else HEARTBEAT_SECONDS):
-            if terminal:
+            if not terminal:
+                say(current.line("…"))
+            elif current is _running[0]:  # of several at once, a terminal's one line shows the oldest
                 sys.stderr.write(f"\r\033[K{current.line('…')}")
                 sys.stderr.flush()
-            else:
-                say(current.line("…"))
 
     thread = threading.Thread(target=show_life, daemon=True)
     thread.start()
@@ -51,11 +54,12 @@ def step(title: str) -> Iterator[Step]:
     finally:
         ended.set()
         thread.join()
+        _running.remove(current)
         if terminal:
             sys.stderr.write("\r\033[K")
         say(current.line(mark))
 
 
 def say(line: str) -> None:
-    """A line of progress. Standard error, so that standard output holds results only."""
+    """Print a line of progress on standard error; standard output is for results."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Pulumi's plugins: the official ones wherever they can be had, the lab's stand-ins only where they can't."""
+"""Pulumi's plugins: the official ones where they can be installed, otherwise the lab's stand-ins."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from lab import remembered, toolchain
+from lab import refusal_cache, toolchain
 from lab.files import write
-from lab.layout import CHECKOUT, Lab
+from lab.layout import Lab
 from lab.progress import say, step
+from lab.project import CHECKOUT
 from lab.simulation import clouds
 
 INSTALL_SECONDS = 60.0  # longest wait for one `pulumi plugin install`
-#: The only providers that the lab plays for every stack. Never a cloud, whatever folders there are: a simulated one is
-#: for rehearsals, where nobody takes it for the real one.
+#: The only providers that have a stand-in for every stack. A simulated cloud is for rehearsals alone, where nobody can
+#: mistake it for the real one.
 STAND_INS = frozenset({"docker", "kubernetes", "random"})
 LAUNCHER = """\
 #!/bin/sh
-# Stand-in for an official plugin of Pulumi that can't be had here. Written by the lab.
+# Stand-in for an official Pulumi plugin that cannot be installed here. Written by the lab.
 PYTHONPATH='{checkout}'"${{PYTHONPATH:+:$PYTHONPATH}}" exec '{python}' -m lab.plugins.{module} "$@"
 """
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A provider plugin that an installed Python SDK asks for."""
+    """A provider plugin that an installed Python SDK requires."""
 
     name: str
     version: str
@@ -40,7 +41,7 @@ class Plugin:
         return f"pulumi-resource-{self.name}"
 
     def installed(self) -> bool:
-        """Whether Pulumi has the official plugin in its own folder."""
+        """Return whether Pulumi has the official plugin in its own folder."""
         home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
         return (home / "plugins" / f"resource-{self.name}-v{self.version}" / self.executable).exists()
 
@@ -53,33 +54,33 @@ class Plugin:
 
 
 def needed(cloud: str) -> list[Plugin]:
-    """What the SDKs in this Python environment ask for, read from the `pulumi-plugin.json` that each one ships.
+    """Return the plugins that the SDKs in this Python environment require, by the `pulumi-plugin.json` of each one.
 
-    Other clouds' plugins are left out: they are hundreds of megabytes each.
+    Other clouds' plugins are left out: each has hundreds of megabytes.
     """
-    found: list[Plugin] = []
+    plugins: list[Plugin] = []
     others = {*clouds()} - {cloud}
     for distribution in metadata.distributions():
         for file in distribution.files or []:
             if file.name == "pulumi-plugin.json" and len(file.parts) == 2:
-                described = json.loads(Path(str(distribution.locate_file(file))).read_text(encoding="utf-8"))
-                if described.get("resource") and described["name"] not in others:
-                    found.append(Plugin(described["name"], described["version"]))
-    return sorted(found, key=lambda plugin: plugin.name)
+                description = json.loads(Path(str(distribution.locate_file(file))).read_text(encoding="utf-8"))
+                if description.get("resource") and description["name"] not in others:
+                    plugins.append(Plugin(description["name"], description["version"]))
+    return sorted(plugins, key=lambda plugin: plugin.name)
 
 
 def folder(lab: Lab) -> Path:
-    """Where the stand-ins' executables are; one folder for each checkout, because they start its code."""
+    """Return the folder of the stand-ins' executables: one for each checkout, because they run its code."""
     return lab.cache / "plugins" / str(CHECKOUT).strip("/").replace("/", "-")
 
 
 def stand_ins(lab: Lab) -> list[str]:
-    """The plugins for which a stand-in is in use: `resource-docker`, `language-python`, …"""
+    """Return the plugins that have a stand-in: `resource-docker`, `language-python`, …"""
     return sorted(file.name.removeprefix("pulumi-") for file in folder(lab).glob("pulumi-*"))
 
 
 def ensure(lab: Lab, cloud: str) -> None:
-    """Install what is missing; put a stand-in in the place of what can't be installed."""
+    """Install the missing plugins, or write stand-ins for those that cannot be installed."""
     _ensure_language_host(lab)
     for plugin in needed(cloud):
         if plugin.installed() or _ambient(plugin, lab) or _install(lab, plugin):
@@ -87,18 +88,15 @@ def ensure(lab: Lab, cloud: str) -> None:
         elif plugin.has_stand_in():
             _put_stand_in(lab, plugin.executable, plugin.name)
         else:
-            say(f"  {plugin.executable} {plugin.version} can't be installed, and there is no stand-in for it")
+            say(f"  {plugin.executable} {plugin.version} cannot be installed, and the lab has no stand-in for it")
 
 
 def _ensure_language_host(lab: Lab) -> None:
-    """A Pulumi of the user's own has its own host. The lab can build one of an earlier release only, which ignores the
-    project's virtual environment and can't run policy packs: the stand-in does both.
-    """
-    name = "pulumi-language-python"
-    if toolchain.pulumi_installed():
-        (folder(lab) / name).unlink(missing_ok=True)
+    """An installed or downloaded Pulumi has its own host. One that was built here has none."""
+    if toolchain.has_language_host(lab):
+        (folder(lab) / toolchain.LANGUAGE_HOST).unlink(missing_ok=True)
     else:
-        _put_stand_in(lab, name, "language_python")
+        _put_stand_in(lab, toolchain.LANGUAGE_HOST, "language_python")
 
 
 def _put_stand_in(lab: Lab, executable: str, module: str) -> None:
@@ -108,13 +106,13 @@ def _put_stand_in(lab: Lab, executable: str, module: str) -> None:
 
 
 def _ambient(plugin: Plugin, lab: Lab) -> bool:
-    """Whether the user has put the plugin on PATH, which Pulumi prefers to its own folder."""
-    found = shutil.which(plugin.executable)
-    return bool(found and Path(found).parent != folder(lab))
+    """Return whether the user has put the plugin on PATH, which Pulumi prefers to its own folder."""
+    path = shutil.which(plugin.executable)
+    return bool(path and Path(path).parent != folder(lab))
 
 
 def _install(lab: Lab, plugin: Plugin) -> bool:
-    if remembered.refused(lab, plugin.refusal):
+    if refusal_cache.refused(lab, plugin.refusal):
         return False
     pulumi = shutil.which("pulumi") if toolchain.pulumi_installed() else str(toolchain.PULUMI.binaries(lab) / "pulumi")
     command = [str(pulumi), "plugin", "install", "resource", plugin.name, plugin.version]
@@ -122,12 +120,12 @@ def _install(lab: Lab, plugin: Plugin) -> bool:
         environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         try:
             result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=INSTALL_SECONDS)
-            said = "" if result.returncode == 0 else (result.stderr or result.stdout).strip()
+            error = "" if result.returncode == 0 else (result.stderr or result.stdout).strip()
         except subprocess.TimeoutExpired:
-            said = f"no end after {INSTALL_SECONDS:.0f} s"
-        if said:
-            reason = said.splitlines()[-1][-300:]
-            remembered.refuse(lab, plugin.refusal, reason)
-            progress.detail = f"can't be installed: {reason}"
+            error = f"not finished after {INSTALL_SECONDS:.0f} s"
+        if error:
+            reason = error.splitlines()[-1][-300:]
+            refusal_cache.refuse(lab, plugin.refusal, reason)
+            progress.detail = f"not available: {reason}"
             return False
     return True

@@ -1,4 +1,4 @@
-"""A rehearsal's stage: a copy of the program and of one stack, a state of its own, and its cloud played by the lab."""
+"""One rehearsal: a copy of the program and of a stack, with its own state and a simulated cloud."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ from typing import Any
 
 import yaml
 
-from lab import environment, remains
+from lab import environment, leftovers
 from lab.errors import LabError
 from lab.files import write
-from lab.layout import CHECKOUT, Lab
+from lab.layout import Lab
 from lab.lock import exclusive
 from lab.plugins.account import Account
 from lab.plugins.properties import UNKNOWN_SENTINELS
+from lab.project import CHECKOUT, CONFIG_PREFIX, NAMESPACE_LENGTH, Target, stack_config
 from lab.simulation import Simulation, clouds, of_cloud
-from lab.stack_copy import PREFIX, copy_config, copy_program
-from lab.stack_file import Target, stack_config
+from lab.stack_copy import copy_config, copy_program
 from lab.toolchain import KUBERNETES
 
-NAMESPACE_LENGTH = 39  # as the config's own rule has it
 LAUNCHER = """\
 #!/bin/sh
-# Simulation for a rehearsal. Written by the lab.
+# Simulated for a rehearsal. Written by the lab.
 PYTHONPATH='{checkout}' exec '{python}' -m {module} "$@"
 """
 
 
 @dataclass
 class Rehearsal:
-    """One rehearsal; everything of it is in ``folder``, the simulated account, and one namespace of the lab."""
+    """One rehearsal. Everything it makes is in `folder`, the simulated account, and one namespace of the lab."""
 
     lab: Lab
     stack: str
@@ -47,11 +46,11 @@ class Rehearsal:
     folder: Path
     environment: dict[str, str]
     changed: list[str] = field(default_factory=list[str])
-    """What differs in the copy of the stack file, in words."""
+    """How the copy of the stack file differs, one sentence each."""
     secure: list[str] = field(default_factory=list[str])
-    """Paths of secret values, which can't be read here."""
+    """Paths of encrypted values, which cannot be read here."""
     login: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Environment variables that log in to the simulated account."""
+    """Environment variables of the login to the simulated account."""
 
     @property
     def simulation(self) -> Simulation:
@@ -72,54 +71,57 @@ class Rehearsal:
     def pulumi(
         self, *arguments: str, check: bool = True, extra: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run pulumi on the copy. Raises Failed with the end of what it said."""
-        done = self.run("pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", extra=extra)
-        if check and done.returncode != 0:
-            raise Failed(f"`pulumi {' '.join(arguments)}` ended with exit code {done.returncode}:\n{end(done)}")
-        return done
+        """Run pulumi on the copy. Raises StepFailed with the end of its output."""
+        result = self.run(
+            "pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", extra=extra
+        )
+        if check and result.returncode != 0:
+            command = f"pulumi {' '.join(arguments)}"
+            raise StepFailed(f"`{command}` ended with exit code {result.returncode}:\n{last_lines(result)}")
+        return result
 
     def run(self, *command: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command in the copy, as its users would."""
+        """Run a command in the copy."""
         return subprocess.run(
             command, cwd=self.program, env={**self.environment, **(extra or {})}, capture_output=True, text=True
         )
 
     def state(self) -> dict[str, Any]:
-        """The stack's state, as the engine exports it."""
+        """Return the stack's state, as the engine exports it."""
         return json.loads(self.pulumi("stack", "export").stdout)["deployment"]
 
     def config(self, key: str) -> str:
-        """A config key of the copy, its default where it is not set."""
-        found = json.loads(self.pulumi("config", "--json").stdout).get(PREFIX + key, {})
-        return str(found.get("value", ""))
+        """Return a config key of the copy, or its default."""
+        entry = json.loads(self.pulumi("config", "--json").stdout).get(CONFIG_PREFIX + key, {})
+        return str(entry.get("value", ""))
 
     def configure(self, key: str, value: str) -> None:
         """Set a config key of the copy."""
         self.pulumi("config", "set", key, value)
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secrets hidden."""
+        """Return the stack's outputs, with secrets hidden."""
         return json.loads(self.pulumi("stack", "output", "--json").stdout)
 
-    def take_over(self, *found: tuple[str, str]) -> None:
-        """Import what the account has and the state lacks (type and id of each), as resources still to be made."""
+    def take_over(self, *existing: tuple[str, str]) -> None:
+        """Import resources (type and ID of each) that the account has and the state does not."""
         steps = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
         planned = [each for each in steps if each["op"] == "create"]
         table: dict[str, str] = {}
-        resources = [_importable(self._planned(planned, kind, id), id, table) for kind, id in found]
+        resources = [_importable(self._planned(planned, kind, id), id, table) for kind, id in existing]
         file = self.folder / "import.json"
         write(file, json.dumps({"nameTable": table, "resources": resources}))
         self.pulumi("import", f"--file={file}", "--protect=false", "--yes", "--skip-preview", "--generate-code=false")
 
     def _planned(self, planned: list[dict[str, Any]], kind: str, id: str) -> dict[str, Any]:
-        """The step that would make what is there already. Raises Failed where it can't be told."""
-        there = self.account.get(kind.rpartition(":")[2], id)
-        wanted = [each for each in planned if each["newState"]["type"] == kind]
-        if there is not None:
-            wanted = [each for each in wanted if could_be(each["newState"]["inputs"], there.inputs)]
-        if len(wanted) != 1:
-            raise Failed(f"{len(wanted)} resources of type {kind} are to be made: which of them {id} is can't be told")
-        return wanted[0]
+        """Return the step that would create this existing resource. Raises StepFailed where that is ambiguous."""
+        record = self.account.get(kind.rpartition(":")[2], id)
+        steps = [each for each in planned if each["newState"]["type"] == kind]
+        if record is not None:
+            steps = [each for each in steps if could_be(each["newState"]["inputs"], record.inputs)]
+        if len(steps) != 1:
+            raise StepFailed(f"{len(steps)} planned resources of type {kind} match {id}; exactly one must")
+        return steps[0]
 
     def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run kubectl on the lab's cluster."""
@@ -128,17 +130,17 @@ class Rehearsal:
         return subprocess.run(command, capture_output=True, text=True)
 
     def left(self) -> list[str]:
-        """What of the rehearsal is there still: in the account, behind it on this machine, in the cluster."""
-        found = [f"{record.type} {record.id}" for record in self.account.records()]
-        found += remains.remains(self.lab, self.cloud, self.simulation)
+        """Return what is left of the rehearsal: in the account, on this machine, in the cluster."""
+        left = [f"{record.type} {record.id}" for record in self.account.records()]
+        left += leftovers.leftovers(self.lab, self.cloud, self.simulation)
         if self.kubectl("get", "namespace", self.namespace).returncode == 0:
-            found.append(f"Kubernetes namespace {self.namespace}")
-        return found
+            left.append(f"Kubernetes namespace {self.namespace}")
+        return left
 
     def clear(self) -> None:
-        """Remove all of it, whatever state it is in."""
+        """Remove everything that is left, in any state."""
         self.simulation.clear(self.account)
-        remains.remove(self.lab, self.cloud, self.simulation)
+        leftovers.remove(self.lab, self.cloud, self.simulation)
         shutil.rmtree(self.account.folder, ignore_errors=True)
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
 
@@ -147,7 +149,7 @@ class Rehearsal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_environment(self) -> Path:
-        """A file to be read by a shell, that makes `pulumi` mean this rehearsal."""
+        """Write a file for a shell to source, with which `pulumi` works on this rehearsal."""
         names = (
             "PATH",
             "DOCKER_HOST",
@@ -162,10 +164,10 @@ class Rehearsal:
 
 
 def _importable(step: dict[str, Any], id: str, table: dict[str, str]) -> dict[str, str]:
-    """An entry of an import file; what it names by URN is put into the file's table."""
+    """Return an entry of an import file, and add the URNs that it refers to to the file's name table."""
     state, name = step["newState"], step["urn"].rpartition("::")[2]
     entry = {"type": state["type"], "name": name, "id": id}
-    provider = state.get("provider", "").rpartition("::")[0]  # the rest is its id
+    provider = state.get("provider", "").rpartition("::")[0]  # without its ID
     explicit = bool(provider) and not provider.rpartition("::")[2].startswith("default")
     for option, urn in (("parent", state.get("parent")), ("provider", provider if explicit else None)):
         if urn:
@@ -174,43 +176,43 @@ def _importable(step: dict[str, Any], id: str, table: dict[str, str]) -> dict[st
     return entry
 
 
-def could_be(planned: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
-    """Whether what is there was made with inputs that are still planned, as far as they are known and were chosen."""
-    made_up = {"__defaults", *planned.get("__defaults", [])}
-    hidden = {*UNKNOWN_SENTINELS, "[secret]"}  # as a plan shows what isn't known, or isn't to be
+def could_be(planned: Mapping[str, Any], existing: Mapping[str, Any]) -> bool:
+    """Return whether a resource's inputs match the planned ones, apart from defaults and unknown values."""
+    defaults = {"__defaults", *planned.get("__defaults", [])}
+    hidden = {*UNKNOWN_SENTINELS, "[secret]"}  # placeholders in a plan
     known = {key: value for key, value in planned.items() if not any(each in json.dumps(value) for each in hidden)}
-    return all(value == there.get(key) for key, value in known.items() if key not in made_up)
+    return all(value == existing.get(key) for key, value in known.items() if key not in defaults)
 
 
-class Failed(Exception):
-    """A step of the rehearsal did not end as it must; the message says what was seen."""
+class StepFailed(Exception):
+    """A step of the rehearsal did not end as it must; the message says what was observed."""
 
 
 def simulated_cloud(stack: str) -> str:
-    """The stack's cloud. Raises LabError where there is no such stack, or the lab can't play it."""
+    """Return the stack's cloud. Raises LabError if there is no such stack, or the lab cannot simulate it."""
     config = stack_config(stack)
-    cloud = str(config.get(f"{PREFIX}cloud"))
+    cloud = str(config.get(f"{CONFIG_PREFIX}cloud"))
     if cloud not in clouds():
         simulated = ", ".join(clouds())
-        raise LabError(f"Stack {stack!r} is on cloud {cloud!r}, which the lab does not simulate; it has: {simulated}.")
-    if platform := config.get(f"{PREFIX}platformStack"):
+        raise LabError(f"Stack {stack!r} is on cloud {cloud!r}, which the lab does not simulate. It has: {simulated}.")
+    if platform := config.get(f"{CONFIG_PREFIX}platformStack"):
         platform = str(platform).rpartition("/")[2]
         raise LabError(
-            f"Stack {stack!r} has no platform of its own, it releases on that of stack {platform!r} (platformStack in"
-            f" Pulumi.{stack}.yaml): rehearse that one, python -m lab rehearse {platform}."
+            f"Stack {stack!r} has no platform of its own: it uses that of stack {platform!r} (platformStack in "
+            f"Pulumi.{stack}.yaml). Rehearse that one: python -m lab rehearse {platform}."
         )
     return cloud
 
 
 def alone(lab: Lab, cloud: str, wait: bool = True) -> AbstractContextManager[None]:
-    """Be the only rehearsal in a simulated account. Raises LabError when there is one that is not to be waited for."""
+    """Lock a simulated account for one rehearsal. Raises LabError if it is locked and `wait` is false."""
     return exclusive(lab.state / "clouds" / f"{cloud}.lock", f"a rehearsal on {cloud}", wait)
 
 
 def prepare(lab: Lab, stack: str) -> Rehearsal:
     """Copy the program and the stack's file, and put the simulated cloud on PATH. Raises LabError."""
     cloud = simulated_cloud(stack)
-    folder = lab.state / "rehearsals" / stack  # of the lab, so that `down` removes one that was kept or killed
+    folder = lab.state / "rehearsals" / stack  # part of the lab's state, so `down` removes kept ones
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     rehearsal = Rehearsal(lab, stack, cloud, folder, {})
@@ -238,13 +240,13 @@ def _environment(rehearsal: Rehearsal, commands: Path) -> dict[str, str]:
         if name == "PULUMI_HOME"
         or (name not in hidden and not name.startswith(("PULUMI_", "KUBECONFIG", "ADDRESSBOOK_LAB_FAULT")))
     }
-    of_lab = environment.variables(rehearsal.lab, Target("local", in_lab=True))
+    in_lab = environment.variables(rehearsal.lab, Target("local", in_lab=True))
     return {
         **inherited,
-        "DOCKER_HOST": of_lab["DOCKER_HOST"],
-        "REGCTL_CONFIG": of_lab["REGCTL_CONFIG"],
-        "PATH": f"{commands}{os.pathsep}{of_lab['PATH']}",
-        "KUBECONFIG": str(rehearsal.folder / "no-kubeconfig"),  # the cluster is reached as the cloud's users reach it
+        "DOCKER_HOST": in_lab["DOCKER_HOST"],
+        "REGCTL_CONFIG": in_lab["REGCTL_CONFIG"],
+        "PATH": f"{commands}{os.pathsep}{in_lab['PATH']}",
+        "KUBECONFIG": str(rehearsal.folder / "no-kubeconfig"),  # the cloud's own login leads to the cluster
         "PULUMI_BACKEND_URL": f"file://{rehearsal.folder}",
         "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(16),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -252,7 +254,7 @@ def _environment(rehearsal: Rehearsal, commands: Path) -> dict[str, str]:
     }
 
 
-def end(done: subprocess.CompletedProcess[str], lines: int = 25) -> str:
-    """The end of what a command said."""
-    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return "\n".join(f"  {line}" for line in said[-lines:])
+def last_lines(result: subprocess.CompletedProcess[str], count: int = 25) -> str:
+    """Return the end of a command's output."""
+    lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+    return "\n".join(f"  {line}" for line in lines[-count:])

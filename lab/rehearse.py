@@ -1,32 +1,34 @@
-"""`rehearse`: take a copy of a stack through its whole life, with its cloud simulated and everything else real."""
+"""`rehearse`: take a copy of a stack through its whole life. Its cloud is simulated; everything else is real."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from lab.elsewhere import another_build
 from lab.errors import LabError
+from lab.foreign_image import foreign_image
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
-from lab.plugins.simulated import GOES_ON
+from lab.plugins.simulated import NEXT_UP_CONTINUES
 from lab.progress import say, step
-from lab.rehearsal import Failed, Rehearsal, end, prepare, simulated_cloud
-from lab.users import both_tracks, pod_names, ready, round_trip
+from lab.project import SmokeTestError, smoke_test
+from lab.rehearsal import Rehearsal, StepFailed, last_lines, prepare, simulated_cloud
+from lab.tracks import check_both_tracks, pod_names, ready_replicas
 
-#: How the message of a create that timed out names what it has left.
+#: In the message of a create that timed out: how to import the resource.
 IMPORT_COMMAND = re.compile(r"`pulumi import (?P<type>\S+) \S+ (?P<id>\S+)`")
-#: How the program says what pins the image that runs.
+#: In the program's message: how to pin the running image.
 PIN_COMMAND = re.compile(r"`pulumi config set stableImage (?P<image>\S+)`")
-REPLICAS_BESIDE_CANARY = 2  # as in the book: a canary of 1 beside a stable of 2
+REPLICAS_BESIDE_CANARY = 2  # a canary of 1 beside a stable of 2
 
 
 @dataclass
 class Step:
-    """A step of the rehearsal and how it ended; ``seen`` says by what that is known."""
+    """A step of the rehearsal, how it ended, and what was observed."""
 
     title: str
     ok: bool
@@ -36,14 +38,17 @@ class Step:
 
 @dataclass
 class Report:
-    """What a rehearsal did, for machines; ``simulated`` says what was not real."""
+    """The result of a rehearsal, ready for JSON."""
 
     stack: str
     cloud: str
     steps: list[Step] = field(default_factory=list[Step])
     simulated: list[str] = field(default_factory=list[str])
+    """What was not real."""
     changed: list[str] = field(default_factory=list[str])
+    """How the copy of the stack file differs."""
     left: list[str] = field(default_factory=list[str])
+    """What could not be removed."""
 
     @property
     def ok(self) -> bool:
@@ -54,13 +59,13 @@ class Report:
 
 
 def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Report:
-    """Rehearse a stack on a lab that serves. Raises LabError for what can't be rehearsed."""
+    """Rehearse a stack on a lab that serves. Raises LabError if the stack cannot be rehearsed."""
     rehearsal = prepare(lab, stack)
     report = Report(stack, rehearsal.cloud, changed=rehearsal.changed)
     for change in rehearsal.changed:
         say(f"  in the copy of the stack file: {change}")
     if left := rehearsal.left():
-        say(f"  an earlier rehearsal has left {len(left)} resources: they are removed first")
+        say(f"  removing {len(left)} resources of an earlier rehearsal")
         rehearsal.clear()
     kept = False
     try:
@@ -68,7 +73,7 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
         kept = keep and report.ok
     finally:
         if kept:
-            _tell_how_to_go_on(rehearsal)
+            _say_how_to_continue(rehearsal)
         else:
             rehearsal.clear()
             report.left = rehearsal.left()
@@ -77,11 +82,11 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
 
 
 def check(stack: str, fault: str) -> str:
-    """Whether this can be rehearsed at all, on this machine; the stack's cloud. Raises LabError."""
+    """Return the stack's cloud. Raises LabError if the stack or the fault cannot be rehearsed."""
     cloud = simulated_cloud(stack)
     if fault and fault.partition(":")[0] not in FAULTS:
         known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
-        raise LabError(f"--fault {fault!r} is no fault that can be played. Write FAULT:TYPE; faults: {known}.")
+        raise LabError(f"--fault {fault!r} is not a known fault. Write FAULT:TYPE, with one of these faults: {known}.")
     return cloud
 
 
@@ -89,19 +94,19 @@ Action = Callable[[], str]
 
 
 def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[tuple[str, Action]]:
-    """The steps, in order; each returns what was seen, or raises Failed."""
+    """Return the steps in order. Each returns what was observed, or raises StepFailed or SmokeTestError."""
     begin = [("preview of an empty stack", lambda: _first_preview(rehearsal))]
     if fault:
         begin.append((f"up with the fault {fault}", lambda: _faulty_up(rehearsal, report, fault)))
     life: list[tuple[str, Action]] = [
         *begin,
         ("up", lambda: _up(rehearsal, report)),
-        ("the API through the public Service", lambda: round_trip(rehearsal)),
+        ("the API through the public Service", lambda: _smoke_test(rehearsal)),
         ("preview while nothing is pinned", lambda: _refused_unpinned(rehearsal)),
         ("stable pinned by config", lambda: _pin(rehearsal)),
         ("preview again", lambda: _no_changes(rehearsal)),
         ("canary by config", lambda: _canary(rehearsal)),
-        ("the API through stable and canary", lambda: both_tracks(rehearsal, "stable", "canary")),
+        ("the API through stable and canary", lambda: check_both_tracks(rehearsal, "stable", "canary")),
         ("refresh", lambda: _refresh(rehearsal)),
     ]
     if keep:
@@ -114,17 +119,17 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[
 
 
 def _run(report: Report, life: list[tuple[str, Action]]) -> None:
-    """Take the steps until one fails."""
+    """Run the steps until one fails."""
     for title, action in life:
-        began = time.monotonic()
+        started = time.monotonic()
         ok, seen = True, ""
-        with step(title) as shown:
+        with step(title) as progress:
             try:
                 seen = action()
-            except Failed as failure:
+            except (StepFailed, SmokeTestError) as failure:
                 ok, seen = False, str(failure)
-            shown.detail = seen.splitlines()[0] if ok and seen else ""
-        report.steps.append(Step(title, ok, round(time.monotonic() - began, 1), seen))
+            progress.detail = seen.splitlines()[0] if ok and seen else ""
+        report.steps.append(Step(title, ok, round(time.monotonic() - started, 1), seen))
         if not ok:
             say(f"✗ {title} failed: {seen}")
             return
@@ -137,36 +142,43 @@ def _first_preview(rehearsal: Rehearsal) -> str:
     planned = json.loads(rehearsal.pulumi("preview", "--json").stdout)
     created = planned["changeSummary"].get("create", 0)
     if not created or set(planned["changeSummary"]) != {"create"}:
-        raise Failed(f"the preview of an empty stack plans {planned['changeSummary']}")
+        raise StepFailed(f"the preview of an empty stack plans {planned['changeSummary']}")
     if rehearsal.account.records():
-        raise Failed(f"the preview made {len(rehearsal.account.records())} resources in the account")
-    return f"{created} resources to create, nothing made"
+        raise StepFailed(f"the preview created {len(rehearsal.account.records())} resources in the account")
+    return f"{created} resources to create, none created"
 
 
 def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
-    done = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: fault})
-    _note_simulated(report, done.stdout)
-    # The provider's word, or that of the program, which lists what it finds before it begins.
-    lines = [line.strip() for line in done.stdout.splitlines() if "(simulated " in line]
-    said = [line for line in lines if line.startswith(("error: ", "- ", "* "))]
-    if done.returncode == 0 or not said:
-        raise Failed(f"up ended with exit code {done.returncode} and no word about the fault:\n{end(done)}")
+    result = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: fault})
+    _note_simulated(report, result.stdout)
+    # The error is the provider's, or the program's own, which checks the account before it starts.
+    lines = [line.strip() for line in result.stdout.splitlines() if "(simulated " in line]
+    errors = [line for line in lines if line.startswith(("error: ", "- ", "* "))]
+    if result.returncode == 0 or not errors:
+        raise _unexpected_end("up", result, "without an error about the fault")
     if fault.startswith("timeout"):
-        if match := IMPORT_COMMAND.search(said[0]):
+        if match := IMPORT_COMMAND.search(errors[0]):
             rehearsal.take_over((match["type"], match["id"]))
-        elif GOES_ON not in said[0]:
-            raise Failed(f"the message does not say what becomes of what was made: {said[0]}")
-    return said[0]
+        elif NEXT_UP_CONTINUES not in errors[0]:
+            raise StepFailed(f"the message does not say what happens to the created resource: {errors[0]}")
+    return errors[0]
+
+
+def _unexpected_end(command: str, result: subprocess.CompletedProcess[str], how: str) -> StepFailed:
+    return StepFailed(f"{command} ended with exit code {result.returncode} {how}:\n{last_lines(result)}")
+
+
+def _smoke_test(rehearsal: Rehearsal) -> str:
+    return smoke_test(str(rehearsal.outputs()["url"]))
 
 
 def _up(rehearsal: Rehearsal, report: Report) -> str:
-    done = rehearsal.pulumi("up", "--yes", "--skip-preview")
-    _note_simulated(report, done.stdout)
+    _note_simulated(report, rehearsal.pulumi("up", "--yes", "--skip-preview").stdout)
     return f"{_count(rehearsal)} resources, {len(rehearsal.account.records())} of them in the simulated account"
 
 
-def _note_simulated(report: Report, said: str) -> None:
-    lines = {line.partition("simulated: ")[2].strip() for line in said.splitlines() if "simulated: " in line}
+def _note_simulated(report: Report, output: str) -> None:
+    lines = {line.partition("simulated: ")[2].strip() for line in output.splitlines() if "simulated: " in line}
     report.simulated = sorted(lines.union(report.simulated))
 
 
@@ -181,30 +193,34 @@ def _no_changes(rehearsal: Rehearsal) -> str:
 
 def _refresh(rehearsal: Rehearsal) -> str:
     rehearsal.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
-    return "everything is as the state has it"
+    return "the resources match the state"
 
 
 def _refused_unpinned(rehearsal: Rehearsal) -> str:
-    """After its first update, production builds nothing by itself; what is said names what runs."""
+    """Check that production builds nothing after its first update, and that the message names the running image."""
     if rehearsal.config("buildFromSource") != "first":
         _no_changes(rehearsal)
-        return "the stack may build from source: nothing to refuse"
-    done = rehearsal.pulumi("preview", check=False)
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if PIN_COMMAND.search(line)]
-    if done.returncode == 0 or not said:
-        raise Failed(f"preview ended with exit code {done.returncode} and no word about a pin:\n{end(done)}")
-    if PIN_COMMAND.findall(said[0]) != [_image(rehearsal, "stable")]:
-        raise Failed(f"stable runs {_image(rehearsal, 'stable')}, and it is said: {said[0]}")
-    return said[0]
+        return "nothing to refuse: the stack may build from source"
+    result = rehearsal.pulumi("preview", check=False)
+    errors = _lines_with(result, PIN_COMMAND)
+    if result.returncode == 0 or not errors:
+        raise _unexpected_end("preview", result, "without naming the image to pin")
+    if PIN_COMMAND.findall(errors[0]) != [_image(rehearsal, "stable")]:
+        raise StepFailed(f"stable runs {_image(rehearsal, 'stable')}, but the message is: {errors[0]}")
+    return errors[0]
+
+
+def _lines_with(result: subprocess.CompletedProcess[str], pattern: re.Pattern[str]) -> list[str]:
+    return [line.strip() for line in (result.stdout + result.stderr).splitlines() if pattern.search(line)]
 
 
 def _pin(rehearsal: Rehearsal) -> str:
-    """As the refusal says; what runs goes on running."""
+    """Pin the running image as the message says; no pod may be replaced."""
     image, pods = _image(rehearsal, "stable"), pod_names(rehearsal, "stable")
     rehearsal.configure("stableImage", image)
     rehearsal.pulumi("up", "--yes", "--skip-preview")
     if pod_names(rehearsal, "stable") != pods:
-        raise Failed("pinning what runs has replaced pods")
+        raise StepFailed("pinning the running image has replaced pods")
     return f"{image}, in the same {len(pods)} pods"
 
 
@@ -213,9 +229,9 @@ def _image(rehearsal: Rehearsal, track: str) -> str:
 
 
 def _canary(rehearsal: Rehearsal) -> str:
-    """A build of another repository, which is copied into the stack's own."""
+    """Release an image of another repository, which is copied into the stack's own."""
     stable = _image(rehearsal, "stable")
-    with another_build(rehearsal, stable) as image:
+    with foreign_image(rehearsal, stable) as image:
         for key, value in (
             ("canaryImage", image),
             ("canaryReplicas", "1"),
@@ -224,32 +240,32 @@ def _canary(rehearsal: Rehearsal) -> str:
             rehearsal.configure(key, value)
         rehearsal.pulumi("up", "--yes", "--skip-preview")
     tracks = rehearsal.outputs()["tracks"]
-    wanted = {"stable": REPLICAS_BESIDE_CANARY, "canary": 1}
-    found = {name: ready(rehearsal, name) for name in wanted}
-    if found != wanted:
-        raise Failed(f"ready pods are {found}, and should be {wanted}")
+    expected = {"stable": REPLICAS_BESIDE_CANARY, "canary": 1}
+    actual = {name: ready_replicas(rehearsal, name) for name in expected}
+    if actual != expected:
+        raise StepFailed(f"ready pods: {actual}, expected: {expected}")
     copied = f"{stable.partition('@')[0]}@{image.partition('@')[2]}"
     if tracks["canary"]["image"] != copied:
-        raise Failed(f"the canary runs {tracks['canary']['image']}, and should run {copied}")
+        raise StepFailed(f"the canary runs {tracks['canary']['image']}, expected: {copied}")
     shares = ", ".join(f"{name} {track['replicas']} ({track['share']} %)" for name, track in sorted(tracks.items()))
     return f"{shares}; {image} was copied to {copied.partition('@')[0]}"
 
 
 def _refused_destroy(rehearsal: Rehearsal) -> str:
-    """The engine says no; also to those who skip the preview, whose users are still served."""
+    """Check that the engine refuses, with and without a preview, and that users are still served."""
     if rehearsal.config("deletionProtection") == "false":
-        return "the stack is not protected: nothing to refuse"
+        return "nothing to refuse: the stack is not protected"
     before = rehearsal.account.records()
-    done = rehearsal.pulumi("destroy", "--yes", check=False)
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "cannot be deleted" in line]
-    if done.returncode == 0 or not said:
-        raise Failed(f"destroy ended with exit code {done.returncode} and no word about protection:\n{end(done)}")
+    result = rehearsal.pulumi("destroy", "--yes", check=False)
+    errors = _lines_with(result, re.compile("cannot be deleted"))
+    if result.returncode == 0 or not errors:
+        raise _unexpected_end("destroy", result, "without an error about protection")
     _no_changes(rehearsal)
-    hasty = rehearsal.pulumi("destroy", "--yes", "--skip-preview", check=False)
-    if hasty.returncode == 0 or rehearsal.account.records() != before:
-        raise Failed("destroy --skip-preview deleted what is protected")
-    round_trip(rehearsal)
-    return said[0].partition("error: ")[2]
+    unpreviewed = rehearsal.pulumi("destroy", "--yes", "--skip-preview", check=False)
+    if unpreviewed.returncode == 0 or rehearsal.account.records() != before:
+        raise StepFailed("destroy --skip-preview deleted protected resources")
+    _smoke_test(rehearsal)
+    return errors[0].partition("error: ")[2]
 
 
 def _destroy(rehearsal: Rehearsal, report: Report) -> str:
@@ -257,10 +273,10 @@ def _destroy(rehearsal: Rehearsal, report: Report) -> str:
     rehearsal.pulumi("up", "--yes", "--skip-preview")
     _note_simulated(report, rehearsal.pulumi("destroy", "--yes", "--skip-preview").stdout)
     if left := [*rehearsal.left(), *[f"{_count(rehearsal)} resources in the state"] * bool(_count(rehearsal))]:
-        raise Failed(f"destroy has left: {', '.join(left)}")
+        raise StepFailed(f"destroy has left: {', '.join(left)}")
     return "nothing is left"
 
 
-def _tell_how_to_go_on(rehearsal: Rehearsal) -> None:
+def _say_how_to_continue(rehearsal: Rehearsal) -> None:
     say(f"Kept. To use it: cd {rehearsal.program} && . {rehearsal.write_environment()}")
     say("The next rehearsal, or `python -m lab down`, removes it.")

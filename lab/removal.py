@@ -1,4 +1,4 @@
-"""`down`: end and remove everything of a lab, whatever state it is in, and look whether anything is left."""
+"""`down`: end and remove everything of a lab, in any state, and check that nothing is left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Leftover(LabError):
 
 
 def end(lab: Lab) -> None:
-    """End all processes, and remove what does not outlive them: network, control groups, the runtime folder."""
+    """End all processes, and remove the network, the control groups and the runtime folder."""
     supervisor.kill(lab)
     network.remove(lab)
     cgroups.remove(lab)
@@ -25,31 +25,33 @@ def end(lab: Lab) -> None:
 
 
 def down(lab: Lab) -> None:
-    """Remove everything but the cache. Raises Leftover, which names what could not be removed."""
+    """Remove everything but the cache. Raises Leftover with the names of what could not be removed."""
     with step("end processes, network and control groups"):
         end(lab)
     with step("remove data"):
         if lab.state.exists():
-            # Renamed first: a kill in the midst leaves no half of a database for the next `up` to start from.
+            # Renamed first, so that after a kill the next `up` does not start from half a database.
             finish(lab)
             lab.state.rename(_doomed(lab))
         finish(lab)
-        packages.forget_policy()
+        packages.remove_policy()
     if left := leftovers(lab):
-        raise Leftover("These are left and can't be removed:\n" + "\n".join(f"  {name}" for name in left))
+        raise Leftover("These could not be removed:\n" + "\n".join(f"  {name}" for name in left))
 
 
 def finish(lab: Lab) -> None:
-    """Remove what a `down` that was killed has left."""
+    """Remove the rest after a killed `down`."""
     _remove_folder(_doomed(lab))
 
 
 def remove_cache(lab: Lab) -> None:
-    """Remove tools, images and plugins; Go's own caches stay."""
+    """Remove tools, images and plugins. Go's own caches stay."""
     with step(f"remove the cache {lab.cache}"):
         shutil.rmtree(lab.cache, ignore_errors=True)
     if lab.cache.exists():
-        raise LabError(f"{lab.cache} can't be removed completely: is a file of it in use?")
+        raise LabError(
+            f"{lab.cache} cannot be removed completely. Close the programs that use it, and run the command again."
+        )
 
 
 def _doomed(lab: Lab) -> Path:
@@ -64,40 +66,40 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _mounts_below(folder: Path) -> list[str]:
-    """Mount points at or below a folder, as this process sees them, in the order in which they were mounted."""
-    found: list[str] = []
+    """Return the mount points at or below a folder, in the order in which they were mounted."""
+    mounts: list[str] = []
     for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
-        place = line.split()[1].encode().decode("unicode_escape")
-        if Path(place).is_relative_to(folder):
-            found.append(place)
-    return found
+        mount = line.split()[1].encode().decode("unicode_escape")
+        if Path(mount).is_relative_to(folder):
+            mounts.append(mount)
+    return mounts
 
 
 def leftovers(lab: Lab) -> list[str]:
-    """Everything on the machine that belongs to this lab, by name; empty after a `down`."""
-    found = [f"process {pid} ({_command(pid)})" for pid in sorted(cgroups.processes(lab))]
+    """Return everything on the machine that belongs to this lab; empty after `down`."""
+    left = [f"process {pid} ({_command(pid)})" for pid in sorted(cgroups.processes(lab))]
     for folder in (lab.state, _doomed(lab), lab.run):
-        found += [f"mount {mount}" for mount in _mounts_below(folder)]
-        found += [f"folder {folder}"] if folder.exists() else []
-    found += [f"control group {folder}" for folder in cgroups.folders(lab) if folder.exists()]
+        left += [f"mount {mount}" for mount in _mounts_below(folder)]
+        left += [f"folder {folder}"] if folder.exists() else []
+    left += [f"control group {folder}" for folder in cgroups.folders(lab) if folder.exists()]
     if lab.namespace_file.exists():
-        found.append(f"network namespace {lab.namespace_file}")
+        left.append(f"network namespace {lab.namespace_file}")
     if Path(f"/sys/class/net/{lab.host_link}").exists():
-        found.append(f"network interface {lab.host_link}")
-    found += [f"route {route['dst']}" for route in network.routes() if route.get("dev") == lab.host_link]
-    found += [f"firewall rule {rule}" for rule in _firewall_rules(lab)]
-    return found
+        left.append(f"network interface {lab.host_link}")
+    left += [f"route {route['dst']}" for route in network.routes() if route.get("dev") == lab.host_link]
+    left += [f"firewall rule {rule}" for rule in _firewall_rules(lab)]
+    return left
 
 
 def _command(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " ")[:120]
     except OSError:
-        return "ended meanwhile"
+        return "ended"
 
 
 def _firewall_rules(lab: Lab) -> list[str]:
-    """Rules of the machine that name the lab's link. (The lab makes none; this is to be sure.)"""
+    """Return the machine's firewall rules that name the lab's link. There should never be one."""
     try:
         rules = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
     except OSError:

@@ -1,4 +1,4 @@
-"""What a cloud needs to be rehearsed, beside its plugin. A cloud has it in ``lab/plugins/<cloud>/simulation.py``."""
+"""How the lab simulates a cloud, besides its plugin. Each cloud defines it in `lab/plugins/<cloud>/simulation.py`."""
 
 from __future__ import annotations
 
@@ -7,40 +7,38 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from lab.layout import CHECKOUT
+from lab.layout import PACKAGE
 from lab.plugins.account import Account
 
-PLUGINS = CHECKOUT / "lab" / "plugins"
+PLUGINS = PACKAGE / "plugins"
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """How the lab plays a cloud.
-
-    ``login`` writes what a login to the simulated account needs into a folder, and returns the environment variables
-    that go with it. ``clear`` removes what is real behind the account's resources: servers, names. ``commands`` (name
-    to Python module) are on PATH beside the plugin. ``hidden`` are environment variables that could reach a real
-    account, kept from everything in the rehearsal; ``config`` is for keys that the copy of the stack file has
-    otherwise than the stack: their value there, None where they are left out. ``servers`` is the folder, beside the
-    accounts, of its database servers, where that is not the account's own; ``domains`` are what the DNS zones of their
-    host names end with.
-    """
+    """How the lab simulates a cloud."""
 
     login: Callable[[Path], Mapping[str, str]]
+    """Write the files of a login to the simulated account into a folder; return its environment variables."""
     clear: Callable[[Account], None]
+    """Remove the real servers and host names behind the account's resources."""
     commands: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further commands on PATH, with their Python modules."""
     hidden: tuple[str, ...] = ()
+    """Environment variables that could reach a real account, removed from every process of a rehearsal."""
     config: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """Config keys to set in the copy of the stack file; None removes a key."""
     servers: str = ""
+    """Folder of the database servers beside the accounts, if it is not the account's own."""
     domains: tuple[str, ...] = ()
+    """Suffixes of the DNS zones of the servers' host names."""
 
 
 def clouds() -> list[str]:
-    """The clouds that can be rehearsed, found by their files."""
+    """Return the clouds that the lab simulates: those with a simulation file."""
     return sorted(file.parent.name for file in PLUGINS.glob("*/simulation.py"))
 
 
 def of_cloud(cloud: str) -> Simulation:
-    """How that cloud is played; it must be one of `clouds()`."""
+    """Return the simulation of one of `clouds()`."""
     simulation: Simulation = import_module(f"lab.plugins.{cloud}.simulation").SIMULATION
     return simulation

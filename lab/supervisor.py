@@ -1,6 +1,6 @@
-"""Keeps the lab's processes running: supervisord as first process of a process namespace with its own mounts.
+"""Keep the lab's processes running: supervisord is the first process of a process namespace with its own mounts.
 
-Whoever kills that one process ends everything the lab has started, containers included, and every mount it made.
+Killing that one process ends everything that the lab has started, containers included, and all its mounts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from lab import cgroups, network, pid_one
 from lab.component import Component
 from lab.errors import LabError
 from lab.files import write
-from lab.layout import CHECKOUT, Lab
+from lab.layout import PACKAGE, Lab
 from lab.node import KERNEL_SETTINGS
 
 START_SECONDS = 20.0  # longest wait for the supervisor itself
-LOG_BYTES = 10_000_000  # of one component, before its log is rotated; one older file is kept
+LOG_BYTES = 10_000_000  # size of a component's log before it is rotated; one older file is kept
 
 
 def socket_path(lab: Lab) -> Path:
@@ -39,13 +39,13 @@ def config_path(lab: Lab) -> Path:
 
 
 def rpc(lab: Lab) -> Any:
-    """supervisord's XML-RPC interface (http://supervisord.org/api.html)."""
+    """Return supervisord's XML-RPC interface (http://supervisord.org/api.html)."""
     transport = SupervisorTransport(None, None, serverurl=f"unix://{socket_path(lab)}")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 
 def states(lab: Lab) -> dict[str, str]:
-    """Component -> state as supervisord names it (RUNNING, STARTING, BACKOFF, …); empty when it doesn't answer."""
+    """Return each component's state in supervisord's terms (RUNNING, …); nothing if it does not answer."""
     try:
         return {process["name"]: process["statename"] for process in rpc(lab).getAllProcessInfo()}
     except (OSError, xmlrpc.client.Error):
@@ -53,7 +53,7 @@ def states(lab: Lab) -> dict[str, str]:
 
 
 def pid(lab: Lab) -> int | None:
-    """The supervisor's process id as the machine sees it: the first process of a namespace just below this one."""
+    """Return the supervisor's process ID on the machine: the first process of a namespace just below this one."""
     depth = len(_namespace_ids("self"))
     for candidate in cgroups.processes(lab):
         ids = _namespace_ids(str(candidate))
@@ -71,7 +71,7 @@ def _namespace_ids(process: str) -> list[str]:
 
 
 def program_list(lab: Lab, components: list[Component]) -> str:
-    """supervisord's configuration."""
+    """Return supervisord's configuration."""
     lines = [
         "[supervisord]",
         f"logfile={lab.logs / 'supervisord.log'}",
@@ -100,7 +100,7 @@ def _program(lab: Lab, component: Component) -> list[str]:
         f"[program:{component.name}]",
         f"command={' '.join(command)}".replace("%", "%%"),
         f"environment={environment}".replace("%", "%%"),
-        "autostart=false",  # `up` starts them, in their order
+        "autostart=false",  # `up` starts them in their order
         "autorestart=true",
         "startsecs=1",
         "startretries=1000000",
@@ -113,7 +113,7 @@ def _program(lab: Lab, component: Component) -> list[str]:
 
 
 def fingerprint(lab: Lab, content: str) -> str:
-    """Changes when anything changes that a running component has read at its start."""
+    """Return a hash of everything that a component reads when it starts."""
     digest = hashlib.sha256(content.encode() + Path(pid_one.__file__).read_bytes())
     for file in sorted(lab.state.glob("*.*")) + sorted(lab.state.glob("kubeconfigs/*")):
         if file.is_file() and not file.name.startswith("."):
@@ -122,7 +122,7 @@ def fingerprint(lab: Lab, content: str) -> str:
 
 
 def start(lab: Lab, components: list[Component]) -> None:
-    """Start the supervisor, with none of its components. Raises LabError when it does not come up."""
+    """Start the supervisor without its components. Raises LabError if it does not start."""
     write(config_path(lab), program_list(lab, components), mode=0o600)
     lab.logs.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -134,41 +134,41 @@ def start(lab: Lab, components: list[Component]) -> None:
     }
     write(lab.run / "pid_one.json", json.dumps(settings))
     cgroups.create(lab)
-    # `slave`: what the machine unmounts is unmounted here too, so that the lab keeps none of its disks busy.
+    # `slave`: what the machine unmounts is unmounted here too, so the lab keeps no disk busy.
     namespaces = ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave"]
-    joined = [str(folder / "supervisor" / "cgroup.procs") for folder in cgroups.folders(lab)]
+    groups = [str(folder / "supervisor" / "cgroup.procs") for folder in cgroups.folders(lab)]
     enter = 'while [ "$1" != -- ]; do echo 0 > "$1"; shift; done; shift; exec "$@"'
     first = [sys.executable, "-m", pid_one.__name__, str(lab.run / "pid_one.json")]
     log = lab.logs / "supervisor-start.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["sh", "-ec", enter, "enter", *joined, "--", *namespaces, *first],
+            ["sh", "-ec", enter, "enter", *groups, "--", *namespaces, *first],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
         )
     deadline = time.monotonic() + START_SECONDS
     while not states(lab):
         if process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(encoding="utf-8", errors="replace").strip()
-            raise LabError(f"The lab's supervisor did not start: {said or 'it said nothing'}")
+            message = log.read_text(encoding="utf-8", errors="replace").strip()
+            raise LabError(f"The lab's supervisor did not start: {message or 'it printed no message'}")
         time.sleep(0.05)
 
 
 def start_component(lab: Lab, name: str) -> None:
-    """Start one component unless it runs already."""
+    """Start one component unless it runs."""
     try:
         rpc(lab).startProcess(name, False)
-    except xmlrpc.client.Fault as fault:
-        if "ALREADY_STARTED" not in fault.faultString:
-            raise LabError(f"{name} can't be started: {fault.faultString}; its log: {lab.logs / name}.log") from fault
+    except xmlrpc.client.Fault as error:
+        if "ALREADY_STARTED" not in error.faultString:
+            raise LabError(f"{name} cannot be started: {error.faultString}. See {lab.logs / name}.log.") from error
 
 
 def kill(lab: Lab) -> None:
-    """End the supervisor and with it everything of the lab, at once. Data is safe: etcd and databases expect that."""
+    """Kill the supervisor and with it every process of the lab. etcd and the databases tolerate that."""
     first = pid(lab)
     if first is not None:
         with contextlib.suppress(ProcessLookupError):
@@ -177,8 +177,8 @@ def kill(lab: Lab) -> None:
 
 
 def in_mounts(lab: Lab) -> list[str]:
-    """What to put before a command so that it sees the lab's private folders. Raises LabError when the lab is down."""
+    """Return the prefix that runs a command in the lab's mount namespace. Raises LabError if the lab is down."""
     first = pid(lab)
     if first is None:
-        raise LabError("The lab's supervisor has gone away meanwhile: run `python -m lab up` again.")
+        raise LabError("The lab's supervisor has ended. Run `python -m lab up` again.")
     return ["nsenter", f"--mount=/proc/{first}/ns/mnt", "--"]

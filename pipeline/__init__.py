@@ -1,1 +1,1 @@
-"""Steps of continuous integration as commands: each runs on a laptop as it runs in a workflow."""
+"""Steps of continuous integration as commands, the same on a laptop as in a workflow."""

@@ -1,4 +1,4 @@
-"""Images that a build or a test begins with, pinned: a tag is resolved to the digest that its registry has now."""
+"""Pin base images: resolve a tag to the digest that its registry has now."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from components.registry_client import DOCKER_HUB, host
 from pipeline import docker
-from pipeline.faults import StepFailed, WrongUse
+from pipeline.errors import StepError, UsageError
 
-#: Build argument that names the base image, and the line of a Dockerfile that says its default.
+#: Build argument that names the base image, and the Dockerfile line that sets its default.
 ARGUMENT = "BASE_IMAGE"
 DEFAULT = re.compile(rf"^ARG\s+{ARGUMENT}=(\S+)\s*$", re.MULTILINE | re.IGNORECASE)
-#: An image's name, its tag and its digest, each of the last two if it has one.
+#: An image's name with an optional tag and an optional digest.
 REFERENCE = re.compile(
     r"(?P<name>[a-z0-9][\w.-]*(?::\d+)?(?:/[a-z0-9][\w.-]*)*?)(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
@@ -22,34 +22,34 @@ REFERENCE = re.compile(
 
 @dataclass(frozen=True)
 class BaseImage:
-    """``name`` is spelt out, registry and tag included; ``digest`` is empty where the registry could not tell it."""
+    """``name`` includes registry and tag; ``digest`` is empty if the registry could not be asked."""
 
     name: str
     digest: str = ""
 
     @property
     def reference(self) -> str:
-        """What is built on or run: by digest, where there is one."""
+        """The image to build on or run: by digest if there is one."""
         return f"{self.name}@{self.digest}" if self.digest else self.name
 
     @property
     def labels(self) -> dict[str, str]:
-        """The OCI's annotations that say what an image is based on."""
+        """OCI annotations that record the base image."""
         digest = {"org.opencontainers.image.base.digest": self.digest} if self.digest else {}
         return {"org.opencontainers.image.base.name": self.name, **digest}
 
 
 def default_of(dockerfile: Path) -> str:
-    """The base image that a Dockerfile names in `ARG BASE_IMAGE=…`; empty where it has no such line."""
-    found = DEFAULT.search(dockerfile.read_text(encoding="utf-8"))
-    return found[1].strip("\"'") if found else ""
+    """Return the base image of a Dockerfile's `ARG BASE_IMAGE=…`; empty if it has no such line."""
+    match = DEFAULT.search(dockerfile.read_text(encoding="utf-8"))
+    return match[1].strip("\"'") if match else ""
 
 
 def parsed(text: str) -> BaseImage:
-    """An image's reference with everything that it implies. Raises WrongUse where it is none."""
+    """Return an image reference with its implied registry and tag spelled out. Raises UsageError if it is invalid."""
     match = REFERENCE.fullmatch(text)
     if not match:
-        raise WrongUse(
+        raise UsageError(
             f"--base-image {text}: write NAME:TAG or NAME@sha256:DIGEST, the digest of 64 hexadecimal digits"
         )
     name, tag, digest = match["name"], match["tag"] or "", match["digest"] or ""
@@ -63,16 +63,16 @@ def parsed(text: str) -> BaseImage:
 
 
 def pinned(text: str, platform: str = "") -> BaseImage:
-    """The image with the digest that its registry has for it now; a digest that is given is kept.
+    """Return the image with the digest that its registry has now, or the digest that it names already.
 
-    ``platform`` is the one that is wanted of several, this machine's unless it is named. Where the
-    registry can't tell, that is said and the tag is kept: the build then uses what the machine has under it.
+    ``platform`` selects one of several; default is this machine's. If the registry cannot be asked, print a warning and
+    keep the tag: the build then uses the local image of that name.
     """
     image = parsed(text)
     if not image.digest:
         try:
             image = BaseImage(image.name, docker.pulled_digest(image.name, platform))
-        except StepFailed as why:
-            print(f"warning: {image.name} is not pinned, its tag is used as it stands: {why}", file=sys.stderr)
+        except StepError as error:
+            print(f"warning: {image.name} is not pinned and is used by its tag: {error}", file=sys.stderr)
     print(f"== {image.reference}", file=sys.stderr, flush=True)
     return image

@@ -1,4 +1,4 @@
-"""The commands and their arguments."""
+"""The command line: commands and their arguments."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contract.project import PROJECT_ROOT
-from pipeline.faults import StepFailed, WrongUse
+from pipeline.errors import StepError, UsageError
 
-EPILOG = "exit codes: 0 done; 1 a step failed; 2 wrong use, nothing was begun"
+EPILOG = "exit codes: 0 done; 1 a step failed; 2 invalid use, nothing was started"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         print(json.dumps(options.run(options), indent=2))
-    except StepFailed as fault:
-        print(f"error: {fault}", file=sys.stderr)
+    except StepError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    except WrongUse as fault:
-        print(f"error: {fault}", file=sys.stderr)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -35,43 +35,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
-        description="Steps of continuous integration; each prints its result as JSON, its progress on standard error.",
+        description="Steps of continuous integration. Each prints JSON; progress goes to standard error.",
         epilog=f"example: python -m pipeline touched --base main; {EPILOG}",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     image = commands.add_parser(
         "image",
-        help="build the image, test it from within, push it",
+        help="build the image, run its tests, push it",
         epilog=f"example: python -m pipeline image --repository localhost:5001/addressbook --push; {EPILOG}",
     )
-    image.add_argument("--repository", required=True, help="where the image is pushed to, without a tag")
+    image.add_argument("--repository", required=True, help="repository to push to, without a tag")
     image.add_argument("--context", default="app", help="the build context (default: %(default)s)")
     image.add_argument("--platform", default="linux/amd64", help="platform of the nodes (default: %(default)s)")
     image.add_argument(
         "--base-image",
         default="",
         metavar="REFERENCE",
-        help="what it is built on; a tag is resolved to its digest first (default: the Dockerfile's BASE_IMAGE)",
+        help="base image; a tag is resolved to its digest (default: the Dockerfile's BASE_IMAGE)",
     )
-    image.add_argument("--push", action="store_true", help="push it when all tests have passed")
+    image.add_argument("--push", action="store_true", help="push the image if all tests pass")
     image.set_defaults(run=_image)
 
     touched = commands.add_parser(
         "touched",
-        help="which stacks a branch touches, and whether the image",
+        help="list the stacks that a branch changes, and whether it changes the image",
         epilog=f"example: python -m pipeline touched --base origin/main; {EPILOG}",
     )
-    touched.add_argument("--base", required=True, help="what the branch is to be merged into")
+    touched.add_argument("--base", required=True, help="the branch that it will be merged into")
     touched.set_defaults(run=_touched)
 
-    scan = commands.add_parser("scan", help="known vulnerabilities of the pinned packages", epilog=EPILOG)
+    scan = commands.add_parser(
+        "scan",
+        help="look for known vulnerabilities in the pinned packages",
+        epilog=f"example: python -m pipeline scan; {EPILOG}",
+    )
     scan.set_defaults(run=_scan)
     return parser
 
 
 def _image(options: argparse.Namespace) -> dict[str, object]:
-    from pipeline import image  # Docker and its SDK are needed here alone
+    from pipeline import image  # only this command needs Docker
 
     built = image.build_and_test(
         PROJECT_ROOT / options.context, options.repository, options.platform, options.base_image

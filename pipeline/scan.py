@@ -1,4 +1,4 @@
-"""Known vulnerabilities of what is installed from PyPI, by pip-audit; a package that can't be looked up is a fault."""
+"""Look for known vulnerabilities in Python packages with pip-audit; a package it cannot look up is an error."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.faults import StepFailed, WrongUse
+from pipeline.errors import StepError, UsageError
 
-#: What the service and the program run on; exact pins, dependencies of the service's own included.
+#: Requirements of the service (all dependencies) and of the program, pinned exactly.
 REQUIREMENTS = ("app/requirements.txt", "requirements.txt")
-#: pip-audit's exit codes where it came to an answer: nothing found, something found.
-ANSWERED = (0, 1)
+#: pip-audit's exit codes for a complete scan: nothing found, something found.
+COMPLETE = (0, 1)
 
 
 @dataclass(frozen=True)
-class Scanned:
-    """How many packages were looked up; nothing is known against any of them."""
+class ScanResult:
+    """Number of packages scanned; none has a known vulnerability."""
 
     packages: int
 
 
-def scan(root: Path, requirements: Sequence[str] = REQUIREMENTS) -> Scanned:
-    """Look every pinned package up. Raises StepFailed with what is found, or where it could not be looked up."""
+def scan(root: Path, requirements: Sequence[str] = REQUIREMENTS) -> ScanResult:
+    """Scan every pinned package. Raises StepError for a vulnerability, or if a package could not be looked up."""
     tool = Path(sys.executable).with_name("pip-audit")
     if not tool.exists():
-        raise WrongUse("pip-audit is not installed: `make .venv/ready` installs it")
+        raise UsageError("pip-audit is not installed: `make .venv/ready` installs it")
     files = [part for name in requirements for part in ("-r", str(root / name))]
     quiet = ("--progress-spinner", "off", "--disable-pip", "--no-deps", "--format", "json")
     done = subprocess.run([tool, *quiet, *files], capture_output=True, text=True, check=False)
     try:
-        answer: Any = json.loads(done.stdout) if done.returncode in ANSWERED else None
+        answer: Any = json.loads(done.stdout) if done.returncode in COMPLETE else None
     except ValueError:
         answer = None
     if answer is None:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise StepFailed(f"PyPI could not be asked for known vulnerabilities, so nothing was scanned: {said}")
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise StepError(f"nothing was scanned, because PyPI did not answer: {reason}")
     packages: list[dict[str, Any]] = answer["dependencies"]
-    found = [
-        f"{each['name']} {each['version']}: {_told(known)}" for each in packages for known in each.get("vulns", [])
+    vulnerable = [
+        f"{each['name']} {each['version']}: {_summary(known)}" for each in packages for known in each.get("vulns", [])
     ]
     unknown = [each for each in packages if "skip_reason" in each]
-    if found:
-        raise StepFailed("\n  ".join([f"known vulnerabilities: {len(found)}; raise these pins", *found]))
+    if vulnerable:
+        raise StepError("\n  ".join([f"known vulnerabilities: {len(vulnerable)}; upgrade these packages", *vulnerable]))
     if unknown:
-        raise StepFailed(
-            f"{len(unknown)} of {len(packages)} packages could not be looked up, {unknown[0]['name']} the first, so the"
-            " scan says nothing of them: run it where PyPI itself is reached, and not a mirror of it"
+        raise StepError(
+            f"{len(unknown)} of {len(packages)} packages could not be looked up ({unknown[0]['name']} is the"
+            " first): run the scan where PyPI itself is reachable, not a mirror"
         )
-    return Scanned(len(packages))
+    return ScanResult(len(packages))
 
 
-def _told(known: dict[str, Any]) -> str:
-    """A vulnerability's name, and the versions that are free of it."""
-    return f"{known['id']}, mended in {', '.join(known['fix_versions']) or 'no version yet'}"
+def _summary(known: dict[str, Any]) -> str:
+    """Return a vulnerability's name and the versions that fix it."""
+    return f"{known['id']}, fixed in {', '.join(known['fix_versions']) or 'no version yet'}"

@@ -1,4 +1,4 @@
-"""What a change touches: which stacks are worth a preview, and whether the image is to be built."""
+"""What a change touches: which stacks are worth a preview, and whether the image is to be result."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import cast
 
 import yaml
 
-from pipeline.faults import WrongUse
+from pipeline.errors import UsageError
 
-#: Parts of the program that every stack runs; a cloud's own files are told apart below.
+#: Files of the program. Those of one cloud affect only its stacks.
 PROGRAM = ("Pulumi.yaml", "__main__.py", "requirements.txt", "contract", "components", "stacks", "policy")
-#: Cloud of stacks that no runner can reach.
+#: Cloud of stacks that CI runners cannot reach.
 UNREACHABLE = "local"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack and its cloud, which says how a workflow logs in."""
+    """A stack and its cloud, which decides how a workflow logs in."""
 
     stack: str
     cloud: str
@@ -28,24 +28,25 @@ class Stack:
 
 @dataclass(frozen=True)
 class Touched:
-    """Stacks whose preview may differ, and whether what goes into the image has changed."""
+    """Stacks whose preview may differ, and whether the image's sources have changed."""
 
     stacks: tuple[Stack, ...]
     image: bool
 
 
 def changed_files(base: str, root: Path) -> list[str]:
-    """Paths that differ from where this branch left ``base``. Raises WrongUse when Git can't tell."""
-    asked = subprocess.run(
+    """Return the paths that changed since this branch left ``base``. Raises UsageError if Git cannot compare them."""
+    result = subprocess.run(
         ["git", "-C", str(root), "diff", "--name-only", f"{base}...HEAD"], capture_output=True, text=True, check=False
     )
-    if asked.returncode:
-        raise WrongUse(f"--base {base}: {asked.stderr.strip().splitlines()[-1]} (fetch it, whole history included)")
-    return asked.stdout.splitlines()
+    if result.returncode:
+        reason = result.stderr.strip().splitlines()[-1]
+        raise UsageError(f"--base {base}: {reason}; fetch it with its whole history")
+    return result.stdout.splitlines()
 
 
 def touched(files: Iterable[str], root: Path) -> Touched:
-    """Which stacks these files have a part in; all of them where the whole program is concerned."""
+    """Return the stacks that these files affect; files of the shared program affect all."""
     clouds = {stack: cloud for stack, cloud in _clouds(root).items() if cloud != UNREACHABLE}
     stacks: set[str] = set()
     image = False
@@ -61,7 +62,7 @@ def touched(files: Iterable[str], root: Path) -> Touched:
 
 
 def _cloud_of(parts: tuple[str, ...], clouds: set[str]) -> str | None:
-    """The one cloud that a file of the program is of; None where it is everybody's."""
+    """Return the cloud that a program file belongs to; None if all clouds share it."""
     if parts[0] not in ("contract", "components", "stacks") or len(parts) < 2:
         return None
     name = PurePosixPath(parts[1]).stem
@@ -69,10 +70,10 @@ def _cloud_of(parts: tuple[str, ...], clouds: set[str]) -> str | None:
 
 
 def _clouds(root: Path) -> dict[str, str]:
-    """Stack -> cloud, of every stack file."""
-    found: dict[str, str] = {}
+    """Return each stack's cloud, by stack."""
+    clouds: dict[str, str] = {}
     for file in sorted(root.glob("Pulumi.*.yaml")):
         document = cast(dict[str, dict[str, object] | None], yaml.safe_load(file.read_text(encoding="utf-8")) or {})
         config = document.get("config") or {}
-        found[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(config.get("addressbook:cloud", ""))
-    return found
+        clouds[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(config.get("addressbook:cloud", ""))
+    return clouds

@@ -1,11 +1,11 @@
-"""A simulated cloud account: what it holds, kept in the lab's state, so that it outlives each engine run."""
+"""A simulated cloud account. The lab keeps it on disk, so its resources outlive each engine run."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,34 +14,34 @@ from typing import Any
 from lab.files import write
 from lab.layout import Lab
 
-#: Environment variable that injects a fault, as ``FAULT:TYPE``, such as ``quota:KubernetesCluster``.
+#: Environment variable that injects a fault: ``FAULT:TYPE``, such as ``quota:KubernetesCluster``.
 FAULT_VARIABLE = "ADDRESSBOOK_LAB_FAULT"
-#: What the clouds say of it, but AWS, whose tools have words of their own.
+#: The error message for expired credentials, except on AWS, whose tools have their own.
 EXPIRED = "the credentials have expired or were revoked"
 FAULTS = {
-    "quota": "creating one is refused: the account's limit is reached",
-    "timeout": "it is made, but the wait for it ends before it is ready",
-    "name-taken": "creating one is refused: somebody else has the name",
-    "expired": "every request is refused: the credentials have expired (needs no type)",
+    "quota": "a create is refused because the account has reached its limit",
+    "timeout": "the resource is created, but waiting for it times out",
+    "name-taken": "a create is refused because somebody else has the name",
+    "expired": "every request is refused because the credentials have expired (needs no type)",
 }
 
 
 @dataclass
 class Record:
-    """A resource in the account; secrets in it are plain, as in any cloud's own books.
+    """A resource in the account. Its secrets are stored in plain text.
 
-    ``made`` is false while it is being made, and stays so when the engine was killed meanwhile.
+    ``ready`` is false while the resource is being created, and stays false if the engine is killed meanwhile.
     """
 
     type: str
     id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
-    made: bool = False
+    ready: bool = False
 
 
 class Account:
-    """The resources of one cloud's account, by type and id. Changes are under a lock, across processes."""
+    """The resources in one cloud's account, by type and id. A lock serialises changes from several processes."""
 
     def __init__(self, lab: Lab, cloud: str) -> None:
         self.lab = lab
@@ -49,7 +49,7 @@ class Account:
 
     @contextmanager
     def open(self) -> Iterator[dict[str, Record]]:
-        """All records, by ``TYPE/ID``; what is changed in the mapping is kept, unless an exception ends the block."""
+        """Yield all records by ``TYPE/ID``; store changes to the mapping unless the block raises."""
         for folder in (self.folder.parent, self.folder):
             folder.mkdir(exist_ok=True, mode=0o711)
         with (self.folder / "lock").open("w") as lock:
@@ -59,30 +59,27 @@ class Account:
             content = json.dumps({key: asdict(record) for key, record in records.items()}, indent=1, sort_keys=True)
             write(self._file, content, mode=0o600)
 
-    def records(self) -> list[Record]:
-        """Everything in the account, as it is now."""
-        return list(self._load().values())
+    def records(self, kind: str = "", **inputs: Any) -> list[Record]:
+        """Return the account's resources: all, or those of a type that have these inputs."""
+        return [
+            each
+            for each in self._load().values()
+            if kind in ("", each.type) and all(each.inputs.get(name) == value for name, value in inputs.items())
+        ]
 
     def get(self, kind: str, id: str) -> Record | None:
-        """The resource with that id, or None."""
+        """Return the resource with that id, or None."""
         return self._load().get(f"{kind}/{id}")
 
     def put(self, record: Record) -> None:
-        """Add it, or store it anew."""
+        """Add the resource, or replace the stored one."""
         with self.open() as records:
             records[f"{record.type}/{record.id}"] = record
 
     def remove(self, kind: str, id: str) -> None:
-        """Forget it; it may be gone already."""
+        """Remove the resource if the account has it."""
         with self.open() as records:
             records.pop(f"{kind}/{id}", None)
-
-    def remove_all(self, which: Callable[[Record], bool]) -> None:
-        """Forget what goes with something else."""
-        with self.open() as records:
-            for key, each in list(records.items()):
-                if which(each):
-                    del records[key]
 
     @property
     def _file(self) -> Path:
@@ -95,12 +92,12 @@ class Account:
             return {}
 
 
-def expired() -> bool:
-    """Whether the fault is played that every request meets, whatever its type."""
-    return injected("") == "expired"
+def credentials_expired() -> bool:
+    """Return whether the fault that hits every request, whatever its type, is injected."""
+    return injected_fault("") == "expired"
 
 
-def injected(kind: str) -> str:
-    """The fault to play for this resource type, "" for none."""
+def injected_fault(kind: str) -> str:
+    """Return the fault injected for this resource type, "" for none."""
     fault, _, wanted = os.environ.get(FAULT_VARIABLE, "").partition(":")
     return fault if fault in FAULTS and wanted in ("", kind) else ""

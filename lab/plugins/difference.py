@@ -1,4 +1,4 @@
-"""What changed between two property trees, by property path, and which of it forces a replacement."""
+"""The changes between two property trees by property path, and which of them force a replacement."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ _PATH_PART = re.compile(r'\[(?:"((?:[^"\\]|\\.)*)"|(\d+|\*))\]|([^.\[\]]+)')
 
 @dataclass
 class Difference:
-    """The changes a resource needs: `paths` by kind, those of them that force a `replace`, and how to replace."""
+    """The changes of a resource: their `paths` with the kind of change, and those that force a `replace`."""
 
     paths: dict[Path, Kind] = field(default_factory=dict[Path, Kind])
     replace: set[Path] = field(default_factory=set[Path])
     delete_before_replace: bool = False
-    in_inputs: bool = True
-    """Whether `paths` belong to the inputs (the engine shows values of inputs or of outputs accordingly)."""
 
     def __bool__(self) -> bool:
         return bool(self.paths) or bool(self.replace)
@@ -37,11 +35,11 @@ def difference(
     replace_on: Iterable[str] = (),
     ignore: Iterable[str] = (),
 ) -> Difference:
-    """Compare two property trees. Secrets are compared by what they hold; an unknown differs from all but itself.
+    """Compare two property trees. Secrets compare by their values; an unknown value differs from all others.
 
-    `replace_on` and `ignore` are property paths as Pulumi writes them, with `[*]` or `*` for any index or key: a
-    change at, beneath or (by adding or removing the whole) above a path of `replace_on` forces a replacement; one at
-    or beneath a path of `ignore` doesn't count.
+    `replace_on` and `ignore` are property paths in Pulumi's syntax, with `[*]` or `*` for any index or key. A change
+    at or below a path of `replace_on` forces a replacement, and so does adding or removing a parent of it. A change
+    at or below a path of `ignore` does not count.
     """
     ignored = [parse_path(path) for path in ignore]
     replacing = [parse_path(path) for path in replace_on]
@@ -52,7 +50,7 @@ def difference(
             continue
         found.paths[path] = kind
         whole = _at(news if kind == "add" else olds, path)
-        if any(_concerns(pattern, path, whole) for pattern in replacing):
+        if any(_touches(pattern, path, whole) for pattern in replacing):
             found.replace.add(path)
     return found
 
@@ -80,7 +78,7 @@ def _changes(path: Path, old: Value, new: Value) -> dict[Path, Kind]:
             else:
                 changes |= _changes((*path, index), befores[index], afters[index])
         return changes
-    # True == 1 in Python, but they are two different properties.
+    # In Python, True == 1. As properties they differ.
     same = old == new and isinstance(old, bool) == isinstance(new, bool)
     return {} if same else {path: "update"}
 
@@ -97,30 +95,30 @@ def _matches(pattern: Path, path: Path) -> bool:
     )
 
 
-def _concerns(pattern: Path, path: Path, value: Value) -> bool:
+def _touches(pattern: Path, path: Path, value: Value) -> bool:
     depth = len(path)
     if depth >= len(pattern):
         return _matches(pattern, path[: len(pattern)])
-    return _matches(pattern[:depth], path) and _holds(value, pattern[depth:])
+    return _matches(pattern[:depth], path) and _contains(value, pattern[depth:])
 
 
-def _holds(value: Value, pattern: Path) -> bool:
+def _contains(value: Value, pattern: Path) -> bool:
     if not pattern:
         return True
     first, rest = pattern[0], pattern[1:]
     if isinstance(value, dict):
         mapping = cast(Properties, value)
         inside = mapping.values() if first == "*" else [mapping[first]] if first in mapping else []
-        return any(_holds(element, rest) for element in inside)
+        return any(_contains(element, rest) for element in inside)
     if isinstance(value, list):
         elements = cast("list[Value]", value)
         inside = elements if first == "*" else elements[first : first + 1] if isinstance(first, int) else []
-        return any(_holds(element, rest) for element in inside)
+        return any(_contains(element, rest) for element in inside)
     return False
 
 
 def format_path(path: Path) -> str:
-    """A property path as Pulumi writes it: `spec.template.containers[0].image`, `metadata.labels["app.io/name"]`."""
+    """Return a property path in Pulumi's syntax: `spec.containers[0].image`, `metadata.labels["app.io/name"]`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -134,7 +132,7 @@ def format_path(path: Path) -> str:
 
 
 def parse_path(text: str) -> Path:
-    """The parts of a property path as Pulumi writes it; `*` stays as it is."""
+    """Return the parts of a property path in Pulumi's syntax. `*` stays `*`."""
     parts: list[str | int] = []
     for quoted, index, key in _PATH_PART.findall(text):
         if quoted:

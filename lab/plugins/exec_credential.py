@@ -1,4 +1,4 @@
-"""What a cloud's credential command prints for a simulated cluster: the login to the lab's own Kubernetes."""
+"""Logins to the lab's Kubernetes, in the forms that a simulated cluster and its credential command hand out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ import yaml
 from lab.layout import Lab
 from lab.plugins.times import timestamp
 
-VALID = timedelta(minutes=10)
+_VALID = timedelta(minutes=10)
+
+
+def kubeconfig(lab: Lab) -> dict[str, Any]:
+    """Return the kubeconfig of the lab's administrator."""
+    return yaml.safe_load(lab.kubeconfig.read_text(encoding="utf-8"))
+
+
+def certificate_authority(lab: Lab) -> str:
+    """Return the certificate of the cluster's authority, in base64."""
+    return kubeconfig(lab)["clusters"][0]["cluster"]["certificate-authority-data"]
 
 
 def exec_credential(lab: Lab) -> str:
-    """An ExecCredential (client-go credential plugins) with the lab's administrator's certificate."""
-    document: Any = yaml.safe_load(lab.kubeconfig.read_text(encoding="utf-8"))
-    user = document["users"][0]["user"]
+    """Return an ExecCredential (client-go credential plugins) with the administrator's certificate, as JSON."""
+    user = kubeconfig(lab)["users"][0]["user"]
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "kind": "ExecCredential",
         "status": {
-            "expirationTimestamp": timestamp(VALID),
+            "expirationTimestamp": timestamp(_VALID),
             "clientCertificateData": base64.b64decode(user["client-certificate-data"]).decode(),
             "clientKeyData": base64.b64decode(user["client-key-data"]).decode(),
         },

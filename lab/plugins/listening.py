@@ -1,4 +1,4 @@
-"""What every plugin process does, whatever it serves: listen, say where, and end with the engine."""
+"""Run a plugin process: listen, print the port, and end with the engine."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ import grpc
 from lab.plugins.engine import Engine
 from lab.plugins.protocol import CHANNEL_OPTIONS
 
-# Threads are only started when needed; a waiting create holds one, and `pulumi up` runs any number at once.
+# Upper limit of threads. A waiting create occupies one, and `pulumi up` runs any number at once.
 WORKERS = 256
-# How long the clean-up may take once the engine is gone or wants the plugin to end, in seconds. The engine itself
-# kills a plugin 5 s after it asked it to end.
+# Seconds for the clean-up. The engine kills a plugin 5 s after asking it to end.
 CLEAN_UP = 4.0
 
 
 def engine_address(program: str, description: str, debugging: str, arguments: Sequence[str]) -> str:
-    """The engine's address from a plugin's command line; "" if the plugin was started by hand."""
+    """Return the engine's address from the command line, "" if the plugin was started by hand."""
     parser = argparse.ArgumentParser(
         prog=program,
         description=description,
-        epilog=f"example, to debug it: run it without an argument, then {debugging} pulumi preview",
+        epilog=f"To debug it, run it without an argument, then: {debugging} pulumi preview",
     )
     parser.add_argument("engine", nargs="?", default="", help="address of the engine, host:port")
-    # What the engine passes on from its own command line; there is nothing here to trace.
+    # The engine passes these on from its own command line.
     parser.add_argument("--logtostderr", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--tracing", help=argparse.SUPPRESS)
@@ -45,13 +44,12 @@ def listen(
     *,
     keep_stdout: bool = False,
 ) -> NoReturn:
-    """Serve on loopback until the engine ends this process, or ends itself; then call `stop` and exit.
+    """Print the port, serve on loopback until the engine ends or asks for the end, then call `stop` and exit.
 
-    Prints the port on stdout. Whatever a library prints there later goes to stderr, unless stdout is to be kept for
-    child processes.
+    Later output to stdout goes to stderr, unless `keep_stdout` keeps it for child processes.
     """
     ended = threading.Event()
-    # Before any thread starts: the signals are to reach this one.
+    # Python delivers signals to this thread, the main one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=WORKERS), options=CHANNEL_OPTIONS)
@@ -68,7 +66,7 @@ def listen(
     cleaning.start()
     cleaning.join(CLEAN_UP)
     server.stop(grace=None)
-    # Worker threads may still be waiting for something; the interpreter's ordinary exit would wait for them.
+    # A normal exit would wait for the worker threads.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,6 +1,6 @@
 """A real PostgreSQL server with TLS behind a simulated managed database, in the lab's control groups.
 
-It listens on the machine's end of the lab's cable, which pods reach, and ends with the lab.
+It listens on the machine's end of the lab's link, which pods reach, and stops with the lab.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from lab.files import write
 from lab.layout import Lab
 from lab.plugins import addresses
 
-INSTALLED = Path("/usr/lib/postgresql")  # where Debian and Ubuntu put each major version
-OLDEST = 15  # in earlier ones every user may make tables, which no cloud's does
-OWNER = "postgres"  # the server refuses to run as root; Debian's package makes this user
+INSTALLED = Path("/usr/lib/postgresql")  # one folder for each major version on Debian and Ubuntu
+MINIMUM_VERSION = 15  # before it, every user may create tables, which no cloud allows
+OWNER = "postgres"  # the server refuses to run as root; Debian's package creates this user
 READY_SECONDS = 30.0
-FIRST_PORT = 25060  # DigitalOcean's; the next free one for a second server
+FIRST_PORT = 25060  # DigitalOcean's; a second server takes the next free one
 
 SETTINGS = """\
 listen_addresses = '{address}'
@@ -36,7 +36,7 @@ ssl_cert_file = '{folder}/server.crt'
 ssl_key_file = '{folder}/server.key'
 ident_file = '{folder}/ident.conf'
 password_encryption = 'scram-sha-256'
-# Files in the data folder, so that a killed server leaves nothing behind elsewhere.
+# Files in the data folder, so that a killed server leaves nothing outside it.
 dynamic_shared_memory_type = mmap
 max_connections = 50
 shared_buffers = 16MB
@@ -46,22 +46,24 @@ log_line_prefix = '%m [%p] %q%u@%d '
 
 
 def binaries() -> Path | None:
-    """The folder with the newest PostgreSQL's programs, None where there is none that will do."""
+    """Return the folder of the newest installed PostgreSQL, or None if none is recent enough."""
     folders = {int(each.parent.name): each for each in INSTALLED.glob("*/bin") if each.parent.name.isdecimal()}
-    versions = [version for version, each in folders.items() if version >= OLDEST and (each / "initdb").exists()]
+    versions = [
+        version for version, each in folders.items() if version >= MINIMUM_VERSION and (each / "initdb").exists()
+    ]
     return folders[max(versions)] if versions else None
 
 
-class Unavailable(Exception):
-    """The server can't be had, in one sentence."""
+class ServerUnavailableError(Exception):
+    """The server cannot be created, started or used."""
 
 
 class Server:
     """One server: its folder holds data, certificate, settings and log.
 
-    ``superuser`` is the role that the cloud keeps to itself; its customers never log in as it. ``address`` is one of
-    its own (see `lab.plugins.addresses`), empty for the machine's end of the lab's cable; ``names`` are what its
-    certificate is for, the address where there are none.
+    ``superuser`` is the role that the cloud reserves for itself. ``address`` is the server's own (see
+    `lab.plugins.addresses`), empty for the machine's end of the lab's link. The certificate is for ``names``, or for
+    the address if there are none.
     """
 
     def __init__(
@@ -82,11 +84,13 @@ class Server:
 
     @property
     def programs(self) -> Path:
-        """Folder of the server's programs. Raises Unavailable."""
-        found = binaries()
-        if found is None:
-            raise Unavailable(f"PostgreSQL {OLDEST} or later is not installed: apt-get install postgresql")
-        return found
+        """Folder of the server's programs. Raises ServerUnavailableError."""
+        folder = binaries()
+        if folder is None:
+            raise ServerUnavailableError(
+                f"PostgreSQL {MINIMUM_VERSION} or later is not installed: apt-get install postgresql"
+            )
+        return folder
 
     @property
     def version(self) -> str:
@@ -100,11 +104,11 @@ class Server:
 
     @property
     def authority(self) -> Authority:
-        """The certificate authority of the account, which signs all its servers."""
+        """The account's certificate authority, which signs for all its servers."""
         return Authority(self.folder.parent / "authority")
 
     def create(self) -> None:
-        """Make the server and start it. Raises Unavailable."""
+        """Create the server and start it. Raises ServerUnavailableError."""
         programs, owner = self.programs, pwd.getpwnam(OWNER)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.authority.ensure()
@@ -120,25 +124,21 @@ class Server:
         for path in (self.folder, *self.folder.iterdir()):
             os.chown(path, owner.pw_uid, owner.pw_gid)
         if not (self.folder / "data" / "PG_VERSION").exists():
-            made = ["-D", str(self.folder / "data"), "--username", self.superuser, "--locale=C.UTF-8", "--no-sync"]
-            # Not to outlive its plugin: a later attempt may begin in the same folder.
-            self._run_as_owner("setpriv", "--pdeathsig=KILL", str(programs / "initdb"), *made, "--auth=peer")
+            options = ["-D", str(self.folder / "data"), "--username", self.superuser, "--locale=C.UTF-8", "--no-sync"]
+            # initdb must not outlive its plugin: a later attempt may use the same folder.
+            self._run_as_owner("setpriv", "--pdeathsig=KILL", str(programs / "initdb"), *options, "--auth=peer")
         self.start()
 
     def start(self) -> None:
-        """Start it unless it runs. Raises Unavailable."""
+        """Start it unless it runs. Raises ServerUnavailableError."""
         if self.running():
             return
         if self.address:
             addresses.put(self.lab, self.address)
-        # Its own IPC namespace: the one System V segment that it keeps goes with its last process.
+        # In an IPC namespace, its one System V segment disappears with its last process.
         command = ["unshare", "--ipc", *_as_owner(), str(self.programs / "postgres"), "-D", str(self.folder / "data")]
-        command += [
-            "-c",
-            f"config_file={self.folder / 'postgresql.conf'}",
-            "-c",
-            f"hba_file={self.folder / 'hba.conf'}",
-        ]
+        for option in (f"config_file={self.folder / 'postgresql.conf'}", f"hba_file={self.folder / 'hba.conf'}"):
+            command += ["-c", option]
         groups = [str(group / "supervisor" / "cgroup.procs") for group in cgroups.folders(self.lab)]
         enter = 'while [ "$1" != -- ]; do echo 0 > "$1"; shift; done; shift; exec "$@"'
         with (self.folder / "log").open("ab") as log:
@@ -153,24 +153,24 @@ class Server:
         deadline = time.monotonic() + READY_SECONDS
         while not self.running():
             if process.poll() is not None or time.monotonic() > deadline:
-                end = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-                raise Unavailable(f"PostgreSQL did not start: {' '.join(end) or 'it said nothing'}")
+                last = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+                raise ServerUnavailableError(f"PostgreSQL did not start: {' '.join(last) or 'its log is empty'}")
             time.sleep(0.1)
 
     def running(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         probe = [str(self.programs / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         return subprocess.run(probe, capture_output=True).returncode == 0
 
     def sql(self, statement: str, database: str = "postgres") -> str:
-        """Run a statement as the superuser, over the Unix socket. Raises Unavailable with the server's words."""
+        """Run a statement as the superuser. Raises ServerUnavailableError with the server's message."""
         return self._run_as_owner(
             "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port), "-d", database,
             "-U", self.superuser, given=statement,
         )  # fmt: skip
 
     def admit(self, sources: Sequence[str], tls_only: bool = True) -> None:
-        """Take connections from these networks only; ``all`` is everywhere."""
+        """Accept connections from these networks only; ``all`` is everywhere."""
         self._admit(sources, tls_only)
         self.sql("SELECT pg_reload_conf()")
 
@@ -181,12 +181,12 @@ class Server:
         write(self.folder / "hba.conf", "\n".join(rules) + "\n", mode=0o644)
 
     def destroy(self) -> None:
-        """End it and remove its data."""
+        """Stop it and remove its data."""
         try:
             pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         except (FileNotFoundError, IndexError, ValueError):
             pid = 0
-        if pid in cgroups.processes(self.lab):  # never somebody else's process that has the number by now
+        if pid in cgroups.processes(self.lab):  # another process may have this number by now
             os.kill(pid, signal.SIGQUIT)
             deadline = time.monotonic() + READY_SECONDS
             while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
@@ -198,7 +198,8 @@ class Server:
     def _run_as_owner(self, *command: str, given: str = "") -> str:
         done = subprocess.run([*_as_owner(), *command], input=given, capture_output=True, text=True, cwd="/")
         if done.returncode != 0:
-            raise Unavailable(f"{Path(command[0]).name}: {(done.stderr.strip() or done.stdout.strip())[-500:]}")
+            output = done.stderr.strip() or done.stdout.strip()
+            raise ServerUnavailableError(f"{Path(command[0]).name}: {output[-500:]}")
         return done.stdout.strip()
 
 
@@ -207,7 +208,7 @@ def _as_owner() -> list[str]:
 
 
 def free_port(lab: Lab, taken: Sequence[int]) -> int:
-    """The first port from FIRST_PORT that nothing on the lab's host address uses."""
+    """Return the first free port on the lab's host address, from FIRST_PORT. Raises ServerUnavailableError."""
     for port in range(FIRST_PORT, FIRST_PORT + 200):
         if port in taken:
             continue
@@ -218,9 +219,9 @@ def free_port(lab: Lab, taken: Sequence[int]) -> int:
             except OSError:
                 continue
         return port
-    raise Unavailable(f"no free port from {FIRST_PORT} on {lab.host_address}")
+    raise ServerUnavailableError(f"no free port from {FIRST_PORT} on {lab.host_address}")
 
 
 def quoted(text: str) -> str:
-    """An SQL string literal."""
+    """Return an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

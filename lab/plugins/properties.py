@@ -1,7 +1,7 @@
 """Property values: between the wire's `google.protobuf.Struct` and plain Python values.
 
-A property is None, bool, int, float, str, a list, a dict, or one of the classes below. Numbers that are whole come
-out as int, as JSON would have them (the wire knows only doubles).
+A property is None, bool, int, float, str, list, dict, `UNKNOWN` or a `Secret`. The wire has only doubles, so whole
+numbers become int.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ Properties: TypeAlias = dict[str, Any]
 # Signatures and sentinels of the wire format: sdk/go/common/resource/sig and .../resource/plugin/rpc.go.
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker
-OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-ASSET_SIGNATURE: Final = "c44067f5952c0a294b673a41bacd8c17"
-ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
-REFERENCE_SIGNATURE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 UNKNOWN_SENTINELS: Final = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # bool
@@ -37,7 +33,7 @@ _UNKNOWN_STRING: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
 class Unknown:
-    """A value that is not known yet, in a preview. There is one: `UNKNOWN`."""
+    """A value that a preview does not know yet. The only instance is `UNKNOWN`."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -51,7 +47,7 @@ UNKNOWN: Final = Unknown()
 
 @dataclass(frozen=True)
 class Secret:
-    """A value that is stored encrypted and never shown."""
+    """A value that the engine encrypts in the state and never shows."""
 
     value: Value
 
@@ -59,27 +55,13 @@ class Secret:
         return "Secret([secret])"
 
 
-@dataclass(frozen=True)
-class Special:
-    """An asset, an archive, or a reference to a resource, passed through as it came."""
-
-    signature: str
-    fields: Mapping[str, Value]
-
-    @property
-    def kind(self) -> str:
-        return {ASSET_SIGNATURE: "asset", ARCHIVE_SIGNATURE: "archive", REFERENCE_SIGNATURE: "resource"}.get(
-            self.signature, "unrecognised"
-        )
-
-
 def from_struct(struct: struct_pb2.Struct) -> Properties:
-    """The properties in a wire message."""
+    """Return the properties in a wire message. Raises TypeError for an asset, an archive or a resource reference."""
     return {key: from_value(value) for key, value in struct.fields.items()}
 
 
 def from_value(value: struct_pb2.Value) -> Value:
-    """One property of a wire message."""
+    """Return one property of a wire message. Raises like `from_struct`."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return UNKNOWN if value.string_value in UNKNOWN_SENTINELS else value.string_value
@@ -91,29 +73,23 @@ def from_value(value: struct_pb2.Value) -> Value:
     if kind == "list_value":
         return [from_value(element) for element in value.list_value.values]
     if kind == "struct_value":
-        return _from_signed(from_struct(value.struct_value))
+        fields = from_struct(value.struct_value)
+        signature = fields.get(SIGNATURE_KEY)
+        if signature is None:
+            return fields
+        if signature == SECRET_SIGNATURE:
+            return Secret(fields.get("value"))
+        raise TypeError("The lab's stand-ins take no assets, archives or resource references as inputs.")
     return None
 
 
-def _from_signed(fields: Properties) -> Value:
-    signature = fields.get(SIGNATURE_KEY)
-    if signature is None:
-        return fields
-    if signature == SECRET_SIGNATURE:
-        return Secret(fields.get("value"))
-    if signature == OUTPUT_SIGNATURE:
-        known = fields.get("value", UNKNOWN)
-        return Secret(known) if fields.get("secret") else known
-    return Special(str(signature), {key: value for key, value in fields.items() if key != SIGNATURE_KEY})
-
-
 def to_struct(properties: Mapping[str, Value]) -> struct_pb2.Struct:
-    """A wire message of properties. Raises TypeError for a value that is no property."""
+    """Return a wire message of the properties. Raises TypeError for any other value."""
     return struct_pb2.Struct(fields={key: to_value(value) for key, value in properties.items()})
 
 
 def to_value(value: Value) -> struct_pb2.Value:
-    """One property as the wire has it."""
+    """Return one property in its wire format. Raises like `to_struct`."""
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     if isinstance(value, bool):
@@ -125,24 +101,18 @@ def to_value(value: Value) -> struct_pb2.Value:
     if isinstance(value, Unknown):
         return struct_pb2.Value(string_value=_UNKNOWN_STRING)
     if isinstance(value, Secret):
-        return _signed(SECRET_SIGNATURE, {"value": value.value})
-    if isinstance(value, Special):
-        return _signed(value.signature, value.fields)
+        return struct_pb2.Value(struct_value=to_struct({SIGNATURE_KEY: SECRET_SIGNATURE, "value": value.value}))
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Value]", value)
         return struct_pb2.Value(struct_value=to_struct(mapping))
     if isinstance(value, (list, tuple)):
         elements = cast("list[Value]", value)
         return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[to_value(element) for element in elements]))
-    raise TypeError(f"{type(value).__name__} is no property value")
-
-
-def _signed(signature: str, fields: Mapping[str, Value]) -> struct_pb2.Value:
-    return struct_pb2.Value(struct_value=to_struct({SIGNATURE_KEY: signature, **fields}))
+    raise TypeError(f"{type(value).__name__} is not a property value")
 
 
 def plain(value: Value) -> Value:
-    """The value with every secret in it laid open; unknowns and specials stay."""
+    """Return the value with all its secrets opened. Unknown values stay."""
     if isinstance(value, Secret):
         return plain(value.value)
     if isinstance(value, dict):
@@ -153,12 +123,12 @@ def plain(value: Value) -> Value:
 
 
 def contains_secret(value: Value) -> bool:
-    """Whether anything in the value is secret."""
+    """Return whether any part of the value is secret."""
     return _contains(value, Secret)
 
 
 def contains_unknown(value: Value) -> bool:
-    """Whether anything in the value, also beneath a secret, is unknown."""
+    """Return whether any part of the value is unknown, also inside a secret."""
     return _contains(value, Unknown)
 
 
@@ -175,10 +145,10 @@ def _contains(value: Value, kind: type) -> bool:
 
 
 def keep_secret(outputs: Mapping[str, Value], inputs: Mapping[str, Value]) -> Properties:
-    """The outputs with everything secret again that is secret under the same name in the inputs.
+    """Return the outputs, with every value secret that is secret in the inputs under the same name.
 
-    A list with a secret in it becomes secret as a whole: its elements may have moved (as the engine itself does for
-    plugins that don't know secrets).
+    A list with a secret in it becomes secret as a whole, because its elements may have moved. The engine does the same
+    for plugins that do not support secrets.
     """
     kept: Properties = dict(outputs)
     for key, given in inputs.items():

@@ -1,8 +1,7 @@
-"""The plugin protocol's messages and services, as the installed Pulumi SDK ships them.
+"""The messages and services of the plugin protocol, from the installed Pulumi SDK.
 
-Importing `pulumi.runtime.proto` the ordinary way runs the whole SDK first, which a plugin has no use for and which
-doubles its start-up time. So the generated modules are imported with empty parent packages in place, which are
-taken away again at once: a later `import pulumi` in the same process gets the real SDK.
+A plain import of `pulumi.runtime.proto` imports the whole SDK first, which doubles a plugin's start-up time. So empty
+parent packages replace the SDK during the import. A later `import pulumi` gets the real one.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-# Plugins start child processes; without this gRPC prints a warning to stderr at each fork.
+# Without this, gRPC prints a warning for each child process.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 if TYPE_CHECKING:
     from pulumi.runtime.proto import (
-        analyzer_pb2,
         engine_pb2,
         engine_pb2_grpc,
         language_pb2,
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
         status_pb2,
     )
 
-# The largest message the engine and the official plugins accept, in bytes (sdk/go/common/util/rpcutil).
+# Bytes. The engine and the official plugins have the same limit (sdk/go/common/util/rpcutil).
 MESSAGE_LIMIT = 400 * 1024 * 1024
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
@@ -43,7 +41,6 @@ CHANNEL_OPTIONS = [
 __all__ = [
     "CHANNEL_OPTIONS",
     "MESSAGE_LIMIT",
-    "analyzer_pb2",
     "engine_pb2",
     "engine_pb2_grpc",
     "language_pb2",
@@ -60,7 +57,7 @@ def _bare_sdk_packages() -> Iterator[None]:
     spec = importlib.util.find_spec("pulumi")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit(
-            f"the Pulumi SDK is not installed for this Python: pip install -r requirements.txt with {sys.executable}"
+            f"{sys.executable} has no Pulumi SDK. Install it: {sys.executable} -m pip install -r requirements.txt"
         )
     folder = spec.submodule_search_locations[0]
     bare = {
@@ -83,7 +80,7 @@ _loaded: dict[str, ModuleType] = {}
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Load a generated module when it is first asked for: a provider has no use for the language's, and so on."""
+    """Import a generated module on first use, because no plugin needs all of them."""
     if not name.endswith(("_pb2", "_pb2_grpc")):
         raise AttributeError(name)
     if name not in _loaded:

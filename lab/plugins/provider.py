@@ -1,4 +1,4 @@
-"""What a provider plugin stand-in is: hooks with sensible defaults, and the values they take and give."""
+"""The interface of a provider plugin: hooks with defaults, and the values they take and return."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lab.plugins.properties import Properties
 
 
 class ProviderError(Exception):
-    """What went wrong, in one sentence to the person who can mend it. Nothing was created or changed."""
+    """The operation failed and changed nothing. The message is for the user."""
 
 
 class InitializationFailed(ProviderError):
-    """The resource exists but isn't what was asked for (yet): the engine stores it and repairs it the next time."""
+    """The resource exists but is not as declared yet. The engine stores it and repairs it in the next update."""
 
     def __init__(self, id: str, outputs: Properties, reasons: Sequence[str], inputs: Properties | None = None) -> None:
         super().__init__("; ".join(reasons))
@@ -29,7 +29,12 @@ class InitializationFailed(ProviderError):
 
 @dataclass(frozen=True)
 class Resource:
-    """Which resource a hook is about, and how it is to be handled."""
+    """The resource that a hook is called for.
+
+    ``timeout`` is that of `customTimeouts` in seconds, 0 if unset. ``ignored`` are the property paths of
+    `ignoreChanges`. The others are for `check`: ``random_seed`` makes a preview and its update draw the same name;
+    ``proposed_name`` and ``must_be_named`` come from the stack's autonaming configuration.
+    """
 
     urn: str
     type: str
@@ -37,20 +42,15 @@ class Resource:
     id: str = ""
     preview: bool = False
     timeout: float = 0.0
-    """What `customTimeouts` allows, in seconds; 0 if the provider is to choose."""
     ignored: tuple[str, ...] = ()
-    """Property paths of `ignoreChanges`: for a diff and an update."""
     random_seed: bytes = b""
-    """What a check draws a random name from, so that preview and update come to the same one."""
     proposed_name: str = ""
-    """For a check: the name that the stack's autonaming configuration asks for."""
     must_be_named: bool = False
-    """For a check: the stack's autonaming configuration forbids made-up names."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An input that can't be: the property's path and one sentence."""
+    """An invalid input: the property's path, and what is wrong with it."""
 
     property: str
     reason: str
@@ -66,7 +66,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Created:
-    """A new resource. In a preview: no id, and outputs that aren't known yet as `UNKNOWN` (or left out)."""
+    """A new resource. In a preview it has no id, and unknown outputs are `UNKNOWN` or left out."""
 
     id: str
     outputs: Properties
@@ -74,7 +74,7 @@ class Created:
 
 @dataclass(frozen=True)
 class Read:
-    """A resource as it is now; `inputs` are those a program would have to declare to get it."""
+    """A resource's current state. ``inputs`` are those that a program would declare to get it."""
 
     id: str
     outputs: Properties
@@ -82,9 +82,10 @@ class Read:
 
 
 class Provider:
-    """A provider. Every hook may be called from several threads at once.
+    """A provider. The engine may call every hook from several threads at once.
 
-    Values secret in the inputs come as `Secret` and become secret again in outputs of the same name by themselves.
+    A secret input is a `Secret`; the servicer makes the output of the same name secret as well. Every hook may raise
+    ProviderError.
     """
 
     name: str = ""
@@ -95,10 +96,10 @@ class Provider:
         self.engine = engine
         self.configuration: Properties = {}
         self.cancelled = threading.Event()
-        """Set once the engine wants the plugin to end: whatever waits should wait on this too."""
+        """Set when the engine wants the plugin to end. A hook that waits must watch it."""
 
     def schema(self) -> str:
-        """The package's schema as JSON text."""
+        """Return the package's schema as JSON. `pulumi import` asks for it."""
         return json.dumps({"name": self.name, "version": self.version})
 
     def check_configuration(self, old: Properties, new: Properties) -> Checked:
@@ -107,49 +108,45 @@ class Provider:
         return Checked(new)
 
     def diff_configuration(self, old: Properties, new: Properties) -> Difference:
-        """Compare the provider's own inputs; a replacement of the provider replaces all that it made."""
+        """Compare the provider's own inputs. Replacing the provider replaces all its resources."""
         return difference(old, new, ignore=["version"])
 
     def configure(self, configuration: Properties) -> None:
-        """Take the provider's own inputs, secrets laid open."""
+        """Take the provider's own inputs, with secrets opened."""
         self.configuration = configuration
 
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
-        """Validate inputs and fill in defaults. `old` are the last inputs, empty for a new resource."""
+        """Validate the inputs and add defaults. `old` are the last inputs, empty for a new resource."""
         del resource, old
         return Checked(new)
 
     def diff(self, resource: Resource, old_inputs: Properties, old_outputs: Properties, new: Properties) -> Difference:
-        """Compare the last inputs (and outputs) with the new inputs."""
+        """Compare the last inputs and outputs with the new inputs."""
         del resource, old_outputs
         return difference(old_inputs, new)
 
     def create(self, resource: Resource, inputs: Properties) -> Created:
-        """Make it, or with `resource.preview` say what could be said without making it."""
-        del inputs
-        raise ProviderError(f"{self.name}: this stand-in does not make {resource.type}.")
+        """Create the resource, or with `resource.preview` predict its outputs."""
+        raise NotImplementedError
 
     def read(self, resource: Resource, inputs: Properties, outputs: Properties) -> Read | None:
-        """Look at it; None if it is gone. For an import `inputs` and `outputs` are empty."""
-        del inputs, outputs
-        raise ProviderError(f"{self.name}: this stand-in does not read {resource.type} ({resource.id}).")
+        """Read the resource; None if it does not exist. In an import, `inputs` and `outputs` are empty."""
+        raise NotImplementedError
 
     def update(
         self, resource: Resource, old_inputs: Properties, old_outputs: Properties, new: Properties
     ) -> Properties:
-        """Change it; the new outputs."""
-        del old_inputs, old_outputs, new
-        raise ProviderError(f"{self.name}: this stand-in does not update {resource.type} ({resource.id}).")
+        """Update the resource and return the new outputs."""
+        raise NotImplementedError
 
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
-        """Remove it; it being gone already is no error."""
-        del inputs, outputs
-        raise ProviderError(f"{self.name}: this stand-in does not delete {resource.type} ({resource.id}).")
+        """Delete the resource, if it still exists."""
+        raise NotImplementedError
 
     def invoke(self, function: str, arguments: Properties, preview: bool) -> Properties:
-        """Answer a function call."""
+        """Call a function of the provider."""
         del arguments, preview
-        raise ProviderError(f"{self.name}: this stand-in has no function {function}.")
+        raise ProviderError(f"The lab's stand-in for {self.name} has no function {function}.")
 
     def cancel(self) -> None:
-        """Stop whatever is under way, child processes included; called when the engine ends, too."""
+        """Stop all operations and child processes. Called when the engine cancels them, and when it ends."""

@@ -1,8 +1,7 @@
-"""The engine's gRPC protocol on one side, a `Provider` on the other."""
+"""The engine's gRPC calls, answered by a `Provider`."""
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
@@ -17,35 +16,31 @@ from lab.plugins.properties import Properties, from_struct, keep_secret, plain, 
 from lab.plugins.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from lab.plugins.provider import Failure, InitializationFailed, Provider, ProviderError, Resource
 
-# With this in the environment errors carry the traceback; `pulumi --debug` shows it in any case.
-TRACEBACK = "PULUMI_DEBUG_PLUGIN"
-
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-def _answering(handler: Handler) -> Handler:
-    """Turn what a hook raises into a gRPC status with one sentence."""
+def _reporting_errors(handler: Handler) -> Handler:
+    """Turn an exception of a hook into a gRPC status with a message for the user."""
 
     @wraps(handler)
-    def answer(self: Servicer, request: Any, context: grpc.ServicerContext) -> Any:
+    def call(self: Servicer, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return handler(self, request, context)
         except InitializationFailed as error:
             _abort_initialization(error, request, context)
         except ProviderError as error:
-            self.note_traceback(request)
-            # Not UNKNOWN or INTERNAL: after those the engine can't tell whether something was created.
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, self.explain(str(error)))
+            # After UNKNOWN or INTERNAL the engine would assume that the resource may exist.
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Exception as error:
-            self.note_traceback(request)
-            sentence = (
-                f"the {self.provider.name} stand-in failed in {handler.__name__} of "
-                f"{getattr(request, 'urn', '') or 'the provider'}: {type(error).__name__}: {error} "
-                "(a defect of the stand-in; pulumi --debug shows where)"
+            urn = getattr(request, "urn", "")
+            self.provider.engine.debug(traceback.format_exc(), urn)
+            message = (
+                f"The lab's stand-in for {self.provider.name} has a bug: {handler.__name__} of {urn or 'the provider'} "
+                f"raised {type(error).__name__}: {error}. `pulumi --debug` shows the traceback."
             )
-            context.abort(grpc.StatusCode.UNKNOWN, self.explain(sentence))
+            context.abort(grpc.StatusCode.UNKNOWN, message)
 
-    return cast(Handler, answer)
+    return cast(Handler, call)
 
 
 def _abort_initialization(error: InitializationFailed, request: Any, context: grpc.ServicerContext) -> NoReturn:
@@ -66,35 +61,25 @@ def _abort_initialization(error: InitializationFailed, request: Any, context: gr
     context.abort(code, str(error))
 
 
-def _kinds(changes: Difference) -> dict[str, provider_pb2.PropertyDiff]:
-    kinds: dict[str, provider_pb2.PropertyDiff] = {}
-    for path, kind in changes.paths.items():
-        name = f"{kind}_replace" if path in changes.replace else kind
-        kinds[format_path(path)] = provider_pb2.PropertyDiff(
-            kind=provider_pb2.PropertyDiff.Kind.Value(name.upper()), inputDiff=changes.in_inputs
-        )
-    for path in changes.replace - changes.paths.keys():
-        kinds[format_path(path)] = provider_pb2.PropertyDiff(
-            kind=provider_pb2.PropertyDiff.UPDATE_REPLACE, inputDiff=changes.in_inputs
-        )
-    return kinds
-
-
 def _top_level(paths: Iterable[Sequence[str | int]]) -> list[str]:
     return sorted({str(path[0]) for path in paths if path})
 
 
 def _diff_response(changes: Difference) -> provider_pb2.DiffResponse:
-    response = provider_pb2.DiffResponse(
+    detailed: dict[str, provider_pb2.PropertyDiff] = {}
+    for path in [*changes.paths, *(changes.replace - changes.paths.keys())]:
+        kind = changes.paths.get(path, "update") + ("_replace" if path in changes.replace else "")
+        detailed[format_path(path)] = provider_pb2.PropertyDiff(
+            kind=provider_pb2.PropertyDiff.Kind.Value(kind.upper()), inputDiff=True
+        )
+    return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=_top_level([*changes.paths, *changes.replace]),
         replaces=_top_level(changes.replace),
         deleteBeforeReplace=changes.delete_before_replace,
+        detailedDiff=detailed,
         hasDetailedDiff=True,
     )
-    for path, kind in _kinds(changes).items():
-        response.detailedDiff[path].CopyFrom(kind)
-    return response
 
 
 def _check_failures(failures: Iterable[Failure]) -> list[provider_pb2.CheckFailure]:
@@ -129,83 +114,61 @@ def _struct(outputs: Properties, inputs: Properties) -> struct_pb2.Struct:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers the engine's calls by a provider's hooks."""
+    """Answers the engine's calls with a provider's hooks."""
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
 
-    def note_traceback(self, request: Any) -> None:
-        """Leave the traceback of what is being handled where only `pulumi --debug` shows it."""
-        self.provider.engine.debug(traceback.format_exc(), getattr(request, "urn", ""))
-
-    def explain(self, sentence: str) -> str:
-        """The sentence, with the traceback if the environment asks for it."""
-        return f"{sentence}\n{traceback.format_exc()}" if os.environ.get(TRACEBACK) else sentence
-
     @override
-    @_answering
+    @_reporting_errors
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ProviderHandshakeResponse:
-        # A plugin under a debugger is attached to again after its last engine cancelled it.
+        # A plugin under a debugger survives the engine that cancelled it.
         self.provider.cancelled.clear()
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=True,
-            accept_resources=True,
-            accept_outputs=True,
             supports_autonaming_configuration=self.provider.supports_autonaming,
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Attach(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.provider.engine.attach(request.address)
         return empty_pb2.Empty()
 
     @override
-    @_answering
+    @_reporting_errors
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=self.provider.version)
 
     @override
-    @_answering
+    @_reporting_errors
     def GetSchema(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetSchemaResponse:
         return provider_pb2.GetSchemaResponse(schema=self.provider.schema())
 
     @override
-    @_answering
-    def GetMapping(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetMappingResponse:
-        return provider_pb2.GetMappingResponse()
-
-    @override
-    @_answering
-    def GetMappings(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetMappingsResponse:
-        return provider_pb2.GetMappingsResponse()
-
-    @override
-    @_answering
+    @_reporting_errors
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         checked = self.provider.check_configuration(from_struct(request.olds), from_struct(request.news))
         return provider_pb2.CheckResponse(inputs=to_struct(checked.inputs), failures=_check_failures(checked.failures))
 
     @override
-    @_answering
+    @_reporting_errors
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         old = from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds)
         return _diff_response(self.provider.diff_configuration(old, from_struct(request.news)))
 
     @override
-    @_answering
+    @_reporting_errors
     def Configure(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ConfigureResponse:
         self.provider.configure(cast(Properties, plain(from_struct(request.args))))
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True,
             supportsPreview=True,
-            acceptResources=True,
-            acceptOutputs=True,
             supports_autonaming_configuration=self.provider.supports_autonaming,
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Check(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         new = from_struct(request.news)
         checked = self.provider.check(_resource(request), from_struct(request.olds), new)
@@ -214,7 +177,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Diff(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         changes = self.provider.diff(
             _resource(request),
@@ -225,28 +188,28 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return _diff_response(changes)
 
     @override
-    @_answering
+    @_reporting_errors
     def Create(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         inputs = from_struct(request.properties)
         created = self.provider.create(_resource(request), inputs)
         return provider_pb2.CreateResponse(id=created.id, properties=_struct(created.outputs, inputs))
 
     @override
-    @_answering
+    @_reporting_errors
     def Read(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
         inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
         found = self.provider.read(_resource(request), inputs, outputs)
         if found is None:
-            return provider_pb2.ReadResponse()  # An empty id: it is gone.
+            return provider_pb2.ReadResponse()  # An empty id means that it does not exist.
         return provider_pb2.ReadResponse(
             id=found.id,
-            # What was secret in the state stays so, whatever it is now.
+            # A value that is secret in the state stays secret when it has changed.
             properties=_struct(keep_secret(found.outputs, outputs), inputs),
             inputs=_struct(found.inputs, inputs),
         )
 
     @override
-    @_answering
+    @_reporting_errors
     def Update(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
         old_inputs, old_outputs = from_struct(request.old_inputs), from_struct(request.olds)
         new = from_struct(request.news)
@@ -254,13 +217,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=_struct(outputs, new))
 
     @override
-    @_answering
+    @_reporting_errors
     def Delete(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.provider.delete(_resource(request), from_struct(request.old_inputs), from_struct(request.properties))
         return empty_pb2.Empty()
 
     @override
-    @_answering
+    @_reporting_errors
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         result = self.provider.invoke(request.tok, from_struct(request.args), request.preview)
         response = provider_pb2.InvokeResponse()
@@ -268,31 +231,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @override
-    @_answering
+    @_reporting_errors
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.provider.cancelled.set()
         self.provider.cancel()
         return empty_pb2.Empty()
-
-    @override
-    def Parameterize(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse("takes no parameters", context)
-
-    @override
-    def Construct(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse(f"has no components ({request.type} was asked for)", context)
-
-    @override
-    def Call(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse(f"has no methods ({request.tok} was asked for)", context)
-
-    @override
-    def List(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
-        self._refuse("does not list resources", context)
-
-    def _refuse(self, what: str, context: grpc.ServicerContext) -> NoReturn:
-        context.abort(
-            grpc.StatusCode.UNIMPLEMENTED,
-            f"the stand-in for the {self.provider.name} provider {what}; the official plugin does: "
-            f"pulumi plugin install resource {self.provider.name} {self.provider.version}",
-        )

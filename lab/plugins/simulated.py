@@ -1,23 +1,23 @@
 """A cloud's provider plugin, simulated: the types that the program declares, in an account that the lab keeps.
 
-Nothing outside this machine is asked or changed. Inputs are checked as SDK and documentation say; a create that the
-cloud would refuse is refused; what is made stays in the account until it is deleted, whatever becomes of the engine.
-A kind may make something real behind its resource (a database server, say).
+Nothing outside this machine is read or changed. Inputs are checked against SDK and documentation, and requests that the
+cloud would refuse are refused. Resources stay in the account until they are deleted, whatever happens to the engine. A
+kind may create something real behind its resource, such as a database server.
 """
 
 from __future__ import annotations
 
-import json
-from typing import ClassVar
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
 
 from typing_extensions import override
 
 from lab.layout import Lab
-from lab.plugins.account import EXPIRED, Account, Record, expired, injected
-from lab.plugins.declared import failures, replacing
+from lab.plugins.account import EXPIRED, Account, Record, credentials_expired, injected_fault
 from lab.plugins.difference import Difference, difference
 from lab.plugins.engine import Engine
-from lab.plugins.kind import Kind, Refused
+from lab.plugins.kind import ApiError, Kind
 from lab.plugins.properties import UNKNOWN, Properties, Secret, contains_unknown, plain
 from lab.plugins.provider import (
     Checked,
@@ -29,16 +29,23 @@ from lab.plugins.provider import (
     Read,
     Resource,
 )
+from lab.plugins.sdk import function_schema
 
-#: How a create that timed out says that it is in the state all the same.
-GOES_ON = "the next `pulumi up` goes on with it"
+#: How the error of a create that timed out says that the resource is in the state nevertheless.
+NEXT_UP_CONTINUES = "the next `pulumi up` continues with it"
+
+
+#: Takes the cloud and a function's arguments, returns its results. Raises ApiError.
+Function = Callable[[Any, Properties], Properties]
 
 
 class SimulatedCloud(Provider):
-    """A provider plugin over an account. A subclass names the cloud and its kinds."""
+    """A provider plugin for a simulated account. A subclass names the cloud, its kinds and its functions."""
 
     title: ClassVar[str]
     kinds: ClassVar[tuple[type[Kind], ...]]
+    functions: ClassVar[Mapping[str, Function]]
+    """Methods that answer the provider's functions, by token."""
     supports_autonaming = True
 
     def __init__(self, engine: Engine) -> None:
@@ -48,24 +55,24 @@ class SimulatedCloud(Provider):
         self._tokens = {self.token(kind): kind for kind in self._kinds.values()}
 
     def token(self, kind: Kind) -> str:
-        """The type as the engine writes it."""
+        """Return the type as the engine writes it."""
         return f"{self.name}:{kind.module}/{kind.type[0].lower()}{kind.type[1:]}:{kind.type}"
 
     def authenticate(self) -> None:
-        """What every request begins with, functions too. Raises Refused where the credentials are expired or none."""
-        if expired():
-            raise Refused(f"401 {EXPIRED}; log in again and repeat the command")
-        if reason := self.no_credentials():
-            raise Refused(reason)
+        """Raise ApiError if the credentials are missing or expired; every request begins with this."""
+        if credentials_expired():
+            raise ApiError(f"401 {EXPIRED}; log in again and repeat the command")
+        if reason := self.missing_credentials():
+            raise ApiError(reason)
 
-    def no_credentials(self) -> str:
-        """Why the account takes no request from here, "" where it does."""
+    def missing_credentials(self) -> str:
+        """Return why the account refuses requests from this process, "" if it accepts them."""
         return ""
 
     @override
     def configure(self, configuration: Properties) -> None:
         super().configure(configuration)
-        self.engine.info(f"simulated: {self.title} is played by the lab; nothing is bought, no account is touched")
+        self.engine.info(f"simulated: the lab stands in for {self.title}; nothing is bought, no account is touched")
 
     @override
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
@@ -77,7 +84,7 @@ class SimulatedCloud(Provider):
             digits = resource.random_seed.hex()[:7]
             inputs[name] = old.get(name) or resource.proposed_name or f"{resource.name}-{digits}"
             inputs["__defaults"] = [name]
-        found = failures(kind.properties, inputs)
+        found = kind.failures(inputs)
         if not found and not contains_unknown(inputs):
             found = kind.invalid(plain(inputs))
         return Checked(inputs, found)
@@ -85,11 +92,9 @@ class SimulatedCloud(Provider):
     @override
     def diff(self, resource: Resource, old_inputs: Properties, old_outputs: Properties, new: Properties) -> Difference:
         kind = self._kind(resource)
-        changes = difference(
-            old_inputs, new, replace_on=replacing(kind.properties), ignore=["__defaults", *resource.ignored]
-        )
+        changes = difference(old_inputs, new, replace_on=kind.replaces, ignore=["__defaults", *resource.ignored])
         changes.replace |= kind.replacing(plain(old_inputs), plain(new)) & changes.paths.keys()
-        # A name can't be had twice at a time, unless the next one has another.
+        # Two resources cannot have one name at the same time, unless the replacement has another name.
         same = plain(old_inputs).get(kind.name_property) == plain(new).get(kind.name_property)
         changes.delete_before_replace = bool(changes.replace) and kind.unique_name and same and "__defaults" not in new
         return changes
@@ -98,50 +103,56 @@ class SimulatedCloud(Provider):
     def create(self, resource: Resource, inputs: Properties) -> Created:
         kind = self._kind(resource)
         if resource.preview:
-            return Created("", {**inputs, **dict.fromkeys(kind.computed, UNKNOWN)})
+            return Created("", kind.previewed(inputs, UNKNOWN))
         given: Properties = plain(inputs)
-        doing = f"creating the {kind.title} {given.get(kind.name_property, '')!r}".replace(" ''", "")
+        action = f"creating the {kind.title} {given.get(kind.name_property, '')!r}".replace(" ''", "")
         try:
             record = self._reserve(kind, given)
-        except Refused as fault:
-            raise self._error(doing, fault) from None
+        except ApiError as error:
+            self._fail(action, error)
         try:
-            record.outputs, record.made = kind.make(record.id, given), True
-        except Exception as fault:
+            record.outputs, record.ready = self._create(kind, record.id, given), True
+        except Exception as error:
             self.account.remove(kind.type, record.id)
-            raise (self._error(doing, fault) if isinstance(fault, Refused) else fault) from None
+            if isinstance(error, ApiError):
+                self._fail(action, error)
+            raise
         self.account.put(record)
-        if injected(kind.type) == "timeout":
-            raise self._timed_out(kind, doing, resource, record, inputs)
+        if injected_fault(kind.type) == "timeout":
+            raise self._timed_out(kind, action, resource, record, inputs)
         return Created(record.id, self._outputs(kind, inputs, record.outputs))
 
+    @staticmethod
+    def _create(kind: Kind, id: str, inputs: Properties) -> Properties:
+        kind.check_dependencies(inputs)
+        return {**kind.with_defaults(inputs), **kind.create(id, inputs)}
+
     def _timed_out(
-        self, kind: Kind, doing: str, resource: Resource, record: Record, inputs: Properties
+        self, kind: Kind, action: str, resource: Resource, record: Record, inputs: Properties
     ) -> ProviderError:
-        """The wait is over, and the account has it."""
         waited = f"timeout while waiting for it to be ready; it exists in the account all the same, id {record.id}"
         if kind.kept_on_timeout:
-            error = self._error(doing, Refused(f"{waited}, and in the state: {GOES_ON}"))
-            # What is computed is unknown still: it is read once it is ready.
-            return InitializationFailed(record.id, self._outputs(kind, inputs, {}), [str(error)])
+            message = self._message(action, f"{waited}, and in the state: {NEXT_UP_CONTINUES}")
+            # The computed outputs are still unknown; a later read fills them in.
+            return InitializationFailed(record.id, self._outputs(kind, inputs, {}), [message])
         command = f"`pulumi import {resource.type} {resource.name} {kind.import_id(record)}`"
-        return self._error(doing, Refused(f"{waited}: {command} takes it over, or delete it there"))
+        return ProviderError(self._message(action, f"{waited}: {command} adopts it, or delete it there"))
 
     def _reserve(self, kind: Kind, given: Properties) -> Record:
-        """A record from the start: what the engine's end interrupts is in the account, as it would be in a cloud."""
+        """Record the resource before it is created: as in a cloud, the account has it even if the engine is killed."""
         self.authenticate()
-        fault = injected(kind.type)
+        fault = injected_fault(kind.type)
         if fault == "quota":
-            raise Refused(
+            raise ApiError(
                 f"403 the account's limit is reached; delete a {kind.title}, or ask support for a higher limit"
             )
         with self.account.open() as records:
-            taken = [each for each in records.values() if each.type == kind.type and kind.clashes(given, each)]
+            taken = [each for each in records.values() if each.type == kind.type and kind.conflicts(given, each)]
             if taken or fault == "name-taken":
-                raise Refused(f"409 the name is taken: {self._owner(kind, taken)}")
-            record = Record(kind.type, kind.identify(given), given, {})
-            if kind.unique_id and (there := records.get(f"{record.type}/{record.id}")):
-                raise Refused(f"409 the name is taken: {self._owner(kind, [there])}")
+                raise ApiError(f"409 the name is taken: {self._owner(kind, taken)}")
+            record = Record(kind.type, kind.new_id(given), given, {})
+            if kind.unique_id and (existing := records.get(f"{record.type}/{record.id}")):
+                raise ApiError(f"409 the name is taken: {self._owner(kind, [existing])}")
             records[f"{record.type}/{record.id}"] = record
         return record
 
@@ -149,8 +160,8 @@ class SimulatedCloud(Provider):
         if not taken:
             return "somebody else has it; choose another, or another name for the stack"
         return (
-            f"the account has one, id {taken[0].id}; if an `up` that was interrupted made it,"
-            f" `pulumi import {self.token(kind)} NAME {kind.import_id(taken[0])}` takes it over"
+            f"the account has one, id {taken[0].id}; if an interrupted `up` created it,"
+            f" `pulumi import {self.token(kind)} NAME {kind.import_id(taken[0])}` adopts it"
         )
 
     @override
@@ -158,19 +169,16 @@ class SimulatedCloud(Provider):
         kind = self._kind(resource)
         try:
             self.authenticate()
-        except Refused as fault:
-            raise self._error(f"reading the {kind.title}", fault) from None
-        record = kind.find(resource.id)
-        if record is None:
-            return None
-        try:
-            # One whose making was interrupted: a cloud would have finished it meanwhile.
-            changed = kind.look(record) if record.made else kind.make(record.id, record.inputs)
-        except Refused as fault:
-            raise self._error(f"reading the {kind.title}", fault) from None
-        if changed or not record.made:
+            record = kind.find(resource.id)
+            if record is None:
+                return None
+            # A cloud would have finished an interrupted create meanwhile.
+            changed = kind.refresh(record) if record.ready else self._create(kind, record.id, record.inputs)
+        except ApiError as error:
+            self._fail(f"reading the {kind.title}", error)
+        if changed or not record.ready:
             record.outputs |= changed
-            record.made = True
+            record.ready = True
             self.account.put(record)
         known = {key: value for key, value in record.inputs.items() if key not in kind.write_only}
         known |= {key: plain(value) for key, value in inputs.items() if key in kind.write_only}
@@ -183,13 +191,15 @@ class SimulatedCloud(Provider):
         kind = self._kind(resource)
         if resource.preview:
             return {**old_outputs, **new}
+        given: Properties = plain(new)
         try:
             self.authenticate()
             record = kind.existing(kind.type, resource.id)
-            record.outputs |= kind.change(record, plain(new))
-        except Refused as fault:
-            raise self._error(f"changing the {kind.title}", fault) from None
-        record.inputs = plain(new)
+            kind.check_dependencies(given)
+            record.outputs |= {**kind.with_defaults(given), **kind.update(record, given)}
+        except ApiError as error:
+            self._fail(f"changing the {kind.title}", error)
+        record.inputs = given
         self.account.put(record)
         return self._outputs(kind, new, record.outputs)
 
@@ -200,22 +210,40 @@ class SimulatedCloud(Provider):
             self.authenticate()
             record = self.account.get(kind.type, resource.id)
             if record is not None:
-                kind.unmake(record)
-        except Refused as fault:
-            raise self._error(f"deleting the {kind.title}", fault) from None
+                kind.check_unused(record)
+                kind.delete(record)
+        except ApiError as error:
+            self._fail(f"deleting the {kind.title}", error)
         self.account.remove(kind.type, resource.id)
+        kind.remove_dependents(resource.id)
 
     @override
-    def schema(self) -> str:
-        return json.dumps({"name": self.name, "version": self.version})
+    def invoke(self, function: str, arguments: Properties, preview: bool) -> Properties:
+        if function not in self.functions:
+            known = ", ".join(self.functions)
+            raise ProviderError(f"the simulated {self.title} has no function {function}; it has {known}.")
+        _, module, _, name = re.split("[:/]", function)
+        schema = function_schema(self.kinds[0].package, module, name)
+        given: Properties = plain(arguments)
+        if wrong := sorted(given.keys() - schema.arguments):
+            known = ", ".join(sorted(schema.arguments))
+            raise ProviderError(self._message(name, f"it has no argument {wrong[0]}; it takes {known}"))
+        if contains_unknown(arguments):
+            return {**dict.fromkeys(schema.results, UNKNOWN), **given}
+        try:
+            self.authenticate()
+            return {**given, **self.functions[function](self, given)}
+        except ApiError as error:
+            self._fail(name, error)
 
     def _outputs(self, kind: Kind, inputs: Properties, computed: Properties) -> Properties:
-        # What begins so is the engine's own in inputs, and in outputs the account's.
+        # A leading "__" marks inputs that are the engine's own, and outputs that are the account's.
         outputs = {key: value for key, value in (inputs | computed).items() if not key.startswith("__")}
         return self._marked(kind, outputs)
 
-    def _marked(self, kind: Kind, values: Properties) -> Properties:
-        return {key: Secret(value) if key in kind.secret else value for key, value in values.items()}
+    @staticmethod
+    def _marked(kind: Kind, values: Properties) -> Properties:
+        return {key: Secret(value) if key in kind.schema.secrets else value for key, value in values.items()}
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._tokens.get(resource.type)
@@ -225,5 +253,16 @@ class SimulatedCloud(Provider):
             )
         return kind
 
-    def _error(self, doing: str, fault: Exception) -> ProviderError:
-        return ProviderError(f"{doing}: {fault} (simulated {self.title})")
+    def _message(self, action: str, reason: object) -> str:
+        return f"{action}: {reason} (simulated {self.title})"
+
+    def _fail(self, action: str, error: ApiError) -> NoReturn:
+        raise ProviderError(self._message(action, error)) from None
+
+
+def discard_all(kinds: Sequence[type[Kind]], account: Account) -> None:
+    """Remove what is real behind an account's resources: servers, names, images."""
+    known = {kind.__name__: kind(account, Engine()) for kind in kinds}
+    for record in account.records():
+        if record.type in known:
+            known[record.type].discard(record)

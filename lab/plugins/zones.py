@@ -1,4 +1,4 @@
-"""Host names of a simulated cloud's servers: zones that the lab's DNS answers from, for pods."""
+"""Host names of a simulated cloud's servers, as zones of the lab's DNS that pods ask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from lab.files import write
 from lab.layout import Lab
 
-ANSWER_SECONDS = 15.0  # longest wait until a name is known; DNS looks at its zones every second
+ANSWER_SECONDS = 15.0  # longest wait for a name to be known; DNS checks its zones every second
 TTL_SECONDS = 5  # a rehearsal's names change sooner than a cloud's
 DNS_PORT = 53
 
@@ -24,9 +24,9 @@ ns {ttl} IN A {server}
 
 
 def put(lab: Lab, zone: str, addresses: Mapping[str, str]) -> None:
-    """Make the zone, or change it to hold these: an IPv4 address for each host name (full, without the last dot).
+    """Write the zone: an IPv4 address for each full host name, without the trailing dot.
 
-    Returns when DNS answers so, or when that takes too long: a cloud's DNS has no moment either when all know it.
+    Return when DNS knows the names or ANSWER_SECONDS have passed. A cloud's DNS does not promise more.
     """
     file = lab.zones / f"{zone}.zone"
     records = "".join(f"{name}. {TTL_SECONDS} IN A {address}\n" for name, address in sorted(addresses.items()))
@@ -42,27 +42,27 @@ def put(lab: Lab, zone: str, addresses: Mapping[str, str]) -> None:
 
 
 def remove(lab: Lab, zone: str) -> None:
-    """Forget the zone; it may be gone already."""
+    """Remove the zone if it exists."""
     (lab.zones / f"{zone}.zone").unlink(missing_ok=True)
 
 
 def _serial(content: str) -> int:
-    """Of a zone as it was written; DNS reads a zone again when its serial has grown."""
+    """Return a written zone's serial; DNS reloads a zone when its serial has grown."""
     words = content.split()
     return int(words[words.index("hostmaster") + 1]) if words else int(time.time())
 
 
 def known(lab: Lab, name: str, address: str) -> bool:
-    """Whether the lab's DNS has this IPv4 address for a host name."""
+    """Return whether the lab's DNS has this IPv4 address for a host name."""
     number = secrets.randbelow(1 << 16)
     labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split("."))
     query = struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", 1, 1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        asked.settimeout(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
         try:
-            asked.sendto(query, (lab.node_address, DNS_PORT))
-            answer = asked.recv(4096)
+            client.sendto(query, (lab.node_address, DNS_PORT))
+            answer = client.recv(4096)
         except OSError:
             return False
-    # The length and the content of an address record, which nothing else in the answer looks like.
+    # The length and content of an address record; nothing else in the answer has this form.
     return b"\0\4" + socket.inet_aton(address) in answer

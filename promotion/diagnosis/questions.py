@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 import urllib3
-from kubernetes.client import V1ObjectMeta, V1Pod
 from kubernetes.client.exceptions import ApiException
 
 from promotion.diagnosis.masking import Mask
 from promotion.diagnosis.snapshot import Document, name, raw
 from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.pods import Pod
 
 #: Lines of a log that are read, to find a cause in, and that are shown.
 READ_LINES = 40
@@ -41,9 +41,8 @@ class Questions:
 
     def probe_answer(self, pod: Document, port: int, path: str) -> str:
         """What the pod answers to GET on the path, as "500: BODY"; "" when it does not answer."""
-        address = V1Pod(metadata=V1ObjectMeta(name=name(pod)))
         try:
-            with self._cluster.forward(address, port, ANSWER_SECONDS) as connection:
+            with self._cluster.forward(Pod(pod), port, ANSWER_SECONDS) as connection:
                 connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
                 body = answer.read(2 * LINE_LENGTH).decode(errors="replace")

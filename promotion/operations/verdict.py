@@ -75,13 +75,11 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
 
 def _require_same_canary(session: Session, cluster: Cluster) -> None:
     """Raise CommandError if the running canary is not the one in the stack file; the wrong one would be judged."""
-    from promotion.verdict.trial import image_of
-
     release, deployment = session.release, cluster.deployment("canary")
     if deployment is None or (release.has_canary and release.canary_image == "source"):
         return
     expected = digest_of(release.canary_image) if release.has_canary else "no canary"
-    running = digest_of(image_of(deployment))
+    running = digest_of(deployment.image)
     if running != expected:
         raise CommandError(
             f"{session.file.path.name} has {expected} on trial, but the stack runs {running}: apply the file with"

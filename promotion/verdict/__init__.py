@@ -1,6 +1,5 @@
 """The verdict on a canary: is it as good as stable, as far as a trial of some minutes can tell?
 
-``judge`` tries the canary and answers ``healthy``, ``unhealthy`` or ``inconclusive``.
 See docs/explanation/verdict.md.
 """
 
@@ -24,14 +23,13 @@ def judge(
     every_seconds: float | None = None,
     commands: Sequence[Sequence[str]] | None = None,
 ) -> Verdict:
-    """Try the canary for so long, and say whether it is healthy.
+    """Try the canary for ``duration_seconds`` and return the verdict on it.
 
-    ``say`` gets a line at each look, ``every_seconds`` (None: as fits the duration). ``commands`` are run in the canary
-    first; None means the addressbook's own where the service is the addressbook, else none.
+    ``say`` gets a line at each look, ``every_seconds`` (None: a suitable interval). ``commands`` run in the canary
+    first; None means the addressbook's own if the service is the addressbook, otherwise none.
 
-    Raises CommandError when there is no canary to judge, when it is changed meanwhile, or (code INCONCLUSIVE) when
-    the cluster
-    does not answer. Nothing is changed, but for a person that is created and deleted.
+    The trial changes nothing, except that it creates and deletes one person. Raises CommandError if there is no canary,
+    if an image changes during the trial, or (code INCONCLUSIVE) if the cluster does not answer.
     """
     from promotion.verdict.trial import Trial, default_interval  # the Kubernetes client takes half a second to import
 

@@ -1,32 +1,30 @@
-"""Canary against stable: by how much a share of requests differs, and how sure that is.
+"""Canary against stable: by how much a share of requests differs, and how certain that is.
 
-A trial is cut into intervals, and each interval into routes. Within one route of one interval both tracks met the
-same weather, so the shares are compared there, and the differences averaged with Mantel-Haenszel's weights
-(n1 n0 / (n1 + n0)): another mix of routes, or a slow minute that hits both tracks, is no difference. How sure the
-average is comes from how much it scatters from interval to interval (a cluster-robust variance with Student's t over
-intervals, never below what the number of requests alone allows), so that a burst counts as one event and not as a
-hundred requests.
+A trial is cut into intervals, and each interval into routes. Within one route of one interval both tracks ran under the
+same conditions, so the shares are compared there and the differences averaged with Mantel-Haenszel's weights
+(n1 n0 / (n1 + n0)). A different mix of routes, or a slow minute that hits both tracks, makes no difference. The
+standard error comes from the scatter between intervals (a cluster-robust variance with Student's t over intervals) and
+is never below what the number of requests allows, so that a burst counts as one event and not as a hundred requests.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promotion.verdict.metrics import Counters, Route, total
+from promotion.state.cluster.metrics import Counters, Route, quantile_bound, total
 
-#: Every status.
-ANY = range(1000)
-#: Chance, over the whole trial and all its comparisons, that a canary at its very limits is called unhealthy. One that
-#: is as good as stable is far from them: tests/unit/promotion/verdict shows that it hardly ever is.
+ALL_STATUSES = range(1000)
+#: Chance, over the whole trial and all its comparisons, that a canary exactly at its limits is called unhealthy. One as
+#: good as stable is far from them: tests/unit/promotion/verdict shows that it hardly ever is.
 FALSE_ALARM = 0.05
-#: Part of it that is kept for the end of the trial; the looks before share the rest.
+#: Part of that chance kept for the end of the trial; the looks before share the rest.
 KEPT_FOR_THE_END = 0.5
-#: Chance that a comparison passes a canary that is at its limit or beyond.
+#: Chance that a comparison passes a canary at its limit or beyond.
 FALSE_PASS = 0.05
-#: Intervals without which there is no scatter to speak of.
+#: Fewer intervals show no scatter.
 MIN_INTERVALS = 3
 
 
@@ -40,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Pair:
-    """One route in one interval: requests of each track, and those of them that count (errors, slow ones)."""
+    """One route in one interval: each track's requests, and how many of them count (errors, slow ones)."""
 
     canary: float
     canary_hits: float
@@ -50,7 +48,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``difference`` of the shares (canary less stable, 0 to 1) and its standard error; the requests behind it."""
+    """``difference`` of the shares (canary less stable, 0 to 1) with its standard error, and the requests behind it."""
 
     canary: float
     canary_hits: float
@@ -60,16 +58,16 @@ class Comparison:
     difference: float
     error: float
 
-    def at_least(self, chance: float) -> float:
-        """What the true difference is at least, but for this chance."""
+    def lower_bound(self, chance: float) -> float:
+        """Return the value that the true difference is below with this chance only."""
         return self.difference - self._width(chance)
 
-    def at_most(self, chance: float = FALSE_PASS) -> float:
-        """What the true difference is at most, but for this chance."""
+    def upper_bound(self, chance: float = FALSE_PASS) -> float:
+        """Return the value that the true difference is above with this chance only."""
         return self.difference + self._width(chance)
 
     def _width(self, chance: float) -> float:
-        from scipy import special  # pyright: ignore[reportMissingTypeStubs]  a quarter of a second: only here
+        from scipy import special  # pyright: ignore[reportMissingTypeStubs]  slow to import
 
         if self.intervals < MIN_INTERVALS:
             return math.inf
@@ -97,10 +95,10 @@ def compare(intervals: Sequence[Sequence[Pair]]) -> Comparison:
 
 
 def chance_at(look: int, looks: int, comparisons: int) -> float:
-    """Chance of a false alarm that one comparison may spend at one look (1 to ``looks``).
+    """Return the chance of a false alarm that one comparison may spend at one look (1 to ``looks``).
 
-    Their sum over looks and comparisons is FALSE_ALARM, and chances add up at most (Bonferroni), whatever depends on
-    what: looking often costs nothing but certainty at each look.
+    Over all looks and comparisons they add up to FALSE_ALARM (Bonferroni), so the promise holds however the looks
+    depend on each other. Looking often only costs certainty at each look.
     """
     if looks <= 1:
         return FALSE_ALARM / comparisons
@@ -109,74 +107,61 @@ def chance_at(look: int, looks: int, comparisons: int) -> float:
 
 
 def answered(intervals: Sequence[Interval], statuses: range, new_routes: bool) -> list[list[Pair]]:
-    """Requests that were answered with one of the statuses, by route.
+    """Pair up, by route, the requests that were answered with one of the statuses.
 
-    With ``new_routes``, what only the canary was ever asked for is held against all of stable's requests.
+    With ``new_routes``, routes that only the canary serves are compared with all of stable's requests.
     """
     known = {route for interval in intervals for route in interval.stable.by_route}
     pairs: list[list[Pair]] = []
     for interval in intervals:
-        found = [_by_route(interval, {route}, {route}, statuses) for route in sorted(known)]
+        row = [_pair(interval, {route}, {route}, statuses) for route in sorted(known)]
         if new_routes and (new := interval.canary.by_route.keys() - known):
-            found.append(_by_route(interval, new, interval.stable.by_route, statuses))
-        pairs.append(found)
+            row.append(_pair(interval, new, interval.stable.by_route, statuses))
+        pairs.append(row)
     return pairs
 
 
 def slower(intervals: Sequence[Interval], bounds: dict[Route, float]) -> list[list[Pair]]:
-    """Requests that took longer than their route's bound (seconds)."""
+    """Pair up, by route, the requests that took longer than the route's bound (seconds)."""
     pairs: list[list[Pair]] = []
     for interval in intervals:
-        found: list[Pair] = []
+        row: list[Pair] = []
         for route, bound in sorted(bounds.items()):
             canary, stable = (each.durations.get(route, {}) for each in (interval.canary, interval.stable))
             if bound in canary and bound in stable:
-                ones = (canary[math.inf], canary[math.inf] - canary[bound])
-                others = (stable[math.inf], stable[math.inf] - stable[bound])
-                found.append(Pair(*ones, *others))
-        pairs.append(found)
+                row.append(
+                    Pair(
+                        canary[math.inf],
+                        canary[math.inf] - canary[bound],
+                        stable[math.inf],
+                        stable[math.inf] - stable[bound],
+                    )
+                )
+        pairs.append(row)
     return pairs
 
 
-def bounds(intervals: Sequence[Interval], share: float, times: float, least: int) -> dict[Route, float]:
-    """For each route the first bucket bound that is ``times`` what ``share`` of stable's requests stay under.
+def bounds(intervals: Sequence[Interval], share: float, times: float, minimum: int) -> dict[Route, float]:
+    """For each route, return the first bucket bound of ``times`` the time that ``share`` of stable's requests take.
 
-    It begins at a bucket's upper bound, so the allowance is never less than ``times``. Routes with fewer than
-    ``least`` requests at stable, or with no such bound, are left out.
+    The time is rounded up to a bucket's bound, so the allowance is never less than ``times``. Routes with fewer than
+    ``minimum`` requests at stable, or without such a bound, are left out.
     """
-    found: dict[Route, float] = {}
+    by_route: dict[Route, float] = {}
     for route, buckets in total(interval.stable for interval in intervals).durations.items():
         usual = quantile_bound(buckets, share)
-        if buckets.get(math.inf, 0) >= least and usual is not None:
+        if buckets.get(math.inf, 0) >= minimum and usual is not None:
             bound = min((each for each in buckets if each >= times * usual), default=math.inf)
             if bound < math.inf:
-                found[route] = bound
-    return found
+                by_route[route] = bound
+    return by_route
 
 
-def quantile_bound(buckets: Mapping[float, float], share: float) -> float | None:
-    """The bucket bound that ``share`` of the requests stay under; None without requests."""
-    whole = buckets.get(math.inf, 0)
-    return next((bound for bound in sorted(buckets) if whole and buckets[bound] >= share * whole), None)
-
-
-def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """Seconds that ``share`` of the requests stay under, as if they were spread evenly in their bucket."""
-    upper = quantile_bound(buckets, share)
-    if upper is None:
-        return None
-    below = max((bound for bound in buckets if bound < upper), default=0.0)
-    if upper == math.inf:
-        return below
-    before = buckets.get(below, 0)
-    return below + (upper - below) * (share * buckets[math.inf] - before) / (buckets[upper] - before)
-
-
-def _by_route(interval: Interval, canary: Collection[Route], stable: Collection[Route], statuses: range) -> Pair:
+def _pair(interval: Interval, canary: Collection[Route], stable: Collection[Route], statuses: range) -> Pair:
     return Pair(
-        interval.canary.answered(canary, ANY),
+        interval.canary.answered(canary, ALL_STATUSES),
         interval.canary.answered(canary, statuses),
-        interval.stable.answered(stable, ANY),
+        interval.stable.answered(stable, ALL_STATUSES),
         interval.stable.answered(stable, statuses),
     )
 

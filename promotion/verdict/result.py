@@ -1,4 +1,4 @@
-"""What a verdict is made of."""
+"""A verdict and the checks that it consists of."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Result = Literal["healthy", "unhealthy", "inconclusive"]
 
 @dataclass(frozen=True)
 class Check:
-    """One question to the canary, and its answer.
+    """One check of the canary.
 
-    ``value`` is what was found, ``limit`` what is allowed, ``samples`` what was looked at, ``rule`` what the value is;
-    ``reason`` is a sentence where the result is not healthy.
+    ``value`` is what was measured, ``limit`` what is allowed, ``samples`` what was looked at, ``rule`` what the value
+    means; ``reason`` is a sentence if the result is not healthy.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of a trial: ``digest`` (sha256:…) is the image it is about."""
+    """The outcome of a trial of the image with this ``digest`` (sha256:…)."""
 
     result: Result
     digest: str
@@ -43,12 +43,12 @@ class Verdict:
 
     @property
     def recorded(self) -> str:
-        """What goes into the config key ``canaryVerdict``."""
+        """Value of the config key ``canaryVerdict``."""
         return str(VerdictRecord(self.result, self.digest, utc_stamp(self.ended)))
 
     @property
     def reasons(self) -> list[str]:
-        """Why it is not healthy: a sentence for each reason, and the checks that it decided."""
+        """Why the canary is not healthy: each reason once, after the names of the checks that give it."""
         names: dict[str, list[str]] = {}
         for check in self.checks:
             if check.result == self.result and check.reason:
@@ -56,7 +56,7 @@ class Verdict:
         return [f"{', '.join(checks)}: {reason}" for reason, checks in names.items()]
 
     def as_json(self) -> dict[str, Any]:
-        """For machines; times in UTC."""
+        """Return the verdict for scripts; times in UTC."""
         return {
             "result": self.result,
             "digest": self.digest,
@@ -68,7 +68,7 @@ class Verdict:
 
 
 def worst(checks: Sequence[Check]) -> Result:
-    """Unhealthy if any check is; healthy only if all are."""
+    """Return unhealthy if any check is, healthy if all are, otherwise inconclusive."""
     results = {check.result for check in checks}
     if "unhealthy" in results:
         return "unhealthy"

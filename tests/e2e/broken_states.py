@@ -1,26 +1,40 @@
-"""Every broken state that `diagnose` names, as plain manifests of tiny pods: one Deployment, Job or Service a row."""
+"""Everything that `diagnose` must explain, as data: a broken object, its cause, and a word from its remedy."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 REGISTRY = "10.203.0.1:5000"
 BUSYBOX = f"{REGISTRY}/lab/busybox:1"
 SERVICE = "shop"
-#: Port on the node's own loopback, where containerd speaks plain HTTP, of the registry that asks for a login.
+#: Port of a registry that requires a login, on the node's own loopback, where containerd uses plain HTTP.
 LOGIN_REGISTRY_PORT = 5998
 ABSENT_DIGEST = "sha256:" + "0" * 64
-#: What stands in the Secret that a crashing pod prints.
+#: Value of the Secret that a crashing pod prints.
 PASSWORD = "hush-this-is-secret-4711"
 
 SECURITY = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 POD_SECURITY = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
 SMALL = {"requests": {"cpu": "1m", "memory": "4Mi"}}
+CRASH = 'echo starting; echo "cannot log in with $PASSWORD at postgres://me:$PASSWORD@db/x" >&2; exit 3'
 
 
-def shell(script: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """A broken object, with the cause that `diagnose` must name and a word that its remedy must contain."""
+
+    cause: str
+    remedy: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.manifest["metadata"]["name"]
+
+
+def shell(script: str = "sleep 3600") -> dict[str, Any]:
     return {"command": ["/bin/sh", "-c", script]}
 
 
@@ -28,12 +42,10 @@ def probe(path: str, **settings: int) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": 8080}, "periodSeconds": 1, **settings}
 
 
-def server(path: str = "/") -> dict[str, Any]:
-    """A web server that has no pages; ``path`` is not among them."""
-    return {
-        "command": ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/proc/self/fd"],
-        "ports": [{"name": "http", "containerPort": 8080}],
-    }
+def server(**probes: Any) -> dict[str, Any]:
+    """A web server without pages: every path answers 404."""
+    command = ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/proc/self/fd"]
+    return {"command": command, "ports": [{"name": "http", "containerPort": 8080}], **probes}
 
 
 def pod(container: Mapping[str, Any], **spec: Any) -> dict[str, Any]:
@@ -49,11 +61,13 @@ def pod(container: Mapping[str, Any], **spec: Any) -> dict[str, Any]:
     }
 
 
-def labels(name: str, track: str | None = "canary") -> dict[str, str]:
-    return {"app": SERVICE, "row": name, **({"track": track} if track else {})}
+def labels(name: str, track: str = "canary") -> dict[str, str]:
+    return {"app": SERVICE, "row": name, "track": track}
 
 
-def deployment(name: str, spec: Mapping[str, Any], replicas: int = 1, track: str | None = "canary") -> dict[str, Any]:
+def deployment(
+    name: str, container: Mapping[str, Any], replicas: int = 1, track: str = "canary", **spec: Any
+) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -61,7 +75,7 @@ def deployment(name: str, spec: Mapping[str, Any], replicas: int = 1, track: str
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": labels(name, track)},
-            "template": {"metadata": {"labels": labels(name, track)}, "spec": spec},
+            "template": {"metadata": {"labels": labels(name, track)}, "spec": pod(container, **spec)},
         },
     }
 
@@ -75,12 +89,12 @@ def service(name: str, selector: Mapping[str, str], port: str | int = "http", **
     }
 
 
-def env_from(kind: str, name: str) -> dict[str, Any]:
-    return {**shell("sleep 3600"), "envFrom": [{kind: {"name": name}}]}
+def environment_from(kind: str, name: str) -> dict[str, Any]:
+    return {**shell(), "envFrom": [{kind: {"name": name}}]}
 
 
-def resources(**requests: str) -> dict[str, Any]:
-    return {**shell("sleep 3600"), "resources": {"requests": requests}}
+def requests(**requests: str) -> dict[str, Any]:
+    return {**shell(), "resources": {"requests": requests}}
 
 
 def job(name: str, script: str) -> dict[str, Any]:
@@ -113,116 +127,105 @@ def secret(name: str, **values: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
 
 
-def quota_for_pods_without_requests() -> dict[str, Any]:
-    """Refuses one row's pod and no other's: all the others request something."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "no-best-effort"},
-        "spec": {"hard": {"pods": "0"}, "scopes": ["BestEffort"]},
-    }
+def with_volume(name: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    mounted = {**shell(), "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    return deployment(name, mounted, volumes=[{"name": "data", **source}])
 
 
-def database_environment(host: str) -> list[dict[str, str]]:
+def without_database(addressbook: str) -> dict[str, Any]:
+    """The addressbook, with a database host that does not exist."""
     values = {
-        "DB_HOST": host,
+        "DB_HOST": "no-database.invalid",
         "DB_PORT": "5432",
         "DB_SCHEMA": "demo",
         "DB_USER": "demouser",
         "DB_PASSWORD": "none-1234",
     }
-    return [{"name": name, "value": value} for name, value in values.items()]
+    ready = {"httpGet": {"path": "/ready", "port": 3000}, "periodSeconds": 1, "timeoutSeconds": 5}
+    environment = [{"name": name, "value": value} for name, value in values.items()]
+    return {"image": addressbook, "env": environment, "readinessProbe": ready}
 
 
-def volume(source: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    mounted = {**shell("sleep 3600"), "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
-    return mounted, [{"name": "data", **source}]
+def surroundings() -> list[dict[str, Any]]:
+    """Objects that are fine themselves, but that the broken ones need."""
+    # Refuses only the pod that requests nothing: every other pod requests something.
+    no_best_effort = {"hard": {"pods": "0"}, "scopes": ["BestEffort"]}
+    return [
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-best-effort"}, "spec": no_best_effort},
+        secret("shop-secrets", PASSWORD=PASSWORD),
+        secret("half", OTHER="x"),
+        deployment("healthy", server(), track="stable"),
+    ]
+
+
+def cases(addressbook: str) -> Sequence[Case]:
+    """Return all cases; ``addressbook`` is the service's image."""
+    token = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "half", "key": "TOKEN"}}}
+    hungry = {**shell("tail /dev/zero"), "resources": {"requests": {"memory": "4Mi"}, "limits": {"memory": "16Mi"}}}
+    root = {"image": f"{REGISTRY}/library/debian:bookworm-slim", **shell()}
+    root_allowed = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    balancer = {"type": "LoadBalancer", "loadBalancerClass": "example.com/nobody"}
+    healthy = labels("healthy", "stable")
+    return [
+        Case("image-not-found", "canaryImage",
+             deployment("image-absent", {"image": f"{REGISTRY}/addressbook@{ABSENT_DIGEST}"}, replicas=2)),
+        Case("image-pull-denied", "let the cluster pull",
+             deployment("image-denied", {"image": f"localhost:{LOGIN_REGISTRY_PORT}/private:1"})),
+        Case("registry-unreachable", "nodes reach it", deployment("registry-gone", {"image": "localhost:5997/shop:1"})),
+        Case("image-name-invalid", "canaryImage", deployment("image-name-wrong", {"image": "Shop:1"})),
+        Case("crash-at-start", "log",
+             deployment("crash-at-start", {**shell(CRASH), "envFrom": [{"secretRef": {"name": "shop-secrets"}}]})),
+        Case("crash-later", "log",
+             deployment("crash-later", shell("echo serving; sleep 15; echo 'panic: queue is full'; exit 1"))),
+        Case("ends-by-itself", "foreground", deployment("ends-well", shell("echo done; exit 0"))),
+        Case("out-of-memory", "memoryLimit", deployment("memory-hungry", hungry)),
+        Case("wrong-command", "migrateCommand", deployment("command-wrong", {"command": ["/no/such/command"]})),
+        Case("wrong-command", "migrateCommand", deployment("shell-command-wrong", shell("no-such-command"))),
+        Case("failing-readiness-probe", "readinessPath",
+             deployment("never-ready", server(readinessProbe=probe("/ready")))),
+        Case("failing-readiness-probe", "port",
+             deployment("port-closed", {**shell(), "readinessProbe": probe("/ready")})),
+        Case("failing-liveness-probe", "livenessPath",
+             deployment("liveness", server(livenessProbe=probe("/live", failureThreshold=1)))),
+        Case("failing-startup-probe", "livenessPath",
+             deployment("startup", server(startupProbe=probe("/live", failureThreshold=2)))),
+        Case("missing-secret", "create it",
+             deployment("secret-absent", environment_from("secretRef", "absent-secret"))),
+        Case("missing-config-map", "create it",
+             deployment("config-absent", environment_from("configMapRef", "absent-config"))),
+        Case("missing-secret-key", "secretEnvironment", deployment("key-absent", {**shell(), "env": [token]})),
+        Case("missing-secret", "create it",
+             with_volume("secret-volume-absent", {"secret": {"secretName": "absent-certificate"}})),
+        Case("runs-as-root", "USER", deployment("runs-as-root", root, securityContext=root_allowed)),
+        Case("no-memory", "memoryRequest", deployment("memory-asked", requests(memory="999Gi"))),
+        Case("no-cpu", "cpuRequest", deployment("cpu-asked", requests(cpu="500"))),
+        Case("node-selector", "label a node",
+             deployment("node-absent", requests(cpu="1m"), nodeSelector={"disk": "no-node-has-this"})),
+        Case("volume-claim-pending", "storageclass", claim("unprovided", "absent-class")),
+        Case("volume-claim-pending", "storageclass",
+             with_volume("claim-pending", {"persistentVolumeClaim": {"claimName": "unprovided"}})),
+        Case("volume-claim-missing", "up",
+             with_volume("claim-absent", {"persistentVolumeClaim": {"claimName": "absent-claim"}})),
+        Case("quota", "quota raised", deployment("quota", {**shell(), "resources": {}})),
+        Case("pod-security", "restricted",
+             deployment("insecure", {**shell(), "securityContext": {"privileged": True}})),
+        Case("missing-service-account", "create it",
+             deployment("account-absent", shell(), serviceAccountName="absent-account")),
+        Case("failed-migration", "migration",
+             job("shop-migrate-abcdef", "echo 'relation \"persons\" already exists' >&2; exit 1")),
+        Case("database-unreachable", "NetworkPolicies", deployment("database-gone", without_database(addressbook))),
+        Case("no-endpoints", "selector", service("selects-nothing", {"app": "nobody"})),
+        Case("service-port", "targetPort", service("port-name-wrong", healthy, port="https")),
+        Case("no-ready-endpoints", "pods", service("not-ready-behind", labels("never-ready"))),
+        Case("load-balancer-pending", "addresses", service("address-pending", healthy, **balancer)),
+    ]  # fmt: skip
+
+
+#: Case by name. The image matters only to what the cluster runs.
+CASES = {case.name: case for case in cases("image")}
 
 
 def manifests(addressbook: str) -> dict[str, Any]:
-    """All rows as one list; ``addressbook`` is the reference of the service's image."""
-    crash = 'echo starting; echo "cannot log in with $PASSWORD at postgres://me:$PASSWORD@db/x" >&2; exit 3'
-    secret_volume, secret_volumes = volume({"secret": {"secretName": "absent-certificate"}})
-    claim_volume, claim_volumes = volume({"persistentVolumeClaim": {"claimName": "unprovided"}})
-    lost_volume, lost_volumes = volume({"persistentVolumeClaim": {"claimName": "absent-claim"}})
-    rows = [
-        quota_for_pods_without_requests(),
-        secret("shop-secrets", PASSWORD=PASSWORD),
-        secret("half", OTHER="x"),
-        deployment("image-absent", pod({"image": f"{REGISTRY}/addressbook@{ABSENT_DIGEST}"}), replicas=2),
-        deployment("image-denied", pod({"image": f"localhost:{LOGIN_REGISTRY_PORT}/private:1"})),
-        deployment("registry-gone", pod({"image": "localhost:5997/shop:1"})),
-        deployment("image-name-wrong", pod({"image": "Shop:1"})),
-        deployment("crash-at-start", pod({**shell(crash), "envFrom": [{"secretRef": {"name": "shop-secrets"}}]})),
-        deployment("crash-later", pod(shell("echo serving; sleep 15; echo 'panic: queue is full'; exit 1"))),
-        deployment("ends-well", pod(shell("echo done; exit 0"))),
-        deployment(
-            "memory-hungry",
-            pod(
-                {**shell("tail /dev/zero"), "resources": {"requests": {"memory": "4Mi"}, "limits": {"memory": "16Mi"}}}
-            ),
-        ),
-        deployment("command-wrong", pod({"command": ["/no/such/command"]})),
-        deployment("shell-command-wrong", pod(shell("no-such-command"))),
-        deployment("never-ready", pod({**server(), "readinessProbe": probe("/ready")})),
-        deployment("port-closed", pod({**shell("sleep 3600"), "readinessProbe": probe("/ready")})),
-        deployment("liveness", pod({**server(), "livenessProbe": probe("/live", failureThreshold=1)})),
-        deployment("startup", pod({**server(), "startupProbe": probe("/live", failureThreshold=2)})),
-        deployment("secret-absent", pod(env_from("secretRef", "absent-secret"))),
-        deployment("config-absent", pod(env_from("configMapRef", "absent-config"))),
-        deployment(
-            "key-absent",
-            pod(
-                {
-                    **shell("sleep 3600"),
-                    "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "half", "key": "TOKEN"}}}],
-                }
-            ),
-        ),
-        deployment("secret-volume-absent", pod(secret_volume, volumes=secret_volumes)),
-        deployment(
-            "runs-as-root",
-            pod(
-                {"image": f"{REGISTRY}/library/debian:bookworm-slim", **shell("sleep 3600")},
-                securityContext={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            ),
-        ),
-        deployment("memory-asked", pod(resources(memory="999Gi"))),
-        deployment("cpu-asked", pod(resources(cpu="500"))),
-        deployment("node-absent", pod(resources(cpu="1m"), nodeSelector={"disk": "no-node-has-this"})),
-        claim("unprovided", "absent-class"),
-        deployment("claim-pending", pod(claim_volume, volumes=claim_volumes)),
-        deployment("claim-absent", pod(lost_volume, volumes=lost_volumes)),
-        deployment("quota", pod({**shell("sleep 3600"), "resources": {}})),
-        deployment("insecure", pod({**shell("sleep 3600"), "securityContext": {"privileged": True}})),
-        deployment("account-absent", pod(shell("sleep 3600"), serviceAccountName="absent-account")),
-        job("shop-migrate-abcdef", "echo 'relation \"persons\" already exists' >&2; exit 1"),
-        deployment(
-            "database-gone",
-            pod(
-                {
-                    "image": addressbook,
-                    "env": database_environment("no-database.invalid"),
-                    "readinessProbe": {
-                        "httpGet": {"path": "/ready", "port": 3000},
-                        "periodSeconds": 1,
-                        "timeoutSeconds": 5,
-                    },
-                }
-            ),
-        ),
-        service("selects-nothing", {"app": "nobody"}),
-        deployment("healthy", pod({**server()}), track="stable"),
-        service("port-name-wrong", labels("healthy", "stable"), port="https"),
-        service("not-ready-behind", labels("never-ready")),
-        service(
-            "address-pending", labels("healthy", "stable"), type="LoadBalancer", loadBalancerClass="example.com/nobody"
-        ),
-    ]
-    return {"apiVersion": "v1", "kind": "List", "items": rows}
-
-
-if __name__ == "__main__":
-    import sys
-
-    print(json.dumps(manifests(sys.argv[1])))
+    """Return all objects as one Kubernetes list."""
+    items = [*surroundings(), *(case.manifest for case in cases(addressbook))]
+    return {"apiVersion": "v1", "kind": "List", "items": items}

@@ -1,7 +1,8 @@
-"""One stack on the real cluster for all end-to-end tests of the main job."""
+"""Stacks on the lab's cluster that several end-to-end tests share."""
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.error
 import urllib.parse
@@ -11,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.trial import CANDIDATE, Trial
-from tests.e2e.trial import CONFIG as CONFIG_OF_TRIAL
-from tests.e2e.trial import NAMESPACE as TRIAL_NAMESPACE
+from tests.e2e.trial import CANDIDATE, RELEASE_KEYS, Trial, trial_config
+from tests.project import Project
 
 NAMESPACE = "addressbook-e2e"
 CONFIG = {
@@ -23,10 +23,11 @@ CONFIG = {
     "namespace": NAMESPACE,
     "stableReplicas": 2,
     "rolloutTimeoutSeconds": 60,
+    "preStopSeconds": 1,  # no users here who could notice
 }
 
 
-def take_away(project: Any, namespace: str) -> None:
+def take_away(project: Project, namespace: str) -> None:
     """Destroy a stack and its namespace, in whatever state a test has left them."""
     project.pulumi("cancel", "--yes", check=False)
     project.pulumi("destroy", "--yes", "--skip-preview", "--refresh", check=False)
@@ -34,8 +35,8 @@ def take_away(project: Any, namespace: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Any]:
-    """The addressbook, up with two stable pods; destroyed afterwards, whatever the tests did."""
+def stack(lab: dict[str, str], new_project: Callable[..., Project]) -> Iterator[Project]:
+    """The addressbook with two stable pods."""
     project = new_project("e2e", lab, **CONFIG)
     try:
         project.up()
@@ -45,40 +46,39 @@ def stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Any]
 
 
 @pytest.fixture
-def calm(stack: Any) -> Iterator[Any]:
-    """The stack with stable alone, before and after the test."""
+def calm(stack: Project) -> Iterator[Project]:
+    """The stack, brought back to stable alone after the test."""
     yield stack
-    for key in ("canaryImage", "canaryReplicas", "traffic"):
-        stack.pulumi("config", "rm", key, check=False)
-    stack.configure(stableReplicas="2")
+    stack.configure(stableReplicas=2, canaryImage=None, canaryReplicas=None, traffic=None)
     stack.up("--refresh")
 
 
 @pytest.fixture(scope="session")
-def trial_stack(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Trial]:
-    """The addressbook with three stable pods, pinned, and a build context for versions to try; gone afterwards."""
-    project = new_project("trial", lab, **CONFIG_OF_TRIAL)
+def trial_stack(lab: dict[str, str], new_project: Callable[..., Project], worker: str) -> Iterator[Trial]:
+    """The addressbook with three stable pods, pinned, and a build context for versions to try."""
+    config = trial_config(worker)
+    project = new_project("trial", lab, **config)
     try:
         project.up()
-        trial = Trial(project, project.outputs()["tracks"]["stable"]["image"])
+        trial = Trial(project, project.outputs()["tracks"]["stable"]["image"], config["namespace"])
         trial.candidate("good")
         project.configure(stableImage=trial.image, buildContext=CANDIDATE)
         project.up()
         yield trial
     finally:
-        take_away(project, TRIAL_NAMESPACE)
+        take_away(project, config["namespace"])
 
 
 @pytest.fixture
 def trial(trial_stack: Trial) -> Iterator[Trial]:
-    """The stack with stable alone, on the image it began with, before and after the test."""
+    """The trial stack, brought back to three pods of some healthy stable alone after the test."""
     yield trial_stack
-    project = trial_stack.project
-    project.pulumi("cancel", "--yes", check=False)
-    for key in ("canaryImage", "canaryReplicas", "canaryVerdict", "traffic"):
-        project.pulumi("config", "rm", key, check=False)
-    project.configure(stableImage=trial_stack.image, stableReplicas="3")
-    project.up("--refresh")
+    project, keys = trial_stack.project, trial_stack.config()
+    project.configure(canaryVerdict=None)
+    if keys.keys() > {"stableImage", "stableReplicas"} or keys.get("stableReplicas") != "3":
+        project.pulumi("cancel", "--yes", check=False)
+        project.configure(**dict.fromkeys(RELEASE_KEYS), stableImage=trial_stack.image, stableReplicas=3)
+        project.up("--refresh")
 
 
 class Api:
@@ -88,9 +88,7 @@ class Api:
         self.url = url
 
     def call(self, method: str, path: str, form: dict[str, str] | None = None) -> tuple[int, Any]:
-        """Status and decoded JSON of one request on a connection of its own."""
-        import json
-
+        """Send a request on a connection of its own; return its status and decoded JSON."""
         data = urllib.parse.urlencode(form).encode() if form is not None else None
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method)
         try:
@@ -100,18 +98,19 @@ class Api:
             return error.code, json.loads(error.read() or b"null")
 
     def store(self, first: str, last: str) -> dict[str, Any]:
+        """Create a person and return it."""
         status, person = self.call("PUT", "/person", {"firstName": first, "lastName": last})
         assert status == 200, person
         return person
 
 
 @pytest.fixture
-def api(stack: Any) -> Api:
+def api(stack: Project) -> Api:
     return Api(stack.outputs()["url"])
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
-    """Poll until the condition holds; connection errors count as not yet."""
+    """Poll until the condition holds; a connection error means not yet."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -120,7 +119,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) ->
         except (OSError, ValueError):
             pass
         time.sleep(0.3)
-    pytest.fail(f"after {seconds:.0f} s still not: {what}")
+    pytest.fail(f"not within {seconds:.0f} s: {what}")
 
 
 @pytest.fixture(scope="session")

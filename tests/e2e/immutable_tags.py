@@ -1,4 +1,4 @@
-"""A registry whose tags never move, as ECR's with immutable tags."""
+"""A registry with immutable tags, like ECR's."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tests.e2e.registries import Registry
 
 @contextlib.contextmanager
 def immutable(upstream: Registry) -> Iterator[Registry]:
-    """The same registry behind a door that gives a tag once only, and refuses it again even for the same image.
+    """Run a proxy to the registry that refuses to push an existing tag, even for the same image.
 
-    That is ECR's rule (user guide, image tag mutability: ImageTagAlreadyExistsException for any push of such a tag).
+    That is ECR's rule (user guide, image tag mutability: ImageTagAlreadyExistsException).
     """
 
-    class Door(BaseHTTPRequestHandler):
+    class Proxy(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            place, _, reference = self.path.rpartition("/manifests/")
-            tag = reference if place and not reference.startswith("sha256:") else ""
-            repository = place.removeprefix("/v2/")
+            prefix, _, reference = self.path.rpartition("/manifests/")
+            tag = reference if prefix and not reference.startswith("sha256:") else ""
+            repository = prefix.removeprefix("/v2/")
             if self.command == "PUT" and tag and upstream.manifest(repository, tag) is not None:
                 self.reply(400, {"Content-Type": "application/json"}, _taken(tag, repository))
                 return
             connection = http.client.HTTPConnection(upstream.host, timeout=20)
-            # With the client's own Host: where an upload goes on is then told as here.
+            # With the client's own Host header, so that the location of an upload leads back here.
             headers = {name: ", ".join(self.headers.get_all(name, [])) for name in self.headers}
             connection.request(self.command, self.path, body, headers)
-            got = connection.getresponse()
-            self.reply(got.status, dict(got.getheaders()), got.read())
+            response = connection.getresponse()
+            self.reply(response.status, dict(response.getheaders()), response.read())
 
         def reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
             self.send_response(status)
@@ -50,9 +50,9 @@ def immutable(upstream: Registry) -> Iterator[Registry]:
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = answer
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: the registry behind keeps the log."""
+            """Log nothing: the registry keeps the log."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield Registry(f"127.0.0.1:{server.server_port}", upstream.log, upstream.login)
         server.shutdown()

@@ -1,9 +1,8 @@
-"""Users of the addressbook while a release moves along: an open-loop load, and what they could tell afterwards.
+"""Users of the addressbook during a release: an open-loop load, and a report of what they noticed.
 
-`python tests/e2e/load.py URL --rate 60` runs until it is interrupted (or `--seconds` have passed), then prints a report
-as JSON. Requests start by the clock, whatever became of those before (an open loop, so that a server that stalls is not
-spared). Half of them go over kept-alive connections, half over fresh ones; none is tried again. Traffic goes to URL
-alone.
+`python tests/e2e/load.py URL --rate 200` runs until it is interrupted or `--seconds` have passed, then prints a report
+as JSON. Requests start by the clock, whatever became of earlier ones: an open loop does not spare a server that stalls.
+Half of them use kept-alive connections, half fresh ones. None is retried.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from dataclasses import dataclass, field
 import httpx
 
 TIMEOUT_SECONDS = 10.0
-#: Connections that are kept alive; few enough that each is used several times a second.
+#: Connections kept alive: few enough that each is used many times a second.
 KEPT_CONNECTIONS = 8
-#: Of every hundred requests: the rest reads one person.
-WRITES, READS_OF_ALL = 30, 2
+#: Out of a thousand requests; all others read one person.
+WRITES, READS_OF_ALL = 80, 5
 FAILURES_SHOWN = 20
-MOST_SECONDS = 1800.0
+LONGEST_SECONDS = 1800.0
 
 
 @dataclass
 class Report:
-    """What the users saw. A failure is any answer but the expected one: a status, a reset, a time-out."""
+    """What the users saw. Every answer but the expected one is a failure: a status, a reset, a timeout."""
 
     requests: int = 0
     answers: Counter[str] = field(default_factory=Counter[str])
@@ -59,21 +58,21 @@ class Report:
 
 
 class Users:
-    """Sends requests at a steady rate and remembers every person whose storing was acknowledged."""
+    """Send requests at a steady rate and remember every person the service acknowledged."""
 
     def __init__(self, url: str, rate: float, seed: int) -> None:
         self.report = Report()
         self._url = url
         self._interval = 1 / rate
         self._random = random.Random(seed)
-        self._stored: dict[str, int] = {}  # last name, which is unique, to id
+        self._stored: dict[str, int] = {}  # id by last name, which is unique
         self._sent: set[str] = set()
         self._ids: list[int] = []
 
     async def run(self, stop: asyncio.Event, seconds: float) -> None:
-        """Send until told to stop, then look whether everything that was stored is there."""
+        """Send requests until stopped, then check that every acknowledged person is stored."""
         began = time.monotonic()
-        under_way: set[asyncio.Task[None]] = set()
+        pending: set[asyncio.Task[None]] = set()
         async with self._client(KEPT_CONNECTIONS) as kept, self._client(0) as fresh:
             for number in itertools.count():
                 due = began + number * self._interval
@@ -81,13 +80,13 @@ class Users:
                     break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 task = asyncio.create_task(self._send(fresh if number % 2 else kept, fresh=bool(number % 2)))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-            await asyncio.gather(*under_way)
-        await self._look()
+                pending.add(task)
+                task.add_done_callback(pending.discard)
+            await asyncio.gather(*pending)
+        await self._check_stored()
 
     def _client(self, kept_alive: int) -> httpx.AsyncClient:
-        """A client that keeps at most so many connections alive between requests."""
+        """Return a client that keeps at most this many connections alive."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept_alive)
         headers = {} if kept_alive else {"Connection": "close"}
         return httpx.AsyncClient(
@@ -95,22 +94,23 @@ class Users:
         )
 
     async def _send(self, client: httpx.AsyncClient, fresh: bool) -> None:
-        kind = self._random.randrange(100)
+        kind = self._random.randrange(1000)
         began = time.monotonic()
         self.report.requests += 1
+        name = ""
         if kind < WRITES or not self._ids:
             what = "PUT /person"
             name = f"load-{uuid.uuid4()}"
             self._sent.add(name)
-            sending = client.put("/person", data={"firstName": "Open", "lastName": name})
+            request = client.put("/person", data={"firstName": "Open", "lastName": name})
         elif kind < WRITES + READS_OF_ALL:
-            what, name = "GET /all", ""
-            sending = client.get("/all")
+            what = "GET /all"
+            request = client.get("/all")
         else:
-            what, name = "GET /person/:id", ""
-            sending = client.get(f"/person/{self._random.choice(self._ids)}")
+            what = "GET /person/:id"
+            request = client.get(f"/person/{self._random.choice(self._ids)}")
         try:
-            response = await sending
+            response = await request
         except httpx.HTTPError as error:
             self._failed(what, fresh, f"{type(error).__name__} {error}".strip(), began)
             return
@@ -123,34 +123,34 @@ class Users:
             self._stored[name] = int(response.json()["id"])
             self._ids.append(self._stored[name])
 
-    def _failed(self, what: str, fresh: bool, answer: str, began: float, said: str = "") -> None:
+    def _failed(self, what: str, fresh: bool, answer: str, began: float, body: str = "") -> None:
         self.report.answers[answer.split()[0]] += 1
         self.report.failures.append(
             {
                 "what": what,
                 "connection": "fresh" if fresh else "kept alive",
                 "answer": answer,
-                "said": said,
+                "body": body,
                 "at": time.strftime("%H:%M:%S"),
                 "after": round(time.monotonic() - began, 3),
             }
         )
 
-    async def _look(self) -> None:
-        """Every acknowledged person is there, once. One whose answer never came may be there, but not twice."""
+    async def _check_stored(self) -> None:
+        """Report persons that are missing or stored twice. A person whose PUT got no answer may be there, but once."""
         async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
             answer = await client.get("/all")
             answer.raise_for_status()
-        there = Counter(str(person["lastName"]) for person in answer.json())
-        self.report.lost = [name for name in self._stored if there[name] == 0]
-        self.report.doubled = [name for name, times in there.items() if name in self._sent and times > 1]
+        stored = Counter(str(person["lastName"]) for person in answer.json())
+        self.report.lost = [name for name in self._stored if stored[name] == 0]
+        self.report.doubled = [name for name, times in stored.items() if name in self._sent and times > 1]
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser(description="Load the addressbook until interrupted, then report as JSON.")
     parser.add_argument("url")
     parser.add_argument("--rate", type=float, default=60, help="requests a second (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=MOST_SECONDS, help="longest run (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=LONGEST_SECONDS, help="longest run (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which requests, in which order (default: %(default)s)")
     options = parser.parse_args()
     stop = asyncio.Event()

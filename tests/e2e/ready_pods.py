@@ -1,4 +1,4 @@
-"""How many pods were ready behind a Service, at every moment of a release: read from the API server's watch."""
+"""The number of pods that were ready behind a Service at every moment, from the API server's watch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Moment:
 
 
 class ReadyPods:
-    """Watches a Service's EndpointSlices, which is where its traffic goes, for as long as it is open."""
+    """Watches a Service's EndpointSlices, which decide where its traffic goes, while it is open."""
 
     def __init__(self, api: ApiClient, namespace: str, service: str) -> None:
         self._api = DiscoveryV1Api(api)
@@ -31,14 +31,14 @@ class ReadyPods:
         self._selector = f"kubernetes.io/service-name={service}"
         self._slices: dict[str, int] = {}
         self._moments: list[Moment] = []
-        self._seen = threading.Event()
+        self._listed = threading.Event()
         self._watch = watch.Watch()
         self._closed = False
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> ReadyPods:
         self._thread.start()
-        assert self._seen.wait(FIRST_ANSWER_SECONDS), "the API server did not answer the watch"
+        assert self._listed.wait(FIRST_ANSWER_SECONDS), "the API server did not answer"
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
@@ -46,7 +46,7 @@ class ReadyPods:
         self._watch.stop()
 
     @property
-    def least(self) -> int:
+    def minimum(self) -> int:
         """Fewest pods that were ready at one time."""
         return min(moment.ready for moment in self._moments)
 
@@ -56,24 +56,24 @@ class ReadyPods:
 
     def _follow(self) -> None:
         arguments: dict[str, Any] = {"namespace": self._namespace, "label_selector": self._selector}
-        listed: Any = self._api.list_namespaced_endpoint_slice(**arguments)
-        for each in listed.items:
-            self._take(each.metadata.name, each)
+        slices: Any = self._api.list_namespaced_endpoint_slice(**arguments)
+        for each in slices.items:
+            self._count(each.metadata.name, each)
         self._note()
-        arguments["resource_version"] = listed.metadata.resource_version
-        while not self._closed:  # the API server ends a watch now and then; the next goes on from where it was
+        arguments["resource_version"] = slices.metadata.resource_version
+        while not self._closed:  # the API server ends a watch now and then; the next one continues where it ended
             with suppress(ProtocolError):
                 events: Any = self._watch.stream(self._api.list_namespaced_endpoint_slice, **arguments)
                 for event in events:
                     slice_: Any = event["object"]
                     arguments["resource_version"] = slice_.metadata.resource_version
-                    self._take(slice_.metadata.name, None if event["type"] == "DELETED" else slice_)
+                    self._count(slice_.metadata.name, None if event["type"] == "DELETED" else slice_)
                     self._note()
 
-    def _take(self, name: str, slice_: Any) -> None:
+    def _count(self, name: str, slice_: Any) -> None:
         endpoints = (slice_.endpoints or []) if slice_ else []
         self._slices[name] = sum(bool(endpoint.conditions.ready) for endpoint in endpoints)
 
     def _note(self) -> None:
         self._moments.append(Moment(time.strftime("%H:%M:%S"), sum(self._slices.values())))
-        self._seen.set()
+        self._listed.set()

@@ -1,4 +1,4 @@
-"""Throw-away registries on loopback, and an image as CI pushes it: an index, attested and signed."""
+"""Temporary registries on loopback, and an image as CI pushes it: an index, attested and signed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 IN_TOTO = "application/vnd.in-toto+json"
 SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
-#: What BuildKit names the platform of an attestation (its specification of attestation storage).
+#: BuildKit's platform of an attestation (from its specification of attestation storage).
 NO_PLATFORM = {"architecture": "unknown", "os": "unknown"}
 
 
 @dataclass
 class Registry:
-    """A registry as a client sees it over its HTTP API; ``log`` is what it has written about its requests."""
+    """A registry as a client of its HTTP API sees it; ``log`` is its access log."""
 
     host: str
     log: Path
@@ -56,23 +56,23 @@ class Registry:
         digest = digest_of(content)
         status, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/", b"")
         assert status == 202, status
-        place = headers["location"]
-        separator = "&" if "?" in place else "?"
-        status, _, said = self.request("PUT", f"{place}{separator}digest={digest}", content)
-        assert status == 201, said
+        location = headers["location"]
+        separator = "&" if "?" in location else "?"
+        status, _, answer = self.request("PUT", f"{location}{separator}digest={digest}", content)
+        assert status == 201, answer
         return digest
 
     def push_manifest(self, repository: str, content: bytes, media_type: str, tag: str = "") -> str:
         digest = digest_of(content)
         reference = tag or digest
-        status, _, said = self.request(
+        status, _, answer = self.request(
             "PUT", f"/v2/{repository}/manifests/{reference}", content, {"Content-Type": media_type}
         )
-        assert status == 201, said
+        assert status == 201, answer
         return digest
 
     def manifest(self, repository: str, reference: str) -> bytes | None:
-        """The manifest's bytes as the registry holds them; None if it has none."""
+        """Return the manifest's bytes, or None if the registry does not have it."""
         accepted = ", ".join((INDEX, MANIFEST, DOCKER_MANIFEST))
         status, _, content = self.request(
             "GET", f"/v2/{repository}/manifests/{reference}", headers={"Accept": accepted}
@@ -88,7 +88,7 @@ class Registry:
         return sorted(json.loads(content)["tags"] or []) if status == 200 else []
 
     def writes(self) -> list[str]:
-        """Uploads of blobs and manifests that were finished, as the registry logged them."""
+        """Return the log lines of finished uploads of blobs and manifests."""
         return [line for line in self.log.read_text().splitlines() if '"PUT /v2/' in line and '" 201 ' in line]
 
     def stop(self) -> None:
@@ -105,7 +105,7 @@ def encoded(document: Any) -> bytes:
 
 
 def bcrypt(password: str) -> str:
-    """As an htpasswd file wants it; crypt is the system's, and Debian's has bcrypt."""
+    """Hash a password for an htpasswd file, with the system's crypt."""
     from ctypes import CDLL, c_char_p
     from ctypes.util import find_library
 
@@ -116,7 +116,7 @@ def bcrypt(password: str) -> str:
 
 @contextlib.contextmanager
 def registry(folder: Path, login: tuple[str, str] | None = None) -> Iterator[Registry]:
-    """A registry process of its own on a free port of loopback; it ends with the block."""
+    """Run a registry on a free loopback port while the block runs."""
     folder.mkdir(parents=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -135,23 +135,23 @@ def registry(folder: Path, login: tuple[str, str] | None = None) -> Iterator[Reg
         process = subprocess.Popen(
             ["docker-registry", "serve", str(folder / "config.yaml")], stdout=log, stderr=log, env={**os.environ}
         )
-    made = Registry(host, folder / "log", login, process)
+    running = Registry(host, folder / "log", login, process)
     try:
         deadline = time.monotonic() + 20
         while True:
             with contextlib.suppress(OSError):
-                if made.request("GET", "/v2/")[0] == 200:
+                if running.request("GET", "/v2/")[0] == 200:
                     break
             assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
             time.sleep(0.05)
-        yield made
+        yield running
     finally:
-        made.stop()
+        running.stop()
 
 
 @dataclass(frozen=True)
 class Published:
-    """An image in a registry: its index, all manifests by digest, all blobs, what was attached to it."""
+    """An image in a registry: its index, all manifests by digest, all blobs and its signature."""
 
     repository: str
     digest: str
@@ -169,7 +169,7 @@ def descriptor(media_type: str, content: bytes, **more: Any) -> dict[str, Any]:
 
 
 def image_manifest(configuration: bytes, layer: bytes) -> bytes:
-    """Manifest of an image of one layer."""
+    """Return the manifest of an image with one layer."""
     return encoded(
         {
             "schemaVersion": 2,
@@ -181,10 +181,10 @@ def image_manifest(configuration: bytes, layer: bytes) -> bytes:
 
 
 def publish(to: Registry, repository: str, amd64: tuple[bytes, str], amd64_blobs: dict[str, bytes]) -> Published:
-    """Make a multi-platform index of an image for linux/amd64 (manifest and its media type, blobs).
+    """Push a multi-platform index around an image for linux/amd64 (its manifest with media type, and its blobs).
 
-    Beside that platform it has a linux/arm64, an attestation manifest (BuildKit's form), and two signatures: one that
-    refers to the index (OCI 1.1 referrers), one by the tag that cosign uses.
+    The index also has linux/arm64, an attestation manifest in BuildKit's form, and two signatures: one refers to the
+    index (OCI 1.1 referrers), the other has the tag that cosign uses.
     """
     blobs = dict(amd64_blobs)
     layer, configuration = b"arm64 layer " + os.urandom(64), encoded({"architecture": "arm64", "os": "linux"})
@@ -206,17 +206,17 @@ def publish(to: Registry, repository: str, amd64: tuple[bytes, str], amd64_blobs
             ],
         }
     )
-    refers = {
+    reference = {
         "vnd.docker.reference.type": "attestation-manifest",
         "vnd.docker.reference.digest": digest_of(amd64[0]),
     }
-    # Spelt in a way that no tool would choose: a copy that is written anew has another digest.
+    # Formatted as no tool would: a copy that re-encodes the index gets another digest.
     index = json.dumps(
         {
             "manifests": [
                 descriptor(amd64[1], amd64[0], platform={"architecture": "amd64", "os": "linux"}),
                 descriptor(MANIFEST, arm64, platform={"architecture": "arm64", "os": "linux"}),
-                descriptor(MANIFEST, attestation, platform=NO_PLATFORM, annotations=refers),
+                descriptor(MANIFEST, attestation, platform=NO_PLATFORM, annotations=reference),
             ],
             "mediaType": INDEX,
             "schemaVersion": 2,
@@ -248,11 +248,11 @@ def publish(to: Registry, repository: str, amd64: tuple[bytes, str], amd64_blobs
         to.push_manifest(repository, content, MANIFEST)
     to.push_manifest(repository, index, INDEX)
     digest = digest_of(index)
-    # The referrers of a manifest by the tag of the fallback scheme: this registry is older than the referrers API.
-    listed = descriptor(MANIFEST, signature, artifactType=SIGNATURE)
+    # The registry is older than the referrers API: a tag lists them instead (the specification's fallback).
+    referrer = descriptor(MANIFEST, signature, artifactType=SIGNATURE)
     to.push_manifest(
         repository,
-        encoded({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed]}),
+        encoded({"schemaVersion": 2, "mediaType": INDEX, "manifests": [referrer]}),
         INDEX,
         tag=digest.replace(":", "-"),
     )

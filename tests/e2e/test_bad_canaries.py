@@ -1,4 +1,4 @@
-"""Canaries that are bad in every way the book names: judged, rolled back by themselves, and the cause named."""
+"""Bad canaries of every kind: judged, rolled back automatically, and explained."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from tests.e2e.trial import Trial
+from tests.e2e.trial import UNHEALTHY_TRIAL, Trial
 
 UNHEALTHY = 1
-PROMISED = 3
-#: A canary of 1 beside 2 has a third of the users; what it may cost them at the most.
+PROMISED_PODS = 3
+#: Share of the users' connections that one canary beside two stable pods gets: the most that it may spoil.
 SHARE = 1 / 3
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "cause", "most_failures"),
+    ("behaviour", "cause", "allowed_failures"),
     [
         ("crashes at start", "no more disk for the journal", 0.0),
         ("crashes after a while", "70", SHARE),
@@ -27,44 +27,44 @@ SHARE = 1 / 3
         ("broken migration", "relation person has no column email", 0.0),
     ],
 )
-def test_a_bad_canary_is_rolled_back_by_itself(trial: Trial, behaviour: str, cause: str, most_failures: float):
-    before, pods_before = trial.config(), trial.tracks()
+def test_bad_canary_is_rolled_back(trial: Trial, behaviour: str, cause: str, allowed_failures: float):
+    config, tracks = trial.config(), trial.tracks()
     trial.candidate(behaviour)
     with trial.ready_pods() as pods, trial.users() as users:
-        done = trial.promotion("release", "--image", "source", "--for", "40s", "--yes", check=UNHEALTHY)
+        done = trial.promotion("release", "--image", "source", *UNHEALTHY_TRIAL, "--yes", check=UNHEALTHY)
     assert cause in (done.stdout + done.stderr)
     assert "Traceback" not in done.stderr
-    assert trial.config() == before, "config included"
-    assert trial.tracks() == pods_before
+    assert trial.config() == config
+    assert trial.tracks() == tracks
     report = users.report
-    assert report["failed"] <= most_failures * report["requests"], report["failures"]
+    assert report["failed"] <= allowed_failures * report["requests"], report["failures"]
     assert report["lost"] == []
     assert report["doubled"] == []
-    assert pods.least >= PROMISED - 1, pods.moments  # a crashed canary is one pod less
+    assert pods.minimum >= PROMISED_PODS - 1, pods.moments  # minus one that has crashed
 
 
-def test_an_image_that_does_not_exist(trial: Trial):
-    before = trial.config()
+def test_missing_image_is_rolled_back(trial: Trial):
+    config = trial.config()
     absent = f"{trial.image.partition('@')[0]}@sha256:{'0' * 64}"
     with trial.users() as users:
-        done = trial.promotion("release", "--image", absent, "--for", "40s", "--yes", check=UNHEALTHY)
+        done = trial.promotion("release", "--image", absent, *UNHEALTHY_TRIAL, "--yes", check=UNHEALTHY)
     assert "image" in done.stdout + done.stderr
-    assert trial.config() == before
+    assert trial.config() == config
     assert users.report["failed"] == 0, users.report["failures"]
 
 
-def test_the_verdict_alone_rolls_back_too(trial: Trial):
-    before, pods_before = trial.config(), trial.tracks()
+def test_verdict_command_rolls_back_an_unhealthy_canary(trial: Trial):
+    config, tracks = trial.config(), trial.tracks()
     trial.candidate("errors to 5 % of users")
     trial.promotion("canary", "--image", "source", "--yes")
     image = trial.config()["canaryImage"]
     with trial.users() as users:
-        done = trial.promotion("verdict", "--for", "40s", "--output", "json", check=UNHEALTHY)
-    said = json.loads(done.stdout)
-    assert (said["result"], said["digest"], said["takenBack"]) == ("unhealthy", image.partition("@")[2], True)
-    assert "of the canary's requests are answered with an error" in " ".join(said["reasons"])
+        done = trial.promotion("verdict", *UNHEALTHY_TRIAL, "--output", "json", check=UNHEALTHY)
+    verdict = json.loads(done.stdout)
+    assert (verdict["result"], verdict["digest"], verdict["takenBack"]) == ("unhealthy", image.partition("@")[2], True)
+    assert "of the canary's requests are answered with an error" in " ".join(verdict["reasons"])
     assert "the canary is taken back" in done.stderr
-    assert trial.config() == before
-    assert trial.tracks() == pods_before
+    assert trial.config() == config
+    assert trial.tracks() == tracks
     assert users.report["failed"] <= 0.05 * SHARE * 2 * users.report["requests"], users.report["failures"]
     assert "was found unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr

@@ -1,4 +1,4 @@
-"""Images copied into the stack's own registry, and tagged to stay: on real registries, with pods that run the copy."""
+"""Images copied into the stack's own registry and tagged to stay, on real registries, with pods that run the copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.e2e.registries import Published, Registry
 NAMESPACE = "addressbook-e2e"
 LAB = "10.203.0.1:5000"
 LOGIN = ("pusher", "correct:horse")
-#: The login comes from the environment, as a cloud's would come from the cloud: it is in no config.
+#: The login comes from the environment, not from the config, as it comes from the cloud on a cloud.
 PROGRAM = """\
 import os
 
@@ -39,7 +39,7 @@ runtime:
   options:
     virtualenv: .venv
 """
-#: Stands before the real regctl on PATH, and notes what other users of the machine could see of it.
+#: Precedes the real regctl on PATH and notes what other users of the machine could see of each call.
 WITNESS = """\
 #!/bin/sh
 echo "$(stat -c %a "$REGCTL_CONFIG") $(stat -c %a "$(dirname "$REGCTL_CONFIG")") $*" >> '{notes}'
@@ -49,15 +49,15 @@ exec '{real}' "$@"
 
 @pytest.fixture
 def ci(lab: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """The registry that images come from."""
+    """The registry that CI pushes to."""
     monkeypatch.setenv("PATH", lab["PATH"])
-    with registries.registry(tmp_path / "ci") as made:
-        yield made
+    with registries.registry(tmp_path / "ci") as registry:
+        yield registry
 
 
 @pytest.fixture
 def published(ci: Registry) -> Published:
-    """A small image in it, which nothing can run."""
+    """A small image in CI's registry; it cannot run."""
     layer, configuration = os.urandom(2000), registries.encoded({"architecture": "amd64", "os": "linux"})
     manifest = registries.image_manifest(configuration, layer)
     blobs = {registries.digest_of(content): content for content in (layer, configuration)}
@@ -66,9 +66,9 @@ def published(ci: Registry) -> Published:
 
 @pytest.fixture
 def own(tmp_path: Path, ci: Registry) -> Iterator[Registry]:
-    """The stack's registry, which asks for a login."""
-    with registries.registry(tmp_path / "own", LOGIN) as made:
-        yield made
+    """The stack's registry, which requires a login."""
+    with registries.registry(tmp_path / "own", LOGIN) as registry:
+        yield registry
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def copying(
     ci: Registry,
     tmp_path: Path,
 ) -> Iterator[Any]:
-    """A stack of one copy and nothing else, with a witness of regctl's processes."""
+    """A stack of one copy and nothing else, with a witness of each regctl process."""
     project = new_project(f"copies-{tmp_path.name}"[:40].strip("-_"), lab)
     (project.folder / "__main__.py").write_text(PROGRAM)
     (project.folder / "Pulumi.yaml").write_text(PROJECT)
@@ -100,7 +100,7 @@ def copying(
     project.pulumi("destroy", "--yes", "--skip-preview", check=False)
 
 
-def test_a_copy_is_the_same_image_with_all_that_belongs_to_it(copying: Any, published: Published, own: Registry):
+def test_copy_includes_platforms_attestation_and_signatures(copying: Any, published: Published, own: Registry):
     (step,) = [s for name, s in copying.preview_steps().items() if name.startswith("image-")]
     assert step["op"] == "create"
     assert own.manifest("team/app", published.digest) is None, "a preview copies nothing"
@@ -116,10 +116,10 @@ def test_a_copy_is_the_same_image_with_all_that_belongs_to_it(copying: Any, publ
 
     copying.up("--expect-no-changes")
     copying.pulumi("destroy", "--yes", "--skip-preview")
-    assert own.manifest("team/app", tag), "a rollback may need what is no longer declared"
+    assert own.manifest("team/app", tag), "a rollback may need an image that is no longer declared"
 
 
-def test_an_image_of_the_stacks_own_registry_is_tagged_to_stay(copying: Any, own: Registry):
+def test_image_in_the_own_registry_is_tagged_to_stay(copying: Any, own: Registry):
     layer, configuration = os.urandom(2000), registries.encoded({"architecture": "amd64", "os": "linux"})
     for content in (layer, configuration):
         own.push_blob("team/app", content)
@@ -138,38 +138,38 @@ def test_an_image_of_the_stacks_own_registry_is_tagged_to_stay(copying: Any, own
         assert f"/manifests/{tag} " in tagging, "nothing else is written"
         copying.up("--expect-no-changes")
         copying.pulumi("destroy", "--yes", "--skip-preview")
-        assert tag in own.tags("team/app"), "a rollback may need what is no longer declared"
+        assert tag in own.tags("team/app"), "a rollback may need an image that is no longer declared"
         copying.up()
-        assert len(own.writes()) == written + 1, "made again, it finds the tag, which can't be given twice"
+        assert len(own.writes()) == written + 1, "created again, it finds the tag, which cannot be set twice"
         copying.pulumi("destroy", "--yes", "--skip-preview")
 
 
-def test_what_the_stacks_own_registry_has_removed_is_refused_before_anything_is_done(copying: Any, own: Registry):
+def test_image_gone_from_the_own_registry_is_refused(copying: Any, own: Registry):
     gone = f"{own.host}/team/app@sha256:{'0' * 64}"
     copying.configure(source=gone)
     refused = copying.pulumi("preview", check=False)
-    said = refused.stdout + refused.stderr
+    output = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert f"there is no image {gone}" in said
-    assert "Traceback" not in said
+    assert f"there is no image {gone}" in output
+    assert "Traceback" not in output
 
 
-def test_only_what_is_missing_moves(copying: Any, published: Published, own: Registry):
+def test_copying_again_transfers_missing_parts_only(copying: Any, published: Published, own: Registry):
     copying.up()
     written = len(own.writes())
     assert written >= len(published.blobs)
     copying.pulumi("destroy", "--yes", "--skip-preview")
     copying.up()
-    assert len(own.writes()) == written, "made again, the copy finds all of it there"
+    assert len(own.writes()) == written, "created again, the copy finds everything in place"
     own.request("DELETE", f"/v2/team/app/manifests/{published.digest}")
     copying.pulumi("destroy", "--yes", "--skip-preview")
     copying.up()
     moved = own.writes()[written:]
     assert moved
-    assert all("/manifests/" in line for line in moved), "the index alone is put back"
+    assert all("/manifests/" in line for line in moved), "only the index is restored"
 
 
-def test_a_login_is_in_no_state_no_process_and_no_file_that_stays(copying: Any, own: Registry):
+def test_login_is_in_no_state_process_or_file(copying: Any, own: Registry):
     copying.up()
     everything = copying.pulumi("stack", "export", "--show-secrets").stdout
     assert LOGIN[0] not in everything
@@ -184,33 +184,31 @@ def test_a_login_is_in_no_state_no_process_and_no_file_that_stays(copying: Any, 
     copying.up("--expect-no-changes")
 
 
-def test_what_is_refused_is_told_in_a_sentence(copying: Any, ci: Registry, own: Registry, published: Published):
+def test_refused_login_is_explained(copying: Any, ci: Registry, own: Registry, published: Published):
     copying.environment["REGISTRY_PASSWORD"] = "expired"
     refused = copying.up(check=False)
-    said = refused.stdout + refused.stderr
+    output = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert f"the image {published.reference(ci)} could not be copied to {own.host}/team/app: " in said
-    assert "unauthorized; the login that the stack has there does not let it write" in said
-    assert "Traceback" not in said
+    assert f"the image {published.reference(ci)} could not be copied to {own.host}/team/app: " in output
+    assert "unauthorized; the login that the stack has there does not let it write" in output
+    assert "Traceback" not in output
     copying.environment["REGISTRY_PASSWORD"] = LOGIN[1]
     copying.up()
     assert own.manifest("team/app", published.digest)
 
 
-def test_an_image_that_is_nowhere_is_refused_before_anything_is_done(copying: Any, ci: Registry):
+def test_missing_source_image_is_refused_in_preview(copying: Any, ci: Registry):
     nowhere = f"{ci.host}/team/app@sha256:{'0' * 64}"
     copying.configure(source=nowhere)
     for command in (("preview",), ("up", "--yes", "--skip-preview")):
         refused = copying.pulumi(*command, check=False)
-        said = refused.stdout + refused.stderr
+        output = refused.stdout + refused.stderr
         assert refused.returncode != 0
-        assert f"there is no image {nowhere}" in said
-        assert "Traceback" not in said
+        assert f"there is no image {nowhere}" in output
+        assert "Traceback" not in output
 
 
-def test_an_image_gone_from_its_source_still_is_the_copy(
-    copying: Any, ci: Registry, own: Registry, published: Published
-):
+def test_copy_outlives_its_source(copying: Any, ci: Registry, own: Registry, published: Published):
     copying.up()
     copying.pulumi("destroy", "--yes", "--skip-preview")
     ci.request("DELETE", f"/v2/team/app/manifests/{published.digest}")
@@ -221,7 +219,7 @@ def test_an_image_gone_from_its_source_still_is_the_copy(
 
 @pytest.fixture
 def runnable(calm: Any, ci: Registry) -> Iterator[Published]:
-    """The addressbook's image in an index of CI's registry; what a test copies into the lab's is removed from there."""
+    """The addressbook's image in an index of CI's registry; the test's copies are removed from the lab's registry."""
     target = Registry(LAB, Path(os.devnull))
     digest = calm.outputs()["tracks"]["stable"]["image"].partition("@")[2]
     status, headers, manifest = target.request(
@@ -233,25 +231,25 @@ def runnable(calm: Any, ci: Registry) -> Iterator[Published]:
     parts = json.loads(manifest)
     names = [part["digest"] for part in (parts["config"], *parts["layers"])]
     blobs = {name: target.blob("addressbook", name) or b"" for name in names}
-    made = registries.publish(ci, "ci/addressbook", (manifest, headers["content-type"]), blobs)
-    yield made
+    image = registries.publish(ci, "ci/addressbook", (manifest, headers["content-type"]), blobs)
+    yield image
     calm.pulumi("config", "rm", "stableImage", check=False)
-    for added in (made.digest.replace(":", "-"), made.signature_tag):
+    for added in (image.digest.replace(":", "-"), image.signature_tag):
         if (content := target.manifest("addressbook", added)) is not None:
             target.request("DELETE", f"/v2/addressbook/manifests/{registries.digest_of(content)}")
-    for each in made.manifests.keys() - {digest}:
+    for each in image.manifests.keys() - {digest}:
         target.request("DELETE", f"/v2/addressbook/manifests/{each}")
-    assert not [tag for tag in target.tags("addressbook") if made.digest[7:19] in tag]
+    assert not [tag for tag in target.tags("addressbook") if image.digest[7:19] in tag]
 
 
 def test_pods_run_the_copy(calm: Any, ci: Registry, runnable: Published):
     target = Registry(LAB, Path(os.devnull))
     image = f"{LAB}/addressbook@{runnable.digest}"
-    calm.configure(canaryImage=runnable.reference(ci), canaryReplicas="1")
+    calm.configure(canaryImage=runnable.reference(ci), canaryReplicas=1)
     planned = calm.preview_steps()
     assert planned[f"image-{runnable.digest[7:19]}"]["op"] == "create"
     canary = planned["addressbook-canary"]["newState"]["inputs"]["spec"]["template"]["spec"]["containers"][0]
-    assert canary["image"] == image, "a preview shows what pods will run"
+    assert canary["image"] == image, "a preview shows the image that pods will run"
     assert target.manifest("addressbook", runnable.digest) is None
 
     calm.up()
@@ -260,34 +258,34 @@ def test_pods_run_the_copy(calm: Any, ci: Registry, runnable: Published):
         assert target.manifest("addressbook", digest) == content == ci.manifest("ci/addressbook", digest)
     (pod,) = calm.objects("pods", NAMESPACE, "app=addressbook,track=canary")
     (container,) = pod["status"]["containerStatuses"]
-    assert container["ready"], "the node has found the index by its digest, and its own platform in it"
+    assert container["ready"], "the node pulled its own platform from the index"
     assert pod["spec"]["containers"][0]["image"] == image
     calm.up("--expect-no-changes")
 
-    calm.configure(stableImage=runnable.reference(ci), canaryReplicas="0")
+    calm.configure(stableImage=runnable.reference(ci), canaryReplicas=0)
     promotion = calm.preview_steps()
     assert not [name for name in promotion if name.startswith("image-")], "a promotion copies nothing"
     calm.up()
     assert calm.outputs()["tracks"]["stable"]["image"] == image
 
 
-def test_a_missing_image_touches_no_pod(calm: Any, ci: Registry):
-    before = _staying(calm)
+def test_missing_image_touches_no_pod(calm: Any, ci: Registry):
+    before = _running_stable(calm)
     assert before
     nowhere = f"{ci.host}/ci/addressbook@sha256:{'0' * 64}"
     calm.configure(stableImage=nowhere)
     try:
         refused = calm.up(check=False)
     finally:
-        calm.configure(stableImage="")
-    said = refused.stdout + refused.stderr
+        calm.configure(stableImage=None)
+    output = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert f"there is no image {nowhere}" in said
-    assert "Traceback" not in said
-    assert _staying(calm) == before
+    assert f"there is no image {nowhere}" in output
+    assert "Traceback" not in output
+    assert _running_stable(calm) == before
 
 
-def _staying(calm: Any) -> set[str]:
-    """Stable's pods that nobody has told to stop."""
+def _running_stable(calm: Any) -> set[str]:
+    """Return stable's pods that are not terminating."""
     pods = calm.objects("pods", NAMESPACE, "app=addressbook,track=stable")
     return {pod["metadata"]["uid"] for pod in pods if not pod["metadata"].get("deletionTimestamp")}

@@ -1,4 +1,4 @@
-"""The main job on real parts: engine, image build, registry, Kubernetes, PostgreSQL, and answers over HTTP."""
+"""The main job on real parts: engine, image build, registry, Kubernetes, PostgreSQL and HTTP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ready_pods(stack: Any, track: str) -> list[dict[str, Any]]:
 
 
 def requests_served(pods: list[dict[str, Any]], route: str) -> int:
-    """Requests to a route that the pods count in their own metrics."""
+    """Return how many requests to a route the pods count in their own metrics."""
     total = 0.0
     for pod in pods:
         url = f"http://{pod['status']['podIP']}:9464/metrics"
@@ -39,7 +39,7 @@ def requests_served(pods: list[dict[str, Any]], route: str) -> int:
     return int(total)
 
 
-def test_the_whole_api_through_the_public_service(api: Any):
+def test_public_service_serves_the_whole_api(api: Any):
     ada = api.store("Ada", "Lovelace")
     assert {"id", "firstName", "lastName", "createdAt", "updatedAt"} <= ada.keys()
     assert api.call("GET", f"/person/{ada['id']}") == (200, ada)
@@ -58,9 +58,9 @@ def test_metrics_are_not_public(api: Any):
     assert api.call("GET", "/metrics")[0] == 404
 
 
-def test_objects_are_real_and_became_ready_by_themselves(stack: Any):
+def test_expected_objects_exist_and_are_ready(stack: Any):
     kinds = "deployments,services,pods,jobs,poddisruptionbudgets,networkpolicies,statefulsets,persistentvolumeclaims"
-    found = {(o["kind"], o["metadata"]["name"]) for o in stack.objects(kinds, NAMESPACE)}
+    existing = {(o["kind"], o["metadata"]["name"]) for o in stack.objects(kinds, NAMESPACE)}
     assert {
         ("Deployment", "addressbook-stable"),
         ("Service", "addressbook-lb"),
@@ -69,13 +69,13 @@ def test_objects_are_real_and_became_ready_by_themselves(stack: Any):
         ("NetworkPolicy", "addressbook"),
         ("StatefulSet", "addressbook-db"),
         ("PersistentVolumeClaim", "addressbook-db"),
-    } <= found
+    } <= existing
     assert len(ready_pods(stack, "stable")) == 2
     (job,) = stack.objects("jobs", NAMESPACE)
     assert job["status"]["succeeded"] == 1
 
 
-def test_what_runs_is_named_by_digest(stack: Any):
+def test_pods_run_an_image_by_digest(stack: Any):
     running = {container["image"] for pod in ready_pods(stack, "stable") for container in pod["spec"]["containers"]}
     assert running == {stack.outputs()["tracks"]["stable"]["image"]}
     (image,) = running
@@ -91,15 +91,15 @@ def test_what_runs_is_named_by_digest(stack: Any):
         assert response.headers["Docker-Content-Digest"] == digest
 
 
-def test_a_second_up_changes_nothing(stack: Any):
+def test_second_up_changes_nothing(stack: Any):
     stack.pulumi("preview", "--expect-no-changes")
     stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes")
     assert stack.preview_steps() == {}
 
 
-def test_a_canary_beside_the_stable_by_config_alone(calm: Any, api: Any):
+def test_config_alone_runs_a_canary_beside_stable(calm: Any, api: Any):
     before = {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")}
-    calm.configure(canaryImage="source", canaryReplicas="2")
+    calm.configure(canaryImage="source", canaryReplicas=2)
     assert set(calm.preview_steps()) == {"canary", "addressbook-canary"}
     calm.up()
     canary, stable = ready_pods(calm, "canary"), ready_pods(calm, "stable")
@@ -107,26 +107,26 @@ def test_a_canary_beside_the_stable_by_config_alone(calm: Any, api: Any):
     assert {pod["metadata"]["uid"] for pod in stable} == before, "stable's pods were not touched"
     assert calm.outputs()["tracks"]["canary"]["share"] == 50.0
 
-    # Share of users is the share of ready pods, by connection: 400 connections, 200 expected, 6 standard deviations.
+    # Each connection goes to a random ready pod: of 400, 200 are expected here. The bounds are 6 standard deviations.
     served = requests_served(canary, "/all")
     for _ in range(400):
         assert api.call("GET", "/all")[0] == 200
     assert 140 < requests_served(canary, "/all") - served < 260
 
-    calm.configure(canaryReplicas="3")
+    calm.configure(canaryReplicas=3)
     steps = calm.preview_steps()
     assert set(steps) == {"addressbook-canary"}
     assert set(steps["addressbook-canary"]["detailedDiff"]) == {"spec.replicas"}
     calm.up()
     assert len(ready_pods(calm, "canary")) == 3
 
-    calm.configure(canaryImage="", canaryReplicas="")
+    calm.configure(canaryImage=None, canaryReplicas=None)
     calm.up()
     assert calm.objects("deployments,services,jobs", NAMESPACE, "track=canary") == []
     assert {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")} == before
 
 
-def test_traffic_moves_the_public_service(calm: Any):
+def test_traffic_key_selects_the_track_users_reach(calm: Any):
     def endpoints() -> set[str]:
         slices = calm.objects("endpointslices", NAMESPACE, "kubernetes.io/service-name=addressbook-lb")
         return {a for s in slices for e in s["endpoints"] or [] if e["conditions"]["ready"] for a in e["addresses"]}
@@ -134,7 +134,7 @@ def test_traffic_moves_the_public_service(calm: Any):
     def addresses(track: str) -> set[str]:
         return {pod["status"]["podIP"] for pod in ready_pods(calm, track)}
 
-    calm.configure(canaryImage="source", canaryReplicas="1", traffic="stable")
+    calm.configure(canaryImage="source", canaryReplicas=1, traffic="stable")
     calm.up()
     assert endpoints() == addresses("stable")
     calm.configure(traffic="canary")
@@ -146,13 +146,13 @@ def test_traffic_moves_the_public_service(calm: Any):
 
 
 def test_replicas_follow_config(calm: Any):
-    calm.configure(stableReplicas="3")
+    calm.configure(stableReplicas=3)
     assert set(calm.preview_steps()["addressbook-stable"]["detailedDiff"]) >= {"spec.replicas"}
     calm.up()
     assert len(ready_pods(calm, "stable")) == 3
 
 
-def test_scaling_behind_its_back_is_found_and_undone(calm: Any, until: Until):
+def test_manual_scaling_is_detected_and_undone(calm: Any, until: Until):
     calm.kubectl("scale", "deployment/addressbook-stable", "-n", NAMESPACE, "--replicas=1")
     assert "addressbook-stable" in calm.preview_steps("--refresh")
     calm.up("--refresh")
@@ -160,22 +160,25 @@ def test_scaling_behind_its_back_is_found_and_undone(calm: Any, until: Until):
     calm.pulumi("preview", "--refresh", "--expect-no-changes")
 
 
-def test_a_person_outlives_pods_and_database_restarts(stack: Any, api: Any, until: Until):
+def test_data_survives_pod_and_database_restarts(stack: Any, api: Any, until: Until):
     person = api.store("Grace", "Hopper")
     for pod in ready_pods(stack, "stable"):
         stack.kubectl("delete", "pod", "-n", NAMESPACE, pod["metadata"]["name"], "--wait=false")
-    until(lambda: api.call("GET", f"/person/{person['id']}") == (200, person), "the person, from new pods")
+    until(lambda: api.call("GET", f"/person/{person['id']}") == (200, person), "the person from new pods")
 
     (database,) = stack.objects("pods", NAMESPACE, "app=addressbook-db")
     stack.kubectl("delete", "pod", "-n", NAMESPACE, database["metadata"]["name"], "--grace-period=0", "--force")
-    until(lambda: api.call("GET", f"/person/{person['id']}") == (200, person), "the person, from a restarted database")
+    until(
+        lambda: api.call("GET", f"/person/{person['id']}") == (200, person),
+        "the person is served from a restarted database",
+    )
     until(lambda: len(ready_pods(stack, "stable")) == 2, "two stable pods")
     restarts = [s["restartCount"] for pod in ready_pods(stack, "stable") for s in pod["status"]["containerStatuses"]]
     assert restarts == [0, 0], "the service waited for the database instead of crashing"
     assert api.call("DELETE", f"/person/{person['id']}")[0] in (200, 204)
 
 
-def test_a_canary_that_cannot_start_leaves_stable_alone_and_is_taken_back(calm: Any, api: Any, until: Until):
+def test_canary_that_cannot_start_leaves_stable_alone(calm: Any, api: Any, until: Until):
     def stable() -> set[str]:
         return {pod["metadata"]["uid"] for pod in ready_pods(calm, "stable")}
 
@@ -183,27 +186,27 @@ def test_a_canary_that_cannot_start_leaves_stable_alone_and_is_taken_back(calm: 
     before = stable()
     repository = calm.outputs()["tracks"]["stable"]["image"].split("@")[0]
     calm.configure(
-        canaryImage=f"{repository}@{UNKNOWN_DIGEST}", canaryReplicas="1", stableReplicas="1", rolloutTimeoutSeconds="10"
+        canaryImage=f"{repository}@{UNKNOWN_DIGEST}", canaryReplicas=1, stableReplicas=1, rolloutTimeoutSeconds=10
     )
     failed = calm.up(check=False)
     assert failed.returncode != 0
     assert "addressbook-canary" in failed.stdout + failed.stderr
-    until(lambda: stable() == before, "the same stable pods as before: stable waits for the canary", 10)
+    until(lambda: stable() == before, "stable keeps its pods while it waits for the canary", 10)
     assert api.call("GET", "/ready")[0] == 200
-    calm.configure(canaryImage="", canaryReplicas="", stableReplicas="2", rolloutTimeoutSeconds="60")
+    calm.configure(canaryImage=None, canaryReplicas=None, stableReplicas=2, rolloutTimeoutSeconds=60)
     calm.up()
-    until(lambda: stable() == before, "the same stable pods as before", 10)
+    until(lambda: stable() == before, "stable keeps its pods", 10)
     assert calm.objects("jobs", NAMESPACE, "track=canary") == []
 
 
-def test_the_password_is_nowhere_in_the_open(stack: Any):
+def test_database_password_is_never_shown(stack: Any):
     (secret,) = [s for s in stack.objects("secrets", NAMESPACE) if s["metadata"]["name"] == "db-params"]
     import base64
 
     password = base64.b64decode(secret["data"]["DB_PASSWORD"]).decode()
     assert len(password) >= 20
     encoded = secret["data"]["DB_PASSWORD"]
-    shown = {
+    visible = {
         "state": json.dumps(stack.state()),
         "preview": stack.pulumi("preview", "--diff").stdout,
         "outputs": json.dumps(stack.outputs()),
@@ -212,13 +215,13 @@ def test_the_password_is_nowhere_in_the_open(stack: Any):
         "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout,
         "pods": json.dumps(stack.objects("pods", NAMESPACE)),
     }
-    for where, text in shown.items():
+    for where, text in visible.items():
         assert text, where
         assert password not in text, where
         assert encoded not in text, where
 
 
-def test_a_preview_builds_and_pushes_nothing(calm: Any):
+def test_preview_builds_and_pushes_nothing(calm: Any):
     (repository,) = {calm.outputs()["tracks"]["stable"]["image"].split("@")[0]}
     registry, name = repository.split("/", 1)
 
@@ -239,7 +242,7 @@ def test_a_preview_builds_and_pushes_nothing(calm: Any):
 
 
 @pytest.mark.parametrize("name", ["addressbook-stable", "addressbook-db"])
-def test_every_service_name_resolves_in_the_cluster(stack: Any, name: str):
+def test_service_names_resolve_in_the_cluster(stack: Any, name: str):
     pod = ready_pods(stack, "stable")[0]["metadata"]["name"]
     script = f"import socket; print(socket.gethostbyname('{name}.{NAMESPACE}.svc'))"
     done = stack.kubectl("exec", "-n", NAMESPACE, pod, "--", "python", "-c", script, check=False)

@@ -1,7 +1,7 @@
-"""Every NetworkPolicy read against the running pods: which connections it allows.
+"""The connections that the NetworkPolicies allow between the running pods.
 
-The lab's network does not enforce policies, so this reads them as the API's documentation defines them; it does not
-show packets being dropped.
+The lab's network does not enforce policies. The test evaluates them as the API's documentation defines them; it does
+not show that packets are dropped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def port_matches(rule: dict[str, Any], pod: dict[str, Any] | None, port: int) ->
 def allowed(
     policies: list[dict[str, Any]], source: dict[str, Any] | None, target: dict[str, Any] | None, port: int
 ) -> bool:
-    """Whether a TCP connection is allowed; None is any address outside the namespace."""
+    """Return whether a TCP connection is allowed; None is any address outside the namespace."""
 
     def direction(pod: dict[str, Any] | None, peer: dict[str, Any] | None, kind: str, rules: str, peers: str) -> bool:
         if pod is None:
@@ -72,7 +72,7 @@ def allowed(
     )
 
 
-def test_which_connections_the_policies_allow(stack: Any):
+def test_policies_allow_only_the_expected_connections(stack: Any):
     policies = stack.objects("networkpolicies", NAMESPACE)
     assert {p["metadata"]["name"] for p in policies} == {"addressbook", "addressbook-db"}
     pods = stack.objects("pods", NAMESPACE)

@@ -21,47 +21,47 @@ LOCAL = {"cloud": "local", "stableReplicas": 1, "rolloutTimeoutSeconds": 60}
 
 @dataclass
 class Stacks:
-    """The three stacks, of one project and in one backend."""
+    """Three stacks of one project in one backend."""
 
     platform: Any
     one: Any
     two: Any
 
     def sql(self, statement: str, role: str = "", password: str = "", database: str = "demo") -> Any:
-        """Run a statement in the platform's server, as its administrator or as a role that logs in."""
+        """Run a statement in the platform's server, as its administrator or as a role with a password."""
         login = ["-h", "127.0.0.1", "-U", role] if role else ["-U", "demouser"]
         inside = ["env", f"PGPASSWORD={password}", "psql", "-At", *login, "-d", database, "-c", statement]
         return self.platform.kubectl("exec", "-n", PLATFORM, "addressbook-db-0", "--", *inside, check=False)
 
     def names(self, what: str) -> set[str]:
-        """Names of the server's databases (pg_database) or roles (pg_roles) that a release made."""
+        """Return the databases (pg_database) or roles (pg_roles) that releases have created in the server."""
         statement = {"pg_database": "SELECT datname FROM pg_database", "pg_roles": "SELECT rolname FROM pg_roles"}[what]
         return {name for name in self.sql(statement).stdout.split() if name.startswith("release_")}
 
 
 def release(platform: Any, stack: str, **config: Any) -> Any:
-    """Another stack of the same project, in the same backend."""
-    made = dataclasses.replace(platform, stack=stack)
+    """Create another stack of the same project in the same backend."""
+    project = dataclasses.replace(platform, stack=stack)
     values = {**LOCAL, "platformStack": platform.stack, **config}
-    made.stack_file.write_text(yaml.safe_dump({"config": {f"addressbook:{key}": each for key, each in values.items()}}))
-    made.run("pulumi", "stack", "init", stack, "--non-interactive")
-    return made
+    project.stack_file.write_text(yaml.safe_dump({"config": {f"addressbook:{k}": v for k, v in values.items()}}))
+    project.run("pulumi", "stack", "init", stack, "--non-interactive")
+    return project
 
 
 @pytest.fixture(scope="module")
 def stacks(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Stacks]:
-    """All three, up; whatever the tests left of them is destroyed, the platform last."""
-    there = {"kubeContext": "addressbook-lab", "registry": "10.203.0.1:5000", "namespace": PLATFORM}
-    platform = new_project("platform", lab, **LOCAL, **there)
-    made = [platform]
+    """All three stacks, running."""
+    cluster = {"kubeContext": "addressbook-lab", "registry": "10.203.0.1:5000", "namespace": PLATFORM}
+    platform = new_project("platform", lab, **LOCAL, **cluster)
+    created = [platform]
     try:
         platform.up()
         for stack, namespace in RELEASES.items():
-            made.append(release(platform, stack, namespace=namespace))
-            made[-1].up()
-        yield Stacks(*made)
+            created.append(release(platform, stack, namespace=namespace))
+            created[-1].up()
+        yield Stacks(*created)
     finally:
-        for project in reversed(made):
+        for project in reversed(created):
             project.pulumi("cancel", "--yes", check=False)
             project.pulumi("destroy", "--yes", "--skip-preview", check=False)
         for namespace in (*RELEASES.values(), PLATFORM):
@@ -69,14 +69,14 @@ def stacks(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Sta
 
 
 def login(project: Any) -> tuple[str, str, str]:
-    """Role, password and database of a stack's service, as its pods are told."""
+    """Return role, password and database of a stack's service, from its pods' Secret."""
     (secret,) = [
         each
         for each in project.objects("secrets", project.outputs()["namespace"])
         if each["metadata"]["name"] == "db-params"
     ]
-    read = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-    return read["DB_USER"], read["DB_PASSWORD"], read["DB_SCHEMA"]
+    values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    return values["DB_USER"], values["DB_PASSWORD"], values["DB_SCHEMA"]
 
 
 def names_stored(project: Any) -> list[str]:
@@ -85,7 +85,7 @@ def names_stored(project: Any) -> list[str]:
     return [person["firstName"] for person in people]
 
 
-def test_each_answers_with_its_own_data(stacks: Stacks):
+def test_each_stack_serves_its_own_data(stacks: Stacks):
     for name in ("platform", "one", "two"):
         Api(getattr(stacks, name).outputs()["url"]).store(f"of-{name}", "Lovelace")
     assert names_stored(stacks.platform) == ["of-platform"]
@@ -93,7 +93,7 @@ def test_each_answers_with_its_own_data(stacks: Stacks):
     assert names_stored(stacks.two) == ["of-two"]
 
 
-def test_a_releases_role_reaches_its_own_database_alone(stacks: Stacks):
+def test_release_role_reaches_only_its_own_database(stacks: Stacks):
     role, password, database = login(stacks.one)
     own = stacks.sql("SELECT first_name FROM person", role, password, database)
     assert own.stdout.split() == ["of-one"], own.stderr
@@ -101,27 +101,29 @@ def test_a_releases_role_reaches_its_own_database_alone(stacks: Stacks):
         refused = stacks.sql("SELECT 1", role, password, another)
         assert refused.returncode != 0
         assert f'permission denied for database "{another}"' in refused.stderr
-    may = "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication FROM pg_roles WHERE rolname = current_user"
-    assert stacks.sql(may, role, password, database).stdout.split() == ["f"]
+    privileged = (
+        "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication FROM pg_roles WHERE rolname = current_user"
+    )
+    assert stacks.sql(privileged, role, password, database).stdout.split() == ["f"]
     assert stacks.sql(f'DROP DATABASE "{database}"', role, password, "postgres").returncode != 0
 
 
-def test_nothing_changes_by_itself(stacks: Stacks):
+def test_refreshed_stacks_have_no_changes(stacks: Stacks):
     for project in (stacks.platform, stacks.one, stacks.two):
         project.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes")
 
 
-def test_a_release_stack_has_no_part_of_the_platform(stacks: Stacks):
+def test_release_stack_holds_no_platform_resources(stacks: Stacks):
     kinds = {each["type"] for each in stacks.one.state()["resources"]}
     assert "kubernetes:apps/v1:StatefulSet" not in kinds
-    assert "pulumi:pulumi:StackReference" not in kinds, "it would hold all of the platform's outputs"
+    assert "pulumi:pulumi:StackReference" not in kinds, "a StackReference would store all of the platform's outputs"
     text = str(stacks.one.state())
     assert "ciphertext" in text
     administrator = stacks.platform.run("pulumi", "stack", "output", "--json", "--show-secrets", "-s", "platform")
     assert yaml.safe_load(administrator.stdout)["platform"]["database"]["administrator_password"] not in text
 
 
-def test_a_database_that_can_not_be_dropped_stops_destroy(stacks: Stacks):
+def test_database_that_cannot_be_dropped_stops_destroy(stacks: Stacks):
     secret, namespace = "addressbook-db-release", RELEASES["two"]
     (before,) = [each for each in stacks.two.objects("secrets", namespace) if each["metadata"]["name"] == secret]
     wrong = base64.b64encode(b"not the administrator's").decode()
@@ -129,19 +131,19 @@ def test_a_database_that_can_not_be_dropped_stops_destroy(stacks: Stacks):
     stacks.two.kubectl(*patched, f'{{"data": {{"PGPASSWORD": "{wrong}"}}}}')
     refused = stacks.two.pulumi("destroy", "--yes", "--skip-preview", check=False)
     assert refused.returncode != 0
-    said = refused.stdout + refused.stderr
-    assert "database release_addressbook_e2e_two is still there" in said
-    assert "password authentication failed" in said
-    assert "Traceback" not in said
+    output = refused.stdout + refused.stderr
+    assert "database release_addressbook_e2e_two is still there" in output
+    assert "password authentication failed" in output
+    assert "Traceback" not in output
     assert "release_addressbook_e2e_two" in stacks.names("pg_database")
     assert names_stored(stacks.one) == ["of-one"]
 
     stacks.two.kubectl(*patched, f'{{"data": {{"PGPASSWORD": "{before["data"]["PGPASSWORD"]}"}}}}')
     stacks.two.up()
-    assert names_stored(stacks.two) == ["of-two"], "what was taken down is brought back, on the data it had"
+    assert names_stored(stacks.two) == ["of-two"], "the stack is back, with its data"
 
 
-def test_one_is_removed_without_touching_the_other(stacks: Stacks):
+def test_destroying_one_release_spares_the_other(stacks: Stacks):
     def pods(namespace: str) -> set[str]:
         return {each["metadata"]["uid"] for each in stacks.two.objects("pods", namespace)}
 
@@ -155,15 +157,15 @@ def test_one_is_removed_without_touching_the_other(stacks: Stacks):
     assert names_stored(stacks.platform) == ["of-platform"]
 
 
-def test_in_the_end_nothing_is_left(stacks: Stacks):
+def test_destroying_all_stacks_leaves_nothing(stacks: Stacks):
     stacks.two.pulumi("destroy", "--yes", "--skip-preview")
     assert stacks.names("pg_database") == stacks.names("pg_roles") == set()
     stacks.platform.pulumi("destroy", "--yes", "--skip-preview")
-    found = subprocess.run(
+    namespaces = subprocess.run(
         ["kubectl", "get", "namespaces", "-o", "name"],
         env=stacks.platform.environment,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert not [line for line in found.split() if line.partition("/")[2] in (PLATFORM, *RELEASES.values())]
+    assert not [line for line in namespaces.split() if line.partition("/")[2] in (PLATFORM, *RELEASES.values())]

@@ -1,16 +1,16 @@
-"""Releases under load: not one request dropped, no person lost, never fewer pods than promised."""
+"""Releases under load: no request dropped, no person lost, never fewer pods than promised."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tests.e2e.trial import Trial
+from tests.e2e.trial import HEALTHY_TRIAL, Trial
 
-PROMISED = 3
+PROMISED_PODS = 3
 
 
-def nothing_was_noticed(report: dict[str, Any]) -> None:
+def assert_nothing_was_noticed(report: dict[str, Any]) -> None:
     assert report["failed"] == 0, report["failures"]
     assert report["lost"] == []
     assert report["doubled"] == []
@@ -29,26 +29,26 @@ def test_three_promotions_in_a_row_drop_no_request(trial: Trial):
             canary = tracks["canary"]
             assert (canary["replicas"], canary["share"], tracks["stable"]["replicas"]) == (1, 33.3, 2)
             assert trial.config()["canaryImage"] == canary["image"], "pinned once it was built"
-            verdict = json.loads(trial.promotion("verdict", "--for", "60s", "--output", "json").stdout)
+            verdict = json.loads(trial.promotion("verdict", *HEALTHY_TRIAL, "--output", "json").stdout)
             assert verdict["result"] == "healthy", verdict
             trial.promotion("promote", "--yes")
-            assert trial.tracks() == {"stable": {"image": canary["image"], "replicas": PROMISED, "share": 100}}
+            assert trial.tracks() == {"stable": {"image": canary["image"], "replicas": PROMISED_PODS, "share": 100}}
             config = trial.config()
             assert (config["stableImage"], config["stableReplicas"]) == (canary["image"], "3")
             assert "canaryImage" not in config
-    nothing_was_noticed(users.report)
-    assert pods.least >= PROMISED, pods.moments
+    assert_nothing_was_noticed(users.report)
+    assert pods.minimum >= PROMISED_PODS, pods.moments
     trial.project.pulumi("preview", "--expect-no-changes")
 
 
-def test_a_canary_taken_back_and_an_earlier_stable_drop_no_request(trial: Trial):
-    before = trial.config()
+def test_rollbacks_of_canary_and_stable_drop_no_request(trial: Trial):
+    config = trial.config()
     with trial.ready_pods() as pods, trial.users() as users:
-        trial.candidate("good", "taken back")
+        trial.candidate("good", "rolled back")
         trial.promotion("canary", "--image", "source", "--yes")
         rejected = trial.tracks()["canary"]["image"]
         trial.promotion("rollback", "--reject", "--yes")
-        assert trial.config() == before
+        assert trial.config() == config
         assert set(trial.tracks()) == {"stable"}
 
         refused = trial.promotion("canary", "--image", rejected, "--yes", check=2)
@@ -56,11 +56,11 @@ def test_a_canary_taken_back_and_an_earlier_stable_drop_no_request(trial: Trial)
 
         trial.promotion("rollback", "--to", digest(trial.image), "--yes")
         assert digest(trial.tracks()["stable"]["image"]) == digest(trial.image)
-    nothing_was_noticed(users.report)
-    assert pods.least >= PROMISED, pods.moments
+    assert_nothing_was_noticed(users.report)
+    assert pods.minimum >= PROMISED_PODS, pods.moments
 
 
-def test_a_blue_green_flip_and_back_drops_no_request(trial: Trial):
+def test_switching_all_users_and_back_drops_no_request(trial: Trial):
     trial.candidate("good", "green")
     with trial.ready_pods() as pods, trial.users() as users:
         trial.promotion("traffic", "stable", "--yes")
@@ -71,16 +71,16 @@ def test_a_blue_green_flip_and_back_drops_no_request(trial: Trial):
         trial.promotion("traffic", "stable", "--yes")
         trial.promotion("rollback", "--yes")
         trial.promotion("traffic", "split", "--yes")
-    nothing_was_noticed(users.report)
-    assert pods.least >= 2, pods.moments  # stable's promise while a canary is beside it
+    assert_nothing_was_noticed(users.report)
+    assert pods.minimum >= 2, pods.moments  # what stable promises beside a canary
 
 
-def test_promoting_without_a_healthy_verdict_is_refused(trial: Trial):
+def test_promotion_without_a_healthy_verdict_is_refused(trial: Trial):
     trial.candidate("good", "unjudged")
     trial.promotion("canary", "--image", "source", "--yes")
-    before = trial.project.stack_file.read_text()
+    stack_file = trial.project.stack_file.read_text()
     refused = trial.promotion("promote", "--yes", check=2)
     assert "verdict" in refused.stderr
-    assert trial.project.stack_file.read_text() == before
+    assert trial.project.stack_file.read_text() == stack_file
     trial.promotion("promote", "--force", "--yes")
     assert set(trial.tracks()) == {"stable"}

@@ -1,4 +1,4 @@
-"""From a branch to what runs, by the commands that the workflows run, on a repository of its own."""
+"""From a branch to running pods, by the commands of the workflows, on a Git repository of its own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.e2e import registries
 from tests.e2e.conftest import Api
 from tests.e2e.registries import Registry
+from tests.project import ROOT
 
 STACK = "trunk"
 NAMESPACE = "addressbook-e2e-trunk"
-#: Release stacks on its platform, and the namespaces that follow of their names.
+#: Release stacks on its platform, with the namespaces that follow from their names.
 BRANCHES = {"one": f"{NAMESPACE}-one", "two": f"{NAMESPACE}-two"}
 LAB = "10.203.0.1:5000"
 CONFIG = {
@@ -33,15 +33,15 @@ CONFIG = {
     "rolloutTimeoutSeconds": 90,
     "cpuRequest": "10m",
 }
-#: What keeps the policies' rule about limits; a line of components/container_defaults.py.
+#: The line of components/container_defaults.py that satisfies the policy about limits.
 LIMIT = '        "limits": {"memory": service.memory_limit},\n'
 
 
 @dataclass
 class Repository:
-    """``project`` is a Git repository of the program with a stack that is up; ``image`` is what CI built and pushed.
+    """A Git repository of the program with a running stack.
 
-    ``ci`` is the registry that CI pushes to, another one than the stack's.
+    ``ci`` is the registry that CI pushed ``image`` to; the stack has another one.
     """
 
     project: Any
@@ -58,28 +58,28 @@ class Repository:
 
     def promotion(self, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
         done = self.project.run(sys.executable, "-m", "promotion", *arguments, check=False)
-        said = f"{arguments} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
-        assert check is None or done.returncode == check, said
-        assert "Traceback" not in done.stdout + done.stderr, said
+        output = f"{arguments} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+        assert check is None or done.returncode == check, output
+        assert "Traceback" not in done.stdout + done.stderr, output
         return done
 
     def up(self, check: int | None = 0) -> subprocess.CompletedProcess[str]:
         return self.promotion("up", "--stack", STACK, check=check)
 
     def preview(self, check: int = 0) -> str:
-        """The comment under a pull request."""
+        """Return the comment under a pull request."""
         return self.promotion("preview", "--stack", STACK, "--output", "markdown", check=check).stdout
 
     def resources(self) -> dict[str, Any]:
-        """What the state says of each resource that was declared."""
+        """Return the inputs of each resource in the state."""
         return {each["urn"]: each.get("inputs") for each in self.project.state()["resources"]}
 
     def pods(self, namespace: str) -> list[dict[str, Any]]:
-        """Pods of the service."""
+        """Return the service's pods."""
         return self.project.objects("pods", namespace, "app=addressbook,track")
 
     def digests(self, namespace: str, track: str) -> set[str]:
-        """Of the images that a track's pods really run, as the container runtime says."""
+        """Return the digests that a track's pods run, as the container runtime reports them."""
         return {
             status["imageID"].rpartition("@")[2]
             for pod in self.pods(namespace)
@@ -89,7 +89,7 @@ class Repository:
 
 
 def as_git_repository(project: Any) -> None:
-    """Make the copy of the program a repository, with all that CI needs of it in its first commit."""
+    """Turn the copy of the program into a repository whose first commit has everything that CI needs."""
     shutil.copytree(ROOT / "pipeline", project.folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / ".gitignore", project.folder)
     project.run("git", "init", "--quiet", "--initial-branch=main")
@@ -101,7 +101,7 @@ def as_git_repository(project: Any) -> None:
 
 
 def image_of_ci(project: Any, ci: Registry) -> str:
-    """Build the image once, test it from within and push it, as CI does."""
+    """Build, test and push the image as CI does; return its reference."""
     command = ("-m", "pipeline", "image", "--repository", f"{ci.host}/team/addressbook", "--push")
     return json.loads(project.run(sys.executable, *command).stdout)["image"]
 
@@ -110,22 +110,22 @@ def image_of_ci(project: Any, ci: Registry) -> str:
 def repository(
     lab: dict[str, str], new_project: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Repository]:
-    """The stack is up, on what was built from source; all stacks are destroyed afterwards."""
+    """The repository, its stack running an image built from source."""
     project = new_project(STACK, lab, **CONFIG)
     with registries.registry(tmp_path_factory.mktemp("ci") / "registry") as ci:
         try:
             as_git_repository(project)
             image = image_of_ci(project, ci)
-            made = Repository(project, ci, image, project.run("git", "rev-parse", "HEAD").stdout.strip())
-            made.up()
-            yield made
+            repository = Repository(project, ci, image, project.run("git", "rev-parse", "HEAD").stdout.strip())
+            repository.up()
+            yield repository
         finally:
             for name in (*BRANCHES, STACK):  # the platform last
-                of = replace(project, stack=name)
+                release = replace(project, stack=name)
                 destroy = ("destroy", "--yes", "--skip-preview")
-                if of.stack_file.exists() and of.pulumi(*destroy, check=False).returncode:
-                    of.pulumi("cancel", "--yes", check=False)
-                    of.pulumi(*destroy, check=False)
+                if release.stack_file.exists() and release.pulumi(*destroy, check=False).returncode:
+                    release.pulumi("cancel", "--yes", check=False)
+                    release.pulumi(*destroy, check=False)
             for namespace in (*BRANCHES.values(), NAMESPACE):
                 project.kubectl("delete", "namespace", namespace, "--ignore-not-found", check=False)
 
@@ -141,7 +141,7 @@ def names(pods: Sequence[dict[str, Any]]) -> set[str]:
     return {pod["metadata"]["uid"] for pod in pods}
 
 
-def test_a_canary_by_pull_request_runs_the_digest_that_was_tested(main: Repository):
+def test_merged_canary_runs_the_digest_that_ci_tested(main: Repository):
     before = names(main.pods(NAMESPACE))
     main.git("switch", "--quiet", "--create", "canary-trunk")
     main.promotion("canary", "--stack", STACK, "--image", main.image, "--only-config", "--commit")
@@ -152,25 +152,25 @@ def test_a_canary_by_pull_request_runs_the_digest_that_was_tested(main: Reposito
     assert "**Canary on trial:** 50 % of the users' connections." in comment
     revision = f"(revision `{main.revision[:12]}`)"
     assert f"| canary | none → **`{short}` {revision}** | 0 → **1** | 0 % → **50 %** |" in comment, (
-        "as CI's registry says"
+        "the revision comes from CI's registry"
     )
     (stable,) = [line for line in comment.splitlines() if line.startswith("| stable |")]
-    assert revision in stable, "as the stack's own registry says"
+    assert revision in stable, "the revision comes from the stack's own registry"
     assert stable.endswith("| 1 | 100 % → **50 %** |")
     assert "| create | `addressbook-canary` | `kubernetes:apps/v1:Deployment` |" in comment
-    assert "CAUTION" not in comment, "nothing is lost"
+    assert "CAUTION" not in comment, "nothing is deleted"
     assert names(main.pods(NAMESPACE)) == before, "a preview changes nothing"
 
     main.git("switch", "--quiet", "main")
     main.git("merge", "--quiet", "--no-ff", "--no-edit", "canary-trunk")
     main.up()
     assert main.digests(NAMESPACE, "canary") == {main.digest}
-    assert before < names(main.pods(NAMESPACE)), "stable runs on"
+    assert before < names(main.pods(NAMESPACE)), "stable keeps its pods"
     assert main.project.outputs()["tracks"]["canary"]["image"] == f"{LAB}/addressbook@{main.digest}"
-    assert main.git("status", "--porcelain") == "", "what runs is what Git says"
+    assert main.git("status", "--porcelain") == "", "the stack file needs no commit"
 
 
-def test_what_runs_is_byte_for_byte_what_ci_pushed(main: Repository):
+def test_running_image_is_byte_for_byte_from_ci(main: Repository):
     own = Registry(LAB, Path())
     manifest = main.ci.manifest("team/addressbook", main.digest)
     assert manifest
@@ -184,13 +184,13 @@ def test_what_runs_is_byte_for_byte_what_ci_pushed(main: Repository):
     assert status["tracks"]["canary"]["revision"] == main.revision
 
 
-def test_a_change_against_policy_is_stopped_before_anything_changes(main: Repository):
+def test_policy_violation_stops_before_any_change(main: Repository):
     before, pods = main.resources(), names(main.pods(NAMESPACE))
     main.git("switch", "--quiet", "--create", "unlimited")
     running = main.project.folder / "components" / "running.py"
     assert LIMIT in running.read_text()
     running.write_text(running.read_text().replace(LIMIT, ""))
-    # Nothing against this one, and it would be first: variables are there before pods.
+    # This change is allowed, and would be applied first: variables come before pods.
     main.project.pulumi("config", "set", "--path", "environment.GREETING", "hello")
     main.git("commit", "--quiet", "--all", "--message", "no limits, and a greeting")
 
@@ -205,30 +205,30 @@ def test_a_change_against_policy_is_stopped_before_anything_changes(main: Reposi
     assert names(main.pods(NAMESPACE)) == pods
 
 
-def test_stacks_of_two_branches_beside_each_other_and_one_removed(main: Repository):
-    # One runs what CI tested, as staging does; the other what is in the checkout.
+def test_two_branch_stacks_run_and_one_is_removed(main: Repository):
+    # One runs the image that CI tested, as staging does; the other builds the checkout.
     wanted = (("--name", "one", "--image", main.image), ("--name", "two"))
     with ThreadPoolExecutor() as both:
         done = list(both.map(lambda each: main.promotion("stack", "--platform", STACK, *each), wanted))
     assert main.digests(BRANCHES["one"], "stable") == {main.digest}
     apis: dict[str, Api] = {}
-    for name, made in zip(BRANCHES, done, strict=True):
+    for name, created in zip(BRANCHES, done, strict=True):
         url = replace(main.project, stack=name).outputs()["url"]
-        assert url in made.stdout
+        assert url in created.stdout
         apis[name] = Api(url)
         apis[name].store(f"of-{name}", "Lovelace")
 
-    for refused, why in (
+    for arguments, reason in (
         (("stack", "--platform", STACK, "--name", "one"), "there is a Pulumi.one.yaml already"),
         (("unstack", "--name", STACK), "is no release stack"),
     ):
-        assert why in main.promotion(*refused, check=2).stderr
+        assert reason in main.promotion(*arguments, check=2).stderr
 
     others = {namespace: names(main.pods(namespace)) for namespace in (NAMESPACE, BRANCHES["two"])}
     main.promotion("unstack", "--name", "one")
     assert not (main.project.folder / "Pulumi.one.yaml").exists()
-    listed = json.loads(main.project.run("pulumi", "stack", "ls", "--json").stdout)
-    assert {each["name"] for each in listed} == {STACK, "two"}
+    stacks = json.loads(main.project.run("pulumi", "stack", "ls", "--json").stdout)
+    assert {each["name"] for each in stacks} == {STACK, "two"}
     assert main.project.kubectl("get", "namespace", BRANCHES["one"], check=False).returncode != 0
     assert {namespace: names(main.pods(namespace)) for namespace in others} == others
     status, people = apis["two"].call("GET", "/all")

@@ -1,4 +1,4 @@
-"""`status` and `history` of a running stack, and what they say of changes behind its back."""
+"""`status` and `history` of a running stack, drift included."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ def cluster_drift(stack: Any) -> list[str]:
     return [each["what"] for each in status(stack)["drift"] if each["between"] == "deployed and cluster"]
 
 
-def test_what_runs_and_for_whom(stack: Any, api: Any):
+def test_status_shows_image_pods_share_and_requests(stack: Any, api: Any):
     for _ in range(20):
         assert api.call("GET", "/all")[0] == 200
-    seen = status(stack)
-    stable = seen["tracks"]["stable"]
+    answer = status(stack)
+    stable = answer["tracks"]["stable"]
     assert (stable["ready"], stable["wanted"], stable["share"]) == (2, 2, 100.0)
     assert stable["image"] == stack.outputs()["tracks"]["stable"]["image"]
     assert stable["served"]["requests"] >= 20
     assert stable["served"]["median_ms"] > 0
-    assert seen["lastUpdate"]["result"] == "succeeded"
+    assert answer["lastUpdate"]["result"] == "succeeded"
     assert cluster_drift(stack) == []
 
 
-def test_changes_behind_its_back_are_named_and_up_takes_them_back(calm: Any):
+def test_drift_is_shown_and_up_removes_it(calm: Any):
     namespace = calm.outputs()["namespace"]
     calm.kubectl("scale", "deployment/addressbook-stable", "-n", namespace, "--replicas=3")
     calm.kubectl("delete", "service", "addressbook-stable", "-n", namespace)
-    seen = "\n".join(cluster_drift(calm))
-    assert "Deployment addressbook-stable was changed: spec.replicas is 3" in seen
-    assert "Service addressbook-stable was deleted from the cluster" in seen
+    drift = "\n".join(cluster_drift(calm))
+    assert "Deployment addressbook-stable was changed: spec.replicas is 3" in drift
+    assert "Service addressbook-stable was deleted from the cluster" in drift
     promotion(calm, "up")
     assert cluster_drift(calm) == []
 
 
-def test_what_others_added_says_how_it_is_taken_out(calm: Any):
+def test_remedy_for_an_added_field_works(calm: Any):
     patch = json.dumps({"spec": {"selector": {"track": "stable"}}})
     namespace = calm.outputs()["namespace"]
     calm.kubectl("patch", "service", "addressbook-lb", "-n", namespace, "-p", patch)
@@ -62,25 +62,25 @@ def test_what_others_added_says_how_it_is_taken_out(calm: Any):
     assert cluster_drift(calm) == []
 
 
-def test_a_config_that_is_not_deployed_yet(calm: Any):
-    calm.configure(stableReplicas="3")
+def test_undeployed_config_is_shown(calm: Any):
+    calm.configure(stableReplicas=3)
     assert any("stableReplicas: 2 -> 3" in each["what"] for each in status(calm)["drift"])
 
 
-def test_without_the_cluster_the_state_speaks(stack: Any):
-    there = dict(stack.environment)
+def test_status_without_the_cluster_uses_the_state(stack: Any):
+    before = dict(stack.environment)
     stack.environment["KUBECONFIG"] = "/dev/null"
     try:
         done = promotion(stack, "status", check=False)
     finally:
-        stack.environment.update(there)
+        stack.environment.update(before)
     assert done.returncode == 1
     assert "The cluster cannot be asked" in done.stdout
     assert "stable" in done.stdout
     assert "Traceback" not in done.stderr
 
 
-def test_watching_ends_with_ctrl_c(stack: Any):
+def test_ctrl_c_ends_watching(stack: Any):
     command = [sys.executable, "-m", "promotion", "status", "--watch", "1", "--output", "json", "--stack", stack.stack]
     with subprocess.Popen(
         command, cwd=stack.folder, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -95,9 +95,9 @@ def test_watching_ends_with_ctrl_c(stack: Any):
     assert looks[1]["servedSeconds"] > 0
 
 
-def test_history_has_updates_with_what_they_changed(calm: Any):
+def test_history_lists_updates_with_their_changes(calm: Any):
     promotion(calm, "up")
-    calm.configure(stableReplicas="1")
+    calm.configure(stableReplicas=1)
     calm.up("--message", "fewer pods")
     answer = json.loads(promotion(calm, "history", "--output", "json").stdout)
     newest = answer["moves"][0]
@@ -108,7 +108,7 @@ def test_history_has_updates_with_what_they_changed(calm: Any):
 
 
 @pytest.mark.parametrize("command", ["status", "history", "diagnose"])
-def test_a_stack_that_does_not_exist(stack: Any, command: str):
+def test_unknown_stack_is_refused(stack: Any, command: str):
     done = stack.run(sys.executable, "-m", "promotion", command, "--stack", "nobody", check=False)
     assert done.returncode == 2
     assert "there is no Pulumi.nobody.yaml" in done.stderr

@@ -1,4 +1,4 @@
-"""The end of a stack. Last of the stack's tests, by its name."""
+"""The end of the shared stack. The file's name makes it the last of the tests that use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of the addressbook for trials: the good image, and beside it a file that makes it misbehave in one way."""
+"""Versions of the addressbook for trials: the good image plus one file that makes it misbehave in one way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 PACKAGES = "/opt/addressbook/lib/python3.11/site-packages"
-#: The service imports the file before all else; what it was compiled to is told to look at its source again.
+#: The service imports the file first. Its compiled form is removed, so that Python reads the changed source.
 DOCKERFILE = """\
 FROM {image}
 USER 0:0
@@ -33,10 +33,10 @@ REFUSE = """
 
 NO_LUCK = REFUSE.format(status=500, body="no luck")
 NOW_AND_THEN = "scope['path'] not in ('/ready', '/live') and random.random() < 0.05"
-#: Of a request that Kubernetes' API passes on, as those of the verdict's round trip are: without them, users decide.
+#: True of requests that Kubernetes' API passes on, as in the verdict's round trip. Sparing them leaves the decision to
+#: the users' requests: 4 requests of which 5 % fail would otherwise end 19 % of the trials early.
 THROUGH_API = "any(name == b'x-forwarded-uri' for name, _ in scope['headers'])"
 
-#: What each version does, as the file says it.
 BEHAVIOUR = {
     "good": "",
     "crashes at start": "import sys\nif 'serve' in sys.argv:\n    sys.exit('no more disk for the journal')\n",
@@ -55,8 +55,8 @@ BEHAVIOUR = {
 }
 
 
-def make(folder: Path, image: str, behaviour: str, edition: object = "") -> None:
-    """Make the folder the build context of a version on top of ``image``; each ``edition`` is another image."""
+def write(folder: Path, image: str, behaviour: str, edition: object = "") -> None:
+    """Turn the folder into a build context on top of ``image``; each ``edition`` builds a different image."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "Dockerfile").write_text(DOCKERFILE.format(image=image, packages=PACKAGES))

@@ -1,4 +1,4 @@
-"""A way to the cluster that can be cut: connections end, and none is taken, until it is mended."""
+"""A proxy to the cluster's API server that can be cut: connections close and new ones are refused until restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 
 class Wire:
-    """A port on loopback behind which the API server of a kubeconfig is; ``kubeconfig`` leads there by it."""
+    """A loopback port in front of a kubeconfig's API server; ``kubeconfig`` is a copy that connects through it."""
 
     def __init__(self, kubeconfig: Path, copy: Path) -> None:
         document: Any = yaml.safe_load(kubeconfig.read_text())
@@ -23,7 +23,7 @@ class Wire:
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self._port = 0
-        self.mend()
+        self.restore()
         entry["cluster"]["server"] = f"https://127.0.0.1:{self._port}"
         copy.touch(0o600)
         copy.write_text(yaml.safe_dump(document))
@@ -35,16 +35,16 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self.cut()
 
-    def mend(self) -> None:
-        """Take connections, always on the same port; what is whole stays so."""
+    def restore(self) -> None:
+        """Accept connections, always on the same port; do nothing if the wire is not cut."""
         if self._listener:
             return
         self._listener = socket.create_server(("127.0.0.1", self._port))
         self._port = self._listener.getsockname()[1]
-        threading.Thread(target=self._take, args=(self._listener,), daemon=True).start()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
-        """End all connections, and refuse new ones."""
+        """Close all connections and refuse new ones."""
         listener, self._listener = self._listener, None
         for end in [*([listener] if listener else []), *self._open]:
             with contextlib.suppress(OSError):
@@ -52,7 +52,7 @@ class Wire:
             end.close()
         self._open.clear()
 
-    def _take(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
                 near, _ = listener.accept()
@@ -62,9 +62,9 @@ class Wire:
             far.settimeout(None)
             self._open |= {near, far}
             for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)

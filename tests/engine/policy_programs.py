@@ -122,7 +122,7 @@ guard("guard-2", database("unprotected", opts=None), {"type": "tag", "value": "p
 guard("guard-3", database("elsewhere", region="nyc3", private_network_uuid=None), {"type": "tag", "value": "x"})
 guard("guard-4", database("large", size="db-s-16vcpu-64gb", tags=[]), {"type": "tag", "value": "x"})
 database("unguarded")
-docker.Image("built", image_name="registry.example/shop:v2", build={"context": "."}, skip_push=True)
+docker.Image("built", image_name="registry.example/shop:v2", build={"context": ".", "platform": "linux/amd64"})
 """
 DIGITALOCEAN_VIOLATIONS = {
     Violation("no-public-database", "open"),

@@ -1,4 +1,4 @@
-"""A state in a folder whose engine was killed while it wrote a file's attributes: the next command goes on."""
+"""The state is in a folder and the engine was killed while it wrote a file's attributes: the next command recovers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def state_file(folder: Path) -> Path:
 
 
 def lock_file(folder: Path) -> Path:
-    """A lock of a process that is no more, as the engine leaves it."""
+    """Write the lock of a process that no longer exists, as the engine does."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     lock = folder / "locks" / "organization" / "addressbook" / NAME / "killed.json"
@@ -37,12 +37,12 @@ def lock_file(folder: Path) -> Path:
 
 @pytest.mark.parametrize("file", [state_file, lock_file])
 @pytest.mark.parametrize("written", ["", '{"user.cache'])
-def test_attributes_that_were_cut_off_are_removed(project: Any, file: Callable[[Path], Path], written: str):
+def test_truncated_attributes_are_removed(project: Any, file: Callable[[Path], Path], written: str):
     folder = Path(project.environment["PULUMI_BACKEND_URL"].removeprefix("file://")) / ".pulumi"
     attributes = Path(f"{file(folder)}.attrs")
     attributes.write_text(written)
     refused = project.run("pulumi", "destroy", "--yes", "--stack", NAME, check=False)
-    assert "EOF" in refused.stdout + refused.stderr, "else there is nothing to mend"
+    assert "EOF" in refused.stdout + refused.stderr, "plain Pulumi cannot recover"
 
     done = project.run(sys.executable, "-m", "promotion", "down", "--stack", NAME)
     assert done.stderr.count(f"while it wrote {attributes}, which the state does not need: it is removed") == 1

@@ -1,4 +1,4 @@
-"""The policy pack under the real engine: what it stops, what it only shows; the project's own programs pass."""
+"""The policy pack under the real engine: violations stop, advice does not, and the project's own programs pass."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ import pytest
 import yaml
 
 from lab.simulation import clouds, of_cloud
-from tests.conftest import PASSPHRASE, ROOT, Project
 from tests.engine import policy_programs as programs
 from tests.engine.policy_programs import Violation
+from tests.project import PASSPHRASE, ROOT, Project
 
 NewProject = Callable[..., Project]
 PACK = ROOT / "policy"
-#: How pulumi_policy begins its word on a value that a preview can't know.
+#: Start of pulumi_policy's message about a value that is unknown in a preview.
 NOT_YET = "can't run policy"
 LAUNCHER = "#!/bin/sh\nPYTHONPATH='{root}' exec '{python}' -m {module} \"$@\"\n"
 DIGEST = "sha256:" + "a" * 64
 
 
 @dataclass
-class Judged:
-    """How a command ended, and what the pack said, by rule and resource."""
+class Outcome:
+    """A command's result, and the pack's messages by rule and resource."""
 
     ok: bool
     output: str
@@ -40,19 +40,19 @@ class Judged:
 
     @property
     def advice(self) -> dict[Violation, str]:
-        """What is advisory, less what a preview can't know yet."""
-        return {each: said for each, said in self.advisory.items() if NOT_YET not in said}
+        """Advisory messages, less those about unknown values."""
+        return {each: message for each, message in self.advisory.items() if NOT_YET not in message}
 
 
-def judged(project: Project, *command: str) -> Judged:
+def run_with_pack(project: Project, *command: str) -> Outcome:
     """Run pulumi with the pack."""
     log = project.folder / "events.json"
     log.unlink(missing_ok=True)
-    # What the Automation API sets for the same option.
+    # The Automation API sets this for the same option.
     project.environment["PULUMI_DEBUG_COMMANDS"] = "true"
     done = project.pulumi(*command, "--policy-pack", str(PACK), "--event-log", str(log), check=False)
     assert log.exists(), done.stdout + done.stderr
-    result = Judged(done.returncode == 0, done.stdout + done.stderr)
+    result = Outcome(done.returncode == 0, done.stdout + done.stderr)
     for line in log.read_text().splitlines():
         if event := json.loads(line).get("policyEvent"):
             at = Violation(event["policyName"], event["resourceUrn"].rpartition("::")[2])
@@ -64,7 +64,7 @@ def judged(project: Project, *command: str) -> Judged:
 
 @pytest.fixture
 def program(toolchain: Mapping[str, str], tmp_path: Path) -> Callable[..., Project]:
-    """Make a project of one small program."""
+    """Return a function that creates a project from a small program."""
 
     def make(text: str, stack: str = "dev", cloud: str = "") -> Project:
         folder, environment = tmp_path / "projects" / stack / "program", dict(toolchain)
@@ -91,7 +91,7 @@ def program(toolchain: Mapping[str, str], tmp_path: Path) -> Callable[..., Proje
 
 
 def in_simulated(cloud: str, folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a cloud that the lab plays: plugin and commands on PATH, logged in, no way to a real one."""
+    """Return the environment of a simulated cloud: plugin and commands on PATH, logged in, no real credentials."""
     simulation = of_cloud(cloud)
     commands = folder / "bin"
     commands.mkdir()
@@ -110,12 +110,12 @@ def in_simulated(cloud: str, folder: Path, environment: Mapping[str, str]) -> di
 
 def test_workloads_and_secrets(program: Callable[..., Project]):
     project = program(programs.KUBERNETES)
-    result = judged(project, "preview")
+    result = run_with_pack(project, "preview")
     assert not result.ok
     assert set(result.mandatory) == programs.KUBERNETES_VIOLATIONS
     assert set(result.advisory) == programs.KUBERNETES_ADVICE
     assert NOT_YET in result.advisory[Violation("images-by-digest", "unknown-image")]
-    # Secrets are not in what the engine prints, whatever it says about them.
+    # The messages do not contain the secrets.
     assert "lovelace" not in "".join(result.mandatory.values())
 
 
@@ -134,7 +134,7 @@ def test_clouds(
 ):
     project = program(text, stack="prod-policy", cloud=cloud)
     (project.folder / "Dockerfile").write_text("FROM scratch\n")
-    result = judged(project, "preview")
+    result = run_with_pack(project, "preview")
     assert not result.ok
     assert set(result.mandatory) == violations, result.output
     assert set(result.advice) == advice
@@ -147,40 +147,40 @@ random.RandomString("late", length=8, keepers={"token": name})
 """
 
 
-def test_what_a_preview_cannot_know_is_judged_before_it_is_made(program: Callable[..., Project]):
+def test_values_unknown_in_preview_are_checked_in_up(program: Callable[..., Project]):
     project = program(UNKNOWN_UNTIL_UP)
     late = Violation("secrets-only-as-secrets", "late")
-    previewed = judged(project, "preview")
+    previewed = run_with_pack(project, "preview")
     assert previewed.ok, previewed.output
     assert NOT_YET in previewed.advisory[late]
-    done = judged(project, "up", "--yes", "--skip-preview")
+    done = run_with_pack(project, "up", "--yes", "--skip-preview")
     assert not done.ok
     assert set(done.mandatory) == {late}
     assert "late" not in {each["urn"].rpartition("::")[2] for each in project.state()["resources"]}
 
 
-def test_a_violation_stops_an_up_before_anything_changes(program: Callable[..., Project]):
+def test_violation_stops_up_before_any_change(program: Callable[..., Project]):
     text = 'import pulumi_random as random\nrandom.RandomString("plain", length=8, keepers={"token": "plain"})\n'
     project = program(text)
-    # As a person runs it: with its preview.
-    assert not judged(project, "up", "--yes").ok
-    made = [each["type"] for each in project.state().get("resources", [])]
-    assert [kind for kind in made if kind.startswith("random:")] == []
+    # As users run it: with its preview.
+    assert not run_with_pack(project, "up", "--yes").ok
+    created = [each["type"] for each in project.state().get("resources", [])]
+    assert [kind for kind in created if kind.startswith("random:")] == []
 
 
 BUILT = """
 import pulumi_docker as docker
-docker.Image("built", image_name="registry.example/shop:v2", build={"context": "."}, skip_push=True)
+docker.Image("built", image_name="registry.example/shop:v2", build={"context": ".", "platform": "linux/amd64"})
 """
 
 
-def test_the_configuration_can_be_overridden(program: Callable[..., Project], tmp_path: Path):
+def test_pack_configuration_can_be_overridden(program: Callable[..., Project], tmp_path: Path):
     project = program(BUILT, stack="prod")
     (project.folder / "Dockerfile").write_text("FROM scratch\n")
     built = Violation("pinned-in-production", "built")
-    refused = judged(project, "preview")
+    refused = run_with_pack(project, "preview")
     assert set(refused.mandatory) == {built}, refused.output
-    first = judged(project, "preview", "--policy-pack-config", str(PACK / "first-release.json"))
+    first = run_with_pack(project, "preview", "--policy-pack-config", str(PACK / "first-release.json"))
     assert first.ok, first.output
     assert set(first.advice) == {built}
     wrong = tmp_path / "wrong.json"
@@ -190,24 +190,24 @@ def test_the_configuration_can_be_overridden(program: Callable[..., Project], tm
     assert "stacks" in refused.stdout + refused.stderr
 
 
-def test_the_laptops_stack_passes(new_project: NewProject, lab: Mapping[str, str]):
+def test_dev_stack_passes(new_project: NewProject, lab: Mapping[str, str]):
     own = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
     config = {key.partition(":")[2]: value for key, value in own.items()}
     project = new_project("policy", lab, **{**config, "canaryImage": "source", "canaryReplicas": 1})
-    result = judged(project, "preview")
+    result = run_with_pack(project, "preview")
     assert result.ok, result.output
     assert result.mandatory == {}
     assert result.advice == {}
 
 
 def _production_stacks() -> list[Any]:
-    found: list[Any] = []
+    stacks: list[Any] = []
     for file in sorted(ROOT.glob("Pulumi.prod*.yaml")):
         config = yaml.safe_load(file.read_text())["config"]
         if config["addressbook:cloud"] in clouds():
             stack = file.name.split(".")[1]
-            found.append(pytest.param(stack, config, id=stack))
-    return found
+            stacks.append(pytest.param(stack, config, id=stack))
+    return stacks
 
 
 @pytest.mark.parametrize(("stack", "config"), _production_stacks())
@@ -225,7 +225,7 @@ def test_production_stacks_pass(
     wanted = {key: value for key, value in released.items() if value is not None}
     salt = {key: value for key, value in yaml.safe_load(project.stack_file.read_text()).items() if key != "config"}
     project.stack_file.write_text(yaml.safe_dump({**salt, "config": wanted}))
-    result = judged(project, "preview")
+    result = run_with_pack(project, "preview")
     assert result.ok, result.output
     assert result.mandatory == {}
     runs_psql = "databaseClientImage" in import_module(f"stacks.{cloud}").PlatformKeys.key_names()
@@ -233,14 +233,14 @@ def test_production_stacks_pass(
     if runs_psql:
         client = f"postgres:15-bookworm@{DIGEST}"
         project.pulumi("config", "set", "databaseClientImage", client)
-        result = judged(project, "preview")
+        result = run_with_pack(project, "preview")
         assert result.ok, result.output
         assert result.mandatory == {}
         assert result.advice == {}
 
 
-def test_the_pack_needs_nothing_but_the_project(toolchain: Mapping[str, str]):
-    """It runs in the virtual environment that its own file names, relative to it."""
+def test_pack_runs_in_the_projects_environment(toolchain: Mapping[str, str]):
+    """The virtual environment is named in the pack's own file, relative to it."""
     options = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())["runtime"]["options"]
     python = PACK / options["virtualenv"] / "bin" / "python"
     done = subprocess.run([python, "-c", "import pulumi_policy"], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The scripts that the workflows run, each for real, with simulated commands behind it."""
+"""The workflows' scripts, run for real with simulated commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def script(folder: Path, name: str, text: str) -> Path:
-    """A simulated program."""
+    """Write a simulated program."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/usr/bin/env bash\n{text}\n")
@@ -34,14 +34,12 @@ def script(folder: Path, name: str, text: str) -> Path:
         ("digitalocean", ("regctl", "doctl"), []),
     ],
 )
-def test_what_a_cloud_needs_and_the_machine_lacks_is_built_pinned(
-    tmp_path: Path, cloud: str, has: tuple[str, ...], built: list[str]
-):
+def test_missing_tools_are_built_at_pinned_versions(tmp_path: Path, cloud: str, has: tuple[str, ...], built: list[str]):
     log = tmp_path / "log"
     script(tmp_path, "go", f'echo "$GOBIN $*" >> {log}')
     for name in ("pulumi", *has):
         script(tmp_path, name, "")
-    for name in ("bash", "mkdir"):  # and nothing else that this machine has
+    for name in ("bash", "mkdir"):  # nothing else of this machine
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path / "home")}
     subprocess.run(
@@ -51,13 +49,13 @@ def test_what_a_cloud_needs_and_the_machine_lacks_is_built_pinned(
     assert [re.split(r"[/@]", re.sub(r"@.*", "", line))[-1] for line in lines] == built
     for line in lines:
         assert line.startswith(f"{tmp_path}/home/.local/bin ")
-        # By the sums in the repository, or by a version whose sum Go's database has.
+        # Pinned by the repository's go.sum, or by a version whose checksum is in Go's database.
         assert "-C lab/toolchain/regctl" in line or re.search(r"@v\d+\.\d+\.\d+$", line)
 
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Path:
-    """A folder where `.github/judge` finds a simulated `promotion`, whose verdict ends with $VERDICT, and `offer`."""
+    """A folder with a simulated `offer` and a simulated `promotion` whose verdict exits with $VERDICT."""
     log = tmp_path / "log"
     script(
         tmp_path,
@@ -75,25 +73,25 @@ def judged(tmp_path: Path) -> Path:
     ("verdict", "does", "code"),
     [
         (0, ["status", "verdict", "promote", "offer promote-prod"], 0),
-        (1, ["status", "verdict", "offer rollback-prod"], 1),  # the verdict has taken it back
+        (1, ["status", "verdict", "offer rollback-prod"], 1),  # the verdict command has rolled back
         (3, ["status", "verdict"], 3),
         (2, ["status", "verdict"], 2),
     ],
 )
-def test_a_verdict_is_followed_by_what_it_calls_for(judged: Path, verdict: int, does: list[str], code: int):
+def test_judge_script_acts_on_the_verdict(judged: Path, verdict: int, does: list[str], code: int):
     environment = {**os.environ, "VERDICT": str(verdict)}
     done = subprocess.run([ROOT / ".github" / "judge", "prod"], cwd=judged, env=environment, check=False)
     assert done.returncode == code
     assert (judged / "log").read_text().splitlines() == does
 
 
-def test_without_a_canary_there_is_nothing_to_judge(judged: Path):
+def test_judge_script_without_a_canary_does_nothing(judged: Path):
     environment = {**os.environ, "CANARY": "null"}
     subprocess.run([ROOT / ".github" / "judge", "prod"], cwd=judged, env=environment, check=True)
     assert (judged / "log").read_text().splitlines() == ["status"]
 
 
-def test_an_offer_without_a_commit_is_none(tmp_path: Path):
+def test_offer_script_needs_a_commit(tmp_path: Path):
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
         subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
@@ -108,13 +106,13 @@ def test_an_offer_without_a_commit_is_none(tmp_path: Path):
     assert subprocess.run(offer, cwd=tmp_path, env=environment, check=False).returncode == 0
     assert not log.exists()
     git("commit", "--quiet", "--allow-empty", "--message", "promote")
-    assert subprocess.run(offer, cwd=tmp_path, env=environment, check=False).returncode == 9, "it goes on to GitHub"
+    assert subprocess.run(offer, cwd=tmp_path, env=environment, check=False).returncode == 9, "it calls GitHub"
     assert log.read_text() == "auth setup-git\n"
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Path:
-    """A simulated `gh`: it keeps comments in a file and answers the calls that the comment script makes."""
+    """A simulated `gh` that keeps comments in a file and answers the comment script's calls."""
     (tmp_path / "comments.json").write_text("[]")
     program = tmp_path / "gh"
     program.write_text(f"#!{sys.executable}\n" + SIMULATED_GH)
@@ -148,7 +146,7 @@ else:
 """
 
 
-def test_there_is_one_comment_for_each_stack(hub: Path, tmp_path: Path):
+def test_each_stack_has_one_comment(hub: Path, tmp_path: Path):
     def post(body: str) -> None:
         (tmp_path / "comment.md").write_text(body)
         environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}

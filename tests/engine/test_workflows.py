@@ -1,4 +1,4 @@
-"""The workflow files: sound, pinned, least in rights, and thin: what they run are this project's own commands."""
+"""The workflow files are valid, pinned, least-privileged and thin: they run this project's own commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPTS = sorted(path for path in (ROOT / ".github").iterdir() if path.is_file()
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
 SEMAPHORE = sorted((ROOT / ".semaphore").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
-#: An argument that another command gives.
+#: An argument that is another command's output.
 ARGUMENT = re.compile(r'"\$\([^()]*\)"')
 COMMAND = re.compile(r"python -m (promotion|pipeline) ([a-z]+)((?: [^\n|)]*)?)")
 
@@ -43,7 +43,7 @@ def scripts() -> Iterator[str]:
 
 
 def semaphore_commands(part: Any) -> Iterator[str]:
-    """Every command of a pipeline, wherever it stands."""
+    """Return every command of a pipeline, at any depth."""
     if isinstance(part, dict):
         for key, value in part.items():
             yield from value if key == "commands" else semaphore_commands(value)
@@ -75,7 +75,7 @@ def test_every_action_is_pinned_by_commit():
     assert [each for each in used if not each.startswith("./") and not PINNED.match(each)] == []
 
 
-def test_rights_are_given_job_by_job():
+def test_permissions_are_granted_per_job():
     for file in WORKFLOWS:
         document = yaml.safe_load(file.read_text())
         assert document["permissions"] == {}, file.name
@@ -83,7 +83,7 @@ def test_rights_are_given_job_by_job():
         assert all(job["timeout-minutes"] for job in document["jobs"].values()), file.name
 
 
-def test_one_run_for_each_stack_at_a_time():
+def test_runs_of_one_stack_are_queued():
     for file in WORKFLOWS:
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
             changes = [
@@ -91,7 +91,7 @@ def test_one_run_for_each_stack_at_a_time():
             ]
             if changes:
                 assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)
-                assert not job["concurrency"].get("cancel-in-progress"), "a run that is cut off leaves work behind"
+                assert not job["concurrency"].get("cancel-in-progress"), "a cancelled run leaves an unfinished update"
 
 
 def test_shell_scripts_parse():
@@ -101,13 +101,13 @@ def test_shell_scripts_parse():
     subprocess.run(["bash", "-n", ROOT / ".semaphore" / "setup"], check=True)
 
 
-def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
-    """The commands are read from the files and parsed for real; `--help` last, so that none of them runs."""
-    found = {match.groups() for script in scripts() for match in COMMAND.finditer(ARGUMENT.sub('"x"', script))}
+def test_workflow_commands_exist_and_take_their_arguments():
+    """Parse each command for real; a final `--help` keeps it from running."""
+    commands = {match.groups() for script in scripts() for match in COMMAND.finditer(ARGUMENT.sub('"x"', script))}
     assert {"up", "preview", "verdict", "rollback", "promote", "canary", "image", "touched"} <= (
-        {name for _, name, _ in found} | make_targets()
+        {name for _, name, _ in commands} | make_targets()
     )
-    for module, name, arguments in sorted(found):
+    for module, name, arguments in sorted(commands):
         words = [
             re.sub(r"\$\{?\w+\}?", "1", word) for word in shlex.split(arguments.partition(" || ")[0], comments=True)
         ]
@@ -117,19 +117,19 @@ def test_every_command_is_one_of_this_project_with_arguments_that_it_takes():
 
 
 def make_targets() -> set[str]:
-    """Targets of make that the files name."""
+    """Return the make targets that the files use."""
     return {
         match[1] for script in scripts() for match in re.finditer(r"\bmake (?:--silent )?(?P<target>[a-z]+)", script)
     }
 
 
-def test_semaphore_s_promotions_lead_to_pipelines_that_are_there():
+def test_semaphore_promotions_name_existing_pipelines():
     files = {file.name for file in SEMAPHORE}
     for file in SEMAPHORE:
         pipeline = yaml.safe_load(file.read_text())
         assert pipeline["version"] == "v1.0"
-        led_to = {promotion["pipeline_file"] for promotion in pipeline.get("promotions", [])}
-        assert led_to <= files, (file.name, led_to - files)
+        pipelines = {promotion["pipeline_file"] for promotion in pipeline.get("promotions", [])}
+        assert pipelines <= files, (file.name, pipelines - files)
         for block in pipeline["blocks"]:
             shared = block["task"].get("prologue", {}).get("commands_file")
             assert shared is None or (file.parent / shared).is_file(), (file.name, shared)
@@ -142,12 +142,12 @@ def test_every_make_target_exists():
         assert done.returncode == 0, (target, done.stderr)
 
 
-def test_the_engine_has_the_version_of_the_sdk():
+def test_engine_and_sdk_have_the_same_version():
     (version,) = [step["with"]["pulumi-version"] for _, step in steps() if "pulumi/actions" in step.get("uses", "")]
     assert f"pulumi=={version}" in (ROOT / "requirements.txt").read_text().splitlines()
 
 
-def test_a_stack_s_cloud_is_read_from_its_file():
+def test_cloud_is_read_from_the_stack_file():
     (step,) = [step for _, step in steps() if "addressbook:cloud" in step.get("run", "")]
     for stack in ("prod", "prod-gcp", "prod-aws", "staging"):
         config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]

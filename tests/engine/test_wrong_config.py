@@ -1,4 +1,4 @@
-"""Wrong config under the real engine: refused before anything is registered, in one message, with no traceback."""
+"""Wrong config under the real engine: refused before anything is registered, in one message, without a traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({**GOOD, "cloud": "azure"}, ["cloud = 'azure'", "one of: "]),
         ({**GOOD, "stableReplicas": -1}, ["stableReplicas", "1 or more"]),
@@ -40,33 +40,33 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
     ids=lambda value: "" if isinstance(value, list) else "+".join(k for k in value if GOOD.get(k) != value[k]),
 )
 def test_refused_by_preview_and_up(
-    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], said: list[str]
+    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], message: list[str]
 ):
     project = new_project("wrong", environment, **config)
     for command in (["preview"], ["up", "--yes", "--skip-preview"]):
         done = project.pulumi(*command, check=False)
-        shown = done.stdout + done.stderr
+        output = done.stdout + done.stderr
         assert done.returncode != 0
-        for words in said:
-            assert words in shown, shown
-        assert "Traceback" not in shown
+        for words in message:
+            assert words in output, output
+        assert "Traceback" not in output
         registered = [
             r["urn"]
             for r in project.state().get("resources", [])
-            # The stack itself, and the engine's own provider, which reads other stacks.
+            # Less the stack itself and the engine's own provider, which reads other stacks.
             if not r["type"].startswith(("pulumi:pulumi:Stack", "pulumi:providers:pulumi"))
         ]
         assert registered == []
 
 
-def test_a_wrong_type_is_refused_by_the_engine(new_project: NewProject, environment: dict[str, str]):
+def test_engine_refuses_a_wrong_type(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **{**GOOD, "stableReplicas": "many"})
     done = project.pulumi("preview", check=False)
     assert done.returncode != 0
     assert "stableReplicas" in done.stdout + done.stderr
 
 
-def test_the_command_line_ends_with_exit_code_2(new_project: NewProject, environment: dict[str, str]):
+def test_refused_config_exits_with_code_2(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **{**GOOD, "canaryReplicas": 2})
     done = project.run("python", "-m", "promotion", "up", "--stack", "wrong", check=False)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -75,7 +75,7 @@ def test_the_command_line_ends_with_exit_code_2(new_project: NewProject, environ
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["status", "--stack", "nowhere"], "there is no Pulumi.nowhere.yaml"),
         (["up", "--stack", "wrong", "--set", "canaryReplicas"], "write KEY=VALUE"),
@@ -84,16 +84,16 @@ def test_the_command_line_ends_with_exit_code_2(new_project: NewProject, environ
     ],
 )
 def test_wrong_use_is_one_sentence(
-    new_project: NewProject, environment: dict[str, str], arguments: list[str], said: str
+    new_project: NewProject, environment: dict[str, str], arguments: list[str], message: str
 ):
     project = new_project("wrong", environment, **GOOD)
     done = project.run("python", "-m", "promotion", *arguments, check=False)
     assert done.returncode in (1, 2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_config_that_is_refused_is_not_kept(new_project: NewProject, environment: dict[str, str]):
+def test_refused_config_is_not_written(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **GOOD)
     before = project.stack_file.read_text()
     done = project.run(

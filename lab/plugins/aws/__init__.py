@@ -1,1 +1,1 @@
-"""AWS, simulated: the resource types that components/aws declares."""
+"""AWS, simulated: the resource types that `components/aws` declares."""

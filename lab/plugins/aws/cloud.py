@@ -1,18 +1,21 @@
-"""The simulated provider `aws` 7.51.1: its kinds, its functions, its regions and tags, and how it is logged in to."""
+"""The simulated provider `aws` 7.51.1: its types, functions, regions, tags and credentials."""
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from lab.plugins.aws.access import AccessEntry, AccessPolicyAssociation
-from lab.plugins.aws.account import NUMBER, REGIONS, no_login
-from lab.plugins.aws.addons import Addon
+from lab.plugins.aws.account import NUMBER, REGIONS, missing_login, zones
+from lab.plugins.aws.addons import Addon, recommended
 from lab.plugins.aws.ecr import LifecyclePolicy, Repository
 from lab.plugins.aws.eks import Cluster
-from lab.plugins.aws.functions import FUNCTIONS
 from lab.plugins.aws.iam import OpenIdConnectProvider, Role, RolePolicy, RolePolicyAttachment
 from lab.plugins.aws.kms import Alias, Key
 from lab.plugins.aws.launch_templates import LaunchTemplate
@@ -23,31 +26,36 @@ from lab.plugins.aws.rds import Instance
 from lab.plugins.aws.rds_groups import ParameterGroup, SubnetGroup
 from lab.plugins.aws.routes import RouteTable, RouteTableAssociation
 from lab.plugins.aws.security_groups import SecurityGroup, SecurityGroupIngressRule
-from lab.plugins.kind import Kind, Refused
+from lab.plugins.kind import ApiError, Kind
 from lab.plugins.properties import UNKNOWN, Properties, contains_unknown, plain
-from lab.plugins.provider import Checked, Failure, ProviderError, Resource
-from lab.plugins.simulated import SimulatedCloud
+from lab.plugins.provider import Checked, Failure, Resource
+from lab.plugins.simulated import Function, SimulatedCloud
+from lab.plugins.times import timestamp
+
+KINDS: tuple[type[Kind], ...] = (
+    Vpc, Subnet, InternetGateway, Eip, NatGateway, RouteTable, RouteTableAssociation,
+    SecurityGroup, SecurityGroupIngressRule, LaunchTemplate,
+    Role, RolePolicy, RolePolicyAttachment, OpenIdConnectProvider, Key, Alias, LogGroup,
+    Cluster, NodeGroup, Addon, AccessEntry, AccessPolicyAssociation, Repository, LifecyclePolicy,
+    Instance, SubnetGroup, ParameterGroup,
+)  # fmt: skip
+TOKEN_LIFE = timedelta(hours=12)
+USER = "AWS"
 
 
 class Aws(SimulatedCloud):
-    """What `components/aws` asks of AWS."""
+    """What `components/aws` needs of AWS."""
 
     name = "aws"
     version = "7.51.1"
     title = "AWS"
-    kinds: ClassVar[tuple[type[Kind], ...]] = (
-        Vpc, Subnet, InternetGateway, Eip, NatGateway, RouteTable, RouteTableAssociation,
-        SecurityGroup, SecurityGroupIngressRule, LaunchTemplate,
-        Role, RolePolicy, RolePolicyAttachment, OpenIdConnectProvider, Key, Alias, LogGroup,
-        Cluster, NodeGroup, Addon, AccessEntry, AccessPolicyAssociation, Repository, LifecyclePolicy,
-        Instance, SubnetGroup, ParameterGroup,
-    )  # fmt: skip
+    kinds = KINDS
 
     @override
     def check_configuration(self, old: Properties, new: Properties) -> Checked:
         region = new.get("region")
         if region is None:
-            return Checked(new, [Failure("region", "is missing; this simulation takes it from nowhere else.")])
+            return Checked(new, [Failure("region", "is missing; the simulation reads it from nowhere else.")])
         if not contains_unknown(region) and region not in REGIONS:
             known = ", ".join(sorted(REGIONS))
             return Checked(new, [Failure("region", f"is {region!r}, and must be one of {known}.")])
@@ -57,19 +65,19 @@ class Aws(SimulatedCloud):
         return Checked(new)
 
     @override
-    def no_credentials(self) -> str:
-        reason = no_login()
+    def missing_credentials(self) -> str:
+        reason = missing_login()
         return f"403 {reason}" if reason else ""
 
     @override
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
-        """The provider puts region and tags in before all else, so that a change of either is one of the resource."""
-        properties = self._kind(resource).properties
+        """Add region and tags first, as the provider does, so that a change of either changes the resource."""
+        schema = self._kind(resource).schema
         given = {name: value for name, value in new.items() if name != "tagsAll"}
-        if "region" in properties and given.get("region") is None:
+        if "region" in schema.inputs and given.get("region") is None:
             given["region"] = self.configuration["region"]
         checked = super().check(resource, old, given)
-        if "tags" in properties:
+        if "tagsAll" in schema.outputs:
             checked.inputs["tagsAll"] = self._all_tags(checked.inputs.get("tags"))
         return checked
 
@@ -80,22 +88,48 @@ class Aws(SimulatedCloud):
         default = json.loads(given) if isinstance(given, str) else given
         return {**(default.get("tags") or {}), **(plain(tags) or {})}
 
-    @override
-    def invoke(self, function: str, arguments: Properties, preview: bool) -> Properties:
-        if function not in FUNCTIONS:
-            raise ProviderError(f"the simulated AWS has no function {function}; it has {', '.join(FUNCTIONS)}.")
-        run, known, required, results = FUNCTIONS[function]
-        given: Properties = plain(arguments)
-        name = function.rpartition(":")[2]
-        if strange := [each for each in given if each not in known]:
-            raise ProviderError(f"{name}: {', '.join(strange)}: unknown; it knows {', '.join(known)} (simulated AWS)")
-        if missing := [each for each in required if given.get(each) is None]:
-            raise ProviderError(f"{name}: {', '.join(missing)}: required (simulated AWS)")
-        if contains_unknown(arguments):
-            return {**given, "id": UNKNOWN, **dict.fromkeys(results, UNKNOWN)}
+    def _region(self, given: Properties) -> Properties:
         region = given.get("region") or self.configuration["region"]
-        try:
-            self.authenticate()
-            return {**given, "id": region, "region": region, **run(self.account, region, given)}
-        except Refused as fault:
-            raise self._error(name, fault) from None
+        return {"id": region, "region": region}
+
+    def _availability_zones(self, given: Properties) -> Properties:
+        """Answer as DescribeAvailabilityZones; there are no local zones, which an account must opt in to."""
+        own = self._region(given)
+        known = zones(own["region"])
+        for each in given.get("filters") or []:
+            known = _filtered(known, own["region"], each["name"], each["values"])
+        excluded = {*(given.get("excludeZoneIds") or []), *(given.get("excludeNames") or [])}
+        known = {name: id for name, id in known.items() if not excluded & {name, id}}
+        return {**own, "groupNames": [own["region"]], "names": list(known), "zoneIds": list(known.values())}
+
+    def _addon_version(self, given: Properties) -> Properties:
+        return {**self._region(given), "version": recommended(given["addonName"], given["kubernetesVersion"])}
+
+    def _authorization_token(self, given: Properties) -> Properties:
+        """Return a login for pushes, a new one each time."""
+        password = secrets.token_urlsafe(48)
+        return {
+            **self._region(given),
+            "authorizationToken": base64.b64encode(f"{USER}:{password}".encode()).decode(),
+            "expiresAt": timestamp(TOKEN_LIFE),
+            "password": password,
+            "proxyEndpoint": f"https://{self.account.lab.registry}",
+            "registryId": given.get("registryId", NUMBER),
+            "userName": USER,
+        }
+
+    functions: ClassVar[Mapping[str, Function]] = {
+        "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
+        "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
+        "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,
+    }
+
+
+def _filtered(known: dict[str, str], region: str, name: str, values: list[str]) -> dict[str, str]:
+    fixed = {"zone-type": "availability-zone", "opt-in-status": "opt-in-not-required", "state": "available"}
+    fixed["region-name"] = region
+    if name in fixed:
+        return known if fixed[name] in values else {}
+    if name in ("zone-name", "zone-id"):
+        return {zone: id for zone, id in known.items() if (zone if name == "zone-name" else id) in values}
+    raise ApiError(f"400 InvalidParameterValue: the filter {name!r} is invalid")

@@ -1,4 +1,4 @@
-"""Stand-in for the `aws` command, of which a stack needs two: who is calling, and the login to a cluster."""
+"""Stand-in for the `aws` command, with the two operations a stack needs: the caller's identity, a cluster's login."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing_extensions import override
 
 from lab.layout import Lab
 from lab.plugins.account import Account
-from lab.plugins.aws.account import CALLER, CALLER_ID, NUMBER, no_login
+from lab.plugins.aws.account import CALLER, CALLER_ID, NUMBER, missing_login
 from lab.plugins.exec_credential import exec_credential
 
-# Exit codes of the real one (user guide, return codes): wrong use, no credentials, an answer that is an error.
+# Exit codes of the real command (user guide, return codes).
 WRONG_USE, NO_CREDENTIALS, REFUSED = 252, 253, 254
 
 
 class _Parser(ArgumentParser):
     @override
     def error(self, message: str) -> NoReturn:
-        known = "this stand-in knows `aws sts get-caller-identity` and `aws eks get-token` only"
+        known = "this stand-in knows only `aws sts get-caller-identity` and `aws eks get-token`"
         print(f"{known}: {message} (simulated aws)", file=sys.stderr)
         sys.exit(WRONG_USE)
 
@@ -42,14 +42,14 @@ def _parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer as the real command would; the exit code."""
+    """Answer as the real command would; return the exit code."""
     given = _parser().parse_args(arguments)
-    if reason := no_login():
-        code, colon, words = reason.partition(": ")
+    if reason := missing_login():
+        code, colon, message = reason.partition(": ")
         if not colon:
             return _refuse(reason, NO_CREDENTIALS)
         operation = "".join(word.capitalize() for word in given.operation.split("-"))
-        return _refuse(f"An error occurred ({code}) when calling the {operation} operation: {words}", REFUSED)
+        return _refuse(f"An error occurred ({code}) when calling the {operation} operation: {message}", REFUSED)
     return _identity() if given.operation == "get-caller-identity" else _token(given)
 
 
@@ -59,7 +59,7 @@ def _identity() -> int:
 
 
 def _token(given: Namespace) -> int:
-    """The real one gives a token for any name, and the cluster refuses it; here the cluster is the lab's."""
+    """Print a login. The real command prints one for any name, which the cluster refuses; here, the command does."""
     lab = Lab.from_environment()
     cluster = Account(lab, "aws").get("Cluster", given.cluster_name)
     if cluster is None or cluster.inputs["region"] != given.region:

@@ -1,4 +1,4 @@
-"""ECR: a repository is a path in the lab's registry, which takes any login."""
+"""ECR: a repository is a path in the lab's registry, which accepts any login."""
 
 from __future__ import annotations
 
@@ -11,117 +11,95 @@ from typing_extensions import override
 
 from lab.plugins.account import Record
 from lab.plugins.aws.account import NUMBER
-from lab.plugins.aws.kind import REGION, TAGS, AwsKind, json_faults
-from lab.plugins.declared import Property
-from lab.plugins.kind import Refused
-from lab.plugins.properties import Properties
+from lab.plugins.aws.kind import AwsKind
+from lab.plugins.kind import ApiError
+from lab.plugins.properties import Properties, Value
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, matches, one_of
 
-NAME = r"(?=.{2,256}$)[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*"
-NAME_RULE = "2 to 256 lower-case letters, digits, dots, dashes, underscores and slashes, none beside another"
-MUTABILITY = frozenset({"MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"})
-FILTER = r"[0-9a-zA-Z._*-]{1,128}"
-FILTER_RULE = "1 to 128 letters, digits, dots, dashes, underscores and asterisks"
+NAME = matches(
+    r"(?=.{2,256}$)[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*",
+    "2 to 256 lower-case letters, digits, dots, dashes, underscores and slashes, without two separators in a row",
+)
 COUNTS = frozenset({"imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"})
-MOST_RULES = 50
+MAXIMUM_RULES = 50
 
 
 class Repository(AwsKind):
     """A repository."""
 
     module = "ecr"
-    service = "ecr"
     title = "ECR repository"
+    arn = "ecr:repository/{id}"
     autonamed = True
     unique_name = True
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": Property(str, replaces=True, pattern=NAME, rule=NAME_RULE),
-        "imageTagMutability": Property(str, values=MUTABILITY),
-        "imageTagMutabilityExclusionFilters": Property(
-            list,
-            inner={
-                "filter": Property(str, required=True, pattern=FILTER, rule=FILTER_RULE),
-                "filterType": Property(str, required=True, values=frozenset({"WILDCARD"})),
-            },
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "name": NAME,
+        "imageTagMutability": one_of("MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"),
+        "imageTagMutabilityExclusionFilters.filter": matches(
+            r"[0-9a-zA-Z._*-]{1,128}", "1 to 128 letters, digits, dots, dashes, underscores and asterisks"
         ),
-        "imageScanningConfiguration": Property(dict, inner={"scanOnPush": Property(bool, required=True)}),
-        "encryptionConfigurations": Property(
-            list,
-            replaces=True,
-            inner={
-                "encryptionType": Property(str, values=frozenset({"AES256", "KMS", "KMS_DSSE"})),
-                "kmsKey": Property(str),
-            },
-        ),
-        "forceDelete": Property(bool),
-        "region": REGION,
-        "tags": TAGS,
+        "imageTagMutabilityExclusionFilters.filterType": one_of("WILDCARD"),
+        "encryptionConfigurations.encryptionType": one_of("AES256", "KMS", "KMS_DSSE"),
     }
-    computed = ("arn", "registryId", "repositoryUrl")
+    replaces = ("name", "encryptionConfigurations", "region")
+    deleted_with: ClassVar[Mapping[str, str]] = {"LifecyclePolicy": "repository"}
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        return {
-            "arn": self.arn(inputs, f"repository/{id}"),
-            "registryId": NUMBER,
-            "repositoryUrl": f"{self.account.lab.registry}/{id}",
-        }
+    def create(self, id: str, inputs: Properties) -> Properties:
+        url = f"{self.account.lab.registry}/{id}"
+        return {**super().create(id, inputs), "registryId": NUMBER, "repositoryUrl": url}
 
     @override
-    def unmake(self, record: Record) -> None:
-        folder = self.account.lab.repositories / record.id
-        if any(folder.glob("_manifests/revisions/*/*")) and not record.inputs.get("forceDelete"):
-            raise Refused(
+    def delete(self, record: Record) -> None:
+        images = (self.account.lab.repositories / record.id).glob("_manifests/revisions/*/*")
+        if any(images) and not record.inputs.get("forceDelete"):
+            raise ApiError(
                 f"400 RepositoryNotEmptyException: the repository {record.id} in registry {NUMBER} can't be deleted:"
                 " it still has images"
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        self.account.remove("LifecyclePolicy", record.id)
+        self.discard(record)
+
+    @override
+    def discard(self, record: Record) -> None:
+        shutil.rmtree(self.account.lab.repositories / record.id, ignore_errors=True)
 
 
 class LifecyclePolicy(AwsKind):
-    """Which images a repository gives up. Nothing is given up here; the rules are checked."""
+    """Which images a repository expires. The rules are checked, and nothing expires here."""
 
     module = "ecr"
-    service = "ecr"
     title = "ECR lifecycle policy"
     name_property = "repository"
-    unique_name = True  # so one that changes goes before the next one comes: a repository has one
+    unique_name = True  # a repository has one, so a replaced policy is deleted first
     unique_id = False
-    properties: ClassVar[Mapping[str, Property]] = {
-        "repository": Property(str, required=True, replaces=True, pattern=NAME, rule=NAME_RULE),
-        "policy": Property(str, required=True, replaces=True),
-        "region": REGION,
-    }
-    computed = ("registryId",)
+    json_inputs = ("policy",)
+    rules: ClassVar[Mapping[str, Rule]] = {"repository": NAME}
+    replaces = ("repository", "policy", "region")
+    defaults: ClassVar[Mapping[str, Value]] = {"registryId": NUMBER}
+    references: ClassVar[Mapping[str, str]] = {"repository": "Repository"}
 
     @override
-    def clashes(self, inputs: Properties, there: Record) -> bool:
-        """Another one is written over."""
+    def conflicts(self, inputs: Properties, existing: Record) -> bool:
+        """Return False: AWS overwrites an existing policy."""
         return False
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
-        found = json_faults(inputs, "policy")
-        if found:
+        if found := super().invalid(inputs):
             return found
         rules: list[dict[str, Any]] = json.loads(inputs["policy"]).get("rules", [])
-        wrong = [] if 1 <= len(rules) <= MOST_RULES else [f"there are {len(rules)} rules, not 1 to {MOST_RULES}"]
+        wrong = [] if 1 <= len(rules) <= MAXIMUM_RULES else [f"there are {len(rules)} rules, not 1 to {MAXIMUM_RULES}"]
         priorities = [rule.get("rulePriority") for rule in rules]
         if len(set(priorities)) != len(priorities):
             wrong.append("two rules have the same priority")
         for rule in rules:
-            wrong += [f"rule {rule.get('rulePriority')}: {each}" for each in _rule_faults(rule, priorities)]
+            wrong += [f"rule {rule.get('rulePriority')}: {each}" for each in _rule_problems(rule, priorities)]
         return [Failure("policy", f"lifecycle policy validation failure: {each}.") for each in wrong]
 
-    @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        self.existing("Repository", inputs["repository"])
-        return {"registryId": NUMBER}
 
-
-def _rule_faults(rule: dict[str, Any], priorities: list[Any]) -> list[str]:
-    """What ECR's documentation of lifecycle policy properties says of one rule."""
+def _rule_problems(rule: dict[str, Any], priorities: list[Any]) -> list[str]:
+    """Return what is wrong with a rule by ECR's documentation of lifecycle policy properties."""
     found: list[str] = []
     selection: dict[str, Any] = rule.get("selection") or {}
     listed = bool(selection.get("tagPrefixList") or selection.get("tagPatternList"))

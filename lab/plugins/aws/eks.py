@@ -1,200 +1,162 @@
-"""EKS clusters: the lab's own Kubernetes answers for every one of them."""
+"""EKS clusters: the lab's own Kubernetes stands behind every one of them."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import yaml
 from typing_extensions import override
 
 from lab.plugins.account import Record
 from lab.plugins.aws.iam import AWS_POLICY
-from lab.plugins.aws.kind import CIDR, CIDR_RULE, REGION, TAGS, AwsKind, arn_property, statements
+from lab.plugins.aws.kind import CIDR, AwsKind, arn_of, statements
 from lab.plugins.aws.kms import check_key
-from lab.plugins.declared import Property
 from lab.plugins.difference import Path
-from lab.plugins.kind import Refused
+from lab.plugins.exec_credential import certificate_authority
+from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, matches, one_of
+from lab.plugins.times import go_time
 
-CLUSTER_NAME = r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}"
-CLUSTER_RULE = "1 to 100 letters, digits, dashes and underscores, the first a letter or digit"
-CLUSTER = Property(str, required=True, replaces=True, pattern=CLUSTER_NAME, rule=CLUSTER_RULE)
-VERSION = Property(str, pattern=r"1\.[0-9]{2}", rule='a minor version, such as "1.34"')
-MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")  # in the only order that they can be changed in
-LOGS = frozenset({"api", "audit", "authenticator", "controllerManager", "scheduler"})
-FEWEST_ZONES = 2
+CLUSTER_NAME = matches(
+    r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}", "1 to 100 letters, digits, dashes and underscores, not starting with a separator"
+)
+VERSION = matches(r"1\.[0-9]{2}", 'a minor version, such as "1.34"')
+MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")  # an update may only go forward in this list
+MINIMUM_ZONES = 2
 
 
-class Cluster(AwsKind):
-    """A control plane."""
+class EksKind(AwsKind):
+    """Something of EKS; all but clusters belong to a cluster."""
 
     module = "eks"
-    service = "eks"
+    common_rules: ClassVar[Mapping[str, Rule]] = {
+        **AwsKind.common_rules, "clusterName": CLUSTER_NAME, "version": VERSION,
+    }  # fmt: skip
+
+
+class Cluster(EksKind):
+    """A control plane."""
+
     title = "EKS cluster"
+    arn = "eks:cluster/{id}"
     autonamed = True
     unique_name = True
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": Property(str, replaces=True, pattern=CLUSTER_NAME, rule=CLUSTER_RULE),
-        "version": VERSION,
-        "roleArn": arn_property("iam", required=True, replaces=True),
-        "vpcConfig": Property(
-            dict,
-            required=True,
-            inner={
-                "subnetIds": Property(list, required=True, each=str),
-                "securityGroupIds": Property(list, each=str),
-                "endpointPrivateAccess": Property(bool),
-                "endpointPublicAccess": Property(bool),
-                "publicAccessCidrs": Property(list, each=str, pattern=CIDR, rule=CIDR_RULE),
-            },
-        ),
-        "accessConfig": Property(
-            dict,
-            inner={
-                "authenticationMode": Property(str, values=frozenset(MODES)),
-                "bootstrapClusterCreatorAdminPermissions": Property(bool, replaces=True),
-            },
-        ),
-        "bootstrapSelfManagedAddons": Property(bool, replaces=True),
-        "encryptionConfig": Property(
-            dict,
-            inner={
-                "resources": Property(list, required=True, each=str, values=frozenset({"secrets"})),
-                "provider": Property(dict, required=True, inner={"keyArn": arn_property("kms", required=True)}),
-            },
-        ),
-        "enabledClusterLogTypes": Property(list, each=str, values=LOGS),
-        "upgradePolicy": Property(
-            dict, inner={"supportType": Property(str, values=frozenset({"STANDARD", "EXTENDED"}))}
-        ),
-        "kubernetesNetworkConfig": Property(
-            dict,
-            inner={
-                "ipFamily": Property(str, replaces=True, values=frozenset({"ipv4", "ipv6"})),
-                "serviceIpv4Cidr": Property(str, replaces=True, pattern=CIDR, rule=CIDR_RULE),
-            },
-        ),
-        "deletionProtection": Property(bool),
-        "region": REGION,
-        "tags": TAGS,
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "name": CLUSTER_NAME,
+        "roleArn": arn_of("iam"),
+        "vpcConfig.publicAccessCidrs": CIDR,
+        "accessConfig.authenticationMode": one_of(*MODES),
+        "encryptionConfig.resources": one_of("secrets"),
+        "encryptionConfig.provider.keyArn": arn_of("kms"),
+        "enabledClusterLogTypes": one_of("api", "audit", "authenticator", "controllerManager", "scheduler"),
+        "upgradePolicy.supportType": one_of("STANDARD", "EXTENDED"),
+        "kubernetesNetworkConfig.ipFamily": one_of("ipv4", "ipv6"),
+        "kubernetesNetworkConfig.serviceIpv4Cidr": CIDR,
     }
-    computed = (
-        "accessConfig", "arn", "certificateAuthority", "createdAt", "endpoint", "identities",
-        "kubernetesNetworkConfig", "platformVersion", "status", "upgradePolicy", "vpcConfig",
+    replaces = (
+        "name", "roleArn", "accessConfig.bootstrapClusterCreatorAdminPermissions", "bootstrapSelfManagedAddons",
+        "kubernetesNetworkConfig.ipFamily", "kubernetesNetworkConfig.serviceIpv4Cidr", "region",
     )  # fmt: skip
+    not_simulated = ("computeConfig", "outpostConfig", "remoteNetworkConfig")
+    filled_in = ("accessConfig", "kubernetesNetworkConfig", "upgradePolicy", "vpcConfig")
+    references: ClassVar[Mapping[str, str]] = {"vpcConfig.securityGroupIds": "SecurityGroup"}
+    used_by: ClassVar[Mapping[str, str]] = {"NodeGroup": "clusterName"}
+    in_use = "409 ResourceInUseException: cluster has nodegroups attached: {users}"
+    deleted_with: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("Addon", "AccessEntry", "AccessPolicyAssociation"), "clusterName"
+    )
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
         found, vpc = super().invalid(inputs), inputs["vpcConfig"]
         if not vpc.get("endpointPrivateAccess") and vpc.get("endpointPublicAccess") is False:
-            found.append(Failure("vpcConfig", "must have one endpoint at least: private, public or both."))
+            found.append(Failure("vpcConfig", "must have a private endpoint, a public one, or both."))
         return found
 
     @override
     def replacing(self, old: Properties, new: Properties) -> set[Path]:
-        """Encryption can't be switched off again."""
+        """Replace a cluster whose encryption is removed, as it cannot be switched off."""
         return {("encryptionConfig",)} if old.get("encryptionConfig") and not new.get("encryptionConfig") else set()
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        network = self._check_surroundings(inputs)
-        lab = self.account.lab
-        document: Any = yaml.safe_load(lab.kubeconfig.read_text(encoding="utf-8"))
+    def check_dependencies(self, inputs: Properties) -> None:
+        super().check_dependencies(inputs)
+        check_role(self, inputs["roleArn"], "eks.amazonaws.com", ["AmazonEKSClusterPolicy"])
+        if len(self.zones_of(inputs["vpcConfig"]["subnetIds"])) < MINIMUM_ZONES:
+            raise ApiError("400 InvalidParameterException: subnets specified must be in at least two different AZs")
+        if inputs.get("encryptionConfig"):
+            check_key(self, inputs["encryptionConfig"]["provider"]["keyArn"])
+
+    @override
+    def create(self, id: str, inputs: Properties) -> Properties:
+        network = {"ipFamily": "ipv4", "serviceIpv4Cidr": "172.20.0.0/16", "elasticLoadBalancing": {"enabled": False}}
         issuer = f"https://oidc.eks.{inputs['region']}.amazonaws.com/id/{secrets.token_hex(16).upper()}"
         self.engine.info(f"simulated: EKS {inputs.get('version', '')}, its nodes and add-ons are the lab's Kubernetes")
         return {
-            "arn": self.arn(inputs, f"cluster/{id}"),
-            "certificateAuthority": {"data": document["clusters"][0]["cluster"]["certificate-authority-data"]},
-            "createdAt": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.000 +0000 UTC"),
-            "endpoint": lab.api_url,
+            **super().create(id, inputs),
+            "certificateAuthority": {"data": certificate_authority(self.account.lab)},
+            "createdAt": go_time(),
+            "endpoint": self.account.lab.api_url,
             "identities": [{"oidcs": [{"issuer": issuer}]}],
-            "kubernetesNetworkConfig": {
-                "ipFamily": "ipv4",
-                "serviceIpv4Cidr": "172.20.0.0/16",
-                "elasticLoadBalancing": {"enabled": False},
-                **(inputs.get("kubernetesNetworkConfig") or {}),
-            },
+            "kubernetesNetworkConfig": {**network, **(inputs.get("kubernetesNetworkConfig") or {})},
             "platformVersion": "eks.1",
             "status": "ACTIVE",
-            **_settings(inputs, network, f"sg-0{secrets.token_hex(8)}"),
+            **self._settings(inputs, f"sg-0{secrets.token_hex(8)}"),
         }
 
-    def _check_surroundings(self, inputs: Properties) -> str:
-        """The VPC. Raises Refused for a role, subnets or a key that EKS would not take."""
-        check_role(self, inputs["roleArn"], "eks.amazonaws.com", ["AmazonEKSClusterPolicy"])
-        subnets = inputs["vpcConfig"]["subnetIds"]
-        network = self.network_of(subnets)
-        if len(self.zones_of(subnets)) < FEWEST_ZONES:
-            raise Refused("400 InvalidParameterException: subnets specified must be in at least two different AZs")
-        for group in inputs["vpcConfig"].get("securityGroupIds") or []:
-            self.existing("SecurityGroup", group)
-        if inputs.get("encryptionConfig"):
-            check_key(self, inputs["encryptionConfig"]["provider"]["keyArn"])
-        return network
-
     @override
-    def change(self, record: Record, new: Properties) -> Properties:
-        if new.get("version") != record.inputs.get("version"):
-            before, after = minor(record.inputs.get("version")), minor(new.get("version"))
-            if after != before + 1:
-                raise Refused(
-                    f"400 InvalidParameterException: unsupported Kubernetes minor version update from"
-                    f" {record.inputs.get('version')} to {new.get('version')}; one at a time, and never back"
-                )
+    def update(self, record: Record, new: Properties) -> Properties:
+        version, wanted = record.inputs.get("version"), new.get("version")
+        if wanted != version and minor(wanted) != minor(version) + 1:
+            raise ApiError(
+                f"400 InvalidParameterException: unsupported Kubernetes minor version update from {version} to"
+                f" {wanted}; only the next minor version is allowed"
+            )
         modes = [(each.get("accessConfig") or {}).get("authenticationMode", MODES[0]) for each in (record.inputs, new)]
         if MODES.index(modes[1]) < MODES.index(modes[0]):
-            raise Refused(f"400 InvalidParameterException: unsupported authentication mode update from {modes[0]}")
-        network = self._check_surroundings(new)
-        before_vpc = record.outputs["vpcConfig"]
-        if network != before_vpc["vpcId"]:
-            raise Refused("400 InvalidParameterException: the subnets belong to another VPC than the cluster's")
-        return _settings(new, network, before_vpc["clusterSecurityGroupId"])
+            raise ApiError(f"400 InvalidParameterException: unsupported authentication mode update from {modes[0]}")
+        before = record.outputs["vpcConfig"]
+        settings = self._settings(new, before["clusterSecurityGroupId"])
+        if settings["vpcConfig"]["vpcId"] != before["vpcId"]:
+            raise ApiError("400 InvalidParameterException: the subnets belong to another VPC than the cluster's")
+        return settings
 
     @override
-    def unmake(self, record: Record) -> None:
+    def delete(self, record: Record) -> None:
         if record.inputs.get("deletionProtection"):
-            raise Refused(
+            raise ApiError(
                 f"400 InvalidRequestException: cluster {record.id} has deletion protection enabled; disable it first"
             )
-        if groups := self.others("NodeGroup", clusterName=record.id):
-            raise Refused(f"409 ResourceInUseException: cluster has nodegroups attached: {groups[0].id}")
-        self.account.remove_all(lambda each: each.inputs.get("clusterName") == record.id)
 
-
-def _settings(inputs: Properties, network: str, group: str) -> Properties:
-    vpc = {"endpointPrivateAccess": False, "endpointPublicAccess": True, "publicAccessCidrs": ["0.0.0.0/0"]}
-    return {
-        "accessConfig": {
-            "authenticationMode": MODES[0],
-            "bootstrapClusterCreatorAdminPermissions": True,
-            **(inputs.get("accessConfig") or {}),
-        },
-        "upgradePolicy": inputs.get("upgradePolicy") or {"supportType": "EXTENDED"},
-        "vpcConfig": {**vpc, **inputs["vpcConfig"], "clusterSecurityGroupId": group, "vpcId": network},
-    }
+    def _settings(self, inputs: Properties, group: str) -> Properties:
+        access = {"authenticationMode": MODES[0], "bootstrapClusterCreatorAdminPermissions": True}
+        vpc = {"endpointPrivateAccess": False, "endpointPublicAccess": True, "publicAccessCidrs": ["0.0.0.0/0"]}
+        own = {"clusterSecurityGroupId": group, "vpcId": self.network_of(inputs["vpcConfig"]["subnetIds"])}
+        return {
+            "accessConfig": {**access, **(inputs.get("accessConfig") or {})},
+            "upgradePolicy": inputs.get("upgradePolicy") or {"supportType": "EXTENDED"},
+            "vpcConfig": {**vpc, **inputs["vpcConfig"], **own},
+        }
 
 
 def minor(version: str | None) -> int:
-    """The number that counts: 34 of 1.34."""
+    """Return the minor version: 34 of 1.34."""
     return int((version or "1.0").partition(".")[2])
 
 
 def check_role(kind: AwsKind, arn: str, service: str, policies: list[str]) -> None:
-    """Raise Refused unless the role trusts the service and has the policies: what EKS looks at, or nodes need."""
+    """Raise ApiError unless the role trusts the service and has the policies that EKS or its nodes need."""
     role = kind.named("Role", arn)
     trusted = [each.get("Principal", {}).get("Service") for each in statements(role.inputs["assumeRolePolicy"])]
     if service not in trusted:
-        raise Refused(
+        raise ApiError(
             f"400 InvalidParameterException: role {role.id} could not be assumed: it does not trust {service}"
         )
-    having = {each.inputs["policyArn"] for each in kind.others("RolePolicyAttachment", role=role.id)}
-    lacking = [each for each in policies if AWS_POLICY + each not in having]
-    if lacking:
-        raise Refused(
-            f"400 InvalidParameterException: role {role.id} lacks these policies, without which it is of no use:"
-            f" {', '.join(lacking)}"
+    attached = {each.inputs["policyArn"] for each in kind.account.records("RolePolicyAttachment", role=role.id)}
+    if missing := [each for each in policies if AWS_POLICY + each not in attached]:
+        raise ApiError(
+            f"400 InvalidParameterException: role {role.id} lacks policies that it needs: {', '.join(missing)}"
         )

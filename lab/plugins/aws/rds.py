@@ -1,112 +1,99 @@
-"""RDS for PostgreSQL: a real server for each instance, with TLS, the rights of a master user, and its doors."""
+"""RDS for PostgreSQL: a real server for each instance, with TLS, a master user's rights, and the access rules."""
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import string
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins import addresses, zones
+from lab.files import write
+from lab.plugins import zones
 from lab.plugins.account import Record
-from lab.plugins.aws import doors
-from lab.plugins.aws.kind import REGION, TAGS, AwsKind, arn_property
+from lab.plugins.aws import database_access
+from lab.plugins.aws.kind import AwsKind, arn_of
 from lab.plugins.aws.security_groups import network_of_group
-from lab.plugins.aws.snapshots import check_new_snapshot, take_snapshot
-from lab.plugins.database import refusing, start
-from lab.plugins.declared import Property
-from lab.plugins.kind import Refused
-from lab.plugins.postgres import Unavailable, quoted
+from lab.plugins.database import DatabaseServer, refusing
+from lab.plugins.kind import ApiError
+from lab.plugins.postgres import Server, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, between, matches, one_of
 
-IDENTIFIER = r"(?!.*--)[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 PASSWORD = re.compile(r"""[!-~]{8,128}""")
-RESERVED_USERS = frozenset({"admin", doors.SUPERUSER, "rdsrepladmin", "public"})
-AUTHORITIES = frozenset({"rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1"})
-FEWEST_GIB = {"gp2": 20, "gp3": 20, "io1": 100, "io2": 100, "standard": 10}
+RESERVED_USERS = frozenset({"admin", database_access.SUPERUSER, "rdsrepladmin", "public"})
+MINIMUM_GIB = {"gp2": 20, "gp3": 20, "io1": 100, "io2": 100, "standard": 10}
+MAXIMUM_GIB = 65536
+MINIMUM_WINDOW_MINUTES = 30
 
 
-class Instance(AwsKind):
+class Instance(DatabaseServer, AwsKind):
     """One PostgreSQL server, with or without a standby."""
 
     module = "rds"
-    service = "rds"
     title = "DB instance"
     name_property = "identifier"
     autonamed = True
     unique_name = True
-    properties: ClassVar[Mapping[str, Property]] = {
-        "identifier": Property(
-            str, replaces=True, pattern=IDENTIFIER, rule="at most 63 lower-case letters, digits, single dashes"
+    arn = "rds:db:{identifier}"
+    failure = database_access.FAILURE
+    address_output = database_access.ADDRESS
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "identifier": matches(
+            r"(?!.*--)[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "at most 63 lower-case letters, digits and single dashes"
         ),
-        "engine": Property(str, required=True, replaces=True, values=frozenset({"postgres"})),
-        "engineVersion": Property(str, pattern=r"1[1-9](\.[0-9]+)?", rule="a version of PostgreSQL, such as 16"),
-        "instanceClass": Property(
-            str, required=True, pattern=r"db\.[a-z][a-z0-9-]*\.[a-z0-9]+", rule="an instance class (db.t4g.micro)"
+        "engine": one_of("postgres"),
+        "engineVersion": matches(r"1[1-9](\.[0-9]+)?", "a version of PostgreSQL, such as 16"),
+        "instanceClass": matches(r"db\.[a-z][a-z0-9-]*\.[a-z0-9]+", "an instance class (db.t4g.micro)"),
+        "username": matches("[A-Za-z][A-Za-z0-9_]{0,62}", "letters, digits and underscores"),
+        "port": between(1150, 65535),
+        "dbName": matches("[A-Za-z_][A-Za-z0-9_]{0,62}", "letters, digits and underscores"),
+        "storageType": one_of(*MINIMUM_GIB),
+        "kmsKeyId": arn_of("kms"),
+        "caCertIdentifier": one_of("rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1"),
+        "backupRetentionPeriod": between(0, 35),
+        "backupWindow": matches(f"{TIME}-{TIME}", "a window, HH:MM-HH:MM"),
+        "maintenanceWindow": matches(f"{DAY}:{TIME}-{DAY}:{TIME}", "a weekly window, such as sun:03:00-sun:03:30"),
+        "finalSnapshotIdentifier": matches(
+            r"(?!.*--)[A-Za-z]([A-Za-z0-9-]{0,253}[A-Za-z0-9])?", "letters, digits and single dashes"
         ),
-        "username": Property(
-            str, required=True, replaces=True, pattern="[A-Za-z][A-Za-z0-9_]{0,62}", rule="letters, digits, underscores"
-        ),
-        "password": Property(str),
-        "port": Property(int, values=frozenset(range(1150, 65536))),
-        "dbName": Property(str, replaces=True, pattern="[A-Za-z_][A-Za-z0-9_]{0,62}", rule="letters, digits, _"),
-        "dbSubnetGroupName": Property(str, required=True),
-        "vpcSecurityGroupIds": Property(list, each=str),
-        "parameterGroupName": Property(str),
-        "publiclyAccessible": Property(bool),
-        "multiAz": Property(bool),
-        "availabilityZone": Property(str, replaces=True),
-        "storageType": Property(str, values=frozenset(FEWEST_GIB)),
-        "allocatedStorage": Property(int, required=True),
-        "maxAllocatedStorage": Property(int),
-        "storageEncrypted": Property(bool, replaces=True),
-        "kmsKeyId": arn_property("kms", replaces=True),
-        "caCertIdentifier": Property(str, values=AUTHORITIES),
-        "backupRetentionPeriod": Property(int, values=frozenset(range(36))),
-        "backupWindow": Property(str, pattern=f"{TIME}-{TIME}", rule="a window, HH:MM-HH:MM"),
-        "maintenanceWindow": Property(
-            str, pattern=f"{DAY}:{TIME}-{DAY}:{TIME}", rule="a weekly window, such as sun:03:00-sun:03:30"
-        ),
-        "copyTagsToSnapshot": Property(bool),
-        "deleteAutomatedBackups": Property(bool),
-        "skipFinalSnapshot": Property(bool),
-        "finalSnapshotIdentifier": Property(
-            str, pattern=r"(?!.*--)[A-Za-z]([A-Za-z0-9-]{0,253}[A-Za-z0-9])?", rule="letters, digits, single dashes"
-        ),
-        "deletionProtection": Property(bool),
-        "enabledCloudwatchLogsExports": Property(
-            list, each=str, values=frozenset({"postgresql", "upgrade", "iam-db-auth-error"})
-        ),
-        "allowMajorVersionUpgrade": Property(bool),
-        "autoMinorVersionUpgrade": Property(bool),
-        "applyImmediately": Property(bool),
-        "iamDatabaseAuthenticationEnabled": Property(bool),
-        "performanceInsightsEnabled": Property(bool),
-        "region": REGION,
-        "tags": TAGS,
+        "enabledCloudwatchLogsExports": one_of("postgresql", "upgrade", "iam-db-auth-error"),
     }
-    computed = (
-        "address", "arn", "availabilityZone", "endpoint", "engineVersionActual", "hostedZoneId", "port", "resourceId",
-        "status",
+    required = ("engine", "username", "dbSubnetGroupName", "allocatedStorage")
+    not_simulated = ("snapshotIdentifier", "replicateSourceDb", "restoreToPointInTime", "manageMasterUserPassword")
+    replaces = (
+        "identifier", "engine", "username", "dbName", "availabilityZone", "storageEncrypted", "kmsKeyId", "region",
     )  # fmt: skip
-    secret = frozenset({"password"})
+    filled_in = ("availabilityZone", "port")
+    references: ClassVar[Mapping[str, str]] = {
+        "dbSubnetGroupName": "SubnetGroup", "parameterGroupName": "ParameterGroup",
+    }  # fmt: skip
     write_only = frozenset({"password"})
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"db-{secrets.token_hex(13).upper()}"
 
     @override
     def find(self, id: str) -> Record | None:
-        """By its resource id, or by its identifier, as it is imported."""
-        named = self.others(self.type, identifier=id)
+        """Find it by its resource id, or by its identifier, which is its import id."""
+        named = self.account.records(self.type, identifier=id)
         return named[0] if named else super().find(id)
+
+    @override
+    def server(self, record: Record) -> Server:
+        return database_access.server(self.account, record)
+
+    @override
+    def admit(self, record: Record) -> None:
+        database_access.apply(self.account, record)
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
@@ -115,121 +102,129 @@ class Instance(AwsKind):
         if password is not None and (not PASSWORD.fullmatch(password) or set(password) & set('/@"')):
             found.append(Failure("password", 'must be 8 to 128 printable characters other than /, @, " and space.'))
         if inputs["username"].lower() in RESERVED_USERS:
-            found.append(Failure("username", f"is {inputs['username']}, a word that RDS keeps for itself."))
-        size, most = inputs["allocatedStorage"], inputs.get("maxAllocatedStorage")
-        fewest = FEWEST_GIB[inputs.get("storageType", "gp2")]
-        if not fewest <= size <= 65536:
-            found.append(Failure("allocatedStorage", f"is {size}, and must be {fewest} to 65536 GiB."))
-        if most is not None and most < size * 1.1:
-            found.append(Failure("maxAllocatedStorage", f"is {most}, and must be a tenth more than {size} or more."))
+            found.append(Failure("username", f"is {inputs['username']}, which RDS reserves."))
+        size, limit = inputs["allocatedStorage"], inputs.get("maxAllocatedStorage")
+        minimum = MINIMUM_GIB[inputs.get("storageType", "gp2")]
+        if not minimum <= size <= MAXIMUM_GIB:
+            found.append(Failure("allocatedStorage", f"is {size}, and must be {minimum} to {MAXIMUM_GIB} GiB."))
+        if limit is not None and limit < size * 1.1:
+            found.append(Failure("maxAllocatedStorage", f"is {limit}, and must exceed {size} by a tenth or more."))
         if not inputs.get("skipFinalSnapshot") and not inputs.get("finalSnapshotIdentifier"):
             found.append(Failure("finalSnapshotIdentifier", "is required unless skipFinalSnapshot is true."))
-        return found + _window_faults(inputs)
+        return found + _window_failures(inputs)
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        self._check_surroundings(inputs)
-        if not inputs.get("password"):
-            raise Refused("400 InvalidParameterValue: the parameter MasterUserPassword must be provided")
-        if begun := self.account.get(self.type, id):  # what an interrupted attempt has left
-            doors.remove(self.account, begun)
-        letters = string.ascii_lowercase + string.digits
-        suffix = "c" + "".join(secrets.choice(letters) for _ in range(11))
-        record = Record(
-            self.type, id, inputs, {"address": f"{inputs['identifier']}.{suffix}.{inputs['region']}.rds.amazonaws.com"}
-        )
-        try:
-            record.outputs[doors.ADDRESS] = addresses.take(self.account.lab, "aws")
-            # Known from now on, so that rules that are made meanwhile find the server.
-            self.account.put(record)
-            database = doors.server(self.account, record)
-            database.create()
-            database.sql(_master_user(inputs))
-            doors.set_one(self.account, record)
-        except (Unavailable, addresses.Exhausted, Refused) as fault:
-            doors.remove(self.account, record)
-            raise Refused(f"{doors.FAILURE} {fault}") from None
-        host, port = record.outputs["address"], database.port
-        zones.put(self.account.lab, doors.zone(record), {host: database.host})
-        self.engine.info(
-            f"simulated: a {inputs['instanceClass']} of RDS for PostgreSQL {inputs.get('engineVersion', '')} is one"
-            f" real PostgreSQL {database.version} with TLS at {database.host}:{port}; no standby, no backups"
-        )
-        return {
-            **record.outputs,
-            "arn": self.arn(inputs, f"db:{inputs['identifier']}"),
-            "availabilityZone": inputs.get("availabilityZone", f"{inputs['region']}a"),
-            "endpoint": f"{host}:{port}",
-            "engineVersionActual": inputs.get("engineVersion", database.version),
-            "hostedZoneId": f"Z{secrets.token_hex(6).upper()}",
-            "port": port,
-            "resourceId": id,
-            "status": "available",
-        }
-
-    def _check_surroundings(self, inputs: Properties) -> None:
+    def check_dependencies(self, inputs: Properties) -> None:
+        super().check_dependencies(inputs)
         network = self.existing("SubnetGroup", inputs["dbSubnetGroupName"]).outputs.get("vpcId")
         for group in inputs.get("vpcSecurityGroupIds") or []:
             if network_of_group(self.account, group) != network:
-                raise Refused(
+                raise ApiError(
                     f"400 InvalidParameterCombination: the DB instance and security group {group} are not in one VPC"
                 )
         if inputs.get("parameterGroupName"):
             group = self.existing("ParameterGroup", inputs["parameterGroupName"])
             wanted = f"postgres{_major(inputs)}"
             if group.inputs["family"] != wanted:
-                raise Refused(
+                raise ApiError(
                     f"400 InvalidParameterCombination: the parameter group {group.id} is of family"
                     f" {group.inputs['family']}, and this instance needs one of family {wanted}"
                 )
 
     @override
-    def change(self, record: Record, new: Properties) -> Properties:
+    def create(self, id: str, inputs: Properties) -> Properties:
+        if not inputs.get("password"):
+            raise ApiError("400 InvalidParameterValue: the parameter MasterUserPassword must be provided")
+        suffix = "c" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(11))
+        host = f"{inputs['identifier']}.{suffix}.{inputs['region']}.rds.amazonaws.com"
+        record = Record(self.type, id, inputs, {"address": host})
+        server = self.launch(record, _master_user(inputs))
+        zones.put(self.account.lab, _zone(record), {host: server.host})
+        self.announce(f"a {inputs['instanceClass']} of RDS for PostgreSQL {inputs.get('engineVersion', '')}", server)
+        return {
+            **record.outputs,
+            "arn": self.arn_for(id, inputs),
+            "availabilityZone": inputs.get("availabilityZone", f"{inputs['region']}a"),
+            "endpoint": f"{host}:{server.port}",
+            "engineVersionActual": inputs.get("engineVersion", server.version),
+            "hostedZoneId": f"Z{secrets.token_hex(6).upper()}",
+            "port": server.port,
+            "resourceId": id,
+            "status": "available",
+        }
+
+    @override
+    def update(self, record: Record, new: Properties) -> Properties:
         before, after = _major(record.inputs), _major(new)
         if after < before:
-            raise Refused(f"400 InvalidParameterCombination: cannot upgrade postgres from {before} to {after}")
+            raise ApiError(f"400 InvalidParameterCombination: cannot upgrade postgres from {before} to {after}")
         if after > before and not new.get("allowMajorVersionUpgrade"):
-            raise Refused(
+            raise ApiError(
                 "400 InvalidParameterCombination: the AllowMajorVersionUpgrade flag must be present when upgrading to a"
                 " new major version"
             )
         if new["allocatedStorage"] < record.inputs["allocatedStorage"]:
-            raise Refused("400 InvalidParameterCombination: the storage of an instance can't be made smaller")
-        self._check_surroundings(new)
+            raise ApiError("400 InvalidParameterCombination: the storage of an instance can't be made smaller")
         changed = Record(self.type, record.id, new, record.outputs)
-        database = doors.server(self.account, changed)
-        with refusing(doors.FAILURE):
-            database.start()
-            if new.get("password"):
-                database.sql(f'ALTER ROLE "{new["username"]}" PASSWORD {quoted(new["password"])}')
-        doors.set_one(self.account, changed)
-        return {"engineVersionActual": new.get("engineVersion", database.version)}
+        server = self.start(changed)
+        if new.get("password"):
+            with refusing(self.failure):
+                server.sql(f'ALTER ROLE "{new["username"]}" PASSWORD {quoted(new["password"])}')
+        self.admit(changed)
+        return {"engineVersionActual": new.get("engineVersion", server.version)}
 
     @override
-    def look(self, record: Record) -> Properties:
-        database = doors.server(self.account, record)
-        start(database, doors.FAILURE)
-        zones.put(self.account.lab, doors.zone(record), {record.outputs["address"]: database.host})
+    def refresh(self, record: Record) -> Properties:
+        server = self.start(record)
+        zones.put(self.account.lab, _zone(record), {record.outputs["address"]: server.host})
         return {}
 
     @override
-    def unmake(self, record: Record) -> None:
+    def delete(self, record: Record) -> None:
         if record.inputs.get("deletionProtection"):
-            raise Refused(
+            raise ApiError(
                 "400 InvalidParameterCombination: cannot delete protected DB instance, please disable deletion"
                 " protection and try again"
             )
-        kept = not record.inputs.get("skipFinalSnapshot")
-        if kept:
-            check_new_snapshot(self.account, record)
-        doors.remove(self.account, record)
+        snapshot = "" if record.inputs.get("skipFinalSnapshot") else record.inputs["finalSnapshotIdentifier"]
+        if snapshot in self._snapshots():
+            raise ApiError(
+                f"400 DBSnapshotAlreadyExists: cannot create the snapshot because one with the identifier {snapshot}"
+                " already exists"
+            )
+        self.discard(record)
         self.account.remove(self.type, record.id)
-        if kept:  # noted last: its name must be free when an interrupted deletion is repeated
-            take_snapshot(self.account, record, self.engine)
+        if snapshot:  # noted last, so that an interrupted deletion can be repeated
+            self.note_snapshot(snapshot)
+
+    @override
+    def discard(self, record: Record) -> None:
+        super().discard(record)
+        if record.outputs.get("address"):
+            zones.remove(self.account.lab, _zone(record))
+
+    @property
+    def _snapshot_file(self) -> Path:
+        return self.account.folder / "snapshots.json"
+
+    def _snapshots(self) -> list[str]:
+        """Return the names of the account's final snapshots; nothing else of them is kept."""
+        file = self._snapshot_file
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+    def note_snapshot(self, name: str) -> None:
+        """Note that a name is taken; no data is copied."""
+        write(self._snapshot_file, json.dumps([*self._snapshots(), name]), mode=0o600)
+        self.engine.info(f"simulated: the account would keep the final snapshot {name}; here, no data is kept")
+
+
+def _zone(record: Record) -> str:
+    """Return the DNS zone of an instance's host name."""
+    return record.outputs["address"].partition(".")[2]
 
 
 def _master_user(inputs: Properties) -> str:
-    """SQL: the master user is no superuser in RDS; it owns the databases and may make roles (RDS user guide)."""
+    """Return SQL for the master user: not a superuser, but owner of the databases and CREATEROLE (RDS user guide)."""
     user = f'"{inputs["username"]}"'
     names = ["postgres", *([inputs["dbName"]] if inputs.get("dbName") else [])]
     return "".join(
@@ -247,21 +242,18 @@ def _major(inputs: Properties) -> int:
     return int(inputs.get("engineVersion", "17").partition(".")[0])
 
 
-def _window_faults(inputs: Properties) -> list[Failure]:
-    """Windows are of half an hour or more, and must not meet."""
-    backup, weekly = inputs.get("backupWindow"), inputs.get("maintenanceWindow")
+def _window_failures(inputs: Properties) -> list[Failure]:
+    """Return windows that are too short, or overlap."""
     found: list[Failure] = []
     spans: list[tuple[int, int]] = []
-    for name, window in (("backupWindow", backup), ("maintenanceWindow", weekly)):
-        if window:
-            begin, end = (_minutes(each[-5:]) for each in window.split("-"))
+    for name in ("backupWindow", "maintenanceWindow"):
+        if window := inputs.get(name):
+            begin, end = (int(each[-5:-3]) * 60 + int(each[-2:]) for each in window.split("-"))
             spans.append((begin, end if end > begin else end + 24 * 60))
-            if spans[-1][1] - spans[-1][0] < 30:
-                found.append(Failure(name, f"is {window}, and must be 30 minutes or more."))
+            if spans[-1][1] - spans[-1][0] < MINIMUM_WINDOW_MINUTES:
+                found.append(Failure(name, f"is {window}, and must be {MINIMUM_WINDOW_MINUTES} minutes or more."))
     if len(spans) == 2 and spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]:
-        found.append(Failure("backupWindow", f"{backup} and the maintenance window {weekly} must not overlap."))
+        weekly = inputs["maintenanceWindow"]
+        overlap = f"{inputs['backupWindow']} and the maintenance window {weekly} must not overlap."
+        found.append(Failure("backupWindow", overlap))
     return found
-
-
-def _minutes(time: str) -> int:
-    return int(time[:2]) * 60 + int(time[3:])

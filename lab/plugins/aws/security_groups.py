@@ -1,101 +1,70 @@
-"""Security groups: who may connect to what. For databases that is real."""
+"""Security groups: who may connect to what. For databases the rules really apply."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import ClassVar
 
 from typing_extensions import override
 
 from lab.plugins.account import Account, Record
-from lab.plugins.aws import doors
-from lab.plugins.aws.account import NUMBER
-from lab.plugins.aws.kind import CIDR, CIDR_RULE, REGION, TAGS, AwsKind, id_property
-from lab.plugins.declared import Property
-from lab.plugins.kind import Refused
-from lab.plugins.properties import Properties
+from lab.plugins.aws import database_access
+from lab.plugins.aws.kind import CIDR, AwsKind, id_of
+from lab.plugins.kind import ApiError
+from lab.plugins.properties import Properties, Value
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, matches
 
 ALL_PROTOCOLS = "-1"
 SOURCES = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
-_DESCRIPTION = Property(
-    str, pattern=r"[A-Za-z0-9. _:/()#,@\[\]+=&;{}!$*-]{0,255}", rule="at most 255 of A-Za-z0-9. _-:/()#,@[]+=&;{}!$*"
-)
+DESCRIPTION = matches(r"[A-Za-z0-9. _:/()#,@\[\]+=&;{}!$*-]{0,255}", "at most 255 of A-Za-z0-9. _-:/()#,@[]+=&;{}!$*")
 
 
 class SecurityGroup(AwsKind):
-    """A group of network interfaces that have rules in common; the rules are resources of their own here."""
+    """A group of network interfaces with common rules; here, the rules are resources of their own."""
 
     module = "ec2"
-    service = "ec2"
     title = "security group"
     prefix = "sg"
+    arn = "ec2:security-group/{id}"
     autonamed = True
     unique_name = True
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": Property(
-            str, replaces=True, pattern=r"(?!sg-).{1,255}", rule="255 characters at most, not beginning with sg-"
-        ),
-        "description": Property(str, replaces=True, pattern=_DESCRIPTION.pattern, rule=_DESCRIPTION.rule),
-        "vpcId": id_property("vpc", replaces=True),
-        "revokeRulesOnDelete": Property(bool),
-        "region": REGION,
-        "tags": TAGS,
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "name": matches(r"(?!sg-).{1,255}", "at most 255 characters long, not beginning with sg-"),
+        "description": DESCRIPTION,
     }
-    computed = ("arn", "description", "egress", "ingress", "ownerId")
+    not_simulated = ("ingress", "egress")
+    replaces = ("name", "description", "vpcId", "region")
+    defaults: ClassVar[Mapping[str, Value]] = {"description": "Managed by Pulumi", "egress": [], "ingress": []}
+    references: ClassVar[Mapping[str, str]] = {"vpcId": "Vpc"}
+    used_by: ClassVar[Mapping[str, str]] = {
+        "Instance": "vpcSecurityGroupIds",
+        "LaunchTemplate": "vpcSecurityGroupIds",
+        "SecurityGroupIngressRule": "referencedSecurityGroupId",
+    }
+    deleted_with: ClassVar[Mapping[str, str]] = {"SecurityGroupIngressRule": "securityGroupId"}
 
     @override
-    def clashes(self, inputs: Properties, there: Record) -> bool:
-        """A name is one VPC's."""
-        return super().clashes(inputs, there) and inputs.get("vpcId") == there.inputs.get("vpcId")
-
-    @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        if inputs.get("vpcId"):
-            self.existing("Vpc", inputs["vpcId"])
-        return {
-            "arn": self.arn(inputs, f"security-group/{id}"),
-            "description": inputs.get("description", "Managed by Pulumi"),
-            "egress": [],
-            "ingress": [],
-            "ownerId": NUMBER,
-        }
-
-    @override
-    def unmake(self, record: Record) -> None:
-        users = [
-            each
-            for each in self.account.records()
-            if record.id in (each.inputs.get("vpcSecurityGroupIds") or [])
-            or record.id == each.inputs.get("referencedSecurityGroupId")
-        ]
-        self.refuse_while(users, f"resource {record.id}")
-        rule = "SecurityGroupIngressRule"
-        self.account.remove_all(lambda each: each.type == rule and each.inputs["securityGroupId"] == record.id)
+    def conflicts(self, inputs: Properties, existing: Record) -> bool:
+        """Return whether one VPC has the name already."""
+        return super().conflicts(inputs, existing) and inputs.get("vpcId") == existing.inputs.get("vpcId")
 
 
 class SecurityGroupIngressRule(AwsKind):
-    """Whom a group takes connections from."""
+    """From where a group accepts connections."""
 
     module = "vpc"
-    service = "ec2"
     title = "security group rule"
     prefix = "sgr"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "securityGroupId": id_property("sg", required=True, replaces=True),
-        "ipProtocol": Property(str, required=True, pattern="tcp|udp|icmp|-1", rule="tcp, udp, icmp or -1"),
-        "fromPort": Property(int),
-        "toPort": Property(int),
-        "cidrIpv4": Property(str, pattern=CIDR, rule=CIDR_RULE),
-        "cidrIpv6": Property(str),
-        "prefixListId": Property(str),
-        "referencedSecurityGroupId": id_property("sg"),
-        "description": _DESCRIPTION,
-        "region": REGION,
-        "tags": TAGS,
+    arn = "ec2:security-group-rule/{id}"
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "securityGroupId": id_of("sg"),
+        "referencedSecurityGroupId": id_of("sg"),
+        "ipProtocol": matches("tcp|udp|icmp|-1", "tcp, udp, icmp or -1"),
+        "cidrIpv4": CIDR,
+        "description": DESCRIPTION,
     }
-    computed = ("arn", "securityGroupRuleId")
+    replaces = ("securityGroupId", "region")
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
@@ -110,45 +79,40 @@ class SecurityGroupIngressRule(AwsKind):
         return found
 
     @override
-    def clashes(self, inputs: Properties, there: Record) -> bool:
-        """The same rule twice is refused, whatever is said in words (InvalidPermission.Duplicate)."""
-        what = ("securityGroupId", "ipProtocol", "fromPort", "toPort", *SOURCES)
-        return all(inputs.get(name) == there.inputs.get(name) for name in what)
+    def conflicts(self, inputs: Properties, existing: Record) -> bool:
+        """Return whether the rules are the same but for their descriptions (InvalidPermission.Duplicate)."""
+        names = ("securityGroupId", "ipProtocol", "fromPort", "toPort", *SOURCES)
+        return all(inputs.get(name) == existing.inputs.get(name) for name in names)
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        self._check(inputs)
-        doors.set_all(self.account)
-        return {"arn": self.arn(inputs, f"security-group-rule/{id}"), "securityGroupRuleId": id}
+    def check_dependencies(self, inputs: Properties) -> None:
+        group = self.existing("SecurityGroup", inputs["securityGroupId"])
+        source, network = inputs.get("referencedSecurityGroupId"), group.inputs.get("vpcId")
+        if source and network_of_group(self.account, source) != network:
+            raise ApiError(f"400 InvalidGroup.NotFound: {network} has no security group {source!r}")
 
     @override
-    def change(self, record: Record, new: Properties) -> Properties:
-        self._check(new)
-        record.inputs = new
-        self.account.put(record)
-        doors.set_all(self.account)
+    def create(self, id: str, inputs: Properties) -> Properties:
+        database_access.apply_all(self.account)
+        return {**super().create(id, inputs), "securityGroupRuleId": id}
+
+    @override
+    def update(self, record: Record, new: Properties) -> Properties:
+        database_access.apply_change(self.account, record, new)
         return {}
 
     @override
-    def unmake(self, record: Record) -> None:
+    def delete(self, record: Record) -> None:
         self.account.remove(self.type, record.id)
-        doors.set_all(self.account)
-
-    def _check(self, inputs: Properties) -> None:
-        group = self.existing("SecurityGroup", inputs["securityGroupId"])
-        source = inputs.get("referencedSecurityGroupId")
-        if source and network_of_group(self.account, source) != group.inputs.get("vpcId"):
-            raise Refused(f"400 InvalidGroup.NotFound: {group.inputs.get('vpcId')} has no security group {source!r}")
-        if inputs.get("cidrIpv4"):
-            ipaddress.IPv4Network(inputs["cidrIpv4"], strict=False)
+        database_access.apply_all(self.account)
 
 
 def network_of_group(account: Account, group: str) -> str | None:
-    """The VPC of a security group, also of one that EKS has made for a cluster; None if there is no such group."""
-    for each in account.records():
-        if each.type == "SecurityGroup" and each.id == group:
-            return each.inputs.get("vpcId")
+    """Return the VPC of a security group, including those that EKS creates for a cluster; None if there is none."""
+    if own := account.get("SecurityGroup", group):
+        return own.inputs.get("vpcId")
+    for each in account.records("Cluster"):
         vpc: Properties = each.outputs.get("vpcConfig") or {}
-        if each.type == "Cluster" and vpc.get("clusterSecurityGroupId") == group:
+        if vpc.get("clusterSecurityGroupId") == group:
             return vpc["vpcId"]
     return None

@@ -4,47 +4,41 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from lab.certificates import Authority
-from lab.plugins.account import Account
 from lab.plugins.aws.account import KEY_VARIABLES, NUMBER
-from lab.plugins.aws.doors import SERVERS, remove
+from lab.plugins.aws.cloud import KINDS
+from lab.plugins.aws.database_access import SERVERS
+from lab.plugins.simulated import discard_all
 from lab.simulation import Simulation
 
 AUTHORITY = "rds-authority.pem"
 
 
 def _login(folder: Path) -> Mapping[str, str]:
-    """Keys that no account has, and files that hold no other ones; and the certificates that AWS publishes."""
-    authority = Authority(folder.parents[1] / "clouds" / SERVERS / "authority")  # the lab's state, as for the servers
+    """Return keys that no account has and paths of missing files; write the certificates that AWS publishes."""
+    authority = Authority(folder.parents[1] / "clouds" / SERVERS / "authority")  # the servers' own, in the lab's state
     authority.ensure()
     shutil.copy(authority.certificate, folder / AUTHORITY)
-    nothing = folder / "no-aws-configuration"
+    no_configuration = folder / "no-aws-configuration"
     return {
         **dict.fromkeys(KEY_VARIABLES, "of-the-simulated-account"),
-        "AWS_CONFIG_FILE": str(nothing),
-        "AWS_SHARED_CREDENTIALS_FILE": str(nothing),
+        "AWS_CONFIG_FILE": str(no_configuration),
+        "AWS_SHARED_CREDENTIALS_FILE": str(no_configuration),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 
-def _clear(account: Account) -> None:
-    for record in account.records():
-        if record.type == "Instance":
-            remove(account, record)
-        elif record.type == "Repository":
-            shutil.rmtree(account.lab.repositories / record.id, ignore_errors=True)
-
-
 SIMULATION = Simulation(
     login=_login,
-    clear=_clear,
+    clear=partial(discard_all, KINDS),
     commands={"aws": "lab.plugins.aws.command"},
     config={
         "addressbook:awsAccount": NUMBER,
         "addressbook:databaseAuthority": f"../{AUTHORITY}",
-        "addressbook:addonVersions": None,  # the simulated ones are made up
+        "addressbook:addonVersions": None,  # the simulated versions are invented
     },
     servers=SERVERS,
     domains=("rds.amazonaws.com",),

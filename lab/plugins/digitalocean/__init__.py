@@ -1,1 +1,1 @@
-"""DigitalOcean, simulated: the resource types that components/digitalocean declares."""
+"""DigitalOcean, simulated: the resource types that `components/digitalocean` declares."""

@@ -1,4 +1,4 @@
-"""Stand-in for doctl, of which a stack needs two commands: who is calling, and the login to a cluster."""
+"""Stand-in for doctl, with the two commands a stack needs: the caller's account, and the login to a cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from lab.layout import Lab
-from lab.plugins.account import EXPIRED, Account, expired
+from lab.plugins.account import EXPIRED, Account, credentials_expired
 from lab.plugins.exec_credential import exec_credential
 
 ACCOUNT = ["account", "get"]
@@ -18,14 +18,14 @@ COMMAND = ["kubernetes", "cluster", "kubeconfig", "exec-credential"]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer as the real command would, with an ExecCredential for the cluster that is named last; the exit code."""
+    """Answer as the real command would, with an ExecCredential for a cluster; return the exit code."""
     positional = [argument for argument in arguments if not argument.startswith("-")]
     if positional != ACCOUNT and positional[:-1] != COMMAND:
         known = f"`doctl {' '.join(ACCOUNT)}` and `doctl {' '.join(COMMAND)} CLUSTER`"
-        return _refuse(f"this stand-in knows {known} only")
+        return _refuse(f"this stand-in knows only {known}")
     if not _token():
         return _refuse("there is no access token: export DIGITALOCEAN_ACCESS_TOKEN or run `doctl auth init`")
-    if expired():
+    if credentials_expired():
         return _refuse(f"GET https://api.digitalocean.com/v2/account: 401 {EXPIRED}")
     if positional == ACCOUNT:
         print("User Email    Team    Droplet Limit    Email Verified    User UUID    Status")
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _token() -> str | None:
-    """Found as the real one does: in the environment, or in its config, of which this one knows the default context."""
+    """Return the token from where doctl looks: the environment, then the default context of its config file."""
     if token := os.environ.get("DIGITALOCEAN_ACCESS_TOKEN"):
         return token
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")

@@ -8,45 +8,40 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.account import Record
-from lab.plugins.declared import Property
-from lab.plugins.digitalocean.slugs import REGION
-from lab.plugins.digitalocean.times import now
-from lab.plugins.kind import Kind, Refused
+from lab.plugins.digitalocean.kind import DigitalOceanKind
 from lab.plugins.properties import Properties
+from lab.plugins.rules import Rule, at_most, matches, one_of
+from lab.plugins.times import go_time
 
-FIRST_RANGE = ipaddress.IPv4Network("10.114.0.0/20")  # where the real API begins, too
+FIRST_RANGE = ipaddress.IPv4Network("10.114.0.0/20")  # the first that the real API assigns
+# The SDK's enumeration Region; it declares a VPC's region as any string.
+REGIONS = one_of(
+    "nyc1", "nyc2", "nyc3", "sgp1", "lon1", "ams2", "ams3", "fra1", "tor1", "sfo1", "sfo2", "sfo3", "blr1", "syd1"
+)
 
 
-class Vpc(Kind):
-    """A private network; nothing real is behind it."""
+class Vpc(DigitalOceanKind):
+    """A private network; nothing real stands behind it."""
 
     title = "VPC"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "region": REGION,
-        "name": Property(str, pattern=r"[A-Za-z0-9.-]{1,255}", rule="letters, digits, dashes and periods"),
-        "description": Property(str, pattern=r"(?s).{0,255}", rule="255 characters at most"),
-        "ipRange": Property(str, replaces=True, pattern=r"[0-9.]+/(1[6-9]|2[0-8])", rule="a private range, /16 to /28"),
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "region": REGIONS,
+        "name": matches(r"[A-Za-z0-9.-]{1,255}", "letters, digits, dashes and periods"),
+        "description": at_most(255),
+        "ipRange": matches(r"[0-9.]+/(1[6-9]|2[0-8])", "a private range, /16 to /28"),
     }
-    computed = ("createdAt", "default", "ipRange", "vpcUrn")
+    replaces = ("region", "ipRange")
+    filled_in = ("ipRange",)
+    used_by: ClassVar[Mapping[str, str]] = {"KubernetesCluster": "vpcUuid", "DatabaseCluster": "privateNetworkUuid"}
+    in_use = "403 the VPC still has members: {users}"
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        number = sum(record.type == "Vpc" for record in self.account.records()) - 1
+    def create(self, id: str, inputs: Properties) -> Properties:
+        number = len(self.account.records(self.type)) - 1
         addresses = ipaddress.IPv4Network((int(FIRST_RANGE.network_address) + (number << 12), 20))
         return {
-            "createdAt": now(),
+            "createdAt": go_time(),
             "default": False,
             "ipRange": inputs.get("ipRange") or str(addresses),
             "vpcUrn": f"do:vpc:{id}",
         }
-
-    @override
-    def unmake(self, record: Record) -> None:
-        members = [
-            f"{each.type} {each.inputs.get('name')}"
-            for each in self.account.records()
-            if record.id in (each.inputs.get("vpcUuid"), each.inputs.get("privateNetworkUuid"))
-        ]
-        if members:
-            raise Refused(f"403 it still has members: {', '.join(members)}")

@@ -1,4 +1,4 @@
-"""The account's container registry: a path in the lab's registry, which asks for no login."""
+"""The account's container registry: a path in the lab's registry, which needs no login."""
 
 from __future__ import annotations
 
@@ -7,94 +7,87 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import ClassVar
 
 from typing_extensions import override
 
 from lab.plugins.account import Record
-from lab.plugins.declared import Property
-from lab.plugins.digitalocean.slugs import REGISTRY_REGIONS
-from lab.plugins.digitalocean.times import expired, expiry, now
-from lab.plugins.kind import Kind, Refused
-from lab.plugins.properties import Properties
+from lab.plugins.digitalocean.kind import REGISTRY_NAME, REGISTRY_REGIONS, DigitalOceanKind
+from lab.plugins.kind import ApiError
+from lab.plugins.properties import Properties, Value
+from lab.plugins.rules import Rule, between, one_of
+from lab.plugins.times import go_time, has_passed, timestamp
 
-LONGEST_EXPIRY_SECONDS = 1_576_800_000  # the provider's default, about 50 years
-NAME = r"[a-z0-9-]{1,63}"
+MAXIMUM_EXPIRY_SECONDS = 1_576_800_000  # the provider's default, about 50 years
 
 
-class ContainerRegistry(Kind):
-    """A registry, with a name that is unique in all of the cloud; an account has one."""
+class ContainerRegistry(DigitalOceanKind):
+    """A registry. Its name is unique in the whole cloud, and an account has only one."""
 
-    outputs: ClassVar[tuple[str, ...]] = (
-        "createdAt", "endpoint", "name", "region", "serverUrl", "storageUsageBytes", "subscriptionTierSlug",
-    )  # fmt: skip
     title = "container registry"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "subscriptionTierSlug": Property(str, required=True, values=frozenset({"starter", "basic", "professional"})),
-        "name": Property(str, replaces=True, pattern=NAME, rule="lower-case letters, digits and dashes, 63 at most"),
-        "region": Property(str, replaces=True, values=REGISTRY_REGIONS),
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "name": REGISTRY_NAME,
+        "region": REGISTRY_REGIONS,
+        "subscriptionTierSlug": one_of("starter", "basic", "professional"),
     }
-    computed = ("createdAt", "endpoint", "region", "serverUrl", "storageUsageBytes")
+    replaces = ("name", "region")
+    defaults: ClassVar[Mapping[str, Value]] = {"region": "nyc3"}
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return inputs["name"]
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        if [each for each in self.account.records() if each.type == self.type and each.id != id]:
-            raise Refused("409 the account has a container registry already; name it with the config key `registry`")
+    def create(self, id: str, inputs: Properties) -> Properties:
+        if [each for each in self.account.records(self.type) if each.id != id]:
+            raise ApiError("409 the account has a container registry already; name it with the config key `registry`")
         return {
-            "createdAt": now(),
+            "createdAt": go_time(),
             "endpoint": f"{self.account.lab.registry}/{id}",
-            "region": inputs.get("region") or "nyc3",
             "serverUrl": self.account.lab.registry,
             "storageUsageBytes": 0,
         }
 
     @override
-    def unmake(self, record: Record) -> None:
-        """The images go with it, as they do in the cloud."""
+    def discard(self, record: Record) -> None:
+        """Remove its images, as the cloud does."""
         shutil.rmtree(self.account.lab.repositories / record.id, ignore_errors=True)
 
 
-class ContainerRegistryDockerCredentials(Kind):
-    """A Docker client's login; renewed when it has expired and somebody looks."""
+class ContainerRegistryDockerCredentials(DigitalOceanKind):
+    """A Docker client's login; a refresh renews it once it has expired."""
 
     title = "registry credentials"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "registryName": Property(str, required=True, replaces=True, pattern=NAME, rule="a registry's name"),
-        "write": Property(bool),
-        "expirySeconds": Property(int),
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "registryName": REGISTRY_NAME,
+        "expirySeconds": between(1, MAXIMUM_EXPIRY_SECONDS),
     }
-    computed = ("credentialExpirationTime", "dockerCredentials", "expirySeconds", "write")
-    secret = frozenset({"dockerCredentials"})
+    replaces = ("registryName",)
+    defaults: ClassVar[Mapping[str, Value]] = {"expirySeconds": MAXIMUM_EXPIRY_SECONDS, "write": False}
+    references: ClassVar[Mapping[str, str]] = {"registryName": "ContainerRegistry"}
     autonamed = False
     unique_id = False  # each has a login of its own to the one registry
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return inputs["registryName"]
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        self.existing("ContainerRegistry", inputs["registryName"])
-        seconds = inputs.get("expirySeconds", LONGEST_EXPIRY_SECONDS)
-        if not 0 < seconds <= LONGEST_EXPIRY_SECONDS:
-            raise Refused(f"422 expirySeconds must be from 1 to {LONGEST_EXPIRY_SECONDS}")
+    def create(self, id: str, inputs: Properties) -> Properties:
+        seconds = self.with_defaults(inputs)["expirySeconds"]
         token = secrets.token_hex(32)
         login = base64.b64encode(f"{token}:{token}".encode()).decode()
         return {
-            "credentialExpirationTime": expiry(seconds),
+            "credentialExpirationTime": timestamp(timedelta(seconds=seconds)),
             "dockerCredentials": json.dumps({"auths": {self.account.lab.registry: {"auth": login}}}),
-            "expirySeconds": seconds,
-            "write": inputs.get("write", False),
         }
 
     @override
-    def change(self, record: Record, new: Properties) -> Properties:
-        return self.make(record.id, new)
+    def update(self, record: Record, new: Properties) -> Properties:
+        return self.create(record.id, new)
 
     @override
-    def look(self, record: Record) -> Properties:
-        return self.make(record.id, record.inputs) if expired(record.outputs["credentialExpirationTime"]) else {}
+    def refresh(self, record: Record) -> Properties:
+        expired = has_passed(record.outputs["credentialExpirationTime"])
+        return self.create(record.id, record.inputs) if expired else {}

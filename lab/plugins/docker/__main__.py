@@ -1,69 +1,50 @@
-"""The plugin: `python -m lab.plugins.docker`, started by pulumi as `pulumi-resource-docker`.
+"""What `pulumi-resource-docker` runs. Of the official plugin's resources it has Image only.
 
-Of the official plugin's resources it has Image only. A preview asks neither the engine nor a registry for anything
-(unless `buildOnPreview` is set).
+A preview needs neither the Docker Engine nor a registry.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
 from typing_extensions import override
 
-from lab.plugins.docker.client import Client, Credentials
+from lab.plugins.difference import Difference, difference
+from lab.plugins.docker.client import Client
 from lab.plugins.docker.context import context_digest
-from lab.plugins.docker.image import BUILDERS, Builder, Image, host_platform, secret_texts
-from lab.plugins.docker.reference import credentials_key, why_not_qualified
-from lab.plugins.serving import (
-    UNKNOWN,
-    Checked,
-    Created,
-    Difference,
-    Engine,
-    Failure,
-    Properties,
-    Provider,
-    ProviderError,
-    Read,
-    Resource,
-    Unknown,
-    Value,
-    contains_unknown,
-    difference,
-    plain,
-    serve,
-)
+from lab.plugins.docker.image import Builder
+from lab.plugins.docker.reference import is_qualified
+from lab.plugins.engine import Engine
+from lab.plugins.properties import UNKNOWN, Properties, Unknown, Value, plain
+from lab.plugins.provider import Checked, Created, Failure, Provider, ProviderError, Read, Resource
+from lab.plugins.serving import serve
 
 IMAGE = "docker:index/image:Image"
-INPUTS = {"imageName": str, "build": dict, "buildOnPreview": bool, "registry": dict, "skipPush": bool}
-BUILD_INPUTS = {
-    "addHosts": list,
-    "args": dict,
-    "builderVersion": str,
-    "cacheFrom": dict,
-    "context": str,
-    "contextDigest": str,
-    "dockerfile": str,
-    "network": str,
-    "platform": str,
-    "target": str,
+INSTALL_OFFICIAL = "Install the official plugin: pulumi plugin install resource docker 5.2.0."
+NOT_COVERED = f"is not covered by the lab's stand-in. {INSTALL_OFFICIAL}"
+# Input names with their types; `contextDigest` is the plugin's own.
+INPUTS = {
+    "": {"imageName": str, "build": dict, "registry": dict},
+    "build.": {"args": dict, "context": str, "contextDigest": str, "dockerfile": str, "platform": str},
+    "registry.": {"server": str, "username": str, "password": str},
 }
-REGISTRY_INPUTS = {"server": str, "username": str, "password": str}
-KINDS = {str: "a string", dict: "a map", bool: "true or false", list: "a list"}
-CONFIGURATION = frozenset(
-    {"version", "pluginDownloadURL", "host", "context", "certPath", "registryAuth", "disableDockerDaemonCheck"}
-)
+FLAGS = ("buildOnPreview", "skipPush")
+REQUIRED = {"": ["imageName", "build"], "build.": ["context", "platform"], "registry.": []}
 
 
-def _wrong(values: Properties, kinds: dict[str, type], prefix: str = "") -> list[Failure]:
-    failures: list[Failure] = []
-    for name, value in plain(values).items():
-        if name not in kinds:
-            failures.append(Failure(prefix + name, f"is no input of {IMAGE}."))
-        elif value is not None and not isinstance(value, (Unknown, kinds[name])):
-            failures.append(Failure(prefix + name, f"must be {KINDS[kinds[name]]}."))
+def _wrong(prefix: str, values: Value) -> list[Failure]:
+    """Return what is unknown to this stand-in, missing or of the wrong type."""
+    if isinstance(values, Unknown) or not isinstance(values, dict):
+        return []
+    types, given = INPUTS[prefix], cast(Properties, values)
+    failures = [Failure(prefix + name, NOT_COVERED) for name in given if name not in types]
+    failures += [Failure(prefix + name, "is required.") for name in REQUIRED[prefix] if name not in given]
+    failures += [
+        Failure(prefix + name, f"must be a {'map' if types[name] is dict else 'string'}.")
+        for name, value in given.items()
+        if name in types and not isinstance(value, (Unknown, types[name]))
+    ]
     return failures
 
 
@@ -75,196 +56,98 @@ class Docker(Provider):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._client = Client({})
-        self._logins: list[Credentials] = []
+        self._client = Client()
 
     @override
     def check_configuration(self, old: Properties, new: Properties) -> Checked:
-        failures = [
-            Failure(name, "is not understood by this stand-in; the official plugin does: "
-                    f"pulumi plugin install resource docker {self.version}.")
-            for name in new
-            if name not in CONFIGURATION
-        ]  # fmt: skip
-        return Checked(new, failures)
-
-    @override
-    def configure(self, configuration: Properties) -> None:
-        super().configure(configuration)
-        environment: dict[str, str] = {}
-        if host := configuration.get("host"):
-            environment["DOCKER_HOST"] = host
-        elif context := configuration.get("context"):
-            environment["DOCKER_CONTEXT"] = context
-        if folder := configuration.get("certPath"):
-            environment |= {"DOCKER_CERT_PATH": folder, "DOCKER_TLS_VERIFY": "1"}
-        self._client = Client(environment)
-        logins = configuration.get("registryAuth") or []
-        # The engine gives a provider's lists and maps as JSON text.
-        for login in json.loads(logins) if isinstance(logins, str) else logins:
-            if login.get("username") and login.get("password"):
-                registry = credentials_key(login.get("address", ""), "")
-                self._logins.append(Credentials(registry, login["username"], login["password"]))
+        return Checked(new, [Failure(name, NOT_COVERED) for name in new.keys() - {"version", "pluginDownloadURL"}])
 
     @override
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
-        self._refuse_others(resource)
-        inputs = {name: value for name, value in new.items() if value is not None}
-        inputs.setdefault("buildOnPreview", False)
-        # Plain maps, completed here; the scaffold makes what was secret in them secret again.
-        for name in ("build", "registry"):
-            if name in inputs:
-                inputs[name] = plain(inputs[name])
-        failures = _wrong(inputs, cast("dict[str, type]", INPUTS))
-        build = inputs.setdefault("build", {})
-        registry = inputs.get("registry", {})
-        if isinstance(build, dict):
-            failures += _wrong(cast(Properties, build), cast("dict[str, type]", BUILD_INPUTS), "build.")
-        if isinstance(registry, dict):
-            failures += _wrong(cast(Properties, registry), cast("dict[str, type]", REGISTRY_INPUTS), "registry.")
+        if resource.type != IMAGE:
+            raise ProviderError(f"The lab's stand-in has no {resource.type}, only {IMAGE}. {INSTALL_OFFICIAL}")
+        # The build is completed below. The servicer makes secret again what is secret here.
+        inputs = {name: plain(value) for name, value in new.items() if value is not None}
+        # The SDK sends these two as false.
+        given = {name: value for name, value in inputs.items() if name not in FLAGS or value is not False}
+        failures = (
+            _wrong("", given) + _wrong("build.", inputs.get("build")) + _wrong("registry.", inputs.get("registry"))
+        )
+        name, build = inputs.get("imageName"), inputs.get("build")
+        if isinstance(name, str) and not is_qualified(name):
+            reason = f"{name!r} is not a fully qualified image name: write registry/repository:tag."
+            failures.append(Failure("imageName", reason))
         if not failures and isinstance(build, dict):
-            failures += self._complete_build(resource, cast(Properties, build))
-            failures += self._unqualified(inputs, cast(Properties, build))
+            failures = self._complete(cast(Properties, build))
         return Checked(inputs, failures)
 
-    def _complete_build(self, resource: Resource, build: Properties) -> list[Failure]:
-        failures: list[Failure] = []
-        if build.get("builderVersion", "BuilderBuildKit") not in (*BUILDERS, UNKNOWN):
-            failures.append(Failure("build.builderVersion", f"must be {' or '.join(BUILDERS)}."))
-        cache = build.get("cacheFrom")
-        if isinstance(cache, dict) and cast(Properties, cache).get("images") in (None, []):
-            failures.append(Failure("build.cacheFrom", "needs images."))
-        failures += [
-            Failure(f"build.args.{name}", "must be a string.")
-            for name, value in (build.get("args") or {}).items()
-            if not isinstance(value, (str, Unknown))
-        ]
-        if not build.get("platform") and not isinstance(build.get("platform"), Unknown):
-            build["platform"] = host_platform()
-            self.engine.info(
-                f"Building for {build['platform']}, this machine's platform: set build.platform to that of the "
-                "machines which will run the image.",
-                resource.urn,
-            )
-        context = build.setdefault("context", ".")
-        if isinstance(context, Unknown):
-            build.setdefault("dockerfile", UNKNOWN)
-            return failures
-        dockerfile = build.setdefault("dockerfile", str(Path(context) / "Dockerfile"))
-        if not isinstance(dockerfile, Unknown):
-            failures += self._digest(build, context, dockerfile)
-        return failures
-
-    def _digest(self, build: Properties, context: str, dockerfile: str) -> list[Failure]:
+    def _complete(self, build: Properties) -> list[Failure]:
+        context = build["context"]
+        dockerfile = build.setdefault("dockerfile", UNKNOWN if context is UNKNOWN else f"{context}/Dockerfile")
+        if isinstance(context, Unknown) or isinstance(dockerfile, Unknown):
+            return []
         if not Path(context).is_dir():
-            return [Failure("build.context", f"{context} is no folder (looked for in {Path.cwd()}).")]
+            return [Failure("build.context", f"there is no folder {context} in {Path.cwd()}.")]
         if not Path(dockerfile).is_file():
-            inside = Path(context) / dockerfile
-            hint = f"; it is relative to the program, try {inside}" if inside.is_file() else ""
-            return [Failure("build.dockerfile", f"{dockerfile} is no file (looked for in {Path.cwd()}){hint}.")]
+            reason = f"there is no file {dockerfile} in {Path.cwd()}. The path is relative to the program."
+            return [Failure("build.dockerfile", reason)]
         try:
             build["contextDigest"] = context_digest(Path(context), Path(dockerfile))
         except OSError as error:
-            return [Failure("build.context", f"{context} can't be read: {error}.")]
+            return [Failure("build.context", f"{context} cannot be read: {error}.")]
         return []
-
-    def _unqualified(self, inputs: Properties, build: Properties) -> list[Failure]:
-        name: Value = plain(inputs.get("imageName"))
-        if isinstance(name, Unknown):
-            return []
-        if not name:
-            return [Failure("imageName", "is required.")]
-        caches = (build.get("cacheFrom") or {}).get("images") or []
-        server = plain(inputs.get("registry") or {}).get("server")
-        if (inputs.get("skipPush") and not caches) or server:
-            return []
-        names = {"imageName": name} | {f"build.cacheFrom.images[{i}]": each for i, each in enumerate(caches)}
-        return [
-            Failure(path, reason)
-            for path, each in names.items()
-            if not isinstance(each, Unknown) and (reason := why_not_qualified(each))
-        ]
 
     @override
     def diff(self, resource: Resource, old_inputs: Properties, old_outputs: Properties, new: Properties) -> Difference:
-        # A registry's short-lived credentials change at each run; the image doesn't.
+        # New short-lived credentials do not change the image.
         return difference(old_inputs, new, ignore=["registry.username", "registry.password"])
 
     @override
     def create(self, resource: Resource, inputs: Properties) -> Created:
-        self._refuse_others(resource)
-        if resource.preview and not self._previewable(resource, inputs):
-            return Created("", self._foreseen(inputs))
-        image = Image.of(inputs)
-        return Created("" if resource.preview else image.name, self._build(resource, image, inputs))
+        if resource.preview:
+            return Created("", _predicted(inputs))
+        outputs = self._build(resource, inputs)
+        return Created(outputs["imageName"], outputs)
 
     @override
     def update(
         self, resource: Resource, old_inputs: Properties, old_outputs: Properties, new: Properties
     ) -> Properties:
-        if resource.preview and not self._previewable(resource, new):
-            return self._foreseen(new)
-        return self._build(resource, Image.of(new), new)
+        return _predicted(new) if resource.preview else self._build(resource, new)
 
     @override
     def read(self, resource: Resource, inputs: Properties, outputs: Properties) -> Read:
-        self._refuse_others(resource)
+        """Return what is stored, as the official plugin does."""
         if not outputs:
-            raise ProviderError(f"{IMAGE} can't be imported: it is built from its context.")
-        return Read(resource.id, outputs, inputs)  # As the official plugin: nothing is looked up.
+            raise ProviderError(f"{IMAGE} cannot be imported, because it is built from its context.")
+        return Read(resource.id, outputs, inputs)
 
     @override
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
-        pass  # As the official plugin: no tag is deleted, locally or in the registry.
+        """Do nothing, as the official plugin: the image stays in the engine and in the registry."""
 
     @override
     def cancel(self) -> None:
         self._client.stop()
 
-    def _refuse_others(self, resource: Resource) -> None:
-        if resource.type != IMAGE:
-            raise ProviderError(
-                f"the stand-in for the docker provider makes {IMAGE} only, not {resource.type}; the official plugin "
-                f"does: pulumi plugin install resource docker {self.version}."
-            )
+    def _build(self, resource: Resource, inputs: Properties) -> Properties:
+        builder = Builder(self._client, inputs, lambda line: self.engine.status(line, resource.urn))
+        return builder.image.outputs(builder.build())
 
-    def _previewable(self, resource: Resource, inputs: Properties) -> bool:
-        if plain(inputs.get("buildOnPreview")) is not True:
-            return False
-        if contains_unknown(inputs):
-            self.engine.warning("buildOnPreview is set, but not all inputs are known: nothing is built.", resource.urn)
-            return False
-        return True
 
-    def _foreseen(self, inputs: Properties) -> Properties:
-        given = plain(inputs)
-        build, registry = given.get("build") or {}, given.get("registry") or {}
-        return {
-            "imageName": given.get("imageName", UNKNOWN),
-            "baseImageName": given.get("imageName", UNKNOWN),
-            "registryServer": registry.get("server") or "",
-            "context": build.get("context", UNKNOWN),
-            "platform": build.get("platform", UNKNOWN),
-            "dockerfile": UNKNOWN,
-            "repoDigest": UNKNOWN,
-        }
-
-    def _build(self, resource: Resource, image: Image, inputs: Properties) -> Properties:
-        if bool(image.username) != bool(image.password):
-            has, lacks = ("username", "password") if image.username else ("password", "username")
-            self.engine.warning(
-                f"registry.{has} is set but {lacks} is not: using this machine's own Docker credentials.",
-                resource.urn,
-            )
-        builder = Builder(
-            self._client,
-            image,
-            secret_texts(inputs),
-            lambda line: self.engine.status(line, resource.urn),
-        )
-        push = image.push and not resource.preview
-        digest = builder.build(self._logins, push)
-        return image.outputs(UNKNOWN if image.push and not push else digest)
+def _predicted(inputs: Properties) -> Properties:
+    """Return the outputs as far as a preview knows them."""
+    given = plain(inputs)
+    name, build, registry = given["imageName"], given["build"] or {}, given.get("registry") or {}
+    return {
+        "imageName": name,
+        "baseImageName": name,
+        "registryServer": registry.get("server") or "",
+        "context": build.get("context", UNKNOWN),
+        "platform": build.get("platform", UNKNOWN),
+        "dockerfile": UNKNOWN,
+        "repoDigest": UNKNOWN,
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Docker client: one that can build with BuildKit, its private configuration, and its runs."""
+"""The Docker client: its private configuration, and its runs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.plugins.serving import ProviderError
+from lab.plugins.provider import ProviderError
 from pipeline import docker
 
-# How long a question to the client or the engine may take, in seconds.
-ANSWER = 20
-# How long a build may take to end after an interrupt, in seconds.
-INTERRUPT = 2.0
+# Seconds that the client or the engine has to respond.
+RESPONSE_TIMEOUT = 20
+# Seconds that a build has to end after an interrupt.
+INTERRUPT_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A login at a registry, under the name by which the Docker client looks for it."""
+    """A login to a registry. ``registry`` is the name under which the Docker client looks it up."""
 
     registry: str
     username: str
@@ -35,25 +36,19 @@ class Credentials:
 
 
 def find_client() -> str:
-    """The first `docker` in PATH (or /usr/bin/docker) that can build with BuildKit. Raises ProviderError if none."""
-    found, others = docker.find_client([*docker.folders_on_path(), "/usr/bin"], timeout=ANSWER)
+    """Return the first `docker` on PATH or in /usr/bin that builds with BuildKit. Raises ProviderError."""
+    found, others = docker.find_client([*docker.folders_on_path(), "/usr/bin"], timeout=RESPONSE_TIMEOUT)
     if found:
         return found
-    if not others:
-        raise ProviderError(
-            "no Docker client is installed: install docker.io (Debian, Ubuntu) or Docker, so that `docker` is in PATH."
-        )
-    raise ProviderError(
-        f"{' and '.join(others)} can't build with BuildKit: install the buildx plugin (docker-buildx-plugin), or the "
-        "docker.io package, whose client needs none."
-    )
+    problem = f"{' and '.join(others)} cannot build with BuildKit" if others else "No Docker client is installed"
+    raise ProviderError(f"{problem}. Install docker.io (Debian, Ubuntu), or Docker with its buildx plugin.")
 
 
 def _private_folder() -> Path:
-    """A folder for credentials, in memory where the system has such a place."""
-    memory = Path("/dev/shm")  # noqa: S108 - what is made in it is a folder with a random name and mode 0700
+    """Create a folder for credentials, in memory if possible."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a random name and mode 0700
     parent = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="pulumi-docker-", dir=parent))  # mode 0700
+    return Path(tempfile.mkdtemp(prefix="pulumi-docker-", dir=parent))
 
 
 def _user_configuration() -> tuple[Path, dict[str, Any]]:
@@ -64,24 +59,23 @@ def _user_configuration() -> tuple[Path, dict[str, Any]]:
     except FileNotFoundError:
         return folder, {}
     except (OSError, ValueError) as error:
-        raise ProviderError(f"the Docker configuration {file} can't be read: {error}.") from error
+        raise ProviderError(f"The Docker configuration {file} cannot be read: {error}") from error
 
 
 class Configuration:
-    """A configuration folder of the Docker client's own: the user's, and the program's credentials beside it.
+    """A temporary configuration folder for the Docker client: the user's configuration and the program's login.
 
-    Credentials thus appear on no command line, in no environment and not in the user's folder.
+    The login is on no command line, in no environment and not in the user's own folder.
     """
 
-    def __init__(self, credentials: Sequence[Credentials]) -> None:
+    def __init__(self, login: Credentials | None) -> None:
         user, content = _user_configuration()
-        if credentials:
-            # A credential store takes precedence over what is written here.
+        if login:
+            # A credential store or helper would take precedence.
             content.pop("credsStore", None)
-        for each in credentials:
-            content.get("credHelpers", {}).pop(each.registry, None)
-            login = base64.b64encode(f"{each.username}:{each.password}".encode()).decode()
-            content.setdefault("auths", {})[each.registry] = {"auth": login}
+            content.get("credHelpers", {}).pop(login.registry, None)
+            encoded = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+            content.setdefault("auths", {})[login.registry] = {"auth": encoded}
         self.folder = _private_folder()
         file = self.folder / "config.json"
         file.touch(mode=0o600)
@@ -91,78 +85,59 @@ class Configuration:
                 (self.folder / name).symlink_to((user / name).resolve())
 
     def remove(self) -> None:
-        """Remove the folder."""
+        """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Client:
-    """Runs the Docker client against one engine; any run ends when `stop` is called."""
+    """Runs the Docker client. `stop` ends every run."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._path = ""
-        self._environment = dict(environment)
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._configurations: set[Configuration] = set()
         self._stopped = False
 
-    @property
+    @cached_property
     def path(self) -> str:
-        """Where the client is."""
-        with self._lock:
-            if not self._path:
-                self._path = find_client()
-            return self._path
+        """The client's executable. Raises ProviderError."""
+        return find_client()
 
-    def reach(self) -> None:
-        """Make sure that the engine answers. Raises ProviderError with the engine's address if not."""
-        asked = self.ask("version", "--format", "{{.Server.Version}}")
+    def require_engine(self) -> None:
+        """Raise ProviderError unless the engine responds."""
+        asked = self._ask("version", "--format", "{{.Server.Version}}")
         if asked.returncode:
-            where = self._environment.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST") or "the default address"
-            reason = asked.stderr.strip().splitlines()[-1:] or ["no answer"]
+            address = os.environ.get("DOCKER_HOST") or "the default address"
+            reason = asked.stderr.strip().splitlines()[-1:] or ["no response"]
             raise ProviderError(
-                f"the Docker Engine at {where} can't be reached ({reason[0]}): start it, or say where it is with "
-                "`pulumi config set docker:host` or DOCKER_HOST."
+                f"The Docker Engine at {address} does not respond: {reason[0]}. Start it, or set DOCKER_HOST."
             )
 
     def has_bridge(self) -> bool:
-        """Whether the engine has its default bridge network, which builds otherwise run in."""
-        asked = self.ask("network", "ls", "--filter", "driver=bridge", "--format", "{{.Name}}")
+        """Return whether the engine has the bridge network that builds run in by default."""
+        asked = self._ask("network", "ls", "--filter", "driver=bridge", "--format", "{{.Name}}")
         return asked.returncode != 0 or "bridge" in asked.stdout.split()
 
-    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A short question, answered within `ANSWER` seconds."""
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run(
-                [self.path, *arguments],
-                capture_output=True,
-                text=True,
-                timeout=ANSWER,
-                env={**os.environ, **self._environment},
-            )
+            return subprocess.run([self.path, *arguments], capture_output=True, text=True, timeout=RESPONSE_TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise ProviderError(
-                f"docker {arguments[0]} gave no answer within {ANSWER} s; the Docker Engine hangs."
+                f"docker {arguments[0]} did not respond within {RESPONSE_TIMEOUT} s. Restart the Docker Engine."
             ) from error
 
-    def configure(self, credentials: Sequence[Credentials]) -> Configuration:
-        """A configuration folder, which `stop` removes should nobody get to it before."""
-        configuration = Configuration(credentials)
+    def configure(self, login: Credentials | None) -> Configuration:
+        """Return a configuration folder. The caller removes it; `stop` does if the plugin ends first."""
+        configuration = Configuration(login)
         with self._lock:
             self._configurations.add(configuration)
         return configuration
 
-    def run(
-        self,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        line: Callable[[str], None],
-    ) -> int:
-        """Run the client, give each line of its output to `line`; its exit code (negative: ended by a signal)."""
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], line: Callable[[str], None]) -> int:
+        """Run the client and pass each line of its output to `line`. Return the exit code, negative after a signal."""
         command = [self.path, *arguments]
         with self._lock:
-            if self._stopped:
-                raise ProviderError("the Docker build was cancelled.")
+            self._refuse_when_stopped()
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -170,7 +145,7 @@ class Client:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**os.environ, **self._environment, **environment},
+                env={**os.environ, **environment},
                 start_new_session=True,
             )
             self._running.add(process)
@@ -182,12 +157,15 @@ class Client:
         finally:
             with self._lock:
                 self._running.discard(process)
-        if self._stopped:
-            raise ProviderError("the Docker build was cancelled.")
+        self._refuse_when_stopped()
         return code
 
+    def _refuse_when_stopped(self) -> None:
+        if self._stopped:
+            raise ProviderError("The Docker build was cancelled.")
+
     def stop(self) -> None:
-        """End whatever runs, and leave no configuration folder behind."""
+        """End all runs and delete their configuration folders."""
         with self._lock:
             self._stopped = True
             running, configurations = list(self._running), list(self._configurations)
@@ -195,7 +173,7 @@ class Client:
             _signal_group(process, signal.SIGINT)
         for process in running:
             try:
-                process.wait(INTERRUPT)
+                process.wait(INTERRUPT_TIMEOUT)
             except subprocess.TimeoutExpired:
                 _signal_group(process, signal.SIGKILL)
         for configuration in configurations:

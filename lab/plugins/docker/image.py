@@ -1,9 +1,8 @@
-"""The resource Image: what its inputs say, how it is built and pushed, and what comes out."""
+"""The resource Image: what its inputs say, how it is built and pushed, and its outputs."""
 
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,69 +12,49 @@ from typing import cast
 
 from lab.plugins.docker.client import Client, Credentials
 from lab.plugins.docker.reference import credentials_key, repository
-from lab.plugins.serving import Properties, ProviderError, Secret, Value, plain
+from lab.plugins.properties import Properties, Secret, Value, plain
+from lab.plugins.provider import ProviderError
 
-# How many of the last lines of output an error carries.
+# Number of last lines of output that an error shows.
 LAST_LINES = 25
-BUILDERS = {"BuilderBuildKit": "1", "BuilderV1": "0"}
 _DIGEST = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
-# What earlier clients print of each build step, and no reader wants.
+# Older clients print such a line for each build step.
 _STEP_DIGEST = re.compile(r"#\d+ sha256:[0-9a-f]{64}")
-# A build argument of such a name would change the client itself if it came by the environment.
+# In the environment, a build argument of such a name would change how the client behaves.
 _CLIENT_VARIABLES = re.compile(r"PATH|HOME|TMPDIR|XDG_.*|(DOCKER|BUILDX|LD|SSH|GO).*|(?i:.*_proxy)")
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-def host_platform() -> str:
-    """This machine's platform, as Docker writes it."""
-    machine = platform.machine()
-    return f"linux/{_MACHINES.get(machine, machine)}"
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image as its (checked, known) inputs describe it."""
+    """An image as its checked and known inputs describe it."""
 
     name: str
     context: str
     dockerfile: str
     platform: str
-    builder: str = "1"
-    push: bool = True
-    target: str = ""
-    network: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict[str, str])
-    cache_from: Sequence[str] = ()
-    add_hosts: Sequence[str] = ()
+    arguments: Mapping[str, str]
     server: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, inputs: Properties) -> Image:
-        """From the inputs as `check` has completed them."""
+        """Read an image from its inputs."""
         given = cast(Properties, plain(inputs))
-        build = cast(Properties, given.get("build") or {})
-        registry = cast(Properties, given.get("registry") or {})
+        build, registry = given["build"], given.get("registry") or {}
         return cls(
-            name=given["imageName"],
-            context=build["context"],
-            dockerfile=build["dockerfile"],
-            platform=build["platform"],
-            builder=BUILDERS[build.get("builderVersion") or "BuilderBuildKit"],
-            push=not given.get("skipPush"),
-            target=build.get("target") or "",
-            network=build.get("network") or "",
-            arguments=build.get("args") or {},
-            cache_from=(build.get("cacheFrom") or {}).get("images") or [],
-            add_hosts=build.get("addHosts") or [],
-            server=registry.get("server") or "",
-            username=registry.get("username") or "",
-            password=registry.get("password") or "",
+            given["imageName"],
+            build["context"],
+            build["dockerfile"],
+            build["platform"],
+            build.get("args") or {},
+            registry.get("server") or "",
+            registry.get("username") or "",
+            registry.get("password") or "",
         )
 
-    def outputs(self, digest: Value) -> Properties:
-        """The resource's outputs."""
+    def outputs(self, digest: str) -> Properties:
+        """Return the resource's outputs."""
         return {
             "baseImageName": self.name,
             "imageName": self.name,
@@ -86,36 +65,31 @@ class Image:
             "platform": self.platform,
         }
 
-    def credentials(self) -> list[Credentials]:
-        """The program's own login, if it has given both parts of one."""
+    def login(self) -> Credentials | None:
+        """Return the program's login, None unless it has both a username and a password."""
         if not (self.username and self.password):
-            return []
-        return [Credentials(credentials_key(self.server, self.name), self.username, self.password)]
+            return None
+        return Credentials(credentials_key(self.server, self.name), self.username, self.password)
 
-    def build_command(self, network: str) -> tuple[list[str], dict[str, str]]:
-        """Arguments and environment of `docker build`; build arguments travel in the environment, unseen by `ps`."""
-        command = ["build", "--progress", "plain"] if self.builder == "1" else ["build"]
-        command += ["--tag", self.name, "--file", self.dockerfile, "--platform", self.platform]
-        environment = {"DOCKER_BUILDKIT": self.builder, "BUILDX_BUILDER": "default"}
+    def build_command(self, network: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Return the arguments and the environment of `docker build`.
+
+        Build arguments are in the environment, where `ps` does not show them.
+        """
+        command = ["build", "--progress", "plain", "--tag", self.name]
+        command += ["--file", self.dockerfile, "--platform", self.platform, *network]
+        environment = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
         for name, value in self.arguments.items():
             if _CLIENT_VARIABLES.fullmatch(name):
                 command += ["--build-arg", f"{name}={value}"]
             else:
                 command += ["--build-arg", name]
                 environment[name] = value
-        for image in self.cache_from:
-            command += ["--cache-from", image]
-        for host in self.add_hosts:
-            command += ["--add-host", host]
-        if self.target:
-            command += ["--target", self.target]
-        if network:
-            command += ["--network", network]
         return [*command, self.context], environment
 
 
 def secret_texts(inputs: Value) -> list[str]:
-    """What must not appear in output: every secret string in the inputs."""
+    """Return every secret string in the inputs. None of them may appear in output."""
     if isinstance(inputs, Secret):
         value = plain(inputs)
         return [value] if isinstance(value, str) and len(value) > 3 else secret_texts(value)
@@ -127,49 +101,44 @@ def secret_texts(inputs: Value) -> list[str]:
 
 
 class Builder:
-    """Builds one image and pushes it, telling `status` each line of what is going on."""
+    """Builds and pushes one image. ``status`` receives each line of output."""
 
-    def __init__(self, client: Client, image: Image, secrets: Sequence[str], status: Callable[[str], None]) -> None:
+    def __init__(self, client: Client, inputs: Properties, status: Callable[[str], None]) -> None:
         self._client = client
-        self._image = image
-        self._secrets = [*secrets, *([image.password] if image.password else [])]
+        self.image = Image.of(inputs)
+        self._secrets = [*secret_texts(inputs), *([self.image.password] if self.image.password else [])]
         self._status = status
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 
-    def build(self, also: Sequence[Credentials], push: bool) -> str:
-        """Build, and with `push` push. Returns `repository@sha256:…` of what the registry holds, or the image's id.
+    def build(self) -> str:
+        """Build and push the image. Return `repository@sha256:…` as the registry holds it.
 
         Raises ProviderError with the last lines of output.
         """
-        client, image = self._client, self._image
+        client, image = self._client, self.image
         if not Path(image.context).is_dir():
-            raise ProviderError(f"the build context {image.context} of {image.name} is no folder (any more).")
-        client.reach()
-        network = image.network
-        if not network and not client.has_bridge():
-            # An engine without a bridge can't give a build a network of its own.
-            self._status("the Docker Engine has no bridge network: building with the host's network")
-            network = "host"
-        configuration = client.configure([*also, *image.credentials()])
+            raise ProviderError(f"The build context {image.context} of {image.name} no longer exists.")
+        client.require_engine()
+        # An engine without a bridge cannot give a build a network of its own.
+        network = [] if client.has_bridge() else ["--network", "host"]
+        configuration = client.configure(image.login())
         try:
             private = {"DOCKER_CONFIG": str(configuration.folder)}
             command, environment = image.build_command(network)
-            self._run("build", command, {**environment, **private})
-            if push:
-                self._run("push", ["push", image.name], private)
-                return f"{repository(image.name)}@{self._pushed_digest()}"
-            return self._image_id()
+            self._run(command, {**environment, **private})
+            self._run(["push", image.name], private)
         finally:
             configuration.remove()
+        return f"{repository(image.name)}@{self._pushed_digest()}"
 
-    def _run(self, what: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._last.clear()
         code = self._client.run(command, environment, self._line)
         if code:
             ended = f"exit code {code}" if code > 0 else f"signal {-code}"
             *earlier, reason = self._last or ["no output"]
             output = "".join(f"\n  {line}" for line in earlier)
-            raise ProviderError(f"docker {what} of {self._image.name} failed ({ended}): {reason}{output}")
+            raise ProviderError(f"docker {command[0]} of {self.image.name} failed ({ended}): {reason}{output}")
 
     def _line(self, text: str) -> None:
         for secret in self._secrets:
@@ -182,15 +151,5 @@ class Builder:
         for text in reversed(self._last):
             if match := _DIGEST.search(text):
                 return match[1]
-        raise ProviderError(
-            f"docker push of {self._image.name} ended without telling the digest; its last lines:\n"
-            + "\n".join(self._last)
-        )
-
-    def _image_id(self) -> str:
-        asked = self._client.ask("image", "inspect", "--format", "{{.Id}}", self._image.name)
-        if asked.returncode:
-            raise ProviderError(
-                f"{self._image.name} was built, but the Docker Engine doesn't have it: {asked.stderr.strip()}."
-            )
-        return asked.stdout.strip()
+        output = "".join(f"\n  {line}" for line in self._last)
+        raise ProviderError(f"docker push of {self.image.name} printed no digest, only:{output}")

@@ -1,4 +1,4 @@
-"""Image references: `registry/path:tag`, as the official plugin wants them, fully qualified."""
+"""Image references: fully qualified, as the official plugin requires them."""
 
 from __future__ import annotations
 
@@ -10,32 +10,25 @@ _REFERENCE = re.compile(
     rf"/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-# What the Docker client calls the registry docker.io in its configuration, for historical reasons.
+# The Docker client's configuration has this name for docker.io, for historical reasons.
 DOCKER_HUB = "https://index.docker.io/v1/"
 _DOCKER_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
-def why_not_qualified(name: str) -> str:
-    """Why a name is no fully qualified image reference, in one sentence; "" if it is one."""
+def is_qualified(name: str) -> bool:
+    """Return whether the name has a registry, and for Docker Hub also a user."""
     match = _REFERENCE.fullmatch(name)
-    if match is None:
-        return (
-            f"{name!r} is not a fully qualified image name: write registry/repository:tag, for Docker Hub "
-            "docker.io/user/repository:tag."
-        )
-    if match["registry"] in _DOCKER_HUB_NAMES and "/" not in match["path"]:
-        return f"{name!r} is not a fully qualified image name: for Docker Hub write docker.io/user/repository:tag."
-    return ""
+    return match is not None and (match["registry"] not in _DOCKER_HUB_NAMES or "/" in match["path"])
 
 
 def repository(name: str) -> str:
-    """The reference without tag and digest."""
+    """Return the reference without tag and digest."""
     name = name.partition("@")[0]
     path, colon, tag = name.rpartition(":")
     return path if colon and "/" not in tag else name
 
 
 def credentials_key(server: str, image: str) -> str:
-    """Under which name the Docker client looks for the credentials of this server (or else the image's registry)."""
-    host = re.sub(r"^https?://", "", server).partition("/")[0] if server else image.partition("/")[0]
+    """Return the name under which the Docker client looks up the login for the server, or else for the image."""
+    host = re.sub(r"^https?://", "", server or image).partition("/")[0]
     return DOCKER_HUB if host in _DOCKER_HUB_NAMES else host

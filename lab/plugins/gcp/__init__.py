@@ -1,1 +1,1 @@
-"""Google Cloud, simulated: the resource types that components/gcp declares."""
+"""Google Cloud, simulated: the resource types that `components/gcp` declares."""

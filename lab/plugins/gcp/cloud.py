@@ -1,13 +1,14 @@
-"""The simulated provider `gcp` 10.2.0: its kinds, its one function, and how it is logged in to."""
+"""The simulated provider `gcp` 10.2.0: its types, its one function, and its credentials."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.gcp.credentials import credentials_fault
+from lab.plugins.gcp.credentials import credentials_problem
 from lab.plugins.gcp.dns import ManagedZone, RecordSet
 from lab.plugins.gcp.kind import GoogleKind
 from lab.plugins.gcp.kubernetes import Cluster
@@ -15,41 +16,25 @@ from lab.plugins.gcp.network import Network, Router, RouterNat, Subnetwork
 from lab.plugins.gcp.peering import Connection, GlobalAddress
 from lab.plugins.gcp.projects import Account, IAMMember, Service
 from lab.plugins.gcp.registry import Repository, RepositoryIamMember
-from lab.plugins.gcp.sql import DatabaseInstance
-from lab.plugins.gcp.sql_contents import Database, User
-from lab.plugins.kind import Kind, Refused
+from lab.plugins.gcp.sql import Database, DatabaseInstance, User
+from lab.plugins.kind import Kind
 from lab.plugins.properties import Properties
-from lab.plugins.provider import ProviderError, Resource
-from lab.plugins.simulated import SimulatedCloud
+from lab.plugins.provider import Resource
+from lab.plugins.simulated import Function, SimulatedCloud
 
-CLIENT_CONFIG = "gcp:organizations/getClientConfig:getClientConfig"
+KINDS: tuple[type[Kind], ...] = (
+    Service, IAMMember, Account, Network, Subnetwork, Router, RouterNat, GlobalAddress, Connection,
+    Repository, RepositoryIamMember, Cluster, DatabaseInstance, Database, User, ManagedZone, RecordSet,
+)  # fmt: skip
 
 
 class GoogleCloud(SimulatedCloud):
-    """What `components/gcp` asks of Google Cloud."""
+    """What `components/gcp` needs of Google Cloud."""
 
     name = "gcp"
     version = "10.2.0"
     title = "Google Cloud"
-    kinds: ClassVar[tuple[type[Kind], ...]] = (
-        Service,
-        IAMMember,
-        Account,
-        Network,
-        Subnetwork,
-        Router,
-        RouterNat,
-        GlobalAddress,
-        Connection,
-        Repository,
-        RepositoryIamMember,
-        Cluster,
-        DatabaseInstance,
-        Database,
-        User,
-        ManagedZone,
-        RecordSet,
-    )
+    kinds = KINDS
 
     @override
     def configure(self, configuration: Properties) -> None:
@@ -59,31 +44,29 @@ class GoogleCloud(SimulatedCloud):
                 kind.default_project = str(configuration.get("project") or "")
 
     @override
-    def no_credentials(self) -> str:
-        fault = credentials_fault()
-        return f"401 {fault}" if fault else ""
+    def missing_credentials(self) -> str:
+        problem = credentials_problem()
+        return f"401 {problem}" if problem else ""
 
     @override
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
-        """With the policy ABANDON the provider forgets a resource, and the account keeps it."""
+        """Delete the resource, unless its policy is ABANDON: then the provider forgets it and the account keeps it."""
         if inputs.get("deletionPolicy") != "ABANDON":
             super().delete(resource, inputs, outputs)
 
-    @override
-    def invoke(self, function: str, arguments: Properties, preview: bool) -> Properties:
-        if function != CLIENT_CONFIG:
-            raise ProviderError(f"the simulated Google Cloud has no function {function}; it has {CLIENT_CONFIG}.")
-        try:
-            self.authenticate()
-        except Refused as fault:
-            raise self._error("getClientConfig", fault) from None
-        project = str(self.configuration.get("project") or "")
+    def _client_config(self, given: Properties) -> Properties:
+        del given
+        project, region, zone = (str(self.configuration.get(name) or "") for name in ("project", "region", "zone"))
         return {
-            "id": f'projects/"{project}"/regions/"{self.configuration.get("region") or ""}"/zones/""',
+            "id": f'projects/"{project}"/regions/"{region}"/zones/""',
             "project": project,
-            "region": str(self.configuration.get("region") or ""),
-            "zone": str(self.configuration.get("zone") or ""),
-            # Another one in each run, as from Google; it is valid for an hour there.
+            "region": region,
+            "zone": zone,
+            # As from Google, a new one in each run; there, it is valid for an hour.
             "accessToken": f"ya29.{secrets.token_urlsafe(96)}",
             "defaultLabels": {},
         }
+
+    functions: ClassVar[Mapping[str, Function]] = {
+        "gcp:organizations/getClientConfig:getClientConfig": _client_config,
+    }

@@ -1,4 +1,4 @@
-"""The application default credentials of the simulated account: a file of Google's form, named by the environment."""
+"""Application default credentials of the simulated account: a file in Google's form, named by the environment."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 
 from lab.files import write
-from lab.plugins.account import EXPIRED, expired
+from lab.plugins.account import EXPIRED, credentials_expired
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
-REFRESH_TOKEN = "of-the-simulated-account"  # noqa: S105 what it says
+REFRESH_TOKEN = "of-the-simulated-account"  # noqa: S105 not a secret
 
 
 def write_credentials(file: Path) -> None:
-    """Write the file that `gcloud auth application-default login` would."""
+    """Write the file that `gcloud auth application-default login` would write."""
     content = {
         "type": "authorized_user",
         "client_id": "simulated.apps.googleusercontent.com",
@@ -24,9 +24,9 @@ def write_credentials(file: Path) -> None:
     write(file, json.dumps(content, indent=2) + "\n", mode=0o600)
 
 
-def credentials_fault() -> str:
-    """What is wrong with the credentials that the environment names, "" where they are the simulated account's."""
-    if expired():
+def credentials_problem() -> str:
+    """Return what is wrong with the credentials that the environment names, "" if they are valid here."""
+    if credentials_expired():
         return EXPIRED
     named = os.environ.get(VARIABLE, "")
     try:
@@ -36,6 +36,6 @@ def credentials_fault() -> str:
     if known.get("refresh_token") == REFRESH_TOKEN:
         return ""
     return (
-        f"there are no application default credentials of the simulated account: {VARIABLE} must name the file that"
-        " the rehearsal has written"
+        "there are no application default credentials of the simulated account:"
+        f" {VARIABLE} must name the file that the rehearsal wrote"
     )

@@ -10,43 +10,52 @@ from typing_extensions import override
 
 from lab.plugins import zones
 from lab.plugins.account import Record
-from lab.plugins.declared import Property
-from lab.plugins.gcp.kind import COMPUTE_LINK, LABEL_OUTPUTS, GoogleKind, now, numeric_id
-from lab.plugins.gcp.rules import DELETION_POLICY, DESCRIPTION, LABELS, NETWORK, PROJECT
-from lab.plugins.gcp.rules import NAME as ZONE_NAME
-from lab.plugins.kind import Refused
+from lab.plugins.gcp.kind import NETWORK, GoogleKind, numeric_id
+from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, matches, one_of
+from lab.plugins.times import milliseconds
 
-HOST = r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+"
-HOST_RULE = "a name with its last dot, such as example.com."
+HOST = matches(r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+", "a name with its trailing dot, such as example.com.")
 
 
-class ManagedZone(GoogleKind):
-    """A private zone; it answers in the whole lab, not in its networks only."""
+class _InDns(GoogleKind):
+    """Something in Cloud DNS."""
 
-    title = "DNS zone"
     module = "dns"
     api = "dns"
+
+    def publish(self, zone: Record, changed: Mapping[str, list[str]] | None = None) -> None:
+        """Make the lab's DNS answer for a zone as the account has it, with these changes."""
+        known = {**self.records_of(zone), **(changed or {})}
+        addresses = {name.rstrip("."): values[0] for name, values in known.items() if values}
+        zones.put(self.account.lab, zone.inputs["dnsName"].rstrip("."), addresses)
+
+    def records_of(self, zone: Record) -> dict[str, list[str]]:
+        """Return the names and addresses in a zone."""
+        return {
+            each.inputs["name"]: each.inputs["rrdatas"]
+            for each in self.account.records("RecordSet")
+            if each.id.startswith(f"{zone.id}/rrsets/")
+        }
+
+
+class ManagedZone(_InDns):
+    """A private zone. It answers in the whole lab, not only in its networks."""
+
+    title = "DNS zone"
     labelled = "labels"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": ZONE_NAME,
-        "dnsName": Property(str, required=True, replaces=True, pattern=HOST, rule=HOST_RULE),
-        "description": DESCRIPTION,
-        "visibility": Property(str, replaces=True, values=frozenset({"private"})),
-        "privateVisibilityConfig": Property(
-            dict, inner={"networks": Property(list, required=True, inner={"networkUrl": NETWORK})}
-        ),
-        "labels": LABELS,
-        "forceDestroy": Property(bool),
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "dnsName": HOST,
+        "visibility": one_of("private"),
+        "privateVisibilityConfig.networks.networkUrl": NETWORK,
     }
-    computed = ("creationTime", "managedZoneId", "nameServers", "project", *LABEL_OUTPUTS)
-    secret = frozenset(LABEL_OUTPUTS)
+    replaces = ("name", "dnsName", "visibility", "project")
+    references: ClassVar[Mapping[str, str]] = {"privateVisibilityConfig.networks.networkUrl": "Network"}
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"projects/{self.project(inputs)}/managedZones/{inputs['name']}"
 
     @override
@@ -57,50 +66,40 @@ class ManagedZone(GoogleKind):
         return found
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        for each in (inputs.get("privateVisibilityConfig") or {}).get("networks") or []:
-            self.existing("Network", each["networkUrl"].removeprefix(COMPUTE_LINK))
+    def create(self, id: str, inputs: Properties) -> Properties:
         zones.put(self.account.lab, inputs["dnsName"].rstrip("."), {})
         return {
-            "creationTime": now(),
+            "creationTime": milliseconds(),
             "managedZoneId": numeric_id(),
             "nameServers": ["ns-gcp-private.googledomains.com."],
-            "project": self.project(inputs),
         }
 
     @override
-    def look(self, record: Record) -> Properties:
-        publish(self, record)
+    def refresh(self, record: Record) -> Properties:
+        self.publish(record)
         return {}
 
     @override
-    def unmake(self, record: Record) -> None:
-        super().unmake(record)
-        if records_of(self, record) and not record.inputs.get("forceDestroy"):
-            raise Refused("400 the zone holds records still")
+    def delete(self, record: Record) -> None:
+        if self.records_of(record) and not record.inputs.get("forceDestroy"):
+            raise ApiError("400 the zone still contains records")
+        super().delete(record)
+
+    @override
+    def discard(self, record: Record) -> None:
         zones.remove(self.account.lab, record.inputs["dnsName"].rstrip("."))
 
 
-class RecordSet(GoogleKind):
-    """IPv4 addresses of a name; the first of them is what the lab's DNS answers."""
+class RecordSet(_InDns):
+    """A name's IPv4 addresses; the lab's DNS answers with the first."""
 
     title = "DNS record"
-    module = "dns"
-    api = "dns"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": Property(str, required=True, replaces=True, pattern=HOST, rule=HOST_RULE),
-        "managedZone": Property(str, required=True, replaces=True),
-        "type": Property(str, required=True, values=frozenset({"A"})),
-        "ttl": Property(int),
-        "rrdatas": Property(list, each=str),
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
-    }
-    computed = ("project",)
+    rules: ClassVar[Mapping[str, Rule]] = {"name": HOST, "type": one_of("A")}
+    replaces = ("name", "managedZone", "project")
     autonamed = False
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"{self._zone_id(inputs)}/rrsets/{inputs['name']}/{inputs['type']}"
 
     def _zone_id(self, inputs: Properties) -> str:
@@ -119,37 +118,21 @@ class RecordSet(GoogleKind):
         return found
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
+    def create(self, id: str, inputs: Properties) -> Properties:
         zone = self.existing("ManagedZone", self._zone_id(inputs))
         if not f".{inputs['name']}".endswith(f".{zone.inputs['dnsName']}"):
-            raise Refused(f"400 the name {inputs['name']} is not in the zone {zone.inputs['dnsName']}")
-        publish(self, zone)
-        return {"project": self.project(inputs)}
-
-    @override
-    def change(self, record: Record, new: Properties) -> Properties:
-        publish(self, self.existing("ManagedZone", self._zone_id(new)), {new["name"]: new["rrdatas"]})
+            raise ApiError(f"400 the name {inputs['name']} is not in the zone {zone.inputs['dnsName']}")
+        self.publish(zone)
         return {}
 
     @override
-    def unmake(self, record: Record) -> None:
-        super().unmake(record)
+    def update(self, record: Record, new: Properties) -> Properties:
+        self.publish(self.existing("ManagedZone", self._zone_id(new)), {new["name"]: new["rrdatas"]})
+        return {}
+
+    @override
+    def delete(self, record: Record) -> None:
+        super().delete(record)
         zone = self.account.get("ManagedZone", self._zone_id(record.inputs))
         if zone is not None:
-            publish(self, zone, {record.inputs["name"]: []})
-
-
-def records_of(kind: GoogleKind, zone: Record) -> dict[str, list[str]]:
-    """Names and addresses that the account has in a zone."""
-    return {
-        each.inputs["name"]: each.inputs["rrdatas"]
-        for each in kind.account.records()
-        if each.type == "RecordSet" and each.id.startswith(f"{zone.id}/rrsets/")
-    }
-
-
-def publish(kind: GoogleKind, zone: Record, changed: Mapping[str, list[str]] | None = None) -> None:
-    """Have the lab's DNS answer for a zone as the account has it, with these changes."""
-    known = {**records_of(kind, zone), **(changed or {})}
-    addresses = {name.rstrip("."): found[0] for name, found in known.items() if found}
-    zones.put(kind.account.lab, zone.inputs["dnsName"].rstrip("."), addresses)
+            self.publish(zone, {record.inputs["name"]: []})

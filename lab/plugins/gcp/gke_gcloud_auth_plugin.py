@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from lab.layout import Lab
 from lab.plugins.account import Account
 from lab.plugins.exec_credential import exec_credential
-from lab.plugins.gcp.credentials import credentials_fault
+from lab.plugins.gcp.credentials import credentials_problem
 
 OPTION = "--use_application_default_credentials"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print an ExecCredential; the exit code."""
+    """Print an ExecCredential; return the exit code."""
     if list(arguments) != [OPTION]:
-        return _refuse(f"this stand-in knows `gke-gcloud-auth-plugin {OPTION}` only")
-    if fault := credentials_fault():
-        return _refuse(fault)
+        return _refuse(f"this stand-in knows only `gke-gcloud-auth-plugin {OPTION}`")
+    if problem := credentials_problem():
+        return _refuse(problem)
     lab = Lab.from_environment()
-    if not any(record.type == "Cluster" for record in Account(lab, "gcp").records()):
+    if not Account(lab, "gcp").records("Cluster"):
         return _refuse("404 the simulated account has no cluster")
     print(exec_credential(lab))
     return 0

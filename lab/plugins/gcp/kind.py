@@ -1,107 +1,133 @@
-"""What all of Google's resource types have in common: a project, an API to be enabled, labels, a self link."""
+"""What Google's resource types have in common: a project, an API that must be enabled, labels, links, and names."""
 
 from __future__ import annotations
 
+import re
 import secrets
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import ClassVar
 
 from typing_extensions import override
 
 from lab.plugins.account import Account, Record
 from lab.plugins.engine import Engine
-from lab.plugins.gcp.rules import label_faults
-from lab.plugins.kind import Kind, Refused
-from lab.plugins.properties import Properties
+from lab.plugins.kind import ApiError, Kind
+from lab.plugins.properties import Properties, Value
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, at_most, matches, one_of
 
 COMPUTE_LINK = "https://www.googleapis.com/compute/v1/"
-#: Outputs of a type that carries labels.
-LABEL_OUTPUTS = ("effectiveLabels", "pulumiLabels")
+
+# Compute Engine, Naming resources (RFC 1035); Cloud DNS and Artifact Registry follow it, too.
+_NAME = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+REGION_PATTERN = r"[a-z]+-[a-z]+[0-9]+"
+NAME = matches(_NAME, "1 to 63 lower-case letters, digits and dashes, starting with a letter, not ending with a dash")
+REGION = matches(REGION_PATTERN, "a region, such as europe-west3")
+NETWORK = matches(
+    r"(https://www\.googleapis\.com/compute/v1/)?projects/[a-z0-9-]+/global/networks/" + _NAME,
+    "the id of a network, projects/PROJECT/global/networks/NAME",
+)
+SUBNETWORK = matches(
+    r"projects/[a-z0-9-]+/regions/" + REGION_PATTERN + "/subnetworks/" + _NAME, "the id of a subnetwork"
+)
+RANGE = matches(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])", "a range of addresses, such as 10.64.0.0/20")
+IAM_RULES: Mapping[str, Rule] = {
+    "member": matches(
+        r"allUsers|allAuthenticatedUsers|(user|group|serviceAccount|domain|principal(Set)?):.+",
+        "a kind and a name, such as serviceAccount:EMAIL",
+    ),
+    "role": matches(r"((projects|organizations)/[^/]+/)?roles/[A-Za-z0-9_.]+", "a role, such as roles/viewer"),
+}
+
+# Resource Manager, Requirements for labels.
+_LABEL_KEY = r"[a-z][a-z0-9_-]{0,62}"
+_LABEL_VALUE = r"[a-z0-9_-]{0,63}"
+MAXIMUM_LABELS = 64
 
 
 class GoogleKind(Kind):
-    """A type whose ``api`` (``compute``) must be enabled in the project before anything of it is made."""
+    """A type whose ``api`` (``compute``) must be enabled in the project before anything is created."""
 
+    package = "pulumi_gcp"
+    common_rules: ClassVar[Mapping[str, Rule]] = {
+        "name": NAME,
+        "region": REGION,
+        "network": NETWORK,
+        "subnetwork": SUBNETWORK,
+        "description": at_most(1024),
+        "project": matches(
+            r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project's id, 6 to 30 lower-case letters, digits and dashes"
+        ),
+        # The provider, not the cloud, follows this when it deletes; PREVENT refuses.
+        "deletionPolicy": one_of("DELETE", "ABANDON", "PREVENT"),
+    }
     api: ClassVar[str]
     labelled: ClassVar[str] = ""
-    """The input with its labels, "" where it has none."""
+    """The input with the labels, "" if the type has none."""
+    in_use = "400 the {title} {id!r} is already being used by {users}"
 
     def __init__(self, account: Account, engine: Engine) -> None:
         super().__init__(account, engine)
         self.default_project = ""
-        """Of the provider's configuration."""
+        """The project in the provider's configuration."""
 
     def project(self, inputs: Properties) -> str:
-        """The project that the resource is in."""
+        """Return the project that the resource is in."""
         return inputs.get("project") or self.default_project
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
-        return label_faults(inputs.get(self.labelled), self.labelled) if self.labelled else []
+        return label_failures(inputs.get(self.labelled), self.labelled) if self.labelled else []
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        self._enabled(self.project(inputs))
-        outputs = self.build(id, inputs)
-        if self.labelled:
-            outputs |= self._labels(inputs)
-        return outputs
-
-    def build(self, id: str, inputs: Properties) -> Properties:
-        """Make what is real behind it; the computed outputs. Raises Refused."""
-        del id, inputs
-        return {}
-
-    @override
-    def change(self, record: Record, new: Properties) -> Properties:
-        return self._labels(new) if self.labelled else {}
-
-    @override
-    def unmake(self, record: Record) -> None:
-        if record.inputs.get("deletionPolicy") == "PREVENT":
-            raise Refused("its deletion policy is PREVENT; set another, run `pulumi up`, and then delete it")
-
-    def used_by(self, record: Record, *kinds: str) -> list[str]:
-        """Other resources that have this one's id or link in their inputs."""
-        links = {record.id, record.outputs.get("selfLink")}
-        return [
-            f"{each.type} {each.inputs.get('name') or each.id}"
-            for each in self.account.records()
-            if each.type in kinds and links & set(_texts(each.inputs))
-        ]
-
-    def refuse_while_used(self, record: Record, *kinds: str) -> None:
-        """Raises Refused while resources of these kinds name it."""
-        if users := self.used_by(record, *kinds):
-            raise Refused(f"400 the {self.title} {record.id!r} is already being used by {', '.join(users)}")
-
-    def _enabled(self, project: str) -> None:
-        service = f"{self.api}.googleapis.com"
+    def check_dependencies(self, inputs: Properties) -> None:
+        project, service = self.project(inputs), f"{self.api}.googleapis.com"
         if self.account.get("Service", f"{project}/{service}") is None:
-            raise Refused(
+            raise ApiError(
                 f"403 the API {service} has not been used in project {project} before or it is disabled; enable it"
                 f" (`gcloud services enable {service} --project {project}`) and repeat the command"
             )
+        super().check_dependencies(inputs)
 
-    def _labels(self, inputs: Properties) -> Properties:
-        labels = inputs.get(self.labelled) or {}
-        return {"pulumiLabels": labels, "effectiveLabels": {**labels, "goog-pulumi-provisioned": "true"}}
+    @override
+    def with_defaults(self, inputs: Properties) -> Properties:
+        found = super().with_defaults(inputs)
+        if "project" in self.schema.inputs:
+            found["project"] = self.project(inputs)
+        if self.labelled:
+            labels = inputs.get(self.labelled) or {}
+            found |= {"pulumiLabels": labels, "effectiveLabels": {**labels, "goog-pulumi-provisioned": "true"}}
+        return found
+
+    @override
+    def previewed(self, inputs: Properties, unknown: Value) -> Properties:
+        own = {"project": unknown} if "project" in self.schema.inputs else {}
+        return {**super().previewed(inputs, unknown), **own}
+
+    @override
+    def delete(self, record: Record) -> None:
+        if record.inputs.get("deletionPolicy") == "PREVENT":
+            raise ApiError("its deletion policy is PREVENT; set another, run `pulumi up`, and then delete it")
+        super().delete(record)
+
+    @override
+    def plain_id(self, reference: str) -> str:
+        return reference.removeprefix(COMPUTE_LINK)
 
 
-def _texts(value: object) -> list[str]:
-    if isinstance(value, dict):
-        return [text for each in value.values() for text in _texts(each)]
-    if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
-    return [value] if isinstance(value, str) else []
-
-
-def now() -> str:
-    """The present, as Google's APIs write it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def label_failures(labels: Properties | None, path: str) -> list[Failure]:
+    """Return labels that the API would refuse."""
+    given = labels or {}
+    found = [
+        Failure(path, f"has {key}={value}; keys and values are lower-case letters, digits, dashes and underscores.")
+        for key, value in given.items()
+        if not re.fullmatch(_LABEL_KEY, key) or not re.fullmatch(_LABEL_VALUE, str(value))
+    ]
+    if len(given) > MAXIMUM_LABELS:
+        found.append(Failure(path, f"has {len(given)} labels; at most {MAXIMUM_LABELS} are allowed."))
+    return found
 
 
 def numeric_id(digits: int = 19) -> str:
-    """An id of that many digits, as the APIs number things."""
+    """Return a random id of that many digits, as the APIs number things."""
     return str(10 ** (digits - 1) + secrets.randbelow(9 * 10 ** (digits - 1)))

@@ -1,4 +1,4 @@
-"""VPC networks and their way out; nothing real is behind them."""
+"""VPC networks and their NAT; nothing real stands behind them."""
 
 from __future__ import annotations
 
@@ -9,137 +9,90 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.account import Record
-from lab.plugins.declared import Property
-from lab.plugins.gcp.kind import COMPUTE_LINK, GoogleKind, now, numeric_id
-from lab.plugins.gcp.rules import (
-    DELETION_POLICY,
-    DESCRIPTION,
-    NAME,
-    NETWORK,
-    PROJECT,
-    RANGE_PATTERN,
-    RANGE_RULE,
-    REGION,
-    SUBNETWORK_PATTERN,
-)
-from lab.plugins.kind import Refused
+from lab.plugins.gcp.kind import COMPUTE_LINK, NAME, RANGE, SUBNETWORK, GoogleKind, numeric_id
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
-
-RANGE = Property(str, required=True, replaces=True, pattern=RANGE_PATTERN, rule=RANGE_RULE)
+from lab.plugins.rules import Rule, one_of
+from lab.plugins.times import milliseconds
 
 
 class ComputeKind(GoogleKind):
-    """A resource of Compute Engine: of a region when it has one, else global."""
+    """A resource of Compute Engine: regional if it has a region, otherwise global."""
 
+    module = "compute"
     api = "compute"
     collection: ClassVar[str]
 
     @override
-    def identify(self, inputs: Properties) -> str:
-        place = f"regions/{inputs['region']}" if "region" in self.properties else "global"
+    def new_id(self, inputs: Properties) -> str:
+        place = f"regions/{inputs['region']}" if inputs.get("region") else "global"
         return f"projects/{self.project(inputs)}/{place}/{self.collection}/{inputs['name']}"
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        return {"project": self.project(inputs), "selfLink": COMPUTE_LINK + id}
-
-    def network(self, inputs: Properties) -> Record:
-        """The network it is in. Raises Refused."""
-        return self.existing("Network", inputs["network"].removeprefix(COMPUTE_LINK))
+    def create(self, id: str, inputs: Properties) -> Properties:
+        return {"selfLink": COMPUTE_LINK + id, "creationTimestamp": milliseconds()}
 
 
 class Network(ComputeKind):
     """A VPC."""
 
     title = "network"
-    module = "compute"
     collection = "networks"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": NAME,
-        "description": Property(str, replaces=True, pattern=DESCRIPTION.pattern, rule=DESCRIPTION.rule),
-        "autoCreateSubnetworks": Property(bool, replaces=True),
-        "routingMode": Property(str, values=frozenset({"REGIONAL", "GLOBAL"})),
-        "mtu": Property(int),
-        "deleteDefaultRoutesOnCreate": Property(bool, replaces=True),
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
-    }
-    computed = ("gatewayIpv4", "networkId", "numericId", "project", "selfLink")
+    rules: ClassVar[Mapping[str, Rule]] = {"routingMode": one_of("REGIONAL", "GLOBAL")}
+    replaces = ("name", "description", "autoCreateSubnetworks", "deleteDefaultRoutesOnCreate", "project")
+    used_by: ClassVar[Mapping[str, str]] = {
+        "Subnetwork": "network", "Router": "network", "GlobalAddress": "network", "Connection": "network",
+        "Cluster": "network", "DatabaseInstance": "settings.ipConfiguration.privateNetwork",
+    }  # fmt: skip
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
+    def create(self, id: str, inputs: Properties) -> Properties:
         number = numeric_id()
-        return {**super().build(id, inputs), "gatewayIpv4": "", "networkId": number, "numericId": number}
-
-    @override
-    def unmake(self, record: Record) -> None:
-        super().unmake(record)
-        self.refuse_while_used(
-            record, "Subnetwork", "Router", "GlobalAddress", "Connection", "Cluster", "DatabaseInstance"
-        )
+        return {"selfLink": COMPUTE_LINK + id, "gatewayIpv4": "", "networkId": number, "numericId": number}
 
 
 class Subnetwork(ComputeKind):
-    """A range of a network in a region, with named further ranges."""
+    """A regional range of a network, with additional named ranges."""
 
     title = "subnetwork"
-    module = "compute"
     collection = "subnetworks"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": NAME,
-        "region": REGION,
-        "network": NETWORK,
+    rules: ClassVar[Mapping[str, Rule]] = {
         "ipCidrRange": RANGE,
-        "description": Property(str, replaces=True),
-        "secondaryIpRanges": Property(
-            list,
-            inner={
-                "rangeName": Property(str, required=True, pattern=NAME.pattern, rule=NAME.rule),
-                "ipCidrRange": Property(str, pattern=RANGE_PATTERN, rule=RANGE_RULE),
-            },
-        ),
-        "privateIpGoogleAccess": Property(bool),
-        "stackType": Property(str, values=frozenset({"IPV4_ONLY", "IPV4_IPV6", "IPV6_ONLY"})),
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
+        "secondaryIpRanges.rangeName": NAME,
+        "secondaryIpRanges.ipCidrRange": RANGE,
+        "stackType": one_of("IPV4_ONLY", "IPV4_IPV6", "IPV6_ONLY"),
     }
-    computed = ("creationTimestamp", "fingerprint", "gatewayAddress", "project", "selfLink", "subnetworkId")
+    required = ("ipCidrRange", "region")
+    replaces = ("name", "region", "network", "ipCidrRange", "description", "project")
+    references: ClassVar[Mapping[str, str]] = {"network": "Network"}
+    used_by: ClassVar[Mapping[str, str]] = {"RouterNat": "subnetworks.name", "Cluster": "subnetwork"}
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
         ranges = [("ipCidrRange", inputs.get("ipCidrRange"))]
         for index, each in enumerate(inputs.get("secondaryIpRanges") or []):
             ranges.append((f"secondaryIpRanges[{index}].ipCidrRange", each.get("ipCidrRange")))
-        return range_faults([(path, text) for path, text in ranges if text])
+        return range_failures([(path, text) for path, text in ranges if text])
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        self.network(inputs)
-        gateway = ipaddress.IPv4Network(inputs["ipCidrRange"]).network_address + 1
+    def create(self, id: str, inputs: Properties) -> Properties:
         return {
-            **super().build(id, inputs),
-            "creationTimestamp": now(),
+            **super().create(id, inputs),
             "fingerprint": numeric_id(8) + "=",
-            "gatewayAddress": str(gateway),
+            "gatewayAddress": str(ipaddress.IPv4Network(inputs["ipCidrRange"])[1]),
             "subnetworkId": numeric_id(),
         }
 
-    @override
-    def unmake(self, record: Record) -> None:
-        super().unmake(record)
-        self.refuse_while_used(record, "RouterNat", "Cluster")
 
-
-def range_faults(ranges: list[tuple[str, str]]) -> list[Failure]:
-    """Ranges (by property path) that are none, or that overlap an earlier one."""
+def range_failures(ranges: list[tuple[str, str]]) -> list[Failure]:
+    """Return ranges, by property path, that are invalid or overlap an earlier one."""
     found: list[Failure] = []
     known: list[ipaddress.IPv4Network] = []
     for path, text in ranges:
         try:
             network = ipaddress.IPv4Network(text)
-        except ValueError as fault:
-            found.append(Failure(path, f"is {text!r}, which is no range of addresses: {fault}."))
+        except ValueError as error:
+            found.append(Failure(path, f"is {text!r}, which is not a range of addresses: {error}."))
             continue
         if other := next((each for each in known if each.overlaps(network)), None):
             found.append(Failure(path, f"is {text}, which overlaps {other}."))
@@ -148,92 +101,54 @@ def range_faults(ranges: list[tuple[str, str]]) -> list[Failure]:
 
 
 class Router(ComputeKind):
-    """A Cloud Router, here only to carry a NAT gateway."""
+    """A Cloud Router, which only carries a NAT gateway here."""
 
     title = "router"
-    module = "compute"
     collection = "routers"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": NAME,
-        "region": REGION,
-        "network": NETWORK,
-        "description": DESCRIPTION,
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
-    }
-    computed = ("creationTimestamp", "project", "selfLink")
+    required = ("network", "region")
+    replaces = ("name", "region", "network", "project")
+    references: ClassVar[Mapping[str, str]] = {"network": "Network"}
+    used_by: ClassVar[Mapping[str, str]] = {"RouterNat": "router"}
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        self.network(inputs)
-        return {**super().build(id, inputs), "creationTimestamp": now()}
-
-    @override
-    def unmake(self, record: Record) -> None:
-        super().unmake(record)
-        gateways = [each for each in self.account.records() if each.type == "RouterNat"]
-        if any(each.inputs["router"] == record.inputs["name"] for each in gateways):
-            raise Refused(f"400 the router {record.id!r} still has NAT gateways")
+    def referred_to_as(self, record: Record) -> str:
+        return record.inputs["name"]
 
 
 class RouterNat(GoogleKind):
-    """A NAT gateway: a part of its router."""
+    """A NAT gateway, which is a part of its router."""
 
     title = "NAT gateway"
     module = "compute"
     api = "compute"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "name": NAME,
-        "region": REGION,
-        "router": Property(str, required=True, replaces=True, pattern=NAME.pattern, rule=NAME.rule),
-        "natIpAllocateOption": Property(str, values=frozenset({"AUTO_ONLY", "MANUAL_ONLY"})),
-        "sourceSubnetworkIpRangesToNat": Property(
-            str,
-            required=True,
-            values=frozenset(
-                {"ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS"}
-            ),
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "router": NAME,
+        "natIpAllocateOption": one_of("AUTO_ONLY", "MANUAL_ONLY"),
+        "sourceSubnetworkIpRangesToNat": one_of(
+            "ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS"
         ),
-        "subnetworks": Property(
-            list,
-            inner={
-                "name": Property(str, required=True, pattern=SUBNETWORK_PATTERN, rule="the id of a subnetwork"),
-                "sourceIpRangesToNats": Property(
-                    list,
-                    required=True,
-                    each=str,
-                    values=frozenset({"ALL_IP_RANGES", "LIST_OF_SECONDARY_IP_RANGES", "PRIMARY_IP_RANGE"}),
-                ),
-                "secondaryIpRangeNames": Property(list, each=str),
-            },
-        ),
-        "logConfig": Property(
-            dict,
-            inner={
-                "enable": Property(bool, required=True),
-                "filter": Property(str, required=True, values=frozenset({"ERRORS_ONLY", "TRANSLATIONS_ONLY", "ALL"})),
-            },
-        ),
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
+        "subnetworks.name": SUBNETWORK,
+        "subnetworks.sourceIpRangesToNats": one_of("ALL_IP_RANGES", "LIST_OF_SECONDARY_IP_RANGES", "PRIMARY_IP_RANGE"),
+        "logConfig.filter": one_of("ERRORS_ONLY", "TRANSLATIONS_ONLY", "ALL"),
     }
-    computed = ("project",)
+    required = ("region",)
+    replaces = ("name", "region", "router", "project")
+    references: ClassVar[Mapping[str, str]] = {"subnetworks.name": "Subnetwork"}
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"{self.project(inputs)}/{inputs['region']}/{inputs['router']}/{inputs['name']}"
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
         listed = inputs["sourceSubnetworkIpRangesToNat"] == "LIST_OF_SUBNETWORKS"
         if bool(inputs.get("subnetworks")) != listed:
-            return [Failure("subnetworks", "goes with sourceSubnetworkIpRangesToNat LIST_OF_SUBNETWORKS, and only so.")]
+            reason = "must be given with sourceSubnetworkIpRangesToNat LIST_OF_SUBNETWORKS, and only then."
+            return [Failure("subnetworks", reason)]
         return []
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        project = self.project(inputs)
-        self.existing("Router", f"projects/{project}/regions/{inputs['region']}/routers/{inputs['router']}")
-        for each in inputs.get("subnetworks") or []:
-            self.existing("Subnetwork", each["name"])
-        return {"project": project}
+    def check_dependencies(self, inputs: Properties) -> None:
+        super().check_dependencies(inputs)
+        region = f"projects/{self.project(inputs)}/regions/{inputs['region']}"
+        self.existing("Router", f"{region}/routers/{inputs['router']}")

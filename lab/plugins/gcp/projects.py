@@ -1,4 +1,4 @@
-"""Enabled APIs, service accounts and roles: what a project has beside its resources."""
+"""A project's enabled APIs, service accounts and roles."""
 
 from __future__ import annotations
 
@@ -7,81 +7,60 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.declared import Property
-from lab.plugins.gcp.kind import GoogleKind, numeric_id
-from lab.plugins.gcp.rules import DELETION_POLICY, MEMBER, PROJECT, ROLE
-from lab.plugins.kind import Refused
+from lab.plugins.gcp.kind import IAM_RULES, GoogleKind, numeric_id
+from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
+from lab.plugins.rules import Rule, at_most, matches
 
 
 class Service(GoogleKind):
-    """An enabled API; enabling one that is enabled already is no fault."""
+    """An enabled API. Enabling it twice is allowed."""
 
     title = "API"
     module = "projects"
     name_property = "service"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "service": Property(
-            str, required=True, replaces=True, pattern=r"[a-z0-9-]+\.googleapis\.com", rule="NAME.googleapis.com"
-        ),
-        "project": PROJECT,
-        "disableOnDestroy": Property(bool),
-        "disableDependentServices": Property(bool),
-        "checkIfServiceHasUsageOnDestroy": Property(bool),
-        "deletionPolicy": DELETION_POLICY,
-    }  # fmt: skip
+    rules: ClassVar[Mapping[str, Rule]] = {"service": matches(r"[a-z0-9-]+\.googleapis\.com", "NAME.googleapis.com")}
+    replaces = ("service", "project")
     autonamed = False
     unique_name = False
     unique_id = False
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"{self.project(inputs)}/{inputs['service']}"
 
     @override
-    def make(self, id: str, inputs: Properties) -> Properties:
-        return {"project": self.project(inputs)}
+    def check_dependencies(self, inputs: Properties) -> None:
+        """No API needs to be enabled to enable one."""
 
 
 class IAMMember(GoogleKind):
-    """A role for somebody in the project; giving it twice is no fault."""
+    """A member's role in the project. Granting it twice is allowed."""
 
     title = "project role"
     module = "projects"
     api = "cloudresourcemanager"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "project": Property(str, required=True, replaces=True, pattern=PROJECT.pattern, rule=PROJECT.rule),
-        "role": ROLE,
-        "member": MEMBER,
-        "condition": Property(
-            dict,
-            replaces=True,
-            inner={
-                "title": Property(str, required=True),
-                "expression": Property(str, required=True),
-                "description": Property(str),
-            },
-        ),
-    }
-    computed = ("etag",)
+    rules: ClassVar[Mapping[str, Rule]] = IAM_RULES
+    replaces = ("project", "role", "member", "condition")
     autonamed = False
     unique_id = False
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"{inputs['project']}/{inputs['role']}/{inputs['member']}"
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        self._known(inputs["member"])
-        return {"etag": "BwY" + numeric_id(9)}
-
-    def _known(self, member: str) -> None:
-        kind, _, email = member.partition(":")
-        accounts = [each.outputs.get("email") for each in self.account.records() if each.type == "Account"]
+    def check_dependencies(self, inputs: Properties) -> None:
+        super().check_dependencies(inputs)
+        kind, _, email = inputs["member"].partition(":")
+        accounts = [each.outputs.get("email") for each in self.account.records("Account")]
         ours = email.endswith(".iam.gserviceaccount.com")
         if kind == "serviceAccount" and ours and email not in accounts:
-            raise Refused(f"400 the service account {email} does not exist")
+            raise ApiError(f"400 the service account {email} does not exist")
+
+    @override
+    def create(self, id: str, inputs: Properties) -> Properties:
+        return {"etag": "BwY" + numeric_id(9)}
 
 
 class Account(GoogleKind):
@@ -91,36 +70,24 @@ class Account(GoogleKind):
     module = "serviceaccount"
     api = "iam"
     name_property = "accountId"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "accountId": Property(
-            str,
-            replaces=True,
-            pattern=r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
-            rule="6 to 30 lower-case letters, digits and dashes, the first a letter, the last no dash",
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "accountId": matches(
+            r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
+            "6 to 30 lower-case letters, digits and dashes, starting with a letter, not ending with a dash",
         ),
-        "displayName": Property(str, pattern=r"(?s).{0,100}", rule="100 characters at most"),
-        "description": Property(str, pattern=r"(?s).{0,256}", rule="256 characters at most"),
-        "disabled": Property(bool),
-        "project": PROJECT,
-        "createIgnoreAlreadyExists": Property(bool),
-        "deletionPolicy": DELETION_POLICY,
+        "displayName": at_most(100),
+        "description": at_most(256),
     }
-    computed = ("email", "member", "name", "uniqueId", "project")
+    replaces = ("accountId", "project")
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"projects/{self.project(inputs)}/serviceAccounts/{self._email(inputs)}"
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
+    def create(self, id: str, inputs: Properties) -> Properties:
         email = self._email(inputs)
-        return {
-            "email": email,
-            "member": f"serviceAccount:{email}",
-            "name": id,
-            "uniqueId": numeric_id(21),
-            "project": self.project(inputs),
-        }
+        return {"email": email, "member": f"serviceAccount:{email}", "name": id, "uniqueId": numeric_id(21)}
 
     def _email(self, inputs: Properties) -> str:
         return f"{inputs['accountId']}@{self.project(inputs)}.iam.gserviceaccount.com"

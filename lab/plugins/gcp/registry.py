@@ -1,4 +1,4 @@
-"""Artifact Registry: a repository is a path in the lab's registry, which asks for no login."""
+"""Artifact Registry: a repository is a path in the lab's registry, which needs no login."""
 
 from __future__ import annotations
 
@@ -9,133 +9,98 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.account import Record
-from lab.plugins.declared import Property
-from lab.plugins.gcp.kind import LABEL_OUTPUTS, GoogleKind, now, numeric_id
-from lab.plugins.gcp.rules import DELETION_POLICY, LABELS, MEMBER, NAME, PROJECT, REGION_PATTERN, ROLE
-from lab.plugins.kind import Refused
+from lab.plugins.gcp.kind import IAM_RULES, NAME, REGION_PATTERN, GoogleKind, numeric_id
+from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
+from lab.plugins.rules import Rule, matches, one_of
+from lab.plugins.times import milliseconds
 
-LOCATION = Property(
-    str,
-    required=True,
-    replaces=True,
-    pattern=REGION_PATTERN + "|us|europe|asia",
-    rule="a region, such as europe-west3, or us, europe, asia",
-)
-DURATION = r"[0-9]+(\.[0-9]{1,9})?s|[0-9]+[dhm]"
+LOCATION = matches(REGION_PATTERN + "|us|europe|asia", "a region, such as europe-west3, or us, europe, asia")
+DURATION = matches(r"[0-9]+(\.[0-9]{1,9})?s|[0-9]+[dhm]", "a duration, such as 86400s or 30d")
 
 
 class Repository(GoogleKind):
-    """A repository of Docker images; tags are not protected by the lab's registry."""
+    """A repository of Docker images; the lab's registry does not protect tags."""
 
     title = "repository"
     module = "artifactregistry"
     api = "artifactregistry"
     labelled = "labels"
     name_property = "repositoryId"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "repositoryId": Property(str, required=True, replaces=True, pattern=NAME.pattern, rule=NAME.rule),
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "repositoryId": NAME,
         "location": LOCATION,
-        "format": Property(str, required=True, replaces=True, values=frozenset({"DOCKER"})),
-        "description": Property(str),
-        "mode": Property(str, replaces=True, values=frozenset({"STANDARD_REPOSITORY"})),
-        "kmsKeyName": Property(str, replaces=True),
-        "dockerConfig": Property(dict, inner={"immutableTags": Property(bool)}),
-        "vulnerabilityScanningConfig": Property(
-            dict, inner={"enablementConfig": Property(str, values=frozenset({"INHERITED", "DISABLED"}))}
-        ),
-        "cleanupPolicies": Property(
-            list,
-            inner={
-                "id": Property(str, required=True),
-                "action": Property(str, values=frozenset({"DELETE", "KEEP"})),
-                "condition": Property(
-                    dict,
-                    inner={
-                        "tagState": Property(str, values=frozenset({"TAGGED", "UNTAGGED", "ANY"})),
-                        "tagPrefixes": Property(list, each=str),
-                        "versionNamePrefixes": Property(list, each=str),
-                        "packageNamePrefixes": Property(list, each=str),
-                        "olderThan": Property(str, pattern=DURATION, rule="a duration, such as 86400s or 30d"),
-                        "newerThan": Property(str, pattern=DURATION, rule="a duration, such as 86400s or 30d"),
-                    },
-                ),
-                "mostRecentVersions": Property(
-                    dict, inner={"keepCount": Property(int), "packageNamePrefixes": Property(list, each=str)}
-                ),
-            },
-        ),
-        "cleanupPolicyDryRun": Property(bool),
-        "labels": LABELS,
-        "project": PROJECT,
-        "deletionPolicy": DELETION_POLICY,
+        "format": one_of("DOCKER"),
+        "mode": one_of("STANDARD_REPOSITORY"),
+        "vulnerabilityScanningConfig.enablementConfig": one_of("INHERITED", "DISABLED"),
+        "cleanupPolicies.action": one_of("DELETE", "KEEP"),
+        "cleanupPolicies.condition.tagState": one_of("TAGGED", "UNTAGGED", "ANY"),
+        "cleanupPolicies.condition.olderThan": DURATION,
+        "cleanupPolicies.condition.newerThan": DURATION,
     }
-    computed = ("createTime", "name", "project", "registryUri", "updateTime", *LABEL_OUTPUTS)
-    secret = frozenset(LABEL_OUTPUTS)
+    required = ("location",)
+    replaces = ("repositoryId", "location", "format", "mode", "kmsKeyName", "project")
     autonamed = False
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"projects/{self.project(inputs)}/locations/{inputs['location']}/repositories/{inputs['repositoryId']}"
 
     @override
     def invalid(self, inputs: Properties) -> list[Failure]:
         found = super().invalid(inputs)
         for index, policy in enumerate(inputs.get("cleanupPolicies") or []):
+            path = f"cleanupPolicies[{index}]"
             if policy.get("mostRecentVersions") and policy.get("action") == "DELETE":
-                found.append(Failure(f"cleanupPolicies[{index}].mostRecentVersions", "goes with the action KEEP only."))
+                found.append(Failure(f"{path}.mostRecentVersions", "is only allowed with the action KEEP."))
             if bool(policy.get("condition")) == bool(policy.get("mostRecentVersions")):
-                found.append(Failure(f"cleanupPolicies[{index}]", "needs either a condition or mostRecentVersions."))
+                found.append(Failure(path, "needs either a condition or mostRecentVersions."))
         return found
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
-        moment = now()
+    def create(self, id: str, inputs: Properties) -> Properties:
+        moment = milliseconds()
         return {
             "createTime": moment,
             "updateTime": moment,
             "name": inputs["repositoryId"],
-            "project": self.project(inputs),
-            "registryUri": f"{self.account.lab.registry}/{self._path(inputs)}",
+            "registryUri": f"{self.account.lab.registry}/{self.project(inputs)}/{inputs['repositoryId']}",
         }
 
-    def _path(self, inputs: Properties) -> str:
-        return f"{self.project(inputs)}/{inputs['repositoryId']}"
-
     @override
-    def unmake(self, record: Record) -> None:
-        """The images go with it, as they do in the cloud."""
-        super().unmake(record)
-        shutil.rmtree(self.account.lab.repositories / self._path(record.inputs), ignore_errors=True)
+    def discard(self, record: Record) -> None:
+        """Remove its images, as the cloud does."""
+        _, _, path = str(record.outputs.get("registryUri", "")).partition("/")
+        if path:
+            shutil.rmtree(self.account.lab.repositories / path, ignore_errors=True)
 
 
 class RepositoryIamMember(GoogleKind):
-    """A role for somebody on one repository; giving it twice is no fault."""
+    """A member's role on one repository. Granting it twice is allowed."""
 
     title = "repository role"
     module = "artifactregistry"
     api = "artifactregistry"
-    properties: ClassVar[Mapping[str, Property]] = {
-        "repository": Property(str, required=True, replaces=True),
-        "location": LOCATION,
-        "role": ROLE,
-        "member": MEMBER,
-        "project": PROJECT,
-    }
-    computed = ("etag", "project")
+    rules: ClassVar[Mapping[str, Rule]] = {**IAM_RULES, "location": LOCATION}
+    required = ("location",)
+    replaces = ("repository", "location", "role", "member", "project")
     autonamed = False
     unique_id = False
 
     @override
-    def identify(self, inputs: Properties) -> str:
+    def new_id(self, inputs: Properties) -> str:
         return f"{self._repository(inputs)}/{inputs['role']}/{inputs['member']}"
 
     @override
-    def build(self, id: str, inputs: Properties) -> Properties:
+    def check_dependencies(self, inputs: Properties) -> None:
+        super().check_dependencies(inputs)
         if self.account.get("Repository", self._repository(inputs)) is None:
-            raise Refused(f"404 requested entity was not found: {self._repository(inputs)}")
-        return {"etag": "BwY" + numeric_id(9), "project": self.project(inputs)}
+            raise ApiError(f"404 requested entity was not found: {self._repository(inputs)}")
+
+    @override
+    def create(self, id: str, inputs: Properties) -> Properties:
+        return {"etag": "BwY" + numeric_id(9)}
 
     def _repository(self, inputs: Properties) -> str:
         name = inputs["repository"].rpartition("/")[2]

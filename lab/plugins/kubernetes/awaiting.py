@@ -1,4 +1,4 @@
-"""Waiting until an object is ready, or gone, with progress on the way and the reasons at the end."""
+"""Wait until an object is ready or gone, show the progress, and give the reasons when a wait fails."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lab.plugins.kubernetes.cluster import ApiError, Cluster, Unreachable
-from lab.plugins.kubernetes.objects import annotation, metadata, name_of, namespace_of
+from lab.plugins.kubernetes.cluster import ApiError, Cluster, UnreachableError
+from lab.plugins.kubernetes.objects import annotation, metadata, name_of
 from lab.plugins.properties import Properties
 
-# Seconds: between two looks at an object while things happen fast, and later on.
+TIMEOUT = "pulumi.com/timeoutSeconds"
+# Seconds between two looks at an object: in the first minute, and after it.
 LOOK_INTERVAL = 0.2
 LATER_INTERVAL = 1.0
 LATER = 60.0
-# How often a wait says what is wrong with the pods, in seconds.
+# Seconds between two looks at what keeps the pods from being ready.
 PROBLEMS_INTERVAL = 10.0
-# The official provider's default for every kind, in seconds.
+# The official provider's default, in seconds.
 DEFAULT_TIMEOUT = 600.0
 
 
-class NotReady(Exception):
-    """The object exists but didn't become ready (or didn't go): why, and the object as it was last seen."""
+class NotReadyError(Exception):
+    """A wait failed. Carries the reasons and the object's last known state."""
 
     def __init__(self, message: str, reasons: Sequence[str], live: Properties) -> None:
         super().__init__(message)
@@ -32,117 +33,106 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """What a look at an object tells: whether it is ready, what is going on, whether it can't become ready at all."""
+    """What one look at an object shows.
+
+    ``failed`` is the reason why the object can never become ready. ``problems`` returns the reasons why it is not
+    ready yet; it costs requests, so it is called only to show them.
+    """
 
     ready: bool
     progress: str = ""
     failed: str = ""
     problems: Callable[[], list[str]] = field(default=lambda: list[str]())
-    """Asks for the reasons why it isn't ready: costs requests, so it is only called when they are to be told."""
 
 
 Look = Callable[[Properties], State]
-"""Looks at an object again and again; may remember what it saw."""
 
 
 @dataclass
-class Progress:
-    """What the user sees of a wait; the same thing is not said twice."""
+class Wait:
+    """How a resource's waits behave. ``timeout`` is in seconds; ``report`` shows progress to the user."""
 
-    say: Callable[[str], None]
-    _last: str = ""
+    timeout: float
+    cancelled: threading.Event
+    report: Callable[[str], None]
+    _reported: str = ""
 
-    def report(self, text: str) -> None:
-        if text and text != self._last:
-            self._last = text
-            self.say(text)
+    def show(self, text: str) -> None:
+        """Report progress, unless the text is the last one again."""
+        if text and text != self._reported:
+            self._reported = text
+            self.report(text)
 
-    def clear(self) -> None:
-        self.say("")
+    def pause(self, obj: Properties, elapsed: float) -> None:
+        """Sleep until the next look. Raises NotReadyError when the engine cancels the operation."""
+        interval = LOOK_INTERVAL if elapsed < LATER else LATER_INTERVAL
+        if self.cancelled.wait(max(0.0, min(interval, self.timeout - elapsed))):
+            raise NotReadyError(f"Resource operation was cancelled for '{name_of(obj)}'", [], obj)
 
 
 def timeout_of(inputs: Properties, custom: float) -> float:
-    """How long to wait, in seconds: the engine's customTimeouts, else the annotation, else the default."""
-    if custom:
-        return custom
-    text = annotation(inputs, "pulumi.com/timeoutSeconds")
-    return float(text) if text.lstrip("-").isdigit() else DEFAULT_TIMEOUT
+    """Return the timeout in seconds: the engine's customTimeouts, else the annotation, else the default."""
+    text = annotation(inputs, TIMEOUT)
+    return custom or (float(text) if text.lstrip("-").isdigit() else DEFAULT_TIMEOUT)
 
 
-def until_ready(
-    cluster: Cluster,
-    obj: Properties,
-    look: Look,
-    timeout: float,
-    cancelled: threading.Event,
-    progress: Progress,
-) -> Properties:
-    """The object once it is ready. Raises NotReady after the timeout (in seconds), on failure, or when cancelled."""
-    started = time.monotonic()
-    told = started
+def until_ready(cluster: Cluster, obj: Properties, look: Look, wait: Wait) -> Properties:
+    """Return the object once it is ready. Raises NotReadyError on timeout, failure, deletion or cancellation."""
+    started = looked_for_problems = time.monotonic()
     live, state, problem = obj, State(False), ""
     while True:
         try:
-            live = cluster.get(obj["apiVersion"], obj["kind"], namespace_of(obj), name_of(obj))
+            live = cluster.live(obj)
             state = look(live)
         except ApiError as error:
-            if not error.not_found:
-                raise NotReady(f"'{name_of(obj)}' can't be watched: {error}", [], live) from None
-            raise NotReady(f"'{name_of(obj)}' was deleted while waiting for it", [], live) from None
-        except Unreachable as error:
-            # The API server of a one-node cluster restarts now and then: the wait's own end decides.
+            reason = "was deleted while waiting for it" if error.not_found else f"cannot be watched: {error}"
+            raise NotReadyError(f"'{name_of(obj)}' {reason}", [], live) from None
+        except UnreachableError as error:
+            # A single-node cluster's API server restarts now and then, so only the timeout ends the wait.
             state = State(False, progress=str(error))
         if state.ready:
-            progress.clear()
+            wait.report("")
             return live
         if state.failed:
             message = f"Resource '{name_of(obj)}' was created but failed to initialize"
-            raise NotReady(message, [state.failed, *state.problems()], live)
+            raise NotReadyError(message, [state.failed, *state.problems()], live)
         now = time.monotonic()
-        if now - started >= timeout:
-            raise NotReady(f"'{name_of(obj)}' timed out waiting to be Ready", _reasons(state), live)
-        if now - told >= PROBLEMS_INTERVAL:
-            told = now
-            problem = "; ".join(_reasons(state))
-        progress.report(f"{state.progress}: {problem}" if problem else state.progress)
-        if cancelled.wait(_interval(now - started, timeout)):
-            raise NotReady(f"Resource operation was cancelled for '{name_of(obj)}'", [], live)
+        if now - started >= wait.timeout:
+            raise NotReadyError(f"'{name_of(obj)}' timed out waiting to be Ready", _problems(state), live)
+        if now - looked_for_problems >= PROBLEMS_INTERVAL:
+            looked_for_problems = now
+            problem = "; ".join(_problems(state))
+        wait.show(f"{state.progress}: {problem}" if problem else state.progress)
+        wait.pause(live, now - started)
 
 
-def _reasons(state: State) -> list[str]:
+def _problems(state: State) -> list[str]:
     try:
         return state.problems()
-    except (ApiError, Unreachable):
+    except (ApiError, UnreachableError):
         return []
 
 
-def _interval(elapsed: float, timeout: float) -> float:
-    interval = LOOK_INTERVAL if elapsed < LATER else LATER_INTERVAL
-    return max(0.0, min(interval, timeout - elapsed))
-
-
-def until_gone(
-    cluster: Cluster, obj: Properties, timeout: float, cancelled: threading.Event, progress: Progress
-) -> None:
-    """Wait until the object, or another of its name, is what the API server has. Raises NotReady."""
+def until_gone(cluster: Cluster, obj: Properties, wait: Wait) -> None:
+    """Return once the object is deleted, or another one has its name. Raises NotReadyError, ApiError or
+    UnreachableError.
+    """
     started = time.monotonic()
     uid = metadata(obj).get("uid")
-    live = obj
     while True:
         try:
-            live = cluster.get(obj["apiVersion"], obj["kind"], namespace_of(obj), name_of(obj))
+            live = cluster.live(obj)
         except ApiError as error:
             if error.not_found:
-                progress.clear()
+                wait.report("")
                 return
             raise
         if uid and metadata(live).get("uid") != uid:
             return
         elapsed = time.monotonic() - started
-        if elapsed >= timeout:
+        if elapsed >= wait.timeout:
             finalizers = metadata(live).get("finalizers") or []
-            held = [f"finalizers hold it back: {', '.join(finalizers)}"] if finalizers else []
-            raise NotReady(f"'{name_of(obj)}' timed out waiting to be deleted", held, live)
-        progress.report(f"Waiting for {obj['kind']} {name_of(obj)!r} to be deleted")
-        if cancelled.wait(_interval(elapsed, timeout)):
-            raise NotReady(f"Resource operation was cancelled for '{name_of(obj)}'", [], live)
+            reasons = [f"finalizers are left: {', '.join(finalizers)}"] if finalizers else []
+            raise NotReadyError(f"'{name_of(obj)}' timed out waiting to be deleted", reasons, live)
+        wait.show(f"Waiting for {obj['kind']} {name_of(obj)!r} to be deleted")
+        wait.pause(live, elapsed)

@@ -1,38 +1,37 @@
-"""The API server: requests, the errors they end in, and which kinds it serves."""
+"""Requests to the API server, and the errors they end in."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import urllib3
 
+from lab.plugins.kubernetes.kinds import KINDS
 from lab.plugins.kubernetes.kubeconfig import Login
+from lab.plugins.kubernetes.objects import name_of, namespace_of
 from lab.plugins.properties import Properties
 
-# Seconds. Connecting to a cluster that is there takes milliseconds; an answer may wait for admission webhooks (30 s).
+# Seconds. Connecting takes milliseconds; a response may wait for admission webhooks, which have up to 30 s.
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 
 USER_AGENT = "pulumi-kubernetes-stand-in"
-MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
-class Unreachable(Exception):
-    """The API server doesn't answer, in one sentence."""
+class UnreachableError(Exception):
+    """The API server does not respond."""
 
 
 class ApiError(Exception):
-    """The API server refused a request: its `Status`."""
+    """The API server refused a request. Carries the `Status` of the response."""
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
-        super().__init__(body.get("message") or f"the API server answered {status}")
+        super().__init__(body.get("message") or f"the API server responded with status {status}")
         self.status = status
         self.reason: str = body.get("reason") or ""
         details = body.get("details") or {}
@@ -48,53 +47,23 @@ class ApiError(Exception):
         return self.status == 409 and self.reason == "Conflict"
 
     @property
-    def already_exists(self) -> bool:
-        return self.reason == "AlreadyExists"
+    def irrelevant_in_preview(self) -> bool:
+        """Return whether the real create may succeed although its dry run failed.
 
-    @property
-    def namespace_missing(self) -> bool:
-        return self.not_found and self.kind == "namespaces"
-
-    @property
-    def tells_nothing(self) -> bool:
-        """Whether a dry run's failure says nothing about the real creation: missing rights, a namespace still to
-        come, an object that is yet to be replaced."""
-        unsupported = self.status == 400 and "does not support dry run" in str(self)
-        return self.status == 403 or self.namespace_missing or self.already_exists or unsupported
-
-
-class NoSuchKind(Exception):
-    """The API server serves no such kind."""
-
-    def __init__(self, api_version: str, kind: str) -> None:
-        super().__init__(f"the API server has no kind {kind} in {api_version}")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind as the API server serves it."""
-
-    api_version: str
-    kind: str
-    plural: str
-    namespaced: bool
-
-    def path(self, namespace: str, name: str = "") -> str:
-        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
-        scope = f"/namespaces/{quote(namespace or 'default')}" if self.namespaced else ""
-        # A name may hold a colon or a percent sign (RBAC), never a slash.
-        return f"{root}{scope}/{self.plural}" + (f"/{quote(name)}" if name else "")
+        That is so when rights are missing, when the namespace does not exist yet, and when the object of the same name
+        is to be deleted first.
+        """
+        namespace_missing = self.not_found and self.kind == "namespaces"
+        return self.status == 403 or namespace_missing or self.reason == "AlreadyExists"
 
 
 class Cluster:
-    """One API server, logged in. May be used by several threads at once."""
+    """One API server and a login to it. Safe to use from several threads."""
 
     def __init__(self, login: Login) -> None:
         self.server = login.server
         self._client = login.client
         self._pool: urllib3.PoolManager = login.client.rest_client.pool_manager
-        self._kinds: dict[str, dict[str, Kind]] = {}
-        self._lock = threading.Lock()
 
     def request(
         self,
@@ -104,7 +73,7 @@ class Cluster:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Properties:
-        """The API server's answer. Raises ApiError or Unreachable."""
+        """Send a request and return the response's JSON. Raises ApiError or UnreachableError."""
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
@@ -112,65 +81,30 @@ class Cluster:
             headers["Content-Type"] = content_type
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
-        # A connection that was kept open may turn out to be closed: only reading may simply be tried again.
+        # The server may have closed an idle connection. Only a read is safe to repeat.
         retries = urllib3.Retry(total=1, connect=0, status=0) if method == "GET" else False
         try:
             response = self._pool.request(method, url, body=data, headers=headers, timeout=timeout, retries=retries)
         except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(f"{self.server} does not answer: {_cause(error)}") from None
-        return _answer(response)
+            raise UnreachableError(f"{self.server} does not respond: {_cause(error)}") from None
+        return _json(response)
 
-    def version(self) -> tuple[int, int]:
-        """Kubernetes' major and minor version; raises ApiError or Unreachable."""
-        answer = self.request("GET", "/version")
-        return int(answer["major"]), int(str(answer["minor"]).rstrip("+"))
+    def get(self, kind: str, namespace: str, name: str) -> Properties:
+        """Read one object. Raises ApiError, with `not_found` when it does not exist, or UnreachableError."""
+        return self.request("GET", KINDS[kind].path(namespace, name))
 
-    def kind(self, api_version: str, kind: str) -> Kind:
-        """How the kind is served. Raises NoSuchKind."""
-        with self._lock:
-            known = self._kinds.get(api_version)
-        if known is None or kind not in known:
-            known = self._discover(api_version)
-            with self._lock:
-                self._kinds[api_version] = known
-        if kind not in known:
-            raise NoSuchKind(api_version, kind)
-        return known[kind]
+    def live(self, obj: Properties) -> Properties:
+        """Read the current state of an object. Raises like `get`."""
+        return self.get(obj["kind"], namespace_of(obj), name_of(obj))
 
-    def _discover(self, api_version: str) -> dict[str, Kind]:
-        try:
-            root = "/apis/" if "/" in api_version else "/api/"
-            served = self.request("GET", root + api_version)
-        except ApiError as error:
-            if error.not_found:
-                return {}
-            raise
-        return {
-            entry["kind"]: Kind(api_version, entry["kind"], entry["name"], entry["namespaced"])
-            for entry in served.get("resources", [])
-            if "/" not in entry["name"]
-        }
-
-    def serves(self, api_version: str, kind: str) -> bool:
-        try:
-            self.kind(api_version, kind)
-        except NoSuchKind:
-            return False
-        return True
-
-    def get(self, api_version: str, kind: str, namespace: str, name: str) -> Properties:
-        """The object as it is now. Raises ApiError (not_found) or NoSuchKind."""
-        return self.request("GET", self.kind(api_version, kind).path(namespace, name))
-
-    def list(self, api_version: str, kind: str, namespace: str, selector: str = "") -> list[Properties]:
-        """The objects of a kind in a namespace, with the labels that the selector asks for."""
-        query = {"labelSelector": selector} if selector else None
-        items = self.request("GET", self.kind(api_version, kind).path(namespace), query).get("items") or []
-        # A list's items come without these two.
-        return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
+    def list(self, kind: str, namespace: str, selector: str) -> list[Properties]:
+        """Read a namespace's objects of one kind that have the selector's labels. Raises like `get`."""
+        found = self.request("GET", KINDS[kind].path(namespace), {"labelSelector": selector})
+        # Items of a list have neither apiVersion nor kind.
+        return [{"apiVersion": KINDS[kind].api_version, "kind": kind, **item} for item in found.get("items") or []]
 
 
-def _answer(response: Any) -> Properties:
+def _json(response: Any) -> Properties:
     try:
         body = json.loads(response.data or b"{}")
     except ValueError:
@@ -183,7 +117,7 @@ def _answer(response: Any) -> Properties:
 
 
 def _cause(error: Exception) -> str:
-    """The innermost reason: `connection refused` rather than a chain of wrapped exceptions."""
+    """Return the innermost reason, such as `connection refused`, of a chain of wrapped exceptions."""
     cause: BaseException = error
     while (inner := getattr(cause, "reason", None) or cause.__cause__) and isinstance(inner, BaseException):
         cause = inner

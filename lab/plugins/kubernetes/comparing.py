@@ -1,16 +1,16 @@
-"""What a program's new inputs change about an object, and whether that replaces it.
+"""The changes that new inputs make to an object, and whether they replace it.
 
-Compared with the new inputs is what the state knows of the live object, as far as the old inputs have a say in it:
-a change made behind Pulumi's back shows after a refresh, and what the cluster fills in by itself never does.
+The new inputs are compared with the live object in the state, as far as the old inputs set its fields. So a change
+made behind Pulumi's back shows after a refresh, and a field that the cluster fills in never does.
 """
 
 from __future__ import annotations
 
 from lab.plugins.difference import Difference, difference
-from lab.plugins.kubernetes.checking import is_namespaced
-from lab.plugins.kubernetes.cluster import ApiError, Cluster, Unreachable
+from lab.plugins.kubernetes.checking import REPLACE_UNREADY
+from lab.plugins.kubernetes.cluster import ApiError, Cluster, UnreachableError
 from lab.plugins.kubernetes.configuration import Settings
-from lab.plugins.kubernetes.immutable import replacing_paths
+from lab.plugins.kubernetes.kinds import KINDS
 from lab.plugins.kubernetes.objects import (
     AUTONAMED,
     annotated,
@@ -25,35 +25,21 @@ from lab.plugins.kubernetes.objects import (
 )
 from lab.plugins.kubernetes.readiness import readiness_at_refresh
 from lab.plugins.properties import Properties
-from lab.plugins.provider import Resource
-
-REPLACE_UNREADY = "pulumi.com/replaceUnready"
 
 
-def compare(
-    settings: Settings, cluster: Cluster | None, resource: Resource, old_outputs: Properties, new: Properties
-) -> Difference:
-    """The difference between the state's object and the new inputs."""
+def compare(settings: Settings, cluster: Cluster | None, old_outputs: Properties, new: Properties) -> Difference:
+    """Compare the state's object with the new inputs."""
     inputs, live = parse_checkpoint(old_outputs)
     after = normalize(to_object(new))
     before: Properties = prune(live, normalize(inputs))
-    before = {"apiVersion": after.get("apiVersion"), "kind": after.get("kind"), **before}
-    _align_metadata(cluster, before, after, name_of(live))
-    changes = difference(
-        before,
-        after,
-        replace_on=replacing_paths(
-            after,
-            mutable_config_maps=settings.mutable_config_maps,
-            mutable_secrets=settings.mutable_secrets,
-        ),
-        ignore=resource.ignored,
-    )
+    before = {"apiVersion": after["apiVersion"], "kind": after["kind"], **before}
+    _spell_out_metadata(before, after, name_of(live))
+    changes = difference(before, after, replace_on=_replacing_paths(settings, after))
     if changes.paths.get(("metadata",)) == "delete":
         changes.replace.add(("metadata",))
-    if annotated(after, REPLACE_UNREADY) and cluster is not None and _unready_job(cluster, after, live):
+    if annotated(after, REPLACE_UNREADY) and cluster is not None and _is_unready_job(cluster, live):
         changes.replace.add(("metadata", "annotations", REPLACE_UNREADY))
-    # A new object can't have the name of the old one while that is there.
+    # Two objects cannot have the same name at the same time.
     changes.delete_before_replace = (
         bool(changes.replace)
         and named(after)
@@ -64,14 +50,27 @@ def compare(
     return changes
 
 
-def _align_metadata(cluster: Cluster | None, before: Properties, after: Properties, live_name: str) -> None:
-    """Spell out on both sides what may be left out on one: namespace and name."""
-    namespaced = is_namespaced(cluster, after)
+def _replacing_paths(settings: Settings, obj: Properties) -> list[str]:
+    """Return the property paths whose change replaces the object.
+
+    By default a ConfigMap or Secret is replaced rather than changed, so that pods meet the new one by its new name.
+    """
+    paths = ["metadata.name", "metadata.namespace", *KINDS[obj["kind"]].immutable]
+    frozen = obj.get("immutable") is True
+    if obj["kind"] == "Secret" and (frozen or not settings.mutable_secrets):
+        paths += ["stringData", "data"]
+    if obj["kind"] == "ConfigMap" and (frozen or not settings.mutable_config_maps):
+        paths += ["binaryData", "data"]
+    return paths
+
+
+def _spell_out_metadata(before: Properties, after: Properties, live_name: str) -> None:
+    """Set the namespace and the name on both sides, so that leaving one out is no change."""
     for obj in (before, after):
         if not isinstance(obj.get("metadata"), dict):
             continue
         obj["metadata"] = {**metadata(obj)}
-        if namespaced:
+        if KINDS[after["kind"]].namespaced:
             obj["metadata"]["namespace"] = metadata(obj).get("namespace") or "default"
         else:
             obj["metadata"].pop("namespace", None)
@@ -81,13 +80,12 @@ def _align_metadata(cluster: Cluster | None, before: Properties, after: Properti
             before["metadata"]["name"] = live_name
 
 
-def _unready_job(cluster: Cluster, after: Properties, live: Properties) -> bool:
-    """Whether a Job that is to be replaced while it isn't done is not done. Errors don't count: it may be gone."""
-    if after.get("kind") != "Job":
+def _is_unready_job(cluster: Cluster, live: Properties) -> bool:
+    """Return whether this is a Job that is not complete. One that cannot be read does not count: it may be gone."""
+    if live.get("kind") != "Job":
         return False
-    look = readiness_at_refresh(cluster, {"apiVersion": after["apiVersion"], "kind": after["kind"]})
+    look = readiness_at_refresh(cluster, {"kind": "Job"})
     try:
-        now = cluster.get(live["apiVersion"], live["kind"], namespace_of(live), name_of(live))
-    except (ApiError, Unreachable):
+        return look is not None and not look(cluster.live(live)).ready
+    except (ApiError, UnreachableError):
         return False
-    return look is not None and not look(now).ready

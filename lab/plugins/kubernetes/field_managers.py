@@ -1,19 +1,19 @@
-"""Who owns which field of an object (`metadata.managedFields`), and what an update may take over.
+"""The owners of an object's fields (`metadata.managedFields`), and which of them an update replaces.
 
-Creates are plain POSTs, which leave a field manager of the operation `Update`; updates are server-side applies,
-whose fields belong to the same name with the operation `Apply`: to the API server that is somebody else. So an update
-first takes over what earlier creates, and people with kubectl, have left, as the official provider does.
+A create is a plain POST, so its fields belong to the manager with the operation `Update`. An update is a server-side
+apply, so its fields belong to the same name with the operation `Apply`: to the API server, a different manager. That
+is why an update first takes over the fields of earlier creates and of people with kubectl, as the official provider
+does.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from lab.plugins.kubernetes.cluster import ApiError
 from lab.plugins.properties import Properties
 
-# Field managers (prefixes of their names) whose fields an update takes over, and by which operation they got them.
+# Name prefix and operation of the managers whose fields an update takes over.
 _TAKEN_OVER = (
     ("kubectl", "Apply"),
     ("kubectl", "Update"),
@@ -25,7 +25,7 @@ _CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]+)"(?P<scale> with subre
 
 
 def _is_taken_over(entry: Properties) -> bool:
-    # What came by a subresource (kubectl scale, an autoscaler) is left to its owner: changing it is a conflict.
+    # A field set through a subresource (kubectl scale, an autoscaler) stays with its owner: changing it is a conflict.
     return not entry.get("subresource") and any(
         str(entry.get("manager", "")).startswith(prefix) and entry.get("operation") == operation
         for prefix, operation in _TAKEN_OVER
@@ -33,7 +33,7 @@ def _is_taken_over(entry: Properties) -> bool:
 
 
 def taken_over(live: Properties, field_manager: str) -> list[Properties] | None:
-    """`managedFields` after the take-over; None if there is nothing to take over."""
+    """Return `managedFields` as they are after the take-over, None if there is nothing to take over."""
     entries: list[Properties] = live["metadata"].get("managedFields") or []
     own = next((e for e in entries if e.get("manager") == field_manager and e.get("operation") == "Apply"), None)
     others = [entry for entry in entries if entry is not own]
@@ -55,26 +55,10 @@ def _union(one: Properties, other: Properties) -> Properties:
 
 
 def would_be_taken_over(error: ApiError) -> bool:
-    """Whether every conflict is with somebody whose fields the real update takes over first."""
+    """Return whether the real update would first take over the fields of every manager in this conflict."""
     conflicts = [cause for cause in error.causes if cause.get("reason") == "FieldManagerConflict"]
-    if not conflicts:
-        return False
-    for cause in conflicts:
-        match = _CONFLICT.search(str(cause.get("message", "")))
-        if match is None or match["scale"]:
-            return False
-        if not match["manager"].startswith(tuple(prefix for prefix, _ in _TAKEN_OVER)):
-            return False
-    return True
-
-
-def owned_by_others(live: Properties, field_manager: str, path: tuple[Any, ...]) -> bool:
-    """Whether only other field managers own the field at the path (of names, no list indices)."""
-    ours = theirs = False
-    for entry in live["metadata"].get("managedFields") or []:
-        fields: Any = entry.get("fieldsV1") or {}
-        for part in path:
-            fields = fields.get(f"f:{part}") if isinstance(fields, dict) else None
-        if fields is not None:
-            ours, theirs = ours or entry["manager"] == field_manager, theirs or entry["manager"] != field_manager
-    return theirs and not ours
+    matches = [_CONFLICT.search(str(cause.get("message", ""))) for cause in conflicts]
+    prefixes = tuple(prefix for prefix, _ in _TAKEN_OVER)
+    return bool(matches) and all(
+        match is not None and not match["scale"] and match["manager"].startswith(prefixes) for match in matches
+    )

@@ -1,7 +1,7 @@
-"""Kubernetes objects as the engine keeps them: names, ids, and the inputs behind what the cluster made of them.
+"""Kubernetes objects as the engine keeps them: names, ids, and the inputs behind the live object.
 
-The outputs that are stored for a resource are the live object, and under three more keys what an update needs to
-know: the inputs it came from, the API version it was made with, and the field manager that owns its fields.
+A resource's outputs are the live object and three more keys that an update needs: the inputs, the API version the
+object was created with, and the field manager that owns its fields.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ INITIAL_API_VERSION = "__initialApiVersion"
 FIELD_MANAGER = "__fieldManager"
 
 AUTONAMED = "pulumi.com/autonamed"
-PATCH_FIELD_MANAGER = "pulumi.com/patchFieldManager"
-MANAGED_BY = "app.kubernetes.io/managed-by"
 
-# What only the API server sets.
+# Only the API server sets these fields of the metadata.
 _READ_ONLY = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -33,35 +31,14 @@ _READ_ONLY = (
     "resourceVersion",
     "uid",
 )
-# What differs between a dry run and the real thing.
+# A dry run has other values here than the real request.
 _UNPREDICTABLE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")
-# What controllers and kubectl note down on objects for themselves.
-_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
-# Go, and so the official SDKs, can't have dashes in names: these are spelt with underscores in programs.
-_DASHED = {
-    f"x_kubernetes_{name}": f"x-kubernetes-{name.replace('_', '-')}"
-    for name in (
-        "embedded_resource",
-        "int_or_string",
-        "list_map_keys",
-        "list_type",
-        "map_type",
-        "preserve_unknown_fields",
-        "validations",
-    )
-}
-_UNDERSCORED = {dashed: underscored for underscored, dashed in _DASHED.items()}
-
-
-def type_to_kind(resource_type: str) -> tuple[str, str]:
-    """`apiVersion` and `kind` from a type token: `kubernetes:apps/v1:Deployment`, `kubernetes:core/v1:Secret`."""
-    _, module, kind = resource_type.split(":")
-    group, _, version = module.rpartition("/")
-    return (version if group in ("", "core") else module), kind
+# Annotations that controllers and kubectl keep for themselves.
+_BOOKKEEPING = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
 
 
 def metadata(obj: Properties) -> Properties:
-    """The object's metadata, empty where it is missing or unknown."""
+    """Return the object's metadata, empty when missing or unknown."""
     found = obj.get("metadata")
     return found if isinstance(found, dict) else {}
 
@@ -77,7 +54,7 @@ def namespace_of(obj: Properties) -> str:
 
 
 def annotation(obj: Properties, key: str) -> str:
-    """An annotation's value, empty where it is missing or unknown."""
+    """Return an annotation's value, empty when missing or unknown."""
     annotations = metadata(obj).get("annotations")
     value = annotations.get(key) if isinstance(annotations, dict) else None
     return value if isinstance(value, str) else ""
@@ -88,87 +65,58 @@ def annotated(obj: Properties, key: str) -> bool:
 
 
 def resource_id(obj: Properties) -> str:
-    """`namespace/name`, or `name` for what is in no namespace."""
+    """Return `namespace/name`, or `name` for an object without a namespace."""
     namespace, name = namespace_of(obj), name_of(obj)
     return f"{namespace}/{name}" if namespace else name
 
 
 def parse_id(identifier: str) -> tuple[str, str]:
-    """Namespace (may be empty) and name from a resource's id."""
-    namespace, separator, name = identifier.partition("/")
-    return (namespace, name) if separator else ("", namespace)
-
-
-def without_nulls(value: Value) -> Value:
-    """The value without the entries that are null, as the official provider reads properties."""
-    if isinstance(value, Secret):
-        return Secret(without_nulls(value.value))
-    if isinstance(value, dict):
-        return {key: without_nulls(element) for key, element in value.items() if element is not None}
-    if isinstance(value, list):
-        return [without_nulls(element) for element in value]
-    return value
+    """Return namespace (may be empty) and name of a resource's id."""
+    namespace, _, name = identifier.rpartition("/")
+    return namespace, name
 
 
 def to_object(properties: Properties) -> Properties:
-    """A Kubernetes object from properties: secrets laid open, names as the API has them."""
-    return _renamed(plain(without_nulls(properties)), _DASHED)
+    """Return a Kubernetes object from properties: secrets opened, nulls dropped."""
+    return _without_nulls(plain(properties))
 
 
-def _renamed(value: Value, names: dict[str, str]) -> Value:
+def _without_nulls(value: Value) -> Value:
     if isinstance(value, dict):
-        return {names.get(key, key): _renamed(element, names) for key, element in value.items()}
+        return {key: _without_nulls(element) for key, element in value.items() if element is not None}
     if isinstance(value, list):
-        return [_renamed(element, names) for element in value]
+        return [_without_nulls(element) for element in value]
     return value
 
 
 def named(obj: Properties) -> bool:
-    """Whether the object has a name, be it one that isn't known yet."""
+    """Return whether the object has a name, known or not."""
     return bool(name_of(obj)) or isinstance(metadata(obj).get("name"), Unknown)
 
 
 def set_metadata(obj: Properties, key: str, value: Value) -> None:
-    """Set an entry of the object's metadata, unless that isn't known yet."""
-    if isinstance(obj.get("metadata"), Unknown):
-        return
-    obj.setdefault("metadata", {})[key] = value
-
-
-def _set_in_map(obj: Properties, field: str, key: str, value: str) -> None:
-    entries = metadata(obj).get(field)
-    if not isinstance(entries, Unknown):
-        set_metadata(obj, field, {**(entries or {}), key: value})
+    """Set a field of the object's metadata, unless the metadata is unknown."""
+    if not isinstance(obj.get("metadata"), Unknown):
+        obj.setdefault("metadata", {})[key] = value
 
 
 def autoname(obj: Properties, name: str) -> None:
-    """Give the object a name that nobody chose, and say so on it."""
+    """Name the object, and note on it that the name was generated."""
     set_metadata(obj, "name", name)
-    _set_in_map(obj, "annotations", AUTONAMED, "true")
+    annotations = metadata(obj).get("annotations")
+    if not isinstance(annotations, Unknown):
+        set_metadata(obj, "annotations", {**(annotations or {}), AUTONAMED: "true"})
 
 
 def unique_name(prefix: str, seed: bytes) -> str:
-    """The prefix and eight hexadecimal digits: the same ones for the same seed, as a preview and its update need."""
+    """Return the prefix and eight hexadecimal digits. One seed gives one name, in a preview and in its update."""
     digits = hashlib.sha256(seed + prefix.encode()).hexdigest()[:8] if seed else os.urandom(4).hex()
     return f"{prefix}-{digits}"
 
 
-def label_managed_by(obj: Properties) -> None:
-    """Client-side apply leaves no other trace of who manages an object than this label."""
-    _set_in_map(obj, "labels", MANAGED_BY, managed_by())
-
-
-def managed_by() -> str:
-    return os.environ.get("PULUMI_KUBERNETES_MANAGED_BY_LABEL", "pulumi")
-
-
 def normalize(obj: Properties) -> Properties:
-    """The inputs in the form in which the API server will store them, so that equal things don't differ."""
-    if obj.get("kind") == "CustomResourceDefinition":
-        obj = {key: value for key, value in obj.items() if key != "status"}
-        if isinstance(obj.get("spec"), dict) and obj["spec"].get("preserveUnknownFields") is False:
-            obj["spec"] = {key: value for key, value in obj["spec"].items() if key != "preserveUnknownFields"}
-    elif obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1":
+    """Return the inputs as the API server will store them, so that equal values do not differ."""
+    if obj.get("kind") == "Secret":
         obj = _normalize_secret(obj)
     elif not contains_unknown(obj):
         obj = normalize_quantities(obj)
@@ -179,59 +127,60 @@ def normalize(obj: Properties) -> Properties:
 
 
 def _normalize_secret(obj: Properties) -> Properties:
-    """`stringData` is for writing only: the API server makes `data` of it."""
+    """Move `stringData` into `data`, as the API server does."""
     data, texts = obj.get("data"), obj.get("stringData")
     if contains_unknown(data) or contains_unknown(texts):
         return obj
-    merged = {key: _base64_again(value) for key, value in (data or {}).items()}
+    merged = {key: _canonical_base64(value) for key, value in (data or {}).items()}
     for key, text in (texts or {}).items():
         merged[key] = base64.b64encode(str(text).encode()).decode()
     rest = {key: value for key, value in obj.items() if key not in ("data", "stringData")}
     return {**rest, "data": merged} if data is not None or texts else rest
 
 
-def _base64_again(value: Any) -> Any:
+def _canonical_base64(value: Any) -> Any:
     try:
         return base64.b64encode(base64.b64decode(value, validate=False)).decode()
     except (TypeError, ValueError, binascii.Error):
-        return value  # The API server will refuse it, and say why.
+        return value  # The API server refuses it and says why.
 
 
-def prune(live: Value, wanted: Value) -> Value:
-    """What the live object has under the names that the inputs set; the rest is the cluster's business.
+def prune(live: Value, inputs: Value) -> Value:
+    """Return the live object's fields that the inputs set. All others belong to the cluster.
 
-    What says nothing (`hostNetwork: false`, `env: []`) the API server doesn't store: it counts as being there.
+    The API server drops empty values (`hostNetwork: false`, `env: []`), so those count as present.
     """
-    if isinstance(live, dict) and isinstance(wanted, dict):
-        kept = {key: prune(value, wanted[key]) for key, value in live.items() if key in wanted}
-        return kept | {key: value for key, value in wanted.items() if key not in live and _says_nothing(value)}
-    if isinstance(live, list) and isinstance(wanted, list):
-        if not live or not wanted or type(live[0]) is not type(wanted[0]):
-            return list(live) if live and wanted else []
-        # Elements beyond the wanted ones belong to others (sidecars that a webhook added, for example).
-        return [prune(value, target) for value, target in zip(live, wanted, strict=False)]
+    if isinstance(live, dict) and isinstance(inputs, dict):
+        kept = {key: prune(value, inputs[key]) for key, value in live.items() if key in inputs}
+        return kept | {key: value for key, value in inputs.items() if key not in live and _is_empty(value)}
+    if isinstance(live, list) and isinstance(inputs, list):
+        if not live or not inputs or type(live[0]) is not type(inputs[0]):
+            return list(live) if live and inputs else []
+        # Further elements belong to others, such as a webhook's sidecars.
+        return [prune(value, target) for value, target in zip(live, inputs, strict=False)]
     return live
 
 
-def _says_nothing(value: Value) -> bool:
+def _is_empty(value: Value) -> bool:
     if isinstance(value, dict):
-        return all(_says_nothing(element) for element in value.values())
+        return all(_is_empty(element) for element in value.values())
     return value in (False, "", 0, []) and not isinstance(value, Unknown)
 
 
 def checkpoint(
     inputs: Properties, live: Properties, given: Properties, initial_api_version: str, field_manager: str
 ) -> Properties:
-    """A resource's outputs. `given` are the properties the inputs came from, with what is secret in them."""
-    outputs = hide_secrets(_renamed(live, _UNDERSCORED), given)
-    outputs[INPUTS] = hide_secrets(_renamed(inputs, _UNDERSCORED), given)
-    outputs[INITIAL_API_VERSION] = initial_api_version
-    outputs[FIELD_MANAGER] = field_manager
-    return outputs
+    """Return a resource's outputs. Whatever is secret in `given` is secret in them."""
+    return {
+        **hide_secrets(live, given),
+        INPUTS: hide_secrets(inputs, given),
+        INITIAL_API_VERSION: initial_api_version,
+        FIELD_MANAGER: field_manager,
+    }
 
 
 def parse_checkpoint(outputs: Properties) -> tuple[Properties, Properties]:
-    """The inputs and the live object in a resource's outputs."""
+    """Return the inputs and the live object of a resource's outputs."""
     live = to_object(outputs)
     inputs = live.pop(INPUTS, {})
     live.pop(INITIAL_API_VERSION, None)
@@ -240,7 +189,7 @@ def parse_checkpoint(outputs: Properties) -> tuple[Properties, Properties]:
 
 
 def hide_secrets(obj: Properties, given: Properties) -> Properties:
-    """The object with everything secret that is secret in `given`; a Secret's data always is."""
+    """Return the object with the values secret that are secret in `given`. A Secret's data always is."""
     hidden = keep_secret(obj, given)
     if hidden.get("kind") == "Secret":
         for key in ("data", "stringData"):
@@ -249,20 +198,22 @@ def hide_secrets(obj: Properties, given: Properties) -> Properties:
     return hidden
 
 
-def foretell(dry_run: Properties, inputs: Properties) -> Properties:
-    """What a dry run tells of an object to be made, with what only the real one will have as unknown."""
-    told = {key: value for key, value in dry_run.items() if key != "status"}
-    told["metadata"] = {key: UNKNOWN if key in _UNPREDICTABLE else value for key, value in metadata(dry_run).items()}
-    if told.get("kind") == "Service" and told.get("apiVersion") == "v1" and isinstance(told.get("spec"), dict):
-        wanted = inputs.get("spec") or {}
-        allocated = {key: UNKNOWN for key in ("clusterIP", "clusterIPs") if key in told["spec"] and key not in wanted}
-        told["spec"] = {**told["spec"], **allocated}
-    return told
+def predicted(dry_run: Properties, inputs: Properties) -> Properties:
+    """Return a dry run's object, with the fields unknown that only the real object will have."""
+    obj = {key: value for key, value in dry_run.items() if key != "status"}
+    obj["metadata"] = {key: UNKNOWN if key in _UNPREDICTABLE else value for key, value in metadata(dry_run).items()}
+    if obj.get("kind") == "Service" and isinstance(obj.get("spec"), dict):
+        chosen = inputs.get("spec") or {}
+        allocated = {key: UNKNOWN for key in ("clusterIP", "clusterIPs") if key in obj["spec"] and key not in chosen}
+        obj["spec"] = {**obj["spec"], **allocated}
+    return obj
 
 
 def importable(live: Properties) -> Properties:
-    """The inputs that a live object would have which no program has declared yet."""
+    """Return the inputs that a program would declare to get this live object."""
     inputs = normalize({key: value for key, value in live.items() if key != "status"})
     kept = dict(inputs["metadata"])
-    annotations = {key: value for key, value in (kept.pop("annotations", None) or {}).items() if key not in _NOTES}
+    annotations = {
+        key: value for key, value in (kept.pop("annotations", None) or {}).items() if key not in _BOOKKEEPING
+    }
     return {**inputs, "metadata": {**kept, "annotations": annotations} if annotations else kept}

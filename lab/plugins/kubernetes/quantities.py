@@ -1,4 +1,4 @@
-"""Kubernetes quantities in the one form that the API server stores: `1000m` as `1`, `0.5Gi` as `512Mi`."""
+"""Kubernetes quantities in the API server's canonical form: `1000m` is `1`, `0.5Gi` is `512Mi`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _EXPONENTS = {suffix: exponent for exponent, suffix in _DECIMAL.items()}
 
-# Where built-in kinds have quantities: maps of them, and single ones.
-_MAPS = frozenset({"limits", "requests", "hard", "capacity", "overhead", "max", "min", "default", "defaultRequest"})
-_SINGLE = frozenset({"sizeLimit", "divisor", "averageValue"})
+# Fields of the covered kinds that hold quantities: maps of them, and single ones.
+_MAPS = ("limits", "requests")
+_SINGLE = ("sizeLimit", "divisor")
 
 
 def canonical(text: str) -> str:
-    """The quantity as the API server writes it; the text itself if it is no quantity."""
+    """Return the quantity as the API server writes it, or the text itself if it is not a quantity."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
         return text
@@ -30,8 +30,7 @@ def canonical(text: str) -> str:
         return _decimal(value) if abs(value) < 1024 else _binary(value)
     if suffix in _EXPONENTS:
         return _decimal(number * Fraction(10) ** _EXPONENTS[suffix])
-    value = number * Fraction(10) ** int(suffix[1:])
-    mantissa, exponent = _reduced(value)
+    mantissa, exponent = _reduced(number * Fraction(10) ** int(suffix[1:]))
     return f"{mantissa}e{exponent}" if exponent else str(mantissa)
 
 
@@ -48,7 +47,7 @@ def _decimal(value: Fraction) -> str:
 
 
 def _reduced(value: Fraction) -> tuple[int, int]:
-    """Mantissa and the largest power of 1000 that keeps it whole; nano is the finest there is."""
+    """Return the mantissa and the largest power of 1000 that keeps it whole. Nano is the finest unit."""
     if value == 0:
         return 0, 0
     exponent = -9
@@ -59,22 +58,22 @@ def _reduced(value: Fraction) -> tuple[int, int]:
 
 
 def normalize_quantities(value: Value) -> Value:
-    """A built-in object with each of its quantities in canonical form."""
+    """Return an object with all its quantities in canonical form."""
     if isinstance(value, dict):
-        return {key: _normalize_entry(key, element) for key, element in value.items()}
+        return {key: _normalize_field(key, element) for key, element in value.items()}
     if isinstance(value, list):
         return [normalize_quantities(element) for element in value]
     return value
 
 
-def _normalize_entry(key: str, value: Any) -> Value:
+def _normalize_field(key: str, value: Any) -> Value:
     if key in _MAPS and isinstance(value, dict):
-        quantities: Properties = {name: _scalar(quantity) for name, quantity in value.items()}
+        quantities: Properties = {name: _normalize_quantity(quantity) for name, quantity in value.items()}
         return quantities
-    return _scalar(value) if key in _SINGLE else normalize_quantities(value)
+    return _normalize_quantity(value) if key in _SINGLE else normalize_quantities(value)
 
 
-def _scalar(value: Any) -> Value:
+def _normalize_quantity(value: Any) -> Value:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return normalize_quantities(value)
     return canonical(str(value))

@@ -1,5 +1,5 @@
-"""Stand-in for Pulumi's Python language host: runs programs, policy packs and plugins written in Python.
+"""Stand-in for Pulumi's Python language host: it runs programs and policy packs.
 
-Used where the official `pulumi-language-python` of the engine's version can't be had; the executor
-`pulumi-language-python-exec`, which loads the program, is the official one.
+The lab uses it where the official `pulumi-language-python` of the engine's version is not available. The executor
+`pulumi-language-python-exec`, which loads the program, is always the official one.
 """

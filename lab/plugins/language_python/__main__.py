@@ -1,4 +1,4 @@
-"""The plugin: `python -m lab.plugins.language_python`, started by pulumi as `pulumi-language-python`."""
+"""What `pulumi-language-python` runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Serve until the engine ends."""
     address = engine_address(
         "pulumi-language-python",
-        "Stand-in for Pulumi's Python language host; started by pulumi itself.",
+        "Stand-in for Pulumi's Python language host. Pulumi starts it.",
         "PULUMI_DEBUG_LANGUAGES=python:<port>",
         sys.argv[1:],
     )
@@ -24,7 +24,7 @@ def main() -> None:
         lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server),
         engine,
         host.stop,
-        # A program's own output belongs on stdout and stderr, which it inherits.
+        # The programs inherit stdout and stderr.
         keep_stdout=True,
     )
 

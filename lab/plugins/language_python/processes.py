@@ -1,4 +1,4 @@
-"""Child processes of the language host: started, listened to, and ended with it."""
+"""Child processes of the language host, which end with it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import IO, Literal
 
 import grpc
 
-# How long a process may take to end after SIGTERM, in seconds.
+# Seconds that a process has to end after SIGTERM.
 TERMINATE = 2.0
 _CHUNK = 65536
 
 
 class Processes:
-    """Every process the host has started. Each is the leader of a group, so that its children end with it."""
+    """All running children. Each leads a process group, so that its own children end with it."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -34,7 +34,7 @@ class Processes:
         *,
         piped: bool,
     ) -> subprocess.Popen[bytes]:
-        """Start a process that ends when its call is cancelled. Piped, or with the host's own stdout and stderr."""
+        """Start a process that ends when the call is cancelled. Unless piped, it writes to the host's own output."""
         stream = subprocess.PIPE if piped else None
         process = subprocess.Popen(
             command,
@@ -43,7 +43,7 @@ class Processes:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            # A ctrl-C reaches the engine, which cancels the call: the program needs no second notice of it.
+            # Ctrl-C must reach the engine only, which then cancels the call.
             process_group=0,
         )
         with self._lock:
@@ -52,24 +52,26 @@ class Processes:
             self._end(process)
         return process
 
-    def forget(self, process: subprocess.Popen[bytes]) -> None:
-        """It has ended by itself."""
+    def wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the exit code of a process once it has ended."""
+        code = process.wait()
         with self._lock:
             self._running.discard(process)
+        return code
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             running = process in self._running
+            self._running.discard(process)
         if running and process.poll() is None:
             _signal(process, signal.SIGTERM)
             try:
                 process.wait(TERMINATE)
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGKILL)
-        self.forget(process)
 
     def end_all(self) -> None:
-        """End whatever runs."""
+        """End all running processes."""
         with self._lock:
             running = list(self._running)
         for process in running:
@@ -84,7 +86,7 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 def output(process: subprocess.Popen[bytes]) -> Iterator[tuple[Literal["stdout", "stderr"], bytes]]:
-    """What a piped process writes, as it comes, until it closes both streams."""
+    """Yield a piped process's output as it comes, until both streams are closed."""
     written: queue.SimpleQueue[tuple[Literal["stdout", "stderr"], bytes]] = queue.SimpleQueue()
 
     def read(name: Literal["stdout", "stderr"], stream: IO[bytes]) -> None:

@@ -7,7 +7,8 @@ NetworkPolicy has to let it in.
 from __future__ import annotations
 
 import http.client
-from collections.abc import Generator, Mapping, Sequence
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -16,7 +17,7 @@ import urllib3
 import websocket
 import yaml
 from kubernetes import stream as streams
-from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api, V1Container, V1Deployment, V1Pod
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 from pulumi import automation
@@ -31,6 +32,7 @@ from promotion.state.cluster.client import (
     refusal,
     status_of,
 )
+from promotion.state.cluster.pods import Deployment, Document, Pod, annotation, labels, name, part, read_items, read_raw
 from promotion.state.engine import all_outputs
 
 #: Comes without types.
@@ -51,10 +53,7 @@ class UnreachableError(CommandError):
 
 @dataclass
 class Cluster:
-    """A stack's namespace on its cluster.
-
-    Every method raises UnreachableError when the API server does not answer it.
-    """
+    """A stack's namespace on its cluster. Every method raises UnreachableError if the API server does not answer."""
 
     api: ApiClient
     namespace: str
@@ -82,48 +81,55 @@ class Cluster:
         cluster.deployment("stable")  # an unreachable cluster is said now, and once
         return cluster
 
-    def deployment(self, track: Track) -> V1Deployment | None:
-        """The track's Deployment, None where there is none."""
+    def deployment(self, track: Track) -> Deployment | None:
+        """Return the track's Deployment; None if there is none."""
         with self._answering():
             try:
-                return self.apps.read_namespaced_deployment(f"{self.service}-{track}", self.namespace)
+                read = read_raw(self.apps.read_namespaced_deployment, f"{self.service}-{track}", self.namespace)
             except ApiException as error:
                 if status_of(error) == http.HTTPStatus.NOT_FOUND:
                     return None
                 raise
+        return Deployment(json.loads(read))
 
-    def pods(self, track: Track) -> list[V1Pod]:
-        """The track's pods, of its current ReplicaSet and of earlier ones; those being deleted are left out."""
-        with self._answering():
-            found = self.core.list_namespaced_pod(self.namespace, label_selector=f"app={self.service},track={track}")
-        return [pod for pod in found.items if not _metadata(pod).deletion_timestamp]
+    def pods(self, track: Track) -> list[Pod]:
+        """Return the track's pods, those of earlier ReplicaSets included; pods being deleted are left out."""
+        pods = map(Pod, self._of_track(self.core.list_namespaced_pod, track))
+        return [pod for pod in pods if not pod.deleting]
 
-    def current_pods(self, track: Track) -> list[V1Pod]:
-        """The pods of the track's current ReplicaSet alone: those of the image that its Deployment names."""
+    def current_pods(self, track: Track) -> list[Pod]:
+        """Return the pods of the track's current ReplicaSet: those with the image that its Deployment names."""
         deployment = self.deployment(track)
         if deployment is None:
             return []
-        revision = _annotation(deployment, REVISION)
-        with self._answering():
-            sets = self.apps.list_namespaced_replica_set(
-                self.namespace, label_selector=f"app={self.service},track={track}"
-            ).items
-        hashes = {_label(each, TEMPLATE_HASH) for each in sets if _annotation(each, REVISION) == revision}
-        return [pod for pod in self.pods(track) if _label(pod, TEMPLATE_HASH) in hashes]
+        revision = annotation(deployment.document, REVISION)
+        sets = self._of_track(self.apps.list_namespaced_replica_set, track)
+        hashes = {labels(each).get(TEMPLATE_HASH) for each in sets if annotation(each, REVISION) == revision}
+        return [pod for pod in self.pods(track) if labels(pod.document).get(TEMPLATE_HASH) in hashes]
 
-    def exec(self, pod: V1Pod, command: Sequence[str], seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
+    def public_selector(self) -> Mapping[str, str]:
+        """Return the labels that the public Service selects; those of the whole service if it does not exist."""
+        with self._answering():
+            services = read_items(self.core.list_namespaced_service, self.namespace)
+        public = next((each for each in services if name(each) == f"{self.service}-lb"), None)
+        return part(public, "spec", "selector") if public else {"app": self.service}
+
+    def _of_track(self, read: Callable[..., Any], track: Track) -> list[Document]:
+        with self._answering():
+            return read_items(read, self.namespace, label_selector=f"app={self.service},track={track}")
+
+    def exec(self, pod: Pod, command: Sequence[str], seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
         """Run a command in the pod's container of the service; returns its exit code and all that it printed.
 
         Raises UnreachableError when it has not ended within ``seconds``, too.
         """
-        name = str(_metadata(pod).name)
-        with self._answering(f"pod {name}"):
+        with self._answering(f"pod {pod.name}"):
             client: Any = _streams.stream(
                 CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_exec,
-                name,
+                pod.name,
                 self.namespace,
                 command=list(command),
-                container=service_container(pod).name,
+                container=pod.container["name"],
                 stdout=True,
                 stderr=True,
                 stdin=False,
@@ -133,26 +139,23 @@ class Cluster:
             try:
                 client.run_forever(timeout=seconds)
                 if client.is_open():
-                    raise UnreachableError(
-                        f"`{' '.join(command)}` in pod {name} has not ended after {seconds:g} seconds"
-                    )
+                    raise UnreachableError(f"`{' '.join(command)}` in pod {pod.name} has not ended after {seconds:g} s")
                 code, reason = _exit_code(client)  # first: reading the output empties this channel as well
                 return code, str(client.read_all()).strip() or reason
             finally:
                 client.close()
 
     @contextmanager
-    def forward(self, pod: V1Pod, port: int, seconds: float = ANSWER_SECONDS) -> Generator[http.client.HTTPConnection]:
+    def forward(self, pod: Pod, port: int, seconds: float = ANSWER_SECONDS) -> Generator[http.client.HTTPConnection]:
         """An HTTP connection to a port of the pod, by port-forward; an answer may take ``seconds``."""
-        name = str(_metadata(pod).name)
-        with self._answering(f"pod {name}, port {port}"):
+        with self._answering(f"pod {pod.name}, port {port}"):
             forwarded: Any = _streams.portforward(
                 CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_portforward,
-                name,
+                pod.name,
                 self.namespace,
                 ports=str(port),
             )
-            connection = http.client.HTTPConnection(name, port, timeout=seconds)
+            connection = http.client.HTTPConnection(pod.name, port, timeout=seconds)
             connection.sock = forwarded.socket(port)
             connection.sock.settimeout(seconds)
             try:
@@ -214,18 +217,6 @@ class Cluster:
         return cast(Any, self.api).configuration
 
 
-def service_container(pod: V1Pod) -> V1Container:
-    """The pod's container of the service: the first, whatever sidecars a cluster adds."""
-    assert pod.spec is not None
-    return pod.spec.containers[0]
-
-
-def port_of(pod: V1Pod, name: Literal["http", "metrics"]) -> int | None:
-    """The number of the container's port with that name; None where the service has none."""
-    ports = service_container(pod).ports or []
-    return next((port.container_port for port in ports if port.name == name), None)
-
-
 def _exit_code(client: Any) -> tuple[int, str]:
     """Exit code of an ended command and, where the container could not start it (126, as in a shell), why."""
     status: Any = yaml.safe_load(client.read_channel(ERROR_CHANNEL)) or {}
@@ -234,16 +225,3 @@ def _exit_code(client: Any) -> tuple[int, str]:
     causes = status.get("details", {}).get("causes", [])
     code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 126)
     return code, str(status.get("message", "the connection to it broke"))
-
-
-def _metadata(thing: Any) -> Any:
-    """An object that came from the API server always has its metadata."""
-    return thing.metadata
-
-
-def _annotation(thing: Any, name: str) -> str | None:
-    return cast(dict[str, str], _metadata(thing).annotations or {}).get(name)
-
-
-def _label(thing: Any, name: str) -> str | None:
-    return cast(dict[str, str], _metadata(thing).labels or {}).get(name)

@@ -13,7 +13,7 @@ from contract.project import PROJECT_ROOT
 from pipeline import docker, image
 from pipeline.base_image import BaseImage, default_of, parsed, pinned
 from pipeline.cli import main
-from pipeline.faults import StepFailed, WrongUse
+from pipeline.errors import StepError, UsageError
 
 ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 PYTHON = "docker.io/library/python:3.11"
@@ -35,18 +35,18 @@ PYTHON = "docker.io/library/python:3.11"
         (f"localhost:5001/base@{ONE}", f"localhost:5001/base@{ONE}"),
     ],
 )
-def test_a_reference_is_spelt_out(text: str, reference: str):
+def test_references_are_spelled_out(text: str, reference: str):
     assert parsed(text).reference == reference
     assert parsed(reference).reference == reference
 
 
 @pytest.mark.parametrize("text", ["", "a b", "python@sha256:12", "python:", "--push", "Python:3", "python:3.11@"])
-def test_what_is_no_reference_is_refused(text: str):
-    with pytest.raises(WrongUse, match="--base-image"):
+def test_invalid_references_are_refused(text: str):
+    with pytest.raises(UsageError, match="--base-image"):
         parsed(text)
 
 
-def test_a_tag_is_resolved_and_a_digest_kept(monkeypatch: pytest.MonkeyPatch):
+def test_tags_are_resolved_and_digests_kept(monkeypatch: pytest.MonkeyPatch):
     asked: list[tuple[str, str]] = []
 
     def pulled(reference: str, platform: str = "") -> str:
@@ -59,34 +59,36 @@ def test_a_tag_is_resolved_and_a_digest_kept(monkeypatch: pytest.MonkeyPatch):
     assert asked == [(PYTHON, "linux/amd64")]
 
 
-def test_where_the_registry_can_not_tell_the_tag_is_kept_and_that_is_said(
+def test_tag_is_kept_with_a_warning_without_registry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def refused(reference: str, platform: str = "") -> str:
-        raise StepFailed("no such host")
+        raise StepError("no such host")
 
     monkeypatch.setattr(docker, "pulled_digest", refused)
     assert pinned("python:3.11").reference == PYTHON
-    assert f"warning: {PYTHON} is not pinned, its tag is used as it stands: no such host" in capsys.readouterr().err
+    assert f"warning: {PYTHON} is not pinned and is used by its tag: no such host" in capsys.readouterr().err
     assert "base.digest" not in " ".join(pinned("python:3.11").labels)
 
 
-def test_the_digest_is_read_from_what_a_pull_says(monkeypatch: pytest.MonkeyPatch):
-    said = f"3.11: Pulling from library/python\nDigest: {ONE}\nStatus: Image is up to date for python:3.11\n{PYTHON}\n"
+def test_digest_is_read_from_the_pull(monkeypatch: pytest.MonkeyPatch):
+    output = (
+        f"3.11: Pulling from library/python\nDigest: {ONE}\nStatus: Image is up to date for python:3.11\n{PYTHON}\n"
+    )
 
     def pull(command: Sequence[str], **_options: Any) -> subprocess.CompletedProcess[str]:
         assert list(command[1:]) == ["pull", "--platform", "linux/arm64", PYTHON]
-        return subprocess.CompletedProcess(command, 0, said, "")
+        return subprocess.CompletedProcess(command, 0, output, "")
 
     monkeypatch.setattr(docker, "client", lambda: "docker")
     monkeypatch.setattr(docker.subprocess, "run", pull)
     assert docker.pulled_digest(PYTHON, "linux/arm64") == ONE
-    said = "what no engine says"
-    with pytest.raises(StepFailed, match="does not say which digest"):
+    output = "no digest in here"
+    with pytest.raises(StepError, match="reported no digest"):
         docker.pulled_digest(PYTHON, "linux/arm64")
 
 
-def test_the_addressbook_lets_its_base_be_chosen():
+def test_addressbook_base_image_can_be_chosen():
     assert default_of(PROJECT_ROOT / "app" / "Dockerfile").startswith("python:")
 
 
@@ -110,7 +112,7 @@ def context(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_both_builds_begin_with_the_digest_and_the_image_says_so(context: Path, commands: list[list[str]]):
+def test_builds_use_the_digest_and_label_the_image(context: Path, commands: list[list[str]]):
     built = image.build_and_test(context, "localhost:1/x", "linux/amd64")
     assert built.base == f"{PYTHON}@{ONE}"
     assert built.database == f"docker.io/library/{image.DATABASE_IMAGE}@{ONE}"
@@ -120,9 +122,7 @@ def test_both_builds_begin_with_the_digest_and_the_image_says_so(context: Path, 
     assert f"org.opencontainers.image.base.digest={ONE}" in commands[1]
 
 
-def test_the_same_base_gives_the_same_tag_and_another_one_another(
-    context: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
-):
+def test_content_tag_depends_on_the_base(context: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch):
     def tag(base: str = "") -> str:
         return image.build_and_test(context, "localhost:1/x", "linux/amd64", base).reference
 
@@ -133,14 +133,14 @@ def test_the_same_base_gives_the_same_tag_and_another_one_another(
     assert tag() == tag(f"python:3.11@{OTHER}")
 
 
-def test_a_dockerfile_that_leaves_no_choice_is_built_as_it_is(context: Path, commands: list[list[str]]):
+def test_dockerfile_without_base_argument_is_built(context: Path, commands: list[list[str]]):
     (context / "Dockerfile").write_text("FROM scratch AS test\n")
     assert image.build_and_test(context, "localhost:1/x", "linux/amd64").base == ""
     assert not any("BASE_IMAGE" in part for command in commands for part in command)
-    with pytest.raises(WrongUse, match="takes none; begin it with `ARG BASE_IMAGE"):
+    with pytest.raises(UsageError, match="start the file with `ARG BASE_IMAGE"):
         image.build_and_test(context, "localhost:1/x", "linux/amd64", "python:3.12")
 
 
-def test_a_wrong_base_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]):
+def test_invalid_base_exits_with_2(capsys: pytest.CaptureFixture[str]):
     assert main(["image", "--repository", "localhost:1/x", "--base-image", "a b"]) == 2
     assert capsys.readouterr().err.startswith("error: --base-image a b: write NAME:TAG or NAME@sha256:DIGEST")

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from pipeline import scan
-from pipeline.faults import StepFailed
+from pipeline.errors import StepError
 
 CLEAN = {"name": "anyio", "version": "4.16.0", "vulns": []}
 FOUND = {"name": "uvloop", "version": "0.1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["0.2"]}]}
 SKIPPED = {"name": "httptools", "skip_reason": "Dependency not found on PyPI"}
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, code: int, said: str, error: str = "") -> None:
+def answers(monkeypatch: pytest.MonkeyPatch, code: int, output: str, error: str = "") -> None:
     def run(command: Any, **_options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, code, said, error)
+        return subprocess.CompletedProcess(command, code, output, error)
 
     monkeypatch.setattr(scan.subprocess, "run", run)
 
@@ -28,24 +28,24 @@ def report(*packages: dict[str, Any]) -> str:
     return json.dumps({"dependencies": packages})
 
 
-def test_nothing_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_clean_scan_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     answers(monkeypatch, 0, report(CLEAN, CLEAN))
-    assert scan.scan(tmp_path) == scan.Scanned(2)
+    assert scan.scan(tmp_path) == scan.ScanResult(2)
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "error", "why"),
+    ("code", "output", "error", "why"),
     [
-        (1, report(CLEAN, FOUND), "", "uvloop 0.1: PYSEC-1, mended in 0.2"),
-        (1, report(SKIPPED, FOUND), "", "uvloop 0.1: PYSEC-1, mended in 0.2"),
-        (0, report(CLEAN, SKIPPED), "", "1 of 2 packages could not be looked up, httptools the first"),
-        (1, "", "Traceback\n  at\nConnectionError: no route", "could not be asked .*: ConnectionError: no route"),
-        (2, report(CLEAN), "", "could not be asked .*: exit code 2"),
+        (1, report(CLEAN, FOUND), "", "uvloop 0.1: PYSEC-1, fixed in 0.2"),
+        (1, report(SKIPPED, FOUND), "", "uvloop 0.1: PYSEC-1, fixed in 0.2"),
+        (0, report(CLEAN, SKIPPED), "", r"1 of 2 packages could not be looked up \(httptools is the first\)"),
+        (1, "", "Traceback\n  at\nConnectionError: no route", "did not answer: ConnectionError: no route"),
+        (2, report(CLEAN), "", "did not answer: exit code 2"),
     ],
 )
-def test_all_else_is_a_failed_step(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, said: str, error: str, why: str
+def test_anything_else_fails_the_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, output: str, error: str, why: str
 ):
-    answers(monkeypatch, code, said, error)
-    with pytest.raises(StepFailed, match=why):
+    answers(monkeypatch, code, output, error)
+    with pytest.raises(StepError, match=why):
         scan.scan(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from contract.project import PROJECT_ROOT
 from pipeline.cli import main
-from pipeline.faults import WrongUse
+from pipeline.errors import UsageError
 from pipeline.touched import changed_files, touched
 
 ALL = ("prod", "prod-aws", "prod-gcp")
@@ -41,12 +41,12 @@ def root(tmp_path: Path) -> Path:
         ("README.md", (), False),
     ],
 )
-def test_a_file_touches_the_stacks_it_has_a_part_in(root: Path, file: str, stacks: tuple[str, ...], image: bool):
-    found = touched([file], root)
-    assert (tuple(each.stack for each in found.stacks), found.image) == (stacks, image)
+def test_files_affect_their_stacks(root: Path, file: str, stacks: tuple[str, ...], image: bool):
+    affected = touched([file], root)
+    assert (tuple(each.stack for each in affected.stacks), affected.image) == (stacks, image)
 
 
-def test_a_branch_is_compared_with_where_it_left(root: Path):
+def test_branch_is_compared_with_its_merge_base(root: Path):
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
         subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
@@ -63,20 +63,20 @@ def test_a_branch_is_compared_with_where_it_left(root: Path):
     git("commit", "-m", "go on")
     git("switch", "branch")
     assert changed_files("main", root) == ["Pulumi.prod.yaml"]
-    with pytest.raises(WrongUse, match="--base nowhere"):
+    with pytest.raises(UsageError, match="--base nowhere"):
         changed_files("nowhere", root)
 
 
-def test_the_projects_own_stacks_are_known():
-    found = {each.stack: each.cloud for each in touched(["Pulumi.yaml"], PROJECT_ROOT).stacks}
-    assert {"prod": "digitalocean", "prod-gcp": "gcp", "prod-aws": "aws"}.items() <= found.items()
-    assert "dev" not in found
+def test_project_stacks_are_listed():
+    stacks = {each.stack: each.cloud for each in touched(["Pulumi.yaml"], PROJECT_ROOT).stacks}
+    assert {"prod": "digitalocean", "prod-gcp": "gcp", "prod-aws": "aws"}.items() <= stacks.items()
+    assert "dev" not in stacks
 
 
-def test_wrong_use_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]):
+def test_unknown_base_exits_with_2(capsys: pytest.CaptureFixture[str]):
     assert main(["touched", "--base", "no-such-branch"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: --base no-such-branch")
-    assert "Traceback" not in said
+    error = capsys.readouterr().err
+    assert error.startswith("error: --base no-such-branch")
+    assert "Traceback" not in error
     assert main(["image", "--repository", "localhost:1/x", "--context", "docs"]) == 2
-    assert "there is no Dockerfile" in capsys.readouterr().err
+    assert "no Dockerfile in that folder" in capsys.readouterr().err

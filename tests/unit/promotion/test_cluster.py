@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from kubernetes.client import ApiClient, Configuration, V1Pod
+from kubernetes.client import ApiClient, Configuration
 from pulumi import automation
 
 from promotion.errors import CommandError
-from promotion.state.cluster.cluster import Cluster, UnreachableError, port_of
+from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.pods import Pod
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -57,8 +58,7 @@ def test_a_cluster_that_does_not_answer_is_said_without_its_secrets() -> None:
 def test_every_way_to_a_pod_says_that_it_is_unreachable() -> None:
     configuration = Configuration(host="http://127.0.0.1:1")
     cluster = Cluster(ApiClient(configuration), "n", "s")
-    pod = V1Pod.from_dict({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "s"}]}})
-    assert pod is not None
+    pod = Pod({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "s"}]}})
     with pytest.raises(UnreachableError, match="pod p"):
         cluster.exec(pod, ["true"])
     with pytest.raises(UnreachableError, match="pod p, port 9464"), cluster.forward(pod, 9464):
@@ -71,9 +71,6 @@ def test_every_way_to_a_pod_says_that_it_is_unreachable() -> None:
 
 def test_ports_are_found_by_name() -> None:
     ports = [{"name": "http", "containerPort": 3000}, {"name": "metrics", "containerPort": 9464}]
-    pod = V1Pod.from_dict({"spec": {"containers": [{"name": "s", "ports": ports}, {"name": "sidecar"}]}})
-    assert pod is not None
-    assert (port_of(pod, "http"), port_of(pod, "metrics")) == (3000, 9464)
-    bare = V1Pod.from_dict({"spec": {"containers": [{"name": "s"}]}})
-    assert bare is not None
-    assert port_of(bare, "metrics") is None
+    pod = Pod({"spec": {"containers": [{"name": "s", "ports": ports}, {"name": "sidecar"}]}})
+    assert (pod.port("http"), pod.port("metrics")) == (3000, 9464)
+    assert Pod({"spec": {"containers": [{"name": "s"}]}}).port("metrics") is None

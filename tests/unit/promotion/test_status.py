@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from promotion.state.cluster.metrics import Counters
 from promotion.state.history import Update
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
-from promotion.status.live import BUILD_INFO, LiveTrack, Served, served
+from promotion.status.live import LiveTrack, Served
 from promotion.status.status import Status, at_work, status_json
 from promotion.status.table import status_text
-from promotion.verdict.metrics import Counters
 
 A, B = (f"registry/addressbook@sha256:{digit * 64}" for digit in "ab")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -39,28 +38,8 @@ STATUS = Status(
 )
 
 
-def test_requests_errors_and_times_of_all_routes():
-    get, put = ("GET", "/all"), ("PUT", "/person")
-    counters = Counters(
-        {(get, 200): 90.0, (get, 404): 5.0, (put, 503): 5.0},
-        {get: {0.001: 95.0, math.inf: 95.0}, put: {0.001: 0.0, 0.1: 5.0, math.inf: 5.0}},
-    )
-    done = served(counters)
-    assert (done.requests, done.error_percent) == (100, 5.0)
-    assert done.median_ms is not None
-    assert done.median_ms < 1
-
-
 def test_without_requests_there_are_no_shares_and_no_times():
-    assert served(Counters()) == Served(0, None, None, None)
-
-
-def test_the_revision_is_what_the_process_says_of_its_build():
-    text = '# TYPE x_build_info gauge\naddressbook_build_info{revision="abc-dirty",version="src-1"} 1.0\n'
-    found = BUILD_INFO.search(text)
-    assert found
-    assert found["revision"] == "abc-dirty"
-    assert not BUILD_INFO.search('python_info{version="3"} 1')
+    assert Served.of(Counters()) == Served(0, None, None, None)
 
 
 def test_the_table_has_stable_first_and_says_what_the_figures_cover():

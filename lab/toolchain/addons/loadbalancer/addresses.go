@@ -13,8 +13,8 @@ import (
 	cloudprovider "k8s.io/cloud-provider"
 )
 
-// addresses gives each Service an address of its own out of a range, the lowest free one first. What was given is
-// kept where everybody sees it, in the Services' status, and recalled from there at the start.
+// addresses assigns each Service the lowest free address of a range. The Services' status keeps the assignments;
+// they are read from there at the start.
 type addresses struct {
 	mutex sync.Mutex
 	pool  netip.Prefix
@@ -65,7 +65,7 @@ func (a *addresses) choose(service *v1.Service) (netip.Addr, error) {
 		}
 		return address, nil
 	}
-	// The range's first address names the network and its last is the broadcast address: neither is given away.
+	// The range's first address names the network and its last is the broadcast address: neither is assigned.
 	for address := a.pool.Addr().Next(); a.pool.Contains(address.Next()); address = address.Next() {
 		if !a.taken(address) {
 			return address, nil
@@ -108,7 +108,7 @@ func (a *addresses) EnsureLoadBalancer(_ context.Context, _ string, service *v1.
 	return status(address), nil
 }
 
-// UpdateLoadBalancer has nothing to do: kube-proxy follows the endpoints by itself.
+// UpdateLoadBalancer does nothing: kube-proxy follows the endpoints itself.
 func (a *addresses) UpdateLoadBalancer(context.Context, string, *v1.Service, []*v1.Node) error {
 	return nil
 }

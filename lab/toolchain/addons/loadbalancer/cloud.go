@@ -2,7 +2,7 @@ package main
 
 import cloudprovider "k8s.io/cloud-provider"
 
-// cloud is a provider that offers load balancers and nothing else.
+// cloud is a provider of load balancers only.
 type cloud struct{ balancers *addresses }
 
 func (c cloud) LoadBalancer() (cloudprovider.LoadBalancer, bool) { return c.balancers, true }

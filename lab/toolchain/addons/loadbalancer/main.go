@@ -1,6 +1,6 @@
-// Gives Services of type LoadBalancer an address, as a cloud's controller does: Kubernetes' own service controller
+// Assigns addresses to Services of type LoadBalancer, as a cloud's controller does: Kubernetes' own service controller
 // (events, finalizers, load balancer classes, retries) over a "cloud" whose balancers are addresses of a range.
-// kube-proxy on the node answers for such an address; the lab routes the range to the node.
+// kube-proxy on the node handles these addresses; the lab routes the range to the node.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// The container that holds a pod's namespaces: it reaps orphans and waits to be told to end.
+// The container that keeps a pod's namespaces: it reaps orphans and waits for a signal to end.
 package main
 
 import (

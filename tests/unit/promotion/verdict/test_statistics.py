@@ -1,7 +1,7 @@
-"""Seeded trials: traffic as an addressbook has it, counted by pods, judged by the real statistics.
+"""Seeded trials: an addressbook's traffic, counted by pods and judged by the real statistics.
 
-The weather is bad on purpose: slow minutes and bursts of errors that hit both tracks, another mix of routes on each,
-other speeds of each track from interval to interval, pods that restart. What is asserted are shares of many trials.
+Conditions are bad on purpose: slow minutes and bursts of errors that hit both tracks, a different mix of routes on
+each, speeds that vary from interval to interval, pods that restart. The asserts are about shares of many trials.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from promotion.verdict.comparison import FALSE_ALARM, Interval, Pair, bounds, chance_at, compare, quantile
-from promotion.verdict.metrics import Counters, Ledger, Reading, Route, total
+from promotion.state.cluster.metrics import CounterDeltas, Counters, Reading, Route, total
+from promotion.verdict.comparison import FALSE_ALARM, Interval, Pair, bounds, chance_at, compare
 from promotion.verdict.result import worst
-from promotion.verdict.traffic import QUESTIONS, traffic_checks
+from promotion.verdict.traffic import RULES, traffic_checks
 
 #: Of the addressbook (app/addressbook/metrics.py), in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf)
@@ -33,7 +33,7 @@ REQUESTS_PER_SECOND = 50.0
 
 @dataclass
 class Pod:
-    """A process that counts."""
+    """A process with counters."""
 
     name: str
     counted: Counters = field(default_factory=Counters)
@@ -62,30 +62,29 @@ class Pod:
 
 @dataclass(frozen=True)
 class Scene:
-    """One canary pod beside two of stable, which share the requests evenly."""
+    """One canary pod beside two stable pods; the requests are spread evenly."""
 
     seconds: int = 300
     every: int = 10
     rate: float = REQUESTS_PER_SECOND
     failing: float = 0.0
     slower: float = 1.0
-    bad_weather: bool = True
-    unlike: float = 0.15
-    """Standard deviation of the tracks' own speeds in an interval, in logarithms."""
+    disturbed: bool = True
+    variation: float = 0.15
+    """Standard deviation of the logarithm of a track's speed in an interval."""
 
     def trial(self, seed: int) -> tuple[str, int]:
-        """Its result, and after how many seconds."""
+        """Return the result, and after how many seconds it was reached."""
         random = np.random.default_rng(seed)
         canary, stable = [Pod("canary")], [Pod("stable-1"), Pod("stable-2")]
-        ledgers = Ledger(), Ledger()
+        deltas = CounterDeltas(), CounterDeltas()
         for pod in (*canary, *stable):
             pod.serve(random, 1000, 1, 0)
         intervals: list[Interval] = []
         looks, left, slow, burst = round(self.seconds / self.every), 0, 1.0, 0.0
         for look in range(looks + 1):
             added = [
-                ledger.add(pod.reading() for pod in pods)
-                for ledger, pods in zip(ledgers, (canary, stable), strict=True)
+                delta.add(pod.reading() for pod in pods) for delta, pods in zip(deltas, (canary, stable), strict=True)
             ]
             if look:
                 intervals.append(Interval(*added))
@@ -94,38 +93,38 @@ class Scene:
                     return worst(checks), look * self.every
             left -= 1
             if left <= 0:
-                bad = self.bad_weather and random.random() < 0.15
+                bad = self.disturbed and random.random() < 0.15
                 left = int(random.integers(1, 4)) if bad else 1
                 slow = random.uniform(2, 8) if bad else 1.0
                 burst = random.uniform(0, 0.1) if bad and random.random() < 0.5 else 0.0
             requests = self.rate * self.every * random.lognormal(0, 0.2) / 3
             for pods, worse, failing in ((canary, self.slower, self.failing), (stable, 1.0, 0.0)):
-                speed = slow * worse * random.lognormal(0, self.unlike)
+                speed = slow * worse * random.lognormal(0, self.variation)
                 for pod in pods:
                     pod.serve(random, requests, speed, failing + burst * random.lognormal(0, 0.3))
-            if self.bad_weather and random.random() < 0.02:
+            if self.disturbed and random.random() < 0.02:
                 stable[0].restart()
-        raise AssertionError("the last look answers")
+        raise AssertionError("the last look returns")
 
     def results(self, trials: int) -> Counter[str]:
         return Counter(self.trial(seed)[0] for seed in range(trials))
 
 
 class TestAnIdenticalImage:
-    """Called unhealthy in fewer than 1 of 50 trials, whatever the weather."""
+    """Called unhealthy in fewer than 1 of 50 trials, whatever the conditions."""
 
     @pytest.mark.parametrize(
         ("scene", "healthy"),
         [
             (Scene(), 0.9),
-            (Scene(seconds=90, every=3, unlike=0.5), 0.5),
-            (Scene(bad_weather=False), 1.0),
+            (Scene(seconds=90, every=3, variation=0.5), 0.5),
+            (Scene(disturbed=False), 1.0),
             (Scene(rate=5), 0.0),
-            (Scene(slower=0.3, bad_weather=False), 1.0),
+            (Scene(slower=0.3, disturbed=False), 1.0),
         ],
-        ids=["bad weather", "uneven, 90 seconds", "quiet", "little traffic", "faster than stable"],
+        ids=["disturbed", "uneven, 90 seconds", "quiet", "little traffic", "faster than stable"],
     )
-    def test_is_hardly_ever_unhealthy(self, scene: Scene, healthy: float) -> None:
+    def test_is_almost_never_unhealthy(self, scene: Scene, healthy: float) -> None:
         trials = 50
         results = scene.results(trials)
         assert results["unhealthy"] < trials / 50
@@ -151,66 +150,66 @@ class TestABadCanary:
         trials = 30
         assert scene.results(trials)["unhealthy"] >= 0.9 * trials
 
-    def test_that_fails_always_is_told_within_seconds(self) -> None:
+    def test_that_always_fails_is_unhealthy_in_seconds(self) -> None:
         result, after = Scene(failing=1.0, seconds=300).trial(seed=1)
         assert (result, after) == ("unhealthy", 30)
 
     @pytest.mark.parametrize("scene", [Scene(failing=0.05, rate=1), Scene(failing=0.03, seconds=20, every=2)])
-    def test_is_never_healthy_for_want_of_traffic(self, scene: Scene) -> None:
+    def test_is_never_healthy_with_little_traffic(self, scene: Scene) -> None:
         assert scene.results(10)["healthy"] == 0
 
 
-def test_too_little_traffic_is_inconclusive_and_says_how_much_is_needed() -> None:
+def test_too_little_traffic_says_how_much_is_needed() -> None:
     assert set(Scene(rate=0.5).results(5)) == {"inconclusive"}
     checks = traffic_checks([], look=3, looks=3)
     assert {check.result for check in checks} == {"inconclusive"}
-    assert "0 at the canary and 0 at stable in 0 intervals, where 300 at each" in checks[0].reason
+    assert "0 at the canary and 0 at stable in 0 intervals; 300 at each" in checks[0].reason
 
 
-def test_chances_of_a_false_alarm_add_up_to_what_is_promised() -> None:
+def test_chances_of_a_false_alarm_add_up() -> None:
     for looks in (1, 2, 9, 30):
-        spent = sum(chance_at(look, looks, len(QUESTIONS)) for look in range(1, looks + 1)) * len(QUESTIONS)
+        spent = sum(chance_at(look, looks, len(RULES)) for look in range(1, looks + 1)) * len(RULES)
         assert spent == pytest.approx(FALSE_ALARM)
 
 
 class TestCompare:
-    def test_another_mix_of_routes_is_no_difference(self) -> None:
-        # Half of what the slow route answers is slow; the canary gets four times as much of it.
+    def test_a_different_mix_of_routes_is_no_difference(self) -> None:
+        # Half of the slow route's answers are slow; the canary gets four times as many of them.
         pairs = [[Pair(80, 40, 20, 10), Pair(20, 0, 80, 0)]] * 10
-        found = compare(pairs)
-        assert found.canary_hits / found.canary > 3 * found.stable_hits / found.stable
-        assert found.difference == pytest.approx(0)
+        result = compare(pairs)
+        assert result.canary_hits / result.canary > 3 * result.stable_hits / result.stable
+        assert result.difference == pytest.approx(0)
 
-    def test_a_burst_that_hits_both_is_no_difference(self) -> None:
-        found = compare([[Pair(100, 90, 200, 180)], *[[Pair(100, 0, 200, 0)]] * 9])
-        assert found.difference == pytest.approx(0)
+    def test_a_burst_on_both_tracks_is_no_difference(self) -> None:
+        result = compare([[Pair(100, 90, 200, 180)], *[[Pair(100, 0, 200, 0)]] * 9])
+        assert result.difference == pytest.approx(0)
 
-    def test_requests_of_one_burst_are_not_taken_for_independent(self) -> None:
+    def test_requests_of_one_burst_are_not_independent(self) -> None:
         even = compare([[Pair(100, 10, 100, 0)]] * 10)
         burst = compare([[Pair(100, 100, 100, 0)], *[[Pair(100, 0, 100, 0)]] * 9])
         assert burst.difference == pytest.approx(even.difference)
-        assert even.at_least(0.05) > 0.05
-        assert burst.at_least(0.05) < 0
+        assert even.lower_bound(0.05) > 0.05
+        assert burst.lower_bound(0.05) < 0
 
-    def test_no_error_at_all_is_not_infinitely_sure(self) -> None:
-        assert compare([[Pair(10, 0, 10, 0)]] * 3).at_most() > 0.1
-        assert compare([[Pair(200, 0, 400, 0)]] * 10).at_most() < 0.01
+    def test_no_errors_does_not_mean_certainty(self) -> None:
+        assert compare([[Pair(10, 0, 10, 0)]] * 3).upper_bound() > 0.1
+        assert compare([[Pair(200, 0, 400, 0)]] * 10).upper_bound() < 0.01
 
-    def test_two_intervals_say_nothing(self) -> None:
-        assert compare([[Pair(1000, 1000, 1000, 0)]] * 2).at_least(0.05) == -math.inf
+    def test_two_intervals_are_too_few(self) -> None:
+        assert compare([[Pair(1000, 1000, 1000, 0)]] * 2).lower_bound(0.05) == -math.inf
 
-    def test_routes_of_one_track_alone_count_for_nothing(self) -> None:
+    def test_routes_of_one_track_alone_are_ignored(self) -> None:
         assert compare([[Pair(50, 50, 0, 0)]] * 5).canary == 0
 
 
-def test_errors_on_a_route_that_stable_does_not_have_are_errors() -> None:
+def test_errors_on_new_routes_count() -> None:
     new, old = ("GET", "/new"), ("GET", "/all")
     interval = Interval(canary=Counters({(new, 500): 40, (old, 200): 60}), stable=Counters({(old, 200): 200}))
     errors = traffic_checks([interval] * 10, look=10, looks=10)[0]
     assert (errors.name, errors.result) == ("errors", "unhealthy")
 
 
-def test_refusals_on_routes_that_both_serve_are_compared() -> None:
+def test_refusals_are_compared_on_shared_routes() -> None:
     route = ("PUT", "/person")
     interval = Interval(canary=Counters({(route, 400): 40, (route, 200): 60}), stable=Counters({(route, 200): 200}))
     by_name = {check.name: check for check in traffic_checks([interval] * 10, look=10, looks=10)}
@@ -231,19 +230,12 @@ class TestBounds:
         stable = Counters({(route, 200): 100}, {route: {_bound(bound): n for bound, n in counts.items()}})
         return Interval(stable, stable)
 
-    def test_begin_at_the_upper_bound_of_the_usual_bucket(self) -> None:
+    def test_start_at_the_upper_bound_of_the_usual_bucket(self) -> None:
         # Half of the requests take up to 1 ms: 2 ms are allowed, the next bound is 2.5 ms.
         interval = self.interval(_0_001=60, _0_0025=90, _0_005=100, _inf=100)
-        assert bounds([interval], 0.5, times=2, least=20) == {("GET", "/all"): 0.0025}
-        assert bounds([interval], 0.9, times=2, least=20) == {("GET", "/all"): 0.005}
+        assert bounds([interval], 0.5, times=2, minimum=20) == {("GET", "/all"): 0.0025}
+        assert bounds([interval], 0.9, times=2, minimum=20) == {("GET", "/all"): 0.005}
 
-    def test_leave_out_what_is_hardly_asked_for_and_what_has_no_bound(self) -> None:
-        assert bounds([self.interval(_0_001=5, _0_005=10, _inf=10)], 0.5, times=2, least=20) == {}
-        assert bounds([self.interval(_0_001=10, _0_005=20, _inf=100)], 0.5, times=2, least=20) == {}
-
-
-def test_quantiles_are_read_out_of_buckets() -> None:
-    buckets = {0.001: 0.0, 0.002: 50.0, 0.004: 100.0, math.inf: 100.0}
-    assert quantile(buckets, 0.5) == pytest.approx(0.002)
-    assert quantile(buckets, 0.75) == pytest.approx(0.003)
-    assert quantile({math.inf: 0.0}, 0.5) is None
+    def test_leave_out_rare_and_unbounded_routes(self) -> None:
+        assert bounds([self.interval(_0_001=5, _0_005=10, _inf=10)], 0.5, times=2, minimum=20) == {}
+        assert bounds([self.interval(_0_001=10, _0_005=20, _inf=100)], 0.5, times=2, minimum=20) == {}

@@ -98,12 +98,9 @@ def never(*_: object) -> Verdict:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path)
-    containers = [SimpleNamespace(image=NEW)]
 
     def deployment(track: str) -> Any:
-        containers[0].image = made.runs
-        template = SimpleNamespace(spec=SimpleNamespace(containers=containers))
-        return SimpleNamespace(spec=SimpleNamespace(template=template)) if made.runs else None
+        return SimpleNamespace(image=made.runs) if made.runs else None
 
     monkeypatch.setattr(cluster.Cluster, "of", lambda _: SimpleNamespace(deployment=deployment))
     monkeypatch.setattr(command, "working", made.working)

@@ -1,4 +1,4 @@
-"""A trial from its begin to its end, on a cluster that is played: its pods' metrics come by real HTTP from here."""
+"""Whole trials on a fake cluster, whose pods' metrics come by real HTTP from this test."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import pytest
-from kubernetes.client import V1Deployment, V1Pod
 
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict import Verdict, judge
 from promotion.verdict.table import verdict_text
 from promotion.verdict.trial import default_interval
@@ -26,8 +26,8 @@ NAMES = ["readiness", "restarts", "addressbook ping", "addressbook migrate", "ro
 
 
 @dataclass
-class Played:
-    """A cluster with one pod a track; each reading of its metrics finds some more requests."""
+class FakeCluster:
+    """A cluster with one pod per track; each reading of its metrics shows more requests."""
 
     replicas: dict[str, int] = field(default_factory=lambda: {"canary": 1, "stable": 1})
     failing: dict[str, float] = field(default_factory=lambda: {"canary": 0.0, "stable": 0.0})
@@ -44,44 +44,37 @@ class Played:
     images: dict[str, str] = field(default_factory=lambda: dict(DIGESTS))
     port: int = 0
 
-    def deployment(self, track: Track) -> V1Deployment | None:
+    def deployment(self, track: Track) -> Deployment | None:
         if not self.replicas[track]:
             return None
         container = {"name": "addressbook", "image": f"registry/addressbook@{self.images[track]}"}
-        return V1Deployment.from_dict(
-            {
-                "metadata": {"name": f"addressbook-{track}"},
-                "spec": {
-                    "replicas": self.replicas[track],
-                    "progressDeadlineSeconds": 1,
-                    "selector": {"matchLabels": {}},
-                    "template": {"metadata": {}, "spec": {"containers": [container]}},
-                },
-                "status": {},
-            }
-        )
+        spec = {
+            "replicas": self.replicas[track],
+            "progressDeadlineSeconds": 1,
+            "template": {"spec": {"containers": [container]}},
+        }
+        return Deployment({"spec": spec})
 
-    def current_pods(self, track: Track) -> list[V1Pod]:
+    def current_pods(self, track: Track) -> list[Pod]:
         reason = self.waiting.get(track)
         state = {"waiting": {"reason": reason}} if reason else {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         ready = "False" if track in self.unready or reason else "True"
-        status = {"name": "addressbook", "image": "", "imageID": "", "ready": True, "restartCount": 0, "state": state}
+        status = {"name": "addressbook", "restartCount": 0, "state": state}
         probe = {"httpGet": {"path": "/ready", "port": "http"}}
         ports = [{"name": "metrics", "containerPort": 9464}]
-        pod = V1Pod.from_dict(
+        pod = Pod(
             {
                 "metadata": {"name": f"{track}-pod", "uid": track, "creationTimestamp": "2026-01-01T00:00:00Z"},
                 "spec": {"containers": [{"name": "addressbook", "ports": ports, "readinessProbe": probe}]},
                 "status": {"conditions": [{"type": "Ready", "status": ready}], "containerStatuses": [status]},
             }
         )
-        assert pod is not None
         return [pod]
 
-    def exec(self, pod: V1Pod, command: Sequence[str]) -> tuple[int, str]:
-        track, words = str(cast(Any, pod).metadata.uid), " ".join(command)
-        self.ran.append((track, words))
-        return (1, "it\ncannot") if f"{track} {words}" in self.broken_commands else (0, "")
+    def exec(self, pod: Pod, command: Sequence[str]) -> tuple[int, str]:
+        track, line = pod.uid, " ".join(command)
+        self.ran.append((track, line))
+        return (1, "it\ncannot") if f"{track} {line}" in self.broken_commands else (0, "")
 
     def through_service(
         self, track: Track, method: str, path: str, form: dict[str, str] | None = None
@@ -96,8 +89,8 @@ class Played:
         return 200, json.dumps(self.persons.pop(number) if method == "DELETE" else self.persons[number])
 
     @contextmanager
-    def forward(self, pod: V1Pod, port: int) -> Generator[http.client.HTTPConnection]:
-        track = str(cast(Any, pod).metadata.uid)
+    def forward(self, pod: Pod, port: int) -> Generator[http.client.HTTPConnection]:
+        track = pod.uid
         if track in self.silent:
             raise UnreachableError(f"pod {track}-pod, port {port} does not answer")
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -127,7 +120,7 @@ class Played:
 
 
 def _with_track(connection: http.client.HTTPConnection, track: str) -> Any:
-    """Say with each request which pod it is for, as the port-forward does."""
+    """Say in each request which pod it is for; a real port-forward leads to one pod anyway."""
     put = connection.putheader
 
     def putheader(header: str | bytes, *values: Any) -> None:
@@ -139,8 +132,8 @@ def _with_track(connection: http.client.HTTPConnection, track: str) -> Any:
 
 
 @pytest.fixture
-def played() -> Generator[Played]:
-    cluster = Played()
+def fake() -> Generator[FakeCluster]:
+    cluster = FakeCluster()
 
     class Metrics(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -162,137 +155,137 @@ def played() -> Generator[Played]:
     thread.join()
 
 
-def verdict_of(played: Played, **more: Any) -> Verdict:
-    return judge(cast(Cluster, played), SECONDS, lambda _: None, EVERY, **more)
+def verdict_of(fake: FakeCluster, **more: Any) -> Verdict:
+    return judge(cast(Cluster, fake), SECONDS, lambda _: None, EVERY, **more)
 
 
 def results(verdict: Verdict) -> dict[str, str]:
     return {check.name: check.result for check in verdict.checks}
 
 
-def test_a_good_canary_is_healthy_in_every_check(played: Played) -> None:
-    verdict = verdict_of(played)
+def test_a_good_canary_passes_every_check(fake: FakeCluster) -> None:
+    verdict = verdict_of(fake)
     assert verdict.result == "healthy", verdict_text(verdict)
     assert [*results(verdict)] == [*NAMES, "median latency", "tail latency"]
     assert verdict.digest == DIGESTS["canary"]
     assert verdict.recorded == f"healthy {DIGESTS['canary']} {verdict.ended:%Y-%m-%dT%H:%M:%SZ}"
-    assert played.persons == {}  # the round trip leaves nobody behind
+    assert fake.persons == {}  # the round trip deletes its person
     errors = next(check for check in verdict.checks if check.name == "errors")
-    assert errors.samples == "1000 canary, 1000 stable, 10 intervals"  # neither probes nor what was before
+    assert errors.samples == "1000 canary, 1000 stable, 10 intervals"  # without probes and earlier requests
 
 
-def test_errors_end_the_trial_early(played: Played) -> None:
-    played.failing["canary"] = 0.2
-    verdict = verdict_of(played)
+def test_errors_end_the_trial_early(fake: FakeCluster) -> None:
+    fake.failing["canary"] = 0.2
+    verdict = verdict_of(fake)
     assert verdict.result == "unhealthy"
-    assert played.readings["canary"] < SECONDS / EVERY
+    assert fake.readings["canary"] < SECONDS / EVERY
     assert verdict.reasons[0].startswith("errors: 20.0 % of the canary's requests are answered with an error")
 
 
-def test_errors_at_both_tracks_are_not_the_canarys(played: Played) -> None:
-    played.failing = {"canary": 0.2, "stable": 0.2}
-    assert results(verdict_of(played))["errors"] != "unhealthy"
+def test_errors_on_both_tracks_do_not_blame_the_canary(fake: FakeCluster) -> None:
+    fake.failing = {"canary": 0.2, "stable": 0.2}
+    assert results(verdict_of(fake))["errors"] != "unhealthy"
 
 
-def test_a_lost_canary_is_told_without_traffic(played: Played) -> None:
-    played.waiting["canary"] = "ImagePullBackOff"
-    verdict = verdict_of(played)
+def test_a_hopeless_canary_needs_no_traffic(fake: FakeCluster) -> None:
+    fake.waiting["canary"] = "ImagePullBackOff"
+    verdict = verdict_of(fake)
     assert verdict.result == "unhealthy"
     assert verdict.reasons == [
-        "readiness: once not ready when looked at; pod canary-pod: ImagePullBackOff: its image cannot be pulled"
+        "readiness: once not ready when looked at; pod canary-pod: ImagePullBackOff: the image cannot be pulled"
     ]
     assert results(verdict)["errors"] == "inconclusive"
-    assert played.readings["canary"] == 0
-    assert played.ran == []
+    assert fake.readings["canary"] == 0
+    assert fake.ran == []
 
 
-def test_a_canary_that_never_becomes_ready_is_unhealthy_after_its_rollouts_deadline(played: Played) -> None:
-    played.unready.add("canary")
-    verdict = verdict_of(played)
+def test_a_canary_not_ready_by_its_deadline_is_unhealthy(fake: FakeCluster) -> None:
+    fake.unready.add("canary")
+    verdict = verdict_of(fake)
     assert verdict.result == "unhealthy"
     assert "0 of 1 pods became ready in time" in verdict.reasons[0]
 
 
-def test_a_command_that_fails_in_the_canary_is_unhealthy(played: Played) -> None:
-    played.broken_commands.add("canary addressbook ping")
-    verdict = verdict_of(played)
+def test_a_failing_command_is_unhealthy(fake: FakeCluster) -> None:
+    fake.broken_commands.add("canary addressbook ping")
+    verdict = verdict_of(fake)
     assert results(verdict)["addressbook ping"] == "unhealthy"
     assert verdict.reasons == ["addressbook ping: exit code 1: cannot"]
-    assert results(verdict)["addressbook migrate"] == "healthy"  # every check is made
+    assert results(verdict)["addressbook migrate"] == "healthy"  # every check runs
 
 
-def test_a_command_that_fails_at_stable_too_says_nothing_of_the_canary(played: Played) -> None:
-    played.broken_commands |= {"canary addressbook ping", "stable addressbook ping"}
-    verdict = verdict_of(played)
+def test_a_command_failing_on_both_tracks_is_inconclusive(fake: FakeCluster) -> None:
+    fake.broken_commands |= {"canary addressbook ping", "stable addressbook ping"}
+    verdict = verdict_of(fake)
     assert verdict.result == "inconclusive"
     assert "it fails at stable too" in verdict.reasons[0]
 
 
-def test_a_round_trip_that_forgets_is_unhealthy_and_leaves_nobody_behind(played: Played) -> None:
-    played.forgets.add("canary")
-    verdict = verdict_of(played)
+def test_a_failing_round_trip_is_unhealthy_and_cleans_up(fake: FakeCluster) -> None:
+    fake.forgets.add("canary")
+    verdict = verdict_of(fake)
     assert results(verdict)["round trip"] == "unhealthy"
-    assert played.persons == {}
+    assert fake.persons == {}
 
 
-def test_another_service_is_asked_for_nothing_that_is_the_addressbooks(played: Played) -> None:
-    played.addressbook = False
-    verdict = verdict_of(played)
+def test_other_services_get_no_addressbook_checks(fake: FakeCluster) -> None:
+    fake.addressbook = False
+    verdict = verdict_of(fake)
     assert verdict.result == "healthy"
     assert [*results(verdict)][:3] == ["readiness", "restarts", "errors"]
-    assert played.ran == []
+    assert fake.ran == []
 
 
-def test_commands_of_its_own_are_run_instead(played: Played) -> None:
-    played.addressbook = False
-    verdict_of(played, commands=[["./check", "--all"]])
-    assert played.ran == [("canary", "./check --all")]
+def test_own_commands_replace_the_addressbooks(fake: FakeCluster) -> None:
+    fake.addressbook = False
+    verdict_of(fake, commands=[["./check", "--all"]])
+    assert fake.ran == [("canary", "./check --all")]
 
 
-def test_metrics_that_cannot_be_read_are_their_own_reason(played: Played) -> None:
-    played.silent.add("canary")
-    verdict = verdict_of(played)
+def test_unreadable_metrics_are_the_reason(fake: FakeCluster) -> None:
+    fake.silent.add("canary")
+    verdict = verdict_of(fake)
     assert verdict.result == "inconclusive"
     assert verdict.reasons == [
         "errors, refusals, median latency, tail latency: metrics unreachable: pod canary-pod, port 9464 does not answer"
     ]
 
 
-def test_too_little_traffic_is_inconclusive(played: Played) -> None:
-    played.per_reading = 2
-    verdict = verdict_of(played)
+def test_too_little_traffic_is_inconclusive(fake: FakeCluster) -> None:
+    fake.per_reading = 2
+    verdict = verdict_of(fake)
     assert verdict.result == "inconclusive"
-    assert "20 at the canary and 20 at stable in 10 intervals, where 300 at each" in verdict.reasons[0]
+    assert "20 at the canary and 20 at stable in 10 intervals; 300 at each" in verdict.reasons[0]
 
 
-def test_without_a_canary_there_is_nothing_to_judge(played: Played) -> None:
-    played.replicas["canary"] = 0
+def test_no_canary_is_wrong_use(fake: FakeCluster) -> None:
+    fake.replicas["canary"] = 0
     with pytest.raises(CommandError, match="there is no canary to judge") as raised:
-        verdict_of(played)
+        verdict_of(fake)
     assert raised.value.code == WRONG_USE
 
 
-def test_an_image_that_is_changed_meanwhile_ends_the_trial(played: Played) -> None:
+def test_a_changed_image_ends_the_trial(fake: FakeCluster) -> None:
     def say(_: str) -> None:
-        played.images["stable"] = f"sha256:{'b' * 64}"
+        fake.images["stable"] = f"sha256:{'b' * 64}"
 
-    with pytest.raises(CommandError, match="stable's image was changed during the trial"):
-        judge(cast(Cluster, played), SECONDS, say, EVERY)
+    with pytest.raises(CommandError, match="stable's image changed during the trial"):
+        judge(cast(Cluster, fake), SECONDS, say, EVERY)
 
 
-def test_a_cluster_that_does_not_answer_judges_nobody(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_cluster_is_inconclusive(fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: Track) -> None:
         raise UnreachableError("the cluster does not answer")
 
-    monkeypatch.setattr(played, "deployment", gone)
+    monkeypatch.setattr(fake, "deployment", gone)
     with pytest.raises(CommandError, match="cannot be judged: the cluster does not answer") as raised:
-        verdict_of(played)
+        verdict_of(fake)
     assert raised.value.code == INCONCLUSIVE
 
 
-def test_the_text_shows_each_check_with_value_limit_samples_and_rule(played: Played) -> None:
-    played.failing["canary"] = 0.2
-    text = verdict_text(verdict_of(played))
+def test_the_text_shows_every_part_of_a_check(fake: FakeCluster) -> None:
+    fake.failing["canary"] = 0.2
+    text = verdict_text(verdict_of(fake))
     row = next(line for line in text.splitlines() if line.startswith("✗  errors"))
     assert "20.0 %, stable 0.0 % (+20.0 points)" in row
     assert "+1.0 points" in row
@@ -302,5 +295,5 @@ def test_the_text_shows_each_check_with_value_limit_samples_and_rule(played: Pla
     assert "canary  ████████████████████████████████ 20.0 %" in text
 
 
-def test_looks_fit_the_length_of_the_trial() -> None:
+def test_looks_suit_the_length_of_the_trial() -> None:
     assert [default_interval(seconds) for seconds in (20, 60, 90, 300, 3600)] == [2, 2, 3, 10, 10]

@@ -1,0 +1,167 @@
+"""Options and fixtures that all tests share: the lab, temporary stacks, and the order in which tests run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.project import ROOT, Project, copy_program
+
+#: Skips that are fine on any machine: what only Pulumi's official plugins can show.
+EXPECTED_SKIPS = re.compile(
+    r"official plugin .*not installed: unverified|no pulumi-language-python written in Go is installed: unverified"
+)
+#: Cheap and fundamental tests first. The longest end-to-end file is first among its kind, so that both
+#: processes end together.
+ORDER = (
+    "tests/unit",
+    "lab/tests/unit",
+    "app/tests",
+    "tests/engine",
+    "tests/e2e/test_bad_canaries.py",
+    "tests/e2e",
+    "lab/tests",
+    "tests/soak",
+    "lab/tests/soak",
+)
+#: End-to-end files that share one stack, which is expensive to create: one process runs them all.
+SHARED_STACK = (
+    "test_main_job.py",
+    "test_network_policies.py",
+    "test_status.py",
+    "test_diagnose.py",
+    "test_image_copy.py",
+    "test_zz_destroy.py",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-unexpected-skips", action="store_true", help="fail if a test is skipped for an unexpected reason"
+    )
+
+
+class SkipGuard:
+    """Fail the run if a test was skipped for an unexpected reason."""
+
+    def __init__(self) -> None:
+        self.unexpected: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        reason = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
+        if report.skipped and not EXPECTED_SKIPS.search(reason):
+            self.unexpected.append(f"{report.nodeid}: {reason or report.longrepr}")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unexpected and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self.unexpected:
+            terminalreporter.write_line(f"UNEXPECTED SKIP {line}", red=True)
+
+
+#: Key under which a worker tells the main process that it has started the lab.
+STARTED_LAB = "started the lab"
+
+
+class LabOfWorkers:
+    """Take the lab down after all workers of pytest-xdist, if one of them started it."""
+
+    started = False
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.started |= bool(getattr(node, "workeroutput", {}).get(STARTED_LAB))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.started:
+            _run_visibly(session.config, lab_command("down"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    config.pluginmanager.register(LabOfWorkers())
+    if config.getoption("--no-unexpected-skips"):
+        config.pluginmanager.register(SkipGuard())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests, and tell pytest-xdist which of them must run in the same process."""
+
+    def rank(item: pytest.Item) -> int:
+        matching = [number for number, prefix in enumerate(ORDER) if item.nodeid.startswith(prefix)]
+        return max(matching, key=lambda number: len(ORDER[number]), default=len(ORDER))
+
+    items.sort(key=rank)
+    for item in items:
+        name = item.path.name
+        item.add_marker(pytest.mark.xdist_group("shared stack" if name in SHARED_STACK else str(item.path)))
+
+
+def lab_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "lab", *arguments]
+
+
+def lab_environment() -> dict[str, str]:
+    """Return this process's environment with what `lab env` exports."""
+    exports = subprocess.run(lab_command("env"), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    script = f"{exports}\nenv -0"
+    output = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return dict(pair.split("=", 1) for pair in output.split("\0") if "=" in pair)
+
+
+@pytest.fixture(scope="session")
+def toolchain(pytestconfig: pytest.Config) -> dict[str, str]:
+    """Environment with the Pulumi engine and its plugins; they are installed or built first if missing."""
+    _run_visibly(pytestconfig, lab_command("up", "--tools-only"))
+    return lab_environment()
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
+    """Environment of a running lab. If these tests started the lab, they take it down."""
+    from lab.layout import Lab  # unit tests never get here: they need no lab
+
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("the lab needs root on Linux")
+    # The folder exists as soon as somebody starts a lab: one that is not serving yet is not ours either.
+    existed = Lab.from_environment().state.exists()
+    _run_visibly(pytestconfig, lab_command("up"))
+    try:
+        yield lab_environment()
+    finally:
+        output: dict[str, Any] | None = getattr(pytestconfig, "workeroutput", None)
+        if not existed and output is not None:
+            output[STARTED_LAB] = True  # the other worker may still use it
+        elif not existed:
+            _run_visibly(pytestconfig, lab_command("down"))
+
+
+def _run_visibly(config: pytest.Config, command: list[str]) -> None:
+    """Run a long command and show its progress on the terminal, in spite of pytest's capture."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode:
+        pytest.fail(f"`{shlex.join(command)}` failed with exit code {done.returncode}; see above.", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """Return a function that copies the program and creates a stack in its own state backend."""
+    return lambda stack, environment, **config: copy_program(tmp_path_factory.mktemp(stack), stack, environment, config)
+
+
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest) -> str:
+    """Name of this pytest-xdist process, or ``main``: part of the names that two processes must not share."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "main")

@@ -1,0 +1,106 @@
+"""What differs between the simulated clouds, as data for the tests of rehearsals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lab.layout import Lab
+from lab.plugins.account import Record
+from tests.project import ROOT
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One simulated cloud: its stack, the resource types that errors are injected on, and its messages."""
+
+    stack: str
+    slow: str
+    """Type whose creation times out during the whole life."""
+    late: str
+    """Type whose creation is refused, after most of the others exist."""
+    interrupted: str
+    """Type that is being created when the engine is killed."""
+    no_login: Mapping[str, str]
+    """Environment variables that remove the login."""
+    no_login_message: str
+    server: str
+    """Type of the database server."""
+    address: Callable[[Record], tuple[str, int]]
+    """Return the host and port that a database server listens on."""
+    expired_message: str = "the credentials have expired"
+    refuses_duplicates: bool = True
+    """Whether the cloud refuses a second resource with the interrupted one's name."""
+
+
+CLOUDS = {
+    "digitalocean": Cloud(
+        stack="prod",
+        slow="KubernetesCluster",
+        late="DatabaseUser",
+        interrupted="DatabaseCluster",
+        no_login={"DIGITALOCEAN_ACCESS_TOKEN": ""},
+        no_login_message="there is no DigitalOcean API token; export DIGITALOCEAN_ACCESS_TOKEN",
+        server="DatabaseCluster",
+        address=lambda record: (record.outputs["host"], record.outputs["port"]),
+    ),
+    "gcp": Cloud(
+        stack="prod-gcp",
+        slow="Cluster",
+        late="User",
+        interrupted="DatabaseInstance",
+        no_login={"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/credentials.json"},
+        no_login_message="GOOGLE_APPLICATION_CREDENTIALS names /nowhere/credentials.json, and there is no such file",
+        server="DatabaseInstance",
+        address=lambda record: (record.outputs["privateIpAddress"], 5432),
+    ),
+    "aws": Cloud(
+        stack="prod-aws",
+        slow="Cluster",
+        late="Addon",
+        interrupted="RouteTable",
+        no_login={"AWS_SECRET_ACCESS_KEY": ""},
+        no_login_message="AWS takes none from this machine (Unable to locate credentials",
+        server="Instance",
+        address=lambda record: (record.outputs["__address"], 5432),
+        expired_message="AWS takes none from this machine (An error occurred (ExpiredToken)",
+        refuses_duplicates=False,
+    ),
+}
+
+
+def rehearse_whole_life(cloud: Cloud) -> None:
+    """Rehearse the stack from an empty preview to its destruction, with a timeout in between; check each step."""
+    stack_file = ROOT / f"Pulumi.{cloud.stack}.yaml"
+    before = stack_file.read_bytes()
+    command = ("lab", "rehearse", cloud.stack, "--fault", f"timeout:{cloud.slow}", "--output", "json")
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report["steps"][-1]
+    assert report["ok"]
+    assert report["left"] == []
+    seen = {step["title"]: step["seen"] for step in report["steps"]}
+    assert list(seen) == [
+        "preview of an empty stack",
+        f"up with the fault timeout:{cloud.slow}",
+        "up",
+        "the API through the public Service",
+        "preview while nothing is pinned",
+        "stable pinned by config",
+        "preview again",
+        "canary by config",
+        "the API through stable and canary",
+        "refresh",
+        "destroy while it is protected",
+        "destroy without protection",
+    ]
+    assert "builds nothing by itself since (buildFromSource is `first`)" in seen["preview while nothing is pinned"]
+    assert "was copied to" in seen["canary by config"]
+    assert "read from stable and from canary" in seen["the API through stable and canary"]
+    assert "cannot be deleted" in seen["destroy while it is protected"]
+    assert any("PostgreSQL" in line for line in report["simulated"])
+    assert stack_file.read_bytes() == before
+    assert not (Lab.from_environment().state / "rehearsals" / cloud.stack).exists()

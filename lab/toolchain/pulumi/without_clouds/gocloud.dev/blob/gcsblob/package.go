@@ -1,0 +1,4 @@
+// Package gcsblob has no driver; see authhelpers, which opens gs:// URLs.
+package gcsblob
+
+const Scheme = "gs"

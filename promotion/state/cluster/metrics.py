@@ -1,0 +1,219 @@
+"""The one reader of pods' metrics: what they count about requests, and what was added between two readings.
+
+The contract with the service: Prometheus' text format at ``/metrics`` of the metrics port, with the counter
+``http_requests_total{method,route,status}`` and the histogram ``http_request_duration_seconds{method,route}``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import math
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.pods import Pod
+
+REQUESTS = "http_requests_total"
+DURATIONS = "http_request_duration_seconds_bucket"
+#: A metric that the addressbook has and no other service.
+ADDRESSBOOK = "addressbook_build_info"
+#: Prometheus' convention for the build of a process: a metric NAME_build_info with a label ``revision``.
+BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*)\"", re.MULTILINE)
+METRICS_PATH = "/metrics"
+SERVER_ERRORS = range(500, 600)
+#: Pods read at the same time.
+READERS = 8
+
+#: Method and route template.
+Route = tuple[str, str]
+
+
+class MetricsError(ValueError):
+    """A pod's answer lacks the metrics that a verdict needs; the message names them."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Requests by route and status; for each route, the requests that took at most so many seconds (cumulative)."""
+
+    requests: Mapping[tuple[Route, int], float] = field(default_factory=dict[tuple[Route, int], float])
+    durations: Mapping[Route, Mapping[float, float]] = field(default_factory=dict[Route, dict[float, float]])
+
+    @cached_property
+    def by_route(self) -> Mapping[Route, Mapping[int, float]]:
+        """Requests by status, for each route with at least one request."""
+        routes: dict[Route, dict[int, float]] = defaultdict(dict)
+        for (route, status), count in self.requests.items():
+            if count > 0:
+                routes[route][status] = count
+        return dict(routes)
+
+    def answered(self, routes: Collection[Route], statuses: range) -> float:
+        """Count the routes' requests that were answered with one of the statuses."""
+        by_status = (self.by_route.get(route, {}) for route in routes)
+        return sum(count for route in by_status for status, count in route.items() if status in statuses)
+
+    @property
+    def total(self) -> float:
+        return sum(self.requests.values())
+
+    @property
+    def error_percent(self) -> float | None:
+        """Percentage of requests answered 5xx; None without requests."""
+        return 100 * self.answered(self.by_route, SERVER_ERRORS) / self.total if self.total else None
+
+    def milliseconds(self, share: float) -> float | None:
+        """Return the time that ``share`` of all requests stay under; None without requests.
+
+        It mixes all routes: good to look at, not to judge by.
+        """
+        buckets: dict[float, float] = defaultdict(float)
+        for route in self.durations.values():
+            for bound, count in route.items():
+                buckets[bound] += count
+        seconds = quantile(buckets, share)
+        return None if seconds is None else 1000 * seconds
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A pod's counters, or None and why they could not be read. ``process`` changes with each restart."""
+
+    process: str
+    counters: Counters | None
+    unread: str = ""
+    revision: str = ""
+    is_addressbook: bool = False
+
+
+def read_pods(cluster: Cluster, pods: Sequence[Pod]) -> list[Reading]:
+    """Read the metrics of all pods, several at a time."""
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(partial(_read, cluster), pods))
+
+
+def _read(cluster: Cluster, pod: Pod) -> Reading:
+    port = pod.port("metrics")
+    if port is None:
+        return Reading(pod.process, None, "the service has no metrics port (config key metricsPort)")
+    try:
+        with cluster.forward(pod, port) as connection:
+            connection.request("GET", METRICS_PATH)
+            text = connection.getresponse().read().decode(errors="replace")
+        counters = parse(text, pod.probe_paths)
+    except UnreachableError as error:
+        return Reading(pod.process, None, str(error))
+    except (MetricsError, http.client.HTTPException, OSError) as error:
+        return Reading(pod.process, None, f"pod {pod.name}, {METRICS_PATH}: {error}")
+    build = BUILD_INFO.search(text)
+    return Reading(pod.process, counters, "", build["revision"] if build else "", ADDRESSBOOK in text)
+
+
+def parse(text: str, hidden: Collection[str] = ()) -> Counters:
+    """Parse a pod's metrics, without the ``hidden`` routes (probes) and the metrics route itself.
+
+    Raises MetricsError.
+    """
+    from prometheus_client.parser import text_string_to_metric_families  # slow to import
+
+    requests: dict[tuple[Route, int], float] = defaultdict(float)
+    durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    known: set[str] = set()
+    try:
+        samples: list[Any] = [s for family in text_string_to_metric_families(text) for s in family.samples]
+        for sample in samples:
+            known.add(sample.name)
+            if sample.name not in (REQUESTS, DURATIONS):
+                continue
+            route = (sample.labels["method"], sample.labels["route"])
+            if route[1] in hidden or route[1] == METRICS_PATH:
+                continue
+            if sample.name == REQUESTS:
+                requests[route, int(sample.labels["status"])] += sample.value
+            else:
+                durations[route][float(sample.labels["le"])] += sample.value
+    except KeyError as error:
+        raise MetricsError(
+            f"`{REQUESTS}` or its histogram has no label {error}; it needs method, route, status"
+        ) from None
+    except ValueError as error:
+        raise MetricsError(f"the answer is not in Prometheus' text format ({error})") from None
+    # Before its first request a service has no series yet, but already the lines about their type.
+    if REQUESTS not in known and f"# TYPE {REQUESTS}" not in text:
+        raise MetricsError(f"there is no metric `{REQUESTS}`")
+    return Counters(requests, {route: dict(buckets) for route, buckets in durations.items()})
+
+
+def total(parts: Iterable[Counters]) -> Counters:
+    """Add up several pods' counters."""
+    requests: dict[tuple[Route, int], float] = defaultdict(float)
+    durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    for part in parts:
+        for key, count in part.requests.items():
+            requests[key] += count
+        for route, buckets in part.durations.items():
+            for bound, count in buckets.items():
+                durations[route][bound] += count
+    return Counters(requests, {route: dict(buckets) for route, buckets in durations.items()})
+
+
+def difference(before: Counters, after: Counters) -> Counters:
+    """Return what one process counted between two readings; all of ``after`` if its counters were reset."""
+    if any(after.requests.get(key, 0) < count for key, count in before.requests.items()):
+        return after
+    return Counters(
+        {key: count - before.requests.get(key, 0) for key, count in after.requests.items()},
+        {
+            route: {bound: count - before.durations.get(route, {}).get(bound, 0) for bound, count in buckets.items()}
+            for route, buckets in after.durations.items()
+        },
+    )
+
+
+class CounterDeltas:
+    """Turn the readings of one track's pods into what they added since the readings before.
+
+    A pod that starts later counts from its start. A pod that is gone, or no longer answers, counts up to its last
+    reading.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, Counters | None] = {}
+        self._started = False
+
+    def add(self, readings: Iterable[Reading]) -> Counters:
+        """Return what these readings add to those before; nothing the first time."""
+        parts: list[Counters] = []
+        for reading in readings:
+            is_new = self._started and reading.process not in self._last
+            before = Counters() if is_new else self._last.get(reading.process)
+            if before is not None and reading.counters is not None:
+                parts.append(difference(before, reading.counters))
+            # A process that was there before but could not be read is not a new one once it can be.
+            self._last[reading.process] = reading.counters or before
+        self._started = True
+        return total(parts)
+
+
+def quantile_bound(buckets: Mapping[float, float], share: float) -> float | None:
+    """Return the bucket bound (seconds) that ``share`` of the requests stay under; None without requests."""
+    count = buckets.get(math.inf, 0)
+    return next((bound for bound in sorted(buckets) if count and buckets[bound] >= share * count), None)
+
+
+def quantile(buckets: Mapping[float, float], share: float) -> float | None:
+    """Return the seconds that ``share`` of the requests stay under, as if spread evenly in their bucket."""
+    upper = quantile_bound(buckets, share)
+    if upper is None:
+        return None
+    below = max((bound for bound in buckets if bound < upper), default=0.0)
+    if upper == math.inf:
+        return below
+    before = buckets.get(below, 0)
+    return below + (upper - below) * (share * buckets[math.inf] - before) / (buckets[upper] - before)

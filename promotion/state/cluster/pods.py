@@ -1,0 +1,164 @@
+"""Kubernetes objects as the API server writes them, and the one reader of pods and Deployments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias, cast
+
+#: A Kubernetes object in the API server's JSON, or a part of one.
+Document: TypeAlias = Mapping[str, Any]
+
+NOTHING: Document = {}
+PROBES = ("startup", "liveness", "readiness")
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod. ``container`` and what is derived from it mean the service's container, without injected sidecars."""
+
+    document: Document
+
+    @property
+    def name(self) -> str:
+        return name(self.document)
+
+    @property
+    def uid(self) -> str:
+        return str(self.document["metadata"]["uid"])
+
+    @property
+    def created(self) -> datetime:
+        return parse_time(self.document["metadata"]["creationTimestamp"])
+
+    @property
+    def deleting(self) -> bool:
+        """Whether somebody has asked Kubernetes to delete the pod."""
+        return bool(self.document["metadata"].get("deletionTimestamp"))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pod gets requests."""
+        return condition(self.document, "Ready").get("status") == "True"
+
+    @property
+    def container(self) -> Document:
+        """Specification of the service's container: the first, whatever sidecars a cluster adds."""
+        return self.document["spec"]["containers"][0]
+
+    @property
+    def image(self) -> str:
+        return str(self.container["image"])
+
+    @property
+    def status(self) -> Document:
+        """Status of the service's container; empty before the kubelet has seen the pod."""
+        statuses = parts(self.document, "status", "containerStatuses")
+        return next((each for each in statuses if each["name"] == self.container["name"]), NOTHING)
+
+    @property
+    def running(self) -> bool:
+        return bool(part(self.status, "state").get("running"))
+
+    @property
+    def waiting(self) -> Document:
+        """Reason and message of a container that has not started; empty otherwise."""
+        return part(self.status, "state", "waiting")
+
+    @property
+    def last_end(self) -> Document:
+        """How the container ended before its last restart; empty if it has not restarted."""
+        return part(self.status, "lastState", "terminated")
+
+    @property
+    def restarts(self) -> int:
+        return int(self.status.get("restartCount", 0))
+
+    @property
+    def process(self) -> str:
+        """Identify the running process: a restart gives another one, whose counters begin at zero."""
+        return f"{self.uid}/{self.restarts}"
+
+    def port(self, name: Literal["http", "metrics"]) -> int | None:
+        """Return the number of the container's port with that name; None if the service has no such port."""
+        ports = {each.get("name"): int(each["containerPort"]) for each in parts(self.container, "ports")}
+        return ports.get(name)
+
+    @property
+    def probe_paths(self) -> set[str]:
+        """Paths that the kubelet requests; they are not users' requests."""
+        paths = (part(self.container, f"{probe}Probe", "httpGet").get("path") for probe in PROBES)
+        return {str(path) for path in paths if path}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A track's Deployment."""
+
+    document: Document
+
+    @property
+    def image(self) -> str:
+        return str(self.document["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    @property
+    def replicas(self) -> int:
+        return int(self.document["spec"].get("replicas", 0))
+
+    @property
+    def deadline_seconds(self) -> float:
+        """Seconds that a rollout may go without progress; 600 is Kubernetes' default."""
+        return float(self.document["spec"].get("progressDeadlineSeconds", 600))
+
+    @property
+    def past_deadline(self) -> bool:
+        return condition(self.document, "Progressing").get("status") == "False"
+
+
+def part(thing: Document, *path: str) -> Document:
+    """Return an object inside the object; empty if there is none."""
+    for key in path:
+        thing = thing.get(key) or {}
+    return thing
+
+
+def parts(thing: Document, *path: str) -> Sequence[Document]:
+    """Return a list inside the object; empty if there is none."""
+    return cast(Sequence[Document], part(thing, *path[:-1]).get(path[-1]) or ())
+
+
+def name(thing: Document) -> str:
+    return str(thing["metadata"]["name"])
+
+
+def labels(thing: Document) -> Mapping[str, str]:
+    return part(thing, "metadata", "labels")
+
+
+def annotation(thing: Document, key: str) -> str | None:
+    return part(thing, "metadata", "annotations").get(key)
+
+
+def condition(thing: Document, kind: str) -> Document:
+    """Return the object's condition of that type; empty if it has none."""
+    return next((each for each in parts(thing, "status", "conditions") if each["type"] == kind), NOTHING)
+
+
+def parse_time(stamp: str) -> datetime:
+    """Parse a time as the API server writes it."""
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+
+
+def read_raw(read: Callable[..., Any], *arguments: str, **options: Any) -> bytes:
+    """Return the API server's answer unparsed: the client's typed objects take ten times as long to build.
+
+    Raises what the client raises.
+    """
+    return bytes(read(*arguments, **options, _preload_content=False).data)
+
+
+def read_items(read: Callable[..., Any], *arguments: str, **options: Any) -> list[Document]:
+    """Return the objects of a list. Raises what the client raises."""
+    return cast(list[Document], json.loads(read_raw(read, *arguments, **options))["items"])

@@ -1,0 +1,138 @@
+"""Reading pods' metrics, and what was added between two readings."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from promotion.state.cluster.metrics import (
+    BUILD_INFO,
+    CounterDeltas,
+    Counters,
+    MetricsError,
+    Reading,
+    difference,
+    parse,
+    quantile,
+)
+
+TEXT = """\
+# HELP http_requests_total Requests answered.
+# TYPE http_requests_total counter
+http_requests_total{method="GET",route="/ready",status="200"} 900.0
+http_requests_total{method="GET",route="/person/{id}",status="200"} 40.0
+http_requests_total{method="GET",route="/person/{id}",status="500"} 2.0
+# HELP http_request_duration_seconds Time.
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{le="0.001",method="GET",route="/person/{id}"} 30.0
+http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/person/{id}"} 42.0
+http_request_duration_seconds_count{method="GET",route="/person/{id}"} 42.0
+http_request_duration_seconds_sum{method="GET",route="/person/{id}"} 0.5
+http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/ready"} 900.0
+"""
+PERSON = ("GET", "/person/{id}")
+
+
+def counted(ok: float, failed: float = 0) -> Counters:
+    return Counters({(PERSON, 200): ok, (PERSON, 500): failed}, {PERSON: {math.inf: ok + failed}})
+
+
+def test_probes_are_left_out() -> None:
+    counters = parse(TEXT, hidden={"/ready"})
+    assert counters.requests == {(PERSON, 200): 40, (PERSON, 500): 2}
+    assert counters.durations == {PERSON: {0.001: 30, math.inf: 42}}
+    assert counters.answered([PERSON], range(500, 600)) == 2
+
+
+def test_no_request_yet_is_fine() -> None:
+    assert parse("# TYPE http_requests_total counter\n").total == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("up 1\n", "no metric `http_requests_total`"),
+        ('http_requests_total{code="200",path="/"} 1\n', "no label 'method'"),
+        ('http_requests_total{method="GET",route="/",status="ok"} 1\n', "not in Prometheus' text format"),
+        ("<html>not found</html>\n", "not in Prometheus' text format"),
+    ],
+)
+def test_missing_metrics_are_named(text: str, message: str) -> None:
+    with pytest.raises(MetricsError, match=message):
+        parse(text)
+
+
+def test_difference_of_two_readings() -> None:
+    assert difference(counted(40, 2), counted(45, 3)).requests == {(PERSON, 200): 5, (PERSON, 500): 1}
+
+
+def test_lower_counters_mean_a_reset() -> None:
+    assert difference(counted(40, 2), counted(7)).requests == {(PERSON, 200): 7, (PERSON, 500): 0}
+
+
+def test_a_missing_label_means_a_reset() -> None:
+    assert difference(counted(1), Counters({(PERSON, 201): 3})).requests == {(PERSON, 201): 3}
+
+
+class TestCounterDeltas:
+    def test_counts_before_the_trial_are_ignored(self) -> None:
+        assert CounterDeltas().add([Reading("a", counted(1000))]).total == 0
+
+    def test_pods_are_added_up(self) -> None:
+        deltas = CounterDeltas()
+        deltas.add([Reading("a", counted(10)), Reading("b", counted(20))])
+        assert deltas.add([Reading("a", counted(13)), Reading("b", counted(24))]).total == 7
+
+    def test_a_later_pod_counts_from_its_start(self) -> None:
+        deltas = CounterDeltas()
+        deltas.add([Reading("a", counted(10))])
+        assert deltas.add([Reading("a", counted(10)), Reading("b", counted(5))]).total == 5
+
+    def test_a_restart_is_a_new_process(self) -> None:
+        deltas = CounterDeltas()
+        deltas.add([Reading("a/0", counted(10))])
+        assert deltas.add([Reading("a/1", counted(12))]).total == 12
+
+    def test_a_deleted_pod_subtracts_nothing(self) -> None:
+        deltas = CounterDeltas()
+        deltas.add([Reading("a", counted(10)), Reading("b", counted(10))])
+        assert deltas.add([Reading("a", counted(11))]).total == 1
+
+    def test_an_unread_pod_catches_up(self) -> None:
+        deltas = CounterDeltas()
+        deltas.add([Reading("a", counted(10))])
+        assert deltas.add([Reading("a", None)]).total == 0
+        assert deltas.add([Reading("a", counted(16))]).total == 6
+
+    def test_a_pod_first_read_late_adds_no_history(self) -> None:
+        deltas = CounterDeltas()
+        deltas.add([Reading("a", None)])
+        assert deltas.add([Reading("a", counted(1000))]).total == 0
+        assert deltas.add([Reading("a", counted(1002))]).total == 2
+
+
+def test_quantiles_are_interpolated_within_buckets() -> None:
+    buckets = {0.001: 0.0, 0.002: 50.0, 0.004: 100.0, math.inf: 100.0}
+    assert quantile(buckets, 0.5) == pytest.approx(0.002)
+    assert quantile(buckets, 0.75) == pytest.approx(0.003)
+    assert quantile({math.inf: 0.0}, 0.5) is None
+
+
+def test_errors_and_latency_of_all_routes() -> None:
+    get, put = ("GET", "/all"), ("PUT", "/person")
+    counters = Counters(
+        {(get, 200): 90.0, (get, 404): 5.0, (put, 503): 5.0},
+        {get: {0.001: 95.0, math.inf: 95.0}, put: {0.001: 0.0, 0.1: 5.0, math.inf: 5.0}},
+    )
+    assert counters.error_percent == 5.0
+    assert 0 < (counters.milliseconds(0.5) or 0) < 1
+    assert (Counters().error_percent, Counters().milliseconds(0.5)) == (None, None)
+
+
+def test_the_revision_is_read_from_the_build_metric() -> None:
+    text = '# TYPE x_build_info gauge\naddressbook_build_info{revision="abc-dirty",version="src-1"} 1.0\n'
+    build = BUILD_INFO.search(text)
+    assert build
+    assert build["revision"] == "abc-dirty"
+    assert not BUILD_INFO.search('python_info{version="3"} 1')
