@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import tomllib
 
 import pytest
 
 from contract.project import PROJECT_ROOT
 from promotion.cli import main
+from promotion.commands.arguments import seconds
 from promotion.errors import WRONG_USE
 
 
@@ -35,3 +37,14 @@ def test_version_is_the_projects(capsys: pytest.CaptureFixture[str]):
     assert ended.value.code == 0
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
     assert capsys.readouterr().out == f"{project['name']} {project['version']}\n"
+
+
+@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("45", 45), (" 2m ", 120)])
+def test_durations(text: str, value: float):
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0s", "5 minutes", "-1m", "1d"])
+def test_an_invalid_duration_is_refused(text: str):
+    with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 5m or 1h"):
+        seconds(text)
