@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.plugins.properties import Properties, Unknown, plain
 from lab.plugins.provider import Failure
-from lab.plugins.sdk import Input, InputType, inputs_of
+from lab.plugins.sdk import Input, InputType
 
 _NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
 
@@ -91,8 +91,8 @@ class InputRules:
             return []
         if wanted.accepts and not _is(value, wanted.accepts):
             return [Failure(path, f"is {value!r}, and must be {_NAMES.get(wanted.accepts[-1], 'a list')}.")]
-        if wanted.fields:
-            return self._object(inputs_of(wanted.fields), value, f"{path}.", f"{rule}.")
+        if wanted.fields is not None:
+            return self._object(wanted.fields, value, f"{path}.", f"{rule}.")
         if wanted.element:
             elements = value.items() if isinstance(value, dict) else enumerate(value)
             places = (

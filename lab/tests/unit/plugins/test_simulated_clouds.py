@@ -20,7 +20,7 @@ from lab.plugins.kind import ApiError, Kind
 from lab.plugins.postgres import Server, ServerUnavailableError
 from lab.plugins.properties import UNKNOWN, Properties, Secret
 from lab.plugins.provider import InitializationFailed, ProviderError
-from lab.plugins.sdk import Input, inputs_of, resource_schema
+from lab.plugins.sdk import Input, resource_schema
 from lab.plugins.simulated import NEXT_UP_CONTINUES, SimulatedCloud
 from lab.tests.unit.plugins.simulated_accounts import NETWORK, NETWORKS, PROJECT, UUID, delete, make, network, resource
 
@@ -174,7 +174,7 @@ def declared(inputs: Any, path: str) -> bool:
     if found is None:
         return False
     type = found.type.element or found.type
-    return not rest or (type.fields is not None and declared(inputs_of(type.fields), rest))
+    return not rest or (type.fields is not None and declared(type.fields, rest))
 
 
 def test_every_type_that_the_program_creates_is_simulated(cloud: SimulatedCloud):
