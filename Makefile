@@ -58,7 +58,7 @@ status: .venv/ready ## show what the stack runs
 canary: .venv/ready ## put what is built from source on trial beside stable; another image by ARGS
 	@$(PROMOTION) canary --stack $(STACK) $(ARGS)
 
-verdict: .venv/ready ## try the canary; an unhealthy one is taken back
+verdict: .venv/ready ## try the canary; an unhealthy one is rolled back
 	@$(PROMOTION) verdict --stack $(STACK) $(ARGS)
 
 promote: .venv/ready ## stable takes the canary's image
