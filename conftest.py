@@ -24,6 +24,7 @@ ORDER = (
     "tests/unit",
     "lab/tests/unit",
     "app/tests",
+    "benchmarks/tests",
     "tests/engine",
     "tests/e2e/test_bad_canaries.py",
     "tests/e2e",

@@ -89,6 +89,7 @@ def build(go: Path, tool: Tool, binaries: Path, progress: Step) -> None:
             copy = binaries / Path(path).name
             shutil.copyfile(module / path, copy)
             copy.chmod(0o755)
+    progress.detail = ""
 
 
 def _replacements(tool: Tool, folder: Path, run_go: Callable[..., str]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from lab.layout import CHECKOUT
 from lab.plugins.difference import format_path
 from lab.plugins.engine import Engine
 from lab.plugins.kubernetes import configuration
@@ -17,6 +16,7 @@ from lab.plugins.kubernetes.provider import KubernetesProvider
 from lab.plugins.kubernetes.quantities import canonical
 from lab.plugins.properties import UNKNOWN, Properties
 from lab.plugins.provider import ProviderError, Resource
+from lab.project import CHECKOUT
 
 CLASS = re.compile(r"\bk8s\.(\w+)\.(\w+)\.([A-Z]\w+)\(")
 GROUPS = {"networking": "networking.k8s.io"}

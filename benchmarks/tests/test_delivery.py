@@ -15,7 +15,7 @@ from benchmarks.book_blocks import Timed
 from benchmarks.delivery import BOOK, THIS, Taken
 from benchmarks.workflow import Ran
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 VALUES = {"vars.REGISTRY": "registry.example/team", "github.token": "t", "github.event.before": "HEAD~1"}
 PUSHED = "registry.example/team/addressbook@sha256:" + "0" * 64
 IMAGE = """\
