@@ -1,4 +1,4 @@
-"""Secrets in logs and messages, made unreadable: the namespace's own, and what looks like one."""
+"""Hide secrets in logs and messages: the values of the namespace's Secrets, and text that looks like one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from urllib.parse import quote
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from promotion.diagnosis.snapshot import Document, Snapshot, part, parts, raw
 from promotion.state.cluster.cluster import Cluster
+from promotion.state.cluster.pods import Document, Pod, part, parts, read_items
 
 MASK = "•••"
-#: Settings that stand in the release's Secret beside the password and tell nothing: a diagnosis needs them readable.
+#: Settings in the release's Secret that are not secret; a diagnosis needs to show them.
 PLAIN = frozenset({"NODE_ENV", "PORT", "DB_HOST", "DB_PORT", "DB_SCHEMA", "DB_USER", "DB_SSL"})
-#: Shorter values cannot be told from other text; those up to WORD_LENGTH are masked as whole words only.
+#: Shorter values cannot be told from other text; values up to WORD_LENGTH characters are masked as whole words only.
 SHORTEST = 4
 WORD_LENGTH = 7
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|private|api_?key|access_?key", re.IGNORECASE)
-#: A password in a URL, and a name that says "secret" with its value.
+#: A password in a URL, and a value after a name that means a secret.
 _LOOKS_SECRET = (
     (re.compile(r"(://[^\s:/@]*:)[^\s@]+@"), rf"\g<1>{MASK}@"),
     (
@@ -34,12 +34,12 @@ _LOOKS_SECRET = (
 
 
 class Mask:
-    """Replaces known values, and what looks like a secret, by ``MASK``."""
+    """Replaces known values, and text that looks like a secret, by ``MASK``."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         forms = {form for value in values for form in _forms(value)}
-        parts = [_pattern(form) for form in sorted(forms, key=len, reverse=True)]
-        self._known = re.compile("|".join(parts)) if parts else None
+        patterns = [_pattern(form) for form in sorted(forms, key=len, reverse=True)]
+        self._known = re.compile("|".join(patterns)) if patterns else None
 
     def __call__(self, text: str) -> str:
         masked = self._known.sub(MASK, text) if self._known else text
@@ -48,27 +48,27 @@ class Mask:
         return masked
 
 
-def mask_of(cluster: Cluster, snapshot: Snapshot) -> Mask:
-    """A mask for all that the namespace keeps secret, as far as the credentials may read it."""
+def mask_of(cluster: Cluster, pods: Iterable[Pod]) -> Mask:
+    """Return a mask for all secrets of the namespace that the credentials may read."""
     try:
-        secrets: list[Document] = json.loads(raw(cluster.core.list_namespaced_secret, cluster.namespace))["items"]
+        secrets = read_items(cluster.core.list_namespaced_secret, cluster.namespace)
     except (ApiException, urllib3.exceptions.HTTPError, OSError):
         secrets = []
-    return Mask([*_kept_in(secrets), *_written_in(snapshot.pods)])
+    return Mask([*_values_in_secrets(secrets), *_values_in_pods(pods)])
 
 
-def _kept_in(secrets: Iterable[Document]) -> list[str]:
-    found: list[str] = []
-    for secret in secrets:
-        for key, encoded in part(secret, "data").items():
-            if key not in PLAIN:
-                found.append(base64.b64decode(encoded).decode(errors="replace"))
-    return found
+def _values_in_secrets(secrets: Iterable[Document]) -> list[str]:
+    return [
+        base64.b64decode(encoded).decode(errors="replace")
+        for secret in secrets
+        for key, encoded in part(secret, "data").items()
+        if key not in PLAIN
+    ]
 
 
-def _written_in(pods: Iterable[Document]) -> list[str]:
-    """Values that stand in a pod's own specification under a name that says what they are."""
-    containers = [each for pod in pods for each in pod["spec"]["containers"]]
+def _values_in_pods(pods: Iterable[Pod]) -> list[str]:
+    """Return values written into a pod's own specification under a name that means a secret."""
+    containers = [each for pod in pods for each in parts(pod.document, "spec", "containers")]
     return [
         str(variable["value"])
         for container in containers
@@ -78,12 +78,11 @@ def _written_in(pods: Iterable[Document]) -> list[str]:
 
 
 def _forms(value: str) -> set[str]:
-    """The value as it may stand in a log: as it is, its lines, and written for a URL, in JSON and in base64."""
+    """Return the forms that a value may take in a log: as it is, by line, and encoded for a URL, JSON and base64."""
     whole = value.strip()
-    lines = [line.strip() for line in whole.splitlines()] if "\n" in whole else []
-    plain = [whole, *lines]
+    lines = [line.strip() for line in whole.splitlines()]
     encoded = [quote(whole, safe=""), json.dumps(whole)[1:-1], base64.b64encode(value.encode()).decode()]
-    return {form for form in [*plain, *encoded] if len(form) >= SHORTEST}
+    return {form for form in [whole, *lines, *encoded] if len(form) >= SHORTEST}
 
 
 def _pattern(form: str) -> str:

@@ -1,234 +1,248 @@
-"""Pods that are not well: the rule that fits, with its evidence."""
+"""Examine pods: find the symptom, with its evidence, and look up the reason."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from promotion.diagnosis.ending import database_trouble, exit_words, seconds_lived, why_ended
-from promotion.diagnosis.finding import Finding
-from promotion.diagnosis.probes import failing_probe, killing_probe
-from promotion.diagnosis.pulls import WAITING, pull_failure
-from promotion.diagnosis.questions import SHOWN_LINES, Questions
-from promotion.diagnosis.reason import Reason
-from promotion.diagnosis.scheduling import unschedulable
-from promotion.diagnosis.snapshot import (
-    Document,
-    Snapshot,
-    condition,
-    labels,
-    message,
-    name,
-    owners,
-    part,
-    parts,
-    tracks,
-)
-from promotion.diagnosis.starting import (
-    SETUP_EVENTS,
-    UNCONFIGURED,
+from promotion.diagnosis.findings import Finding
+from promotion.diagnosis.reasons import (
     UNSTARTABLE,
-    not_set_up,
-    unconfigured,
-    unstartable,
+    database_reason,
+    end_reason,
+    exit_text,
+    pull_reason,
+    seconds_lived,
+    start_reason,
+    unschedulable_reason,
 )
+from promotion.diagnosis.rules import Reason, explain
+from promotion.diagnosis.snapshot import SHOWN_LINES, PodReader, Snapshot, event_text, owners
+from promotion.state.cluster.pods import Document, Pod, condition, labels, name, parse_time, part, parts
 
-#: Seconds for which a pod that is coming up is not called stuck.
+#: Seconds for which a starting pod is not called stuck.
 PATIENCE_SECONDS = 30
-#: Seconds for which an end that a container has come back from is still told.
+#: Seconds for which the end of a container that is ready again is still reported.
 RECENT_SECONDS = 3600
-#: Seconds in which a container that has come back, but is not ready, is not ready because of its last end.
+#: Seconds in which a restarted container that is not ready is explained by its last end.
 RELAPSE_SECONDS = 300
+#: Seconds that the clocks of kubelet and API server, and their rounding, may differ.
+SLACK_SECONDS = 5
+#: Exit codes of a container that somebody stopped: it complied, or SIGKILL or SIGTERM ended it.
+STOPPED = frozenset({0, 137, 143})
+#: Reasons of a waiting container without its image, and without its settings.
+UNPULLED = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ImageInspectError",
+        "InvalidImageName",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+UNCONFIGURED = "CreateContainerConfigError"
+#: Events of a pod whose volumes or network cannot be set up.
+SETUP_EVENTS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
 
 
-def pod_findings(snapshot: Snapshot, questions: Questions, pods: Iterable[Document]) -> list[Finding]:
-    """Findings about the pods, one a pod at most; like pods of one owner are asked for their log once."""
-    nodes_lost = {
+def pod_findings(snapshot: Snapshot, reader: PodReader, pods: Iterable[Pod]) -> list[Finding]:
+    """Return at most one finding for each pod; the log of similar pods of one owner is read once."""
+    lost_nodes = {
         name(node) for node in snapshot.nodes or () if condition(node, "Ready").get("status", "True") != "True"
     }
     known: dict[tuple[str, str], Finding] = {}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for pod in pods:
-        if pod["metadata"].get("deletionTimestamp") or pod["status"].get("phase") == "Succeeded":
+        if pod.deleting or pod.document["status"].get("phase") == "Succeeded":
             continue
-        if pod["spec"].get("nodeName") in nodes_lost:
-            found.append(_finding(pod, _node_lost(pod), [str(condition(pod, "Ready").get("message", ""))]))
-        elif finding := _Examination(snapshot, questions, pod, known).finding():
-            found.append(finding)
-    return found
-
-
-def _node_lost(pod: Document) -> Reason:
-    node = pod["spec"]["nodeName"]
-    return Reason(
-        "node-not-ready",
-        f"node {node} does not answer",
-        f"`kubectl describe node {node}` says why; its pods are made anew on other nodes after five minutes",
-    )
+        node = pod.document["spec"].get("nodeName")
+        if node in lost_nodes:
+            evidence = str(condition(pod.document, "Ready").get("message", ""))
+            findings.append(Finding.about("Pod", pod.document, explain("pod", "node lost", node=node), evidence))
+        elif finding := _Examination(snapshot, reader, pod, known).finding():
+            findings.append(finding)
+    return findings
 
 
 class _Examination:
-    """One pod, looked at from what comes first in its life to what comes last."""
+    """Looks at one pod, from what comes first in its life to what comes last."""
 
-    def __init__(
-        self, snapshot: Snapshot, questions: Questions, pod: Document, known: dict[tuple[str, str], Finding]
-    ) -> None:
+    def __init__(self, snapshot: Snapshot, reader: PodReader, pod: Pod, known: dict[tuple[str, str], Finding]) -> None:
         self._snapshot = snapshot
-        self._questions = questions
+        self._reader = reader
         self._pod = pod
-        self._known = known  # by owner and first sight, for the pods that come after
-        self._owner = ",".join(sorted(owners(pod))) or name(pod)
-        self._containers = {
-            each["name"]: each for each in [*parts(pod, "spec", "initContainers"), *pod["spec"]["containers"]]
-        }
+        self._document = pod.document
+        self._known = known  # findings of similar pods, by owner and symptom
+        self._owner = ",".join(sorted(owners(pod.document))) or pod.name
+        self._containers = {each["name"]: each for each in pod.document["spec"]["containers"]}
 
     def finding(self) -> Finding | None:
-        if self._pod["status"].get("phase") == "Failed":
+        if self._document["status"].get("phase") == "Failed":
             return self._failed_pod()
-        scheduled = condition(self._pod, "PodScheduled")
+        scheduled = condition(self._document, "PodScheduled")
         if scheduled.get("status") == "False":
-            said = str(scheduled.get("message", ""))
-            return self._told(unschedulable(self._pod, said, self._snapshot), [said])
-        status = self._pod["status"]
-        for container in [*parts(status, "initContainerStatuses"), *parts(status, "containerStatuses")]:
-            if finding := self._container(container):
+            message = str(scheduled.get("message", ""))
+            return self._about(unschedulable_reason(self._pod, message, self._snapshot), message)
+        for status in parts(self._document, "status", "containerStatuses"):
+            if finding := self._container(status):
                 return finding
         return self._stuck()
 
     def _failed_pod(self) -> Finding | None:
-        """A pod that ended for good: a Job's is told by its Job, an evicted one by itself."""
-        status = self._pod["status"]
-        if owners(self._pod) & {str(job["metadata"]["uid"]) for job in self._snapshot.jobs} or not status.get("reason"):
+        """Report an evicted pod; a Job's pods are reported with their Job."""
+        status = self._document["status"]
+        if owners(self._document) & {job["metadata"]["uid"] for job in self._snapshot.jobs} or not status.get("reason"):
             return None
-        said = str(status.get("message", ""))
-        reason = Reason(
-            "evicted",
-            f"the node ended the pod ({status['reason']})",
-            "the node was short of memory or disk: give the pods requests that match their use, or add nodes",
-        )
-        healthy = [pod for pod in self._snapshot.pods if owners(pod) & owners(self._pod) and is_ready(pod)]
-        return replace(self._told(reason, [said]), notice=bool(healthy))
+        reason = explain("pod", "ended by its node", reason=status["reason"])
+        replaced = any(owners(pod.document) & owners(self._document) and pod.ready for pod in self._snapshot.pods)
+        return replace(self._about(reason, str(status.get("message", ""))), notice=replaced)
 
     def _container(self, status: Document) -> Finding | None:
         state = part(status, "state")
-        waiting, ended = part(state, "waiting"), part(state, "terminated")
-        reason, said = str(waiting.get("reason", "")), str(waiting.get("message", ""))
-        if reason in WAITING:
-            return self._told(pull_failure(reason, self._pull_words(said), str(status["image"])), [said])
-        if reason in UNCONFIGURED:
-            return self._told(unconfigured(said), [said])
+        reason, message = (str(part(state, "waiting").get(key, "")) for key in ("reason", "message"))
+        if reason in UNPULLED:
+            return self._about(pull_reason(f"{reason} {self._pull_errors(message)}", str(status["image"])), message)
+        if reason == UNCONFIGURED:
+            return self._about(explain("configuration", message), message)
         if reason in UNSTARTABLE:
-            return self._told(unstartable(said), [said])
-        last = part(status, "lastState", "terminated")
-        if reason == "CrashLoopBackOff" and last:
-            return self._ended(status, last, previous=False)
-        if ended and (ended["exitCode"] or status["name"] in self._long_running()):
-            return self._ended(status, ended, previous=False)
+            return self._about(start_reason(message), message)
+        last, ended = part(status, "lastState", "terminated"), part(state, "terminated")
+        if ended or (reason == "CrashLoopBackOff" and last):
+            return self._ended(status, ended or last, previous=False)
         if "running" not in state:
             return None
-        since_last = self._snapshot.seconds_since(last.get("finishedAt")) if last else None
+        ago = self._snapshot.seconds_since(last.get("finishedAt")) if last else RECENT_SECONDS
         if not status.get("ready"):
-            if last and since_last is not None and since_last < RELAPSE_SECONDS:
-                return self._ended(status, last, previous=True)
-            return self._not_ready(status)
-        if last and since_last is not None and since_last < RECENT_SECONDS and status.get("restartCount"):
+            return self._ended(status, last, previous=True) if ago < RELAPSE_SECONDS else self._not_ready(status)
+        if ago < RECENT_SECONDS and status.get("restartCount"):
             finding = self._ended(status, last, previous=True)
-            return replace(finding, what=f"{finding.what}; it was started anew and is ready now", notice=True)
+            return replace(finding, what=f"{finding.what}; it restarted and is ready now", notice=True)
         return None
 
-    def _long_running(self) -> set[str]:
-        """Containers that are not to end at all."""
-        return {each["name"] for each in self._pod["spec"]["containers"]}
-
-    def _pull_words(self, said: str) -> str:
-        """The runtime's words; a container that waits for its next try may have them in an event only."""
-        events = self._snapshot.events_of(self._pod, "Failed", "InspectFailed")
-        return " ".join([said, *(str(event["message"]) for event in events if "Failed to" in event["message"])][:2])
+    def _pull_errors(self, message: str) -> str:
+        """Return the runtime's message; while a container waits for the next try, it may be in an event only."""
+        events = self._snapshot.events_of(self._document, "Failed", "InspectFailed")
+        return " ".join([message, *(str(each["message"]) for each in events if "Failed to" in each["message"])][:2])
 
     def _ended(self, status: Document, ended: Document, previous: bool) -> Finding:
-        container = self._containers[status["name"]]
-        reason = why_ended(ended, container, killing_probe(self._snapshot, self._pod, status["name"], ended))
-        restarts = int(status.get("restartCount", 0))
-        lived = f"{seconds_lived(ended):.0f} s after its start" if ended.get("reason") not in UNSTARTABLE else "at once"
+        container = str(status["name"])
+        lived = "at once" if ended.get("reason") in UNSTARTABLE else f"{seconds_lived(ended):.0f} s after its start"
+        events = self._snapshot.events_of(self._document, "Unhealthy")
         evidence = [
-            f"container {status['name']} ended {lived}, {exit_words(int(ended['exitCode']))},"
-            f" reason {ended.get('reason', '(none)')}, {restarts} restarts",
+            f"container {container} ended {lived}, {exit_text(int(ended['exitCode']))},"
+            f" reason {ended.get('reason', '(none)')}, {status.get('restartCount', 0)} restarts",
             str(ended.get("message", "")),
-            *(message(event) for event in self._snapshot.events_of(self._pod, "Unhealthy")[:1]),
+            *map(event_text, events[:1]),
         ]
-        return self._with_log(reason, evidence, status["name"], previous)
+        reason = end_reason(ended, self._containers[container], self._killing_probe(container, ended))
+        return self._with_log(reason, evidence, container, previous)
+
+    def _killing_probe(self, container: str, ended: Document) -> str:
+        """Return the probe, liveness or startup, whose failure ended the container; "" if it ended otherwise."""
+        grace = int(self._document["spec"].get("terminationGracePeriodSeconds", 30))
+        pattern = rf"Container {re.escape(container)} failed (liveness|startup) probe"
+        for event in self._snapshot.events_of(self._document, "Killing"):
+            killed = re.search(pattern, str(event["message"]))
+            if not killed:
+                continue
+            stamp, end = event.get("lastTimestamp") or event.get("eventTime"), ended.get("finishedAt")
+            passed = (parse_time(end) - parse_time(stamp)).total_seconds() if stamp and end else 0.0
+            # A kill further back does not explain this end, and a newer one is still going on. But the kubelet stops
+            # writing events that come too often, so the exit code of a stopped container needs no event of its own.
+            if int(ended["exitCode"]) in STOPPED or -SLACK_SECONDS <= passed <= grace + SLACK_SECONDS:
+                return killed[1]
+        return ""
 
     def _not_ready(self, status: Document) -> Finding | None:
+        """Report the probe that keeps a running container from being ready; None if no probe has failed."""
         container = self._containers[status["name"]]
-        failing = failing_probe(self._snapshot, self._pod, container, bool(status.get("started")))
-        if failing is None:
-            return None
-        if alike := self._known.get((self._owner, failing.answered)):
-            return replace(alike, objects=(f"Pod {name(self._pod)}",))
-        answer = self._questions.probe_answer(self._pod, *failing.asks) if failing.asks else ""
-        evidence = [*failing.evidence, f"asked now, it answers {answer}" if answer else ""]
-        found = self._with_log(failing.reason(answer), evidence, status["name"], previous=False, answer=answer)
-        self._known[self._owner, failing.answered] = found
-        return found
+        for kind in ("readiness", "liveness") if status.get("started") else ("startup",):
+            probe = part(container, f"{kind}Probe")
+            events = [
+                event
+                for event in self._snapshot.events_of(self._document, "Unhealthy", "ProbeWarning")
+                if str(event["message"]).lower().startswith(f"{kind} probe")
+            ]
+            if probe and events:
+                return self._failing_probe(kind, probe, container, events[0])
+        return None
+
+    def _failing_probe(self, kind: str, probe: Document, container: Document, event: Document) -> Finding:
+        get = part(probe, "httpGet")
+        path, port = str(get.get("path", "/")), _port(container, get["port"]) if get else 0
+        facts = {
+            "kind": kind,
+            "request": f" (GET {path} on port {port})" if get else "",
+            "timeout": probe.get("timeoutSeconds", 1),
+            "key": "readinessPath" if kind == "readiness" else "livenessPath",
+        }
+        message = str(event["message"])
+        reason = explain("probe", message, **facts)
+        if known := self._similar(reason):
+            return known
+        answer = self._reader.probe_answer(self._pod, port, path) if port else ""
+        status = answer.partition(":")[0]
+        # An error that the pod answers now says more than the kubelet's last message, which may be a passing timeout.
+        better = explain("probe", f"statuscode: {status}", **facts) if status >= "400" else reason
+        evidence = [event_text(event), f"asked now, it answers {answer}" if answer else ""]
+        finding = self._with_log(better, evidence, container["name"], previous=False, answer=answer)
+        self._known[self._owner, reason.what] = finding
+        return finding
 
     def _stuck(self) -> Finding | None:
-        """Not ready for no reason found so far; a pod that has just come is given time."""
-        if (
-            is_ready(self._pod)
-            or self._snapshot.seconds_since(self._pod["metadata"]["creationTimestamp"]) < PATIENCE_SECONDS
-        ):
+        """Report a pod that is not ready for no reason found so far."""
+        if self._pod.ready or self._snapshot.age(self._document) < PATIENCE_SECONDS:
             return None
-        trouble = self._snapshot.events_of(self._pod, *SETUP_EVENTS)
-        if trouble:
-            said = str(trouble[0]["message"])
-            return self._told(not_set_up(str(trouble[0]["reason"]), said), [message(trouble[0])])
-        events = [message(event) for event in self._snapshot.events_of(self._pod)[:3]]
-        unmet = [each for each in parts(self._pod, "status", "conditions") if each["status"] == "False"]
-        reason = Reason(
-            "not-ready",
-            "the pod is not ready, and Kubernetes does not say why",
-            f"`kubectl describe pod {name(self._pod)}` shows all there is; see that the node and its kubelet are well",
-        )
+        setup = self._snapshot.events_of(self._document, *SETUP_EVENTS)
+        if setup:
+            return self._about(explain("setup", event_text(setup[0])), event_text(setup[0]))
+        unmet = [each for each in parts(self._document, "status", "conditions") if each["status"] == "False"]
         conditions = [f"{each['type']} is False: {each.get('reason')} {each.get('message', '')}" for each in unmet]
-        return self._told(reason, [*conditions[:2], *events])
+        events = map(event_text, self._snapshot.events_of(self._document)[:3])
+        return self._about(explain("pod", name=self._pod.name), *conditions[:2], *events)
 
     def _with_log(
         self, reason: Reason, evidence: Sequence[str], container: str, previous: bool, answer: str = ""
     ) -> Finding:
-        if alike := self._known.get((self._owner, reason.what)):
-            return replace(alike, objects=(f"Pod {name(self._pod)}",))
-        first = reason.what
-        lines = self._questions.log(self._pod, container, previous)
-        if self._asks_database() and (trouble := database_trouble([*lines, answer])):
-            reason, line = trouble
-            evidence = [*evidence, line] if line not in (*lines[-SHOWN_LINES:], answer) else evidence
-        which = " (previous)" if previous else ""
-        told = replace(
-            self._told(reason, evidence),
+        if known := self._similar(reason):
+            return known
+        lines = self._reader.log(self._pod, container, previous)
+        service = self._snapshot.service
+        explained = reason
+        if labels(self._document).get("app") in (service, f"{service}-migrate"):
+            explained, evidence = _database_first(reason, evidence, lines, answer)
+        finding = replace(
+            self._about(explained, *evidence),
             log=tuple(lines[-SHOWN_LINES:]),
-            log_of=f"{name(self._pod)}, container {container}{which}",
+            log_of=f"{self._pod.name}, container {container}{' (previous)' if previous else ''}",
         )
-        self._known[self._owner, first] = told
-        return told
+        self._known[self._owner, reason.what] = finding
+        return finding
 
-    def _asks_database(self) -> bool:
-        return labels(self._pod).get("app") in (self._snapshot.service, f"{self._snapshot.service}-migrate")
+    def _similar(self, reason: Reason) -> Finding | None:
+        """Return the finding of another pod of the same owner with the same symptom, for this pod."""
+        known = self._known.get((self._owner, reason.what))
+        return known and replace(known, objects=(f"Pod {self._pod.name}",))
 
-    def _told(self, reason: Reason, evidence: Iterable[str]) -> Finding:
-        return _finding(self._pod, reason, [self._questions.masked(line) for line in evidence])
-
-
-def _finding(pod: Document, reason: Reason, evidence: Iterable[str]) -> Finding:
-    return Finding(
-        reason.cause,
-        reason.what,
-        reason.remedy,
-        objects=(f"Pod {name(pod)}",),
-        tracks=tracks(pod),
-        evidence=tuple(dict.fromkeys(line for line in evidence if line)),
-    )
+    def _about(self, reason: Reason, *evidence: str) -> Finding:
+        return Finding.about("Pod", self._document, reason, *map(self._reader.masked, evidence))
 
 
-def is_ready(pod: Document) -> bool:
-    """Whether the pod takes requests."""
-    return condition(pod, "Ready").get("status") == "True"
+def _database_first(
+    reason: Reason, evidence: Sequence[str], lines: Sequence[str], answer: str
+) -> tuple[Reason, Sequence[str]]:
+    """Prefer the database as the reason if the log or the probe's answer reports trouble with it."""
+    database = database_reason([*lines, answer])
+    if database is None:
+        return reason, evidence
+    explained, line = database
+    return explained, evidence if line in (*lines[-SHOWN_LINES:], answer) else [*evidence, line]
+
+
+def _port(container: Document, port: str | int) -> int:
+    """Return the number of a probe's port; 0 if the container has no port of that name."""
+    if isinstance(port, int):
+        return port
+    return next((int(each["containerPort"]) for each in parts(container, "ports") if each.get("name") == port), 0)

@@ -1,30 +1,40 @@
-"""What a namespace holds, read once: the rules look at this and never at the cluster itself."""
+"""Read a namespace once, then logs and probe answers of single pods; the rules look at nothing else."""
 
 from __future__ import annotations
 
-import json
+import http.client
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 import urllib3
 from kubernetes.client import BatchV1Api, DiscoveryV1Api
 from kubernetes.client.exceptions import ApiException
 
+from promotion.diagnosis.masking import Mask
 from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.pods import Document, Pod, labels, parse_time, part, parts, read_items, read_raw
 
-#: An object of the Kubernetes API as the server writes it.
-Document: TypeAlias = Mapping[str, Any]
+#: Lines of a log that are searched for a cause, and lines that are shown.
+READ_LINES, SHOWN_LINES = 40, 8
+#: Characters shown of a log line or a probe's answer.
+LINE_LENGTH = 300
+#: Seconds that a probe's answer may take.
+ANSWER_SECONDS = 6
+READ_ERRORS = (ApiException, urllib3.exceptions.HTTPError, OSError)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Objects of one namespace at one time; ``room`` says what nodes have, None where that may not be read."""
+    """Objects of one namespace at one time.
+
+    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them.
+    """
 
     service: str
-    pods: Sequence[Document] = ()
+    pods: Sequence[Pod] = ()
     replica_sets: Sequence[Document] = ()
     deployments: Sequence[Document] = ()
     stateful_sets: Sequence[Document] = ()
@@ -34,125 +44,115 @@ class Snapshot:
     claims: Sequence[Document] = ()
     events: Sequence[Document] = ()
     nodes: Sequence[Document] | None = None
-    pods_everywhere: Sequence[Document] | None = None
+    pods_everywhere: Sequence[Pod] | None = None
     taken: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def events_of(self, thing: Document, *reasons: str) -> list[Document]:
-        """Events about the object with one of the reasons (any, if none is given), newest first."""
-        meta = thing["metadata"]
-        found = [
+        """Return the object's events with one of the reasons (none given: any), newest first."""
+        uid = thing["metadata"]["uid"]
+        events = [
             event
             for event in self.events
-            if event["involvedObject"].get("uid") == meta["uid"] and (not reasons or event.get("reason") in reasons)
+            if event["involvedObject"].get("uid") == uid and (not reasons or event.get("reason") in reasons)
         ]
-        return sorted(found, key=_event_time, reverse=True)
+        return sorted(events, key=_event_time, reverse=True)
 
-    def pods_of(self, owner: Document) -> list[Document]:
-        """Pods that the object controls."""
-        return [pod for pod in self.pods if owner["metadata"]["uid"] in owners(pod)]
-
-    def selected(self, selector: Mapping[str, str]) -> list[Document]:
-        """Pods whose labels fit."""
-        return [pod for pod in self.pods if selector.items() <= labels(pod).items()]
+    def selected(self, selector: Mapping[str, str]) -> list[Pod]:
+        return [pod for pod in self.pods if selector.items() <= labels(pod.document).items()]
 
     def seconds_since(self, stamp: str | None) -> float:
-        """Seconds from a time that the API server wrote until the snapshot was taken; 0 where there is none."""
-        return (self.taken - parsed(stamp)).total_seconds() if stamp else 0.0
+        """Return the seconds from a time in the API server's form until the snapshot; 0 without a time."""
+        return (self.taken - parse_time(stamp)).total_seconds() if stamp else 0.0
+
+    def age(self, thing: Document) -> float:
+        """Return the object's age in seconds."""
+        return self.seconds_since(thing["metadata"]["creationTimestamp"])
 
 
-def take(cluster: Cluster) -> Snapshot:
-    """Read the namespace. Raises UnreachableError when the API server does not answer or refuses."""
-    core, apps, namespace = cluster.core, cluster.apps, cluster.namespace
-    batch, discovery = BatchV1Api(cluster.api), DiscoveryV1Api(cluster.api)
-    reads: dict[str, Callable[..., Any]] = {
+def take_snapshot(cluster: Cluster) -> Snapshot:
+    """Read the namespace. Raises UnreachableError if the API server does not answer or refuses."""
+    core, apps, batch = cluster.core, cluster.apps, BatchV1Api(cluster.api)
+    lists: dict[str, Callable[..., Any]] = {
         "pods": core.list_namespaced_pod,
         "replica_sets": apps.list_namespaced_replica_set,
         "deployments": apps.list_namespaced_deployment,
         "stateful_sets": apps.list_namespaced_stateful_set,
         "jobs": batch.list_namespaced_job,
         "services": core.list_namespaced_service,
-        "endpoint_slices": discovery.list_namespaced_endpoint_slice,
+        "endpoint_slices": DiscoveryV1Api(cluster.api).list_namespaced_endpoint_slice,
         "claims": core.list_namespaced_persistent_volume_claim,
         "events": core.list_namespaced_event,
     }
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        answers = {name: pool.submit(_items, read, namespace) for name, read in reads.items()}
+    with ThreadPoolExecutor(max_workers=4) as readers:
+        answers = {kind: readers.submit(read_items, read, cluster.namespace) for kind, read in lists.items()}
         # A release's own credentials need not see the whole cluster.
-        nodes = pool.submit(_items_if_allowed, core.list_node)
-        everywhere = pool.submit(_items_if_allowed, core.list_pod_for_all_namespaces)
+        nodes = readers.submit(_items_if_allowed, core.list_node)
+        everywhere = readers.submit(_items_if_allowed, core.list_pod_for_all_namespaces)
         try:
-            found: dict[str, Any] = {name: answer.result() for name, answer in answers.items()}
-        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            objects: dict[str, Any] = {kind: answer.result() for kind, answer in answers.items()}
+        except READ_ERRORS as error:
             reason = " ".join(str(getattr(error, "reason", None) or error).split())
             raise UnreachableError(
-                f"namespace {namespace} cannot be looked at: {reason[:300]}; see that the cluster runs, and that your"
-                " credentials may list what is in the namespace"
+                f"namespace {cluster.namespace} cannot be read: {reason[:300]}. Check that the cluster runs, and that"
+                " your credentials may list the namespace's objects"
             ) from None
-        return Snapshot(cluster.service, **found, nodes=nodes.result(), pods_everywhere=everywhere.result())
-
-
-def _items(read: Callable[..., Any], *arguments: str) -> list[Document]:
-    return cast(list[Document], json.loads(raw(read, *arguments))["items"])
-
-
-def raw(read: Callable[..., Any], *arguments: str, **options: Any) -> bytes:
-    """What the API server answers, as it writes it. Raises what the client raises."""
-    return bytes(read(*arguments, **options, _preload_content=False).data)
-
-
-def part(thing: Document, *path: str) -> Document:
-    """An object inside the object; empty where there is none."""
-    for key in path:
-        thing = thing.get(key) or {}
-    return thing
-
-
-def parts(thing: Document, *path: str) -> Sequence[Document]:
-    """A list inside the object; empty where there is none."""
-    return cast(Sequence[Document], part(thing, *path[:-1]).get(path[-1]) or ())
+        pods_everywhere = everywhere.result()
+        objects["pods"] = [Pod(each) for each in objects["pods"]]
+        objects["pods_everywhere"] = None if pods_everywhere is None else [Pod(each) for each in pods_everywhere]
+        return Snapshot(cluster.service, **objects, nodes=nodes.result())
 
 
 def _items_if_allowed(read: Callable[..., Any]) -> list[Document] | None:
     try:
-        return _items(read)
-    except (ApiException, urllib3.exceptions.HTTPError, OSError):
+        return read_items(read)
+    except READ_ERRORS:
         return None
 
 
-def name(thing: Document) -> str:
-    """The object's name."""
-    return str(thing["metadata"]["name"])
+class PodReader:
+    """Reads logs and probe answers of pods; what it returns contains no secrets."""
+
+    def __init__(self, cluster: Cluster, mask: Mask) -> None:
+        self._cluster = cluster
+        self._mask = mask
+
+    def log(self, pod: Pod, container: str, previous: bool) -> tuple[str, ...]:
+        """Return the last lines of a container's log (``previous``: before its last restart); none if unreadable."""
+        options = {"container": container, "previous": previous, "tail_lines": READ_LINES}
+        try:
+            read = self._cluster.core.read_namespaced_pod_log
+            text = read_raw(read, pod.name, self._cluster.namespace, **options).decode(errors="replace")
+        except READ_ERRORS:
+            return ()
+        return tuple(_shortened(self._mask(line)) for line in text.splitlines() if line.strip())
+
+    def probe_answer(self, pod: Pod, port: int, path: str) -> str:
+        """Return the pod's answer to a GET of the path, as "500: BODY"; "" if it does not answer."""
+        try:
+            with self._cluster.forward(pod, port, ANSWER_SECONDS) as connection:
+                connection.request("GET", path, headers={"Connection": "close"})
+                answer = connection.getresponse()
+                body = answer.read(2 * LINE_LENGTH).decode(errors="replace")
+        except (UnreachableError, http.client.HTTPException, OSError):
+            return ""
+        return _shortened(self._mask(f"{answer.status}: {' '.join(body.split())}"))
+
+    def masked(self, text: str) -> str:
+        """Return a message on one line, without secrets."""
+        return _shortened(self._mask(" ".join(text.split())), 2 * LINE_LENGTH)
 
 
-def labels(thing: Document) -> Mapping[str, str]:
-    """The object's labels."""
-    return part(thing, "metadata", "labels")
+def _shortened(line: str, length: int = LINE_LENGTH) -> str:
+    return line if len(line) <= length else f"{line[:length]}…"
 
 
 def owners(thing: Document) -> set[str]:
-    """Ids of the objects that own this one."""
+    """Return the ids of the objects that own this one."""
     return {str(owner["uid"]) for owner in parts(thing, "metadata", "ownerReferences")}
 
 
-def tracks(thing: Document) -> tuple[str, ...]:
-    """The track that the object belongs to, none for what is shared."""
-    track = labels(thing).get("track")
-    return (track,) if track else ()
-
-
-def condition(thing: Document, kind: str) -> Document:
-    """The object's condition of that type; empty where it has none."""
-    nothing: Document = {}
-    return next((each for each in parts(thing, "status", "conditions") if each["type"] == kind), nothing)
-
-
-def parsed(stamp: str) -> datetime:
-    """A time as the API server writes it."""
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-
-
-def message(event: Document) -> str:
-    """What an event says, on one line, and how often it came."""
+def event_text(event: Document) -> str:
+    """Return reason and message of an event on one line, and how often it occurred."""
     text = " ".join(str(event.get("message") or "").split())
     count = int(event.get("count") or part(event, "series").get("count") or 1)
     return f"{event.get('reason')}: {text}" + (f" ({count} times)" if count > 1 else "")

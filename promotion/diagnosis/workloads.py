@@ -1,209 +1,199 @@
-"""Owners of pods: creations that are refused, Jobs that fail, rollouts that stand still."""
+"""Examine what stands around the pods: ReplicaSets, Jobs, Deployments, Services and volume claims."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from promotion.diagnosis.ending import database_trouble, exit_words, why_ended
-from promotion.diagnosis.finding import Finding
-from promotion.diagnosis.pulls import pull_failure
-from promotion.diagnosis.questions import SHOWN_LINES, Questions
-from promotion.diagnosis.reason import Reason
-from promotion.diagnosis.snapshot import Document, Snapshot, condition, labels, message, name, part, parts, tracks
-from promotion.diagnosis.starting import SETUP_EVENTS, not_set_up
+from promotion.diagnosis.findings import Finding
+from promotion.diagnosis.pods import SETUP_EVENTS
+from promotion.diagnosis.reasons import database_reason, end_reason, exit_text, pull_reason
+from promotion.diagnosis.rules import Reason, explain
+from promotion.diagnosis.snapshot import SHOWN_LINES, PodReader, Snapshot, event_text, owners
+from promotion.state.cluster.pods import Document, Pod, condition, labels, name, part, parts
 
-#: Seconds that controllers are given to make the pods that are asked for.
+#: Seconds that controllers get to create pods, a cloud to assign an address, and a storage driver to create a volume.
 PATIENCE_SECONDS = 30
-_CRASHES = ("crash-at-start", "crash-later")
 
 
 def refused_pods(snapshot: Snapshot) -> list[Finding]:
-    """Owners with fewer pods than they should have, because their creation is refused or nobody creates them."""
-    found: list[Finding] = []
+    """Report owners with too few pods because their creation is refused, or because nobody creates them."""
+    findings: list[Finding] = []
     for kind, things in (("ReplicaSet", snapshot.replica_sets), ("StatefulSet", snapshot.stateful_sets)):
         for thing in things:
-            wanted, there = int(thing["spec"].get("replicas", 0)), int(thing["status"].get("replicas", 0))
-            if there < wanted and (reason := _why_fewer(snapshot, thing)):
-                found.append(_about(f"{kind} {name(thing)}", thing, *reason))
+            if int(thing["status"].get("replicas", 0)) >= int(thing["spec"].get("replicas", 0)):
+                continue
+            failure = condition(thing, "ReplicaFailure")
+            if failure.get("status") == "True":
+                message = str(failure["message"])
+                findings.append(Finding.about(kind, thing, explain("refused", message), message))
+            elif refused := _refused(snapshot, kind, thing):
+                findings.append(refused)
+            elif snapshot.age(thing) >= PATIENCE_SECONDS:
+                findings.append(Finding.about(kind, thing, explain("pod", "not created")))
     for job in snapshot.jobs:
-        refused = snapshot.events_of(job, "FailedCreate")
-        if refused and not job["status"].get("active") and not job["status"].get("succeeded"):
-            found.append(_about(f"Job {name(job)}", job, _refusal(str(refused[0]["message"])), message(refused[0])))
-    return found
+        if not job["status"].get("active") and not job["status"].get("succeeded"):
+            findings += filter(None, [_refused(snapshot, "Job", job)])
+    return findings
 
 
-def _why_fewer(snapshot: Snapshot, thing: Document) -> tuple[Reason, str] | None:
-    failure = condition(thing, "ReplicaFailure")
-    if failure.get("status") == "True":
-        return _refusal(str(failure["message"])), str(failure["message"])
-    if refused := snapshot.events_of(thing, "FailedCreate"):
-        return _refusal(str(refused[0]["message"])), message(refused[0])
-    if snapshot.seconds_since(thing["metadata"]["creationTimestamp"]) < PATIENCE_SECONDS:
+def _refused(snapshot: Snapshot, kind: str, thing: Document) -> Finding | None:
+    events = snapshot.events_of(thing, "FailedCreate")
+    if not events:
         return None
-    reason = Reason(
-        "pods-not-made",
-        "pods are asked for and nobody makes them",
-        "see that the cluster's controller manager runs; a rollout that has just begun may need some seconds",
-    )
-    return reason, ""
+    return Finding.about(kind, thing, explain("refused", str(events[0]["message"])), event_text(events[0]))
 
 
-def _refusal(said: str) -> Reason:
-    """Why the API server lets nobody create the pod."""
-    if found := re.search(r"exceeded quota: (\S+), requested: (.*), used: (.*), limited: (.*)", said):
-        return Reason(
-            "quota",
-            f"quota {found[1]} of the namespace has no room: {found[2]} asked, {found[3]} used of {found[4]}",
-            "run fewer or smaller pods, or have the quota raised; a rollout needs room for a quarter more pods",
-        )
-    if found := re.search(r"failed quota: (\S+): (must specify .*)", said):
-        return Reason(
-            "quota", f"quota {found[1]} wants each pod to say what it uses: {found[2]}", "set it for the pods"
-        )
-    if found := re.search(r"violates PodSecurity \"([^\"]+)\": (.*)", said):
-        return Reason(
-            "pod-security",
-            f"Pod Security Standard {found[1]} refuses the pod: {found[2]}",
-            "give the pod what the standard asks for; the release's own pods keep to `restricted`, so something else"
-            " changed them (a mutating webhook, a sidecar, an edit by hand)",
-        )
-    if found := re.search(r"serviceaccount \"([^\"]+)\" not found", said):
-        return Reason(
-            "missing-service-account", f"ServiceAccount {found[1]} does not exist", "create it, or correct its name"
-        )
-    if found := re.search(r"((?:maximum|minimum) \S+ usage per \w+ is [^,.]+(?:, but \S+ is [^,.]+)?)", said):
-        return Reason(
-            "limit-range",
-            f"a LimitRange of the namespace refuses the pod: {found[1].strip()}",
-            "set cpuRequest, memoryRequest and memoryLimit within it, or have it changed",
-        )
-    if found := re.search(r"(?:admission webhook|failed calling webhook) \"([^\"]+)\"", said):
-        return Reason(
-            "admission-webhook",
-            f"admission webhook {found[1]} refuses the pod, or does not answer",
-            "the evidence is its reason; if it does not answer, see that its own pods run",
-        )
-    return Reason("pods-refused", "the API server refuses to create the pods", "the evidence is its reason")
+def failed_jobs(snapshot: Snapshot, reader: PodReader) -> list[Finding]:
+    """Report Jobs that have failed, or are failing and not given up yet."""
+    return [
+        _failed_job(snapshot, reader, job)
+        for job in snapshot.jobs
+        if condition(job, "Failed").get("status") == "True"
+        or (job["status"].get("failed") and not job["status"].get("succeeded"))
+    ]
 
 
-def failed_jobs(snapshot: Snapshot, questions: Questions) -> list[Finding]:
-    """Jobs that failed or are failing."""
-    found: list[Finding] = []
-    for job in snapshot.jobs:
-        failed = condition(job, "Failed")
-        if failed.get("status") == "True" or (job["status"].get("failed") and not job["status"].get("succeeded")):
-            found.append(_failed_job(snapshot, questions, job, failed))
-    return found
+def _failed_job(snapshot: Snapshot, reader: PodReader, job: Document) -> Finding:
+    failed = condition(job, "Failed")
+    given_up = f"{failed['reason']}: {failed.get('message', '')}" if failed else ""
+    pods = [pod for pod in snapshot.pods if job["metadata"]["uid"] in owners(pod.document)]
+    failures = [
+        (pod, *end) for pod in sorted(pods, key=lambda pod: pod.created, reverse=True) for end in _failures(pod)
+    ]
+    if not failures:
+        return Finding.about("Job", job, _reason_without_pods(snapshot, job), given_up)
+    pod, container, end = failures[0]
+    lines = reader.log(pod, container["name"], previous=False)
+    reason, code = end_reason(end, container), int(end["exitCode"])
+    if database := database_reason(lines):
+        reason = database[0]
+    elif reason.cause.startswith("crash-"):
+        reason = _job_reason(job, "", code)
+    attempts = f"{len(failures)} failed attempts, the last with {exit_text(code)}"
+    finding = Finding.about("Job", job, reason, given_up, attempts, reader.masked(str(end.get("message", ""))))
+    return replace(finding, log=lines[-SHOWN_LINES:], log_of=f"{pod.name}, container {container['name']}")
 
 
-def _failed_job(snapshot: Snapshot, questions: Questions, job: Document, failed: Document) -> Finding:
-    pods = sorted(snapshot.pods_of(job), key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
-    ended = [(pod, *end) for pod in pods for end in _ends(pod)]
-    said = [f"{failed['reason']}: {failed.get('message', '')}"] if failed else []
-    where = f"Job {name(job)}"
-    if not ended:
-        return _about(where, job, _never_ended(snapshot, job, failed), *said)
-    pod, container, end = ended[0]
-    reason = why_ended(end, container, None)
-    lines = questions.log(pod, container["name"], False)
-    if trouble := database_trouble(lines):
-        reason = trouble[0]
-    elif reason.cause in _CRASHES:
-        reason = _failed_work(job, int(end["exitCode"]))
-    attempts = f"{len(ended)} failed attempts, the last with {exit_words(int(end['exitCode']))}"
-    finding = _about(where, job, reason, *said, attempts, questions.masked(str(end.get("message", ""))))
-    return replace(finding, log=lines[-SHOWN_LINES:], log_of=f"{name(pod)}, container {container['name']}")
-
-
-def _ends(pod: Document) -> list[tuple[Document, Document]]:
-    """Containers of the pod that ended with an error, and how."""
-    containers = {each["name"]: each for each in pod["spec"]["containers"]}
-    statuses = parts(pod, "status", "containerStatuses")
+def _failures(pod: Pod) -> list[tuple[Document, Document]]:
+    """Return the pod's containers that ended with an error, and how they ended."""
+    containers = {each["name"]: each for each in pod.document["spec"]["containers"]}
+    statuses = parts(pod.document, "status", "containerStatuses")
     ends = [(containers[each["name"]], part(each, "state", "terminated")) for each in statuses]
-    return [(container, end) for container, end in ends if end and end["exitCode"]]
+    return [(container, end) for container, end in ends if end.get("exitCode")]
 
 
-def _never_ended(snapshot: Snapshot, job: Document, failed: Document) -> Reason:
-    """A Job whose pods are gone, or never ran: what is left is events, under the pods' names."""
-    mine = [event for event in snapshot.events if _is_pod_of(event, name(job))]
-    for event in reversed(mine):
-        said = str(event["message"])
-        if pull := re.search(r"Failed to pull image \"([^\"]+)\": (.*)", said):
-            return pull_failure("", pull[2], pull[1])
+def _reason_without_pods(snapshot: Snapshot, job: Document) -> Reason:
+    """Explain a Job whose pods are gone or never ran: their events remain, under the pods' names."""
+    for event in reversed(snapshot.events):
+        about, message = event["involvedObject"], str(event["message"])
+        if about.get("kind") != "Pod" or not str(about.get("name", "")).startswith(f"{name(job)}-"):
+            continue
+        if pull := re.search(r"Failed to pull image \"([^\"]+)\": (.*)", message):
+            return pull_reason(pull[2], pull[1])
         if event["reason"] in SETUP_EVENTS:
-            return not_set_up(str(event["reason"]), said)
-    if failed.get("reason") != "DeadlineExceeded":
-        return _failed_work(job, None)
-    return Reason(
-        "migration-too-slow" if _migrates(job) else "job-too-slow",
-        f"{_noun(job)} did not end within {job['spec'].get('activeDeadlineSeconds')} s",
-        "raise rolloutTimeoutSeconds in the stack file, or see what it waits for: a lock in the database, often",
+            return explain("setup", f"{event['reason']}: {message}")
+    return _job_reason(job, str(condition(job, "Failed").get("reason", "")), None)
+
+
+def _job_reason(job: Document, reason: str, code: int | None) -> Reason:
+    return explain(
+        "job",
+        f"{reason} {'migration' if labels(job).get('app', '').endswith('-migrate') else 'job'}",
+        job=name(job),
+        seconds=job["spec"].get("activeDeadlineSeconds"),
+        exit=f" with {exit_text(code)}" if code is not None else "",
     )
-
-
-def _is_pod_of(event: Document, job: str) -> bool:
-    about = event["involvedObject"]
-    return about.get("kind") == "Pod" and str(about.get("name", "")).startswith(f"{job}-")
-
-
-def _failed_work(job: Document, code: int | None) -> Reason:
-    how = f" with {exit_words(code)}" if code is not None else ""
-    return Reason(
-        "failed-migration" if _migrates(job) else "failed-job",
-        f"{_noun(job)} fails{how}",
-        "its log says why; the tables are as the last finished step left them. Mend the migration and build the image"
-        " anew: the next `python -m promotion up` runs it again"
-        if _migrates(job)
-        else "its log says why",
-    )
-
-
-def _migrates(job: Document) -> bool:
-    return labels(job).get("app", "").endswith("-migrate")
-
-
-def _noun(job: Document) -> str:
-    return "the migration of the database" if _migrates(job) else f"Job {name(job)}"
 
 
 def stalled_rollouts(snapshot: Snapshot, known: Sequence[Finding]) -> list[Finding]:
-    """Deployments that stand still, or serve nobody, for a reason that no pod's finding tells."""
-    found: list[Finding] = []
+    """Report Deployments that make no progress, or have no pods, unless a known finding explains it."""
+    findings: list[Finding] = []
     for deployment in snapshot.deployments:
-        where = f"Deployment {name(deployment)}"
+        progressing = condition(deployment, "Progressing")
+        evidence = ""
         if deployment["spec"].get("paused"):
-            reason = Reason(
-                "rollout-paused",
-                "the rollout is paused, so the Deployment's pods stay as they are",
-                f"`kubectl rollout resume deployment/{name(deployment)}`",
-            )
-            found.append(_about(where, deployment, reason))
+            symptom = "paused"
         elif not deployment["spec"].get("replicas"):
-            reason = Reason(
-                "scaled-to-zero",
-                "the Deployment is scaled to 0 pods, which the release never does",
-                "somebody scaled it by hand; the next `python -m promotion up` takes it back",
-            )
-            found.append(_about(where, deployment, reason))
-        elif condition(deployment, "Progressing").get("status") == "False" and not _explained(deployment, known):
-            said = condition(deployment, "Progressing")
-            reason = Reason(
-                "rollout-stuck",
-                "the rollout has stood still for longer than it may",
-                "`kubectl describe deployment` and `kubectl get events` show all there is",
-            )
-            found.append(_about(where, deployment, reason, f"{said.get('reason')}: {said.get('message')}"))
-    return found
+            symptom = "scaled to zero"
+        elif progressing.get("status") == "False" and not _explained(deployment, known):
+            symptom, evidence = "stalled", f"{progressing.get('reason')}: {progressing.get('message')}"
+        else:
+            continue
+        reason = explain("deployment", symptom, name=name(deployment))
+        findings.append(Finding.about("Deployment", deployment, reason, evidence))
+    return findings
 
 
-def _explained(deployment: Document, known: Iterable[Finding]) -> bool:
-    """Whether a finding about one of the Deployment's pods or ReplicaSets is known: they begin with its name."""
+def _explained(deployment: Document, known: Sequence[Finding]) -> bool:
+    """Return whether there is a finding about the Deployment's pods or ReplicaSets, whose names begin with its own."""
     prefixes = (f"Pod {name(deployment)}-", f"ReplicaSet {name(deployment)}-")
     return any(each.startswith(prefixes) for finding in known for each in finding.objects)
 
 
-def _about(where: str, thing: Document, reason: Reason, *evidence: str) -> Finding:
-    lines = tuple(line for line in evidence if line)
-    return Finding(reason.cause, reason.what, reason.remedy, (where,), tracks(thing), lines)
+def silent_services(snapshot: Snapshot) -> list[Finding]:
+    """Report Services whose requests reach no pod; those without a selector belong to somebody else."""
+    findings: list[Finding] = []
+    for service in snapshot.services:
+        selector = service["spec"].get("selector")
+        if not selector or snapshot.age(service) < PATIENCE_SECONDS or _has_endpoints(snapshot, service):
+            continue
+        pods = snapshot.selected(selector)
+        reason = explain(
+            "service",
+            "no pods" if not pods else "other port" if any(pod.ready for pod in pods) else "no ready pods",
+            name=name(service),
+            selector=",".join(f"{key}={value}" for key, value in selector.items()),
+            count=len(pods),
+            ports=", ".join(str(port.get("targetPort", port["port"])) for port in service["spec"]["ports"]),
+        )
+        findings.append(Finding.about("Service", service, reason))
+    return findings
+
+
+def _has_endpoints(snapshot: Snapshot, service: Document) -> bool:
+    """Return whether a ready endpoint has a port that gets requests."""
+    return any(
+        each.get("ports") and any(part(one, "conditions").get("ready") for one in parts(each, "endpoints"))
+        for each in snapshot.endpoint_slices
+        if labels(each).get("kubernetes.io/service-name") == name(service)
+    )
+
+
+def unassigned_addresses(snapshot: Snapshot) -> list[Finding]:
+    """Report LoadBalancer Services without an address."""
+    findings: list[Finding] = []
+    for service in snapshot.services:
+        if (
+            service["spec"].get("type") == "LoadBalancer"
+            and snapshot.age(service) >= PATIENCE_SECONDS
+            and not parts(service, "status", "loadBalancer", "ingress")
+        ):
+            warnings = [event for event in snapshot.events_of(service) if event.get("type") == "Warning"]
+            reason = explain("address", "refused" if warnings else "", name=name(service))
+            findings.append(Finding.about("Service", service, reason, *map(event_text, warnings[:2])))
+    return findings
+
+
+def unbound_claims(snapshot: Snapshot) -> list[Finding]:
+    """Report volume claims without a volume, together with the pods that mount them."""
+    findings: list[Finding] = []
+    for claim in snapshot.claims:
+        phase, events = claim["status"].get("phase"), snapshot.events_of(claim)
+        if phase == "Bound" or snapshot.age(claim) < PATIENCE_SECONDS:
+            continue
+        if events and events[0]["reason"] == "WaitForFirstConsumer":
+            continue  # the finding about the pod that mounts it says why that one waits
+        storage_class = claim["spec"].get("storageClassName") or ""
+        symptom = f"{phase} class={storage_class};{events[0]['message'] if events else ''}"
+        reason = explain("claim", symptom, name=name(claim), storage_class=storage_class)
+        finding = Finding.about("PersistentVolumeClaim", claim, reason, *map(event_text, events[:2]))
+        users = [f"Pod {pod.name}" for pod in snapshot.pods if _mounts(pod, name(claim))]
+        findings.append(replace(finding, objects=(*finding.objects, *users)))
+    return findings
+
+
+def _mounts(pod: Pod, claim: str) -> bool:
+    volumes = parts(pod.document, "spec", "volumes")
+    return any(part(each, "persistentVolumeClaim").get("claimName") == claim for each in volumes)

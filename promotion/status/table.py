@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from datetime import datetime
 
-from promotion.state.history import short
+from contract.image import short
 from promotion.status.live import LiveTrack, Served
 from promotion.status.status import Status
 

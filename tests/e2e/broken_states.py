@@ -153,17 +153,13 @@ def surroundings() -> list[dict[str, Any]]:
     return [
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-best-effort"}, "spec": no_best_effort},
         secret("shop-secrets", PASSWORD=PASSWORD),
-        secret("half", OTHER="x"),
         deployment("healthy", server(), track="stable"),
     ]
 
 
 def cases(addressbook: str) -> Sequence[Case]:
     """Return all cases; ``addressbook`` is the service's image."""
-    token = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "half", "key": "TOKEN"}}}
     hungry = {**shell("tail /dev/zero"), "resources": {"requests": {"memory": "4Mi"}, "limits": {"memory": "16Mi"}}}
-    root = {"image": f"{REGISTRY}/library/debian:bookworm-slim", **shell()}
-    root_allowed = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     balancer = {"type": "LoadBalancer", "loadBalancerClass": "example.com/nobody"}
     healthy = labels("healthy", "stable")
     return [
@@ -193,14 +189,10 @@ def cases(addressbook: str) -> Sequence[Case]:
              deployment("secret-absent", environment_from("secretRef", "absent-secret"))),
         Case("missing-config-map", "create it",
              deployment("config-absent", environment_from("configMapRef", "absent-config"))),
-        Case("missing-secret-key", "secretEnvironment", deployment("key-absent", {**shell(), "env": [token]})),
         Case("missing-secret", "create it",
              with_volume("secret-volume-absent", {"secret": {"secretName": "absent-certificate"}})),
-        Case("runs-as-root", "USER", deployment("runs-as-root", root, securityContext=root_allowed)),
         Case("no-memory", "memoryRequest", deployment("memory-asked", requests(memory="999Gi"))),
         Case("no-cpu", "cpuRequest", deployment("cpu-asked", requests(cpu="500"))),
-        Case("node-selector", "label a node",
-             deployment("node-absent", requests(cpu="1m"), nodeSelector={"disk": "no-node-has-this"})),
         Case("volume-claim-pending", "storageclass", claim("unprovided", "absent-class")),
         Case("volume-claim-pending", "storageclass",
              with_volume("claim-pending", {"persistentVolumeClaim": {"claimName": "unprovided"}})),
@@ -209,8 +201,6 @@ def cases(addressbook: str) -> Sequence[Case]:
         Case("quota", "quota raised", deployment("quota", {**shell(), "resources": {}})),
         Case("pod-security", "restricted",
              deployment("insecure", {**shell(), "securityContext": {"privileged": True}})),
-        Case("missing-service-account", "create it",
-             deployment("account-absent", shell(), serviceAccountName="absent-account")),
         Case("failed-migration", "migration",
              job("shop-migrate-abcdef", "echo 'relation \"persons\" already exists' >&2; exit 1")),
         Case("database-unreachable", "NetworkPolicies", deployment("database-gone", without_database(addressbook))),

@@ -1,4 +1,4 @@
-"""Objects of a namespace as the API server writes them, for rules that look at nothing else."""
+"""Kubernetes objects in the API server's form, and a reader that answers from the test's data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 
 from promotion.diagnosis.diagnose import Finding, examine
 from promotion.diagnosis.masking import Mask
-from promotion.diagnosis.questions import Questions
-from promotion.diagnosis.snapshot import Snapshot
+from promotion.diagnosis.snapshot import PodReader, Snapshot
+from promotion.state.cluster.pods import Pod
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 LONG_AGO = "2026-01-01T11:00:00Z"
 JUST_NOW = "2026-01-01T11:59:55Z"
 SERVICE = "shop"
 IMAGE = "registry.example/shop@sha256:" + "a" * 64
+CANARY_POD = "shop-canary-1-a"
 
 
-class Told(Questions):
-    """Answers from what the test says, in place of the cluster; counts how often a log is read."""
+class FakeReader(PodReader):
+    """Answers from the test's data instead of the cluster, and notes each log that is read."""
 
     def __init__(self, logs: Mapping[str, list[str]] | None = None, answer: str = "", secrets: tuple[str, ...] = ()):
         self._logs = logs or {}
@@ -27,12 +28,11 @@ class Told(Questions):
         self._mask = Mask(secrets)
         self.read: list[tuple[str, bool]] = []
 
-    def log(self, pod: Mapping[str, Any], container: str, previous: bool) -> tuple[str, ...]:
-        name = pod["metadata"]["name"]
-        self.read.append((name, previous))
-        return tuple(self._mask(line) for line in self._logs.get(name, []))
+    def log(self, pod: Pod, container: str, previous: bool) -> tuple[str, ...]:
+        self.read.append((pod.name, previous))
+        return tuple(self._mask(line) for line in self._logs.get(pod.name, []))
 
-    def probe_answer(self, pod: Mapping[str, Any], port: int, path: str) -> str:
+    def probe_answer(self, pod: Pod, port: int, path: str) -> str:
         return self._answer
 
 
@@ -49,7 +49,7 @@ def meta(name: str, *, track: str | None = "canary", owner: str = "", created: s
 
 
 def pod(
-    name: str,
+    name: str = CANARY_POD,
     *,
     state: Any = None,
     last: Any = None,
@@ -113,11 +113,14 @@ def event(about: Mapping[str, Any], reason: str, message: str, kind: str = "Warn
     }
 
 
-def snapshot(**parts: Any) -> Snapshot:
-    return Snapshot(SERVICE, taken=NOW, **parts)
+def findings(*pods: Any, reader: FakeReader | None = None, track: Any = None, **objects: Any) -> list[Finding]:
+    """Diagnose a namespace with these pods and other objects."""
+    everywhere = [Pod(each) for each in objects.pop("pods_everywhere", ())]
+    snapshot = Snapshot(SERVICE, [Pod(each) for each in pods], taken=NOW, pods_everywhere=everywhere, **objects)
+    return examine(snapshot, reader or FakeReader(), track)
 
 
-def only(*pods: Any, told: Told | None = None, **parts: Any) -> Finding:
-    """The one thing that is wrong in a namespace with these pods."""
-    (found,) = examine(snapshot(pods=pods, **parts), told or Told())
-    return found
+def only_finding(*pods: Any, reader: FakeReader | None = None, **objects: Any) -> Finding:
+    """Return the one finding in a namespace with these pods and other objects."""
+    (finding,) = findings(*pods, reader=reader, **objects)
+    return finding

@@ -1,4 +1,4 @@
-"""No secret comes out in any of the forms that logs have."""
+"""Secrets are masked in every form in which logs show them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUE = 'p@ss/"word"+1234'
     "text",
     [VALUE, quote(VALUE, safe=""), json.dumps({"x": VALUE}), base64.b64encode(VALUE.encode()).decode()],
 )
-def test_a_known_value_in_every_form(text: str):
+def test_a_known_value_is_masked_in_every_form(text: str):
     masked = Mask([VALUE])(f"before {text} after")
     assert MASK in masked
     for form in (VALUE, quote(VALUE, safe=""), json.dumps(VALUE)[1:-1], base64.b64encode(VALUE.encode()).decode()):
@@ -26,20 +26,20 @@ def test_a_known_value_in_every_form(text: str):
     assert masked.endswith(" after")
 
 
-def test_lines_of_a_longer_value():
+def test_lines_of_a_longer_value_are_masked():
     masked = Mask(["-----BEGIN KEY-----\nMIIabcdef\n-----END KEY-----\n"])("read MIIabcdef from the file")
     assert masked == f"read {MASK} from the file"
 
 
-def test_a_short_value_is_masked_as_a_word_and_spoils_no_other():
+def test_a_short_value_is_masked_as_a_whole_word():
     assert Mask(["abcd"])("abcd abcdef") == f"{MASK} abcdef"
 
 
-def test_a_value_too_short_to_tell_from_text_is_left():
+def test_values_under_four_characters_are_not_masked():
     assert Mask(["1"])("1 of 11 pods") == "1 of 11 pods"
 
 
-def test_the_longer_of_two_values_first():
+def test_the_longer_value_is_masked_first():
     assert Mask(["secret-one", "secret-one-two"])("secret-one-two") == MASK
 
 
@@ -54,5 +54,5 @@ def test_the_longer_of_two_values_first():
         ('secret "db-params" not found', 'secret "db-params" not found'),
     ],
 )
-def test_what_looks_like_a_secret(text: str, masked: str):
+def test_text_that_looks_like_a_secret_is_masked(text: str, masked: str):
     assert Mask()(text) == masked
