@@ -59,7 +59,9 @@ class Part:
     def run(self, options: Sequence[str], seconds: float) -> bool:
         """Run the part's tests and record a pass; return whether they passed."""
         files, began = hashes(self.paths), time.monotonic()
-        process = subprocess.Popen([sys.executable, "-m", "pytest", "--no-unexpected-skips", *self.tests, *options], cwd=ROOT)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "--no-unexpected-skips", *self.tests, *options], cwd=ROOT
+        )
         try:
             passed = process.wait(seconds) == 0
         except subprocess.TimeoutExpired:
