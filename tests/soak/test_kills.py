@@ -82,5 +82,5 @@ def roll_back(trial: Trial) -> None:
     """Roll back; if the killed run had not created a canary, `up` is the next command."""
     done = trial.promotion("rollback", "--yes", "--wait", check=None)
     if done.returncode:
-        assert "there is no canary" in done.stderr, done.stderr
+        assert "has no canary" in done.stderr, done.stderr
         trial.promotion("up", "--wait")
