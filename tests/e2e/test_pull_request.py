@@ -219,8 +219,8 @@ def test_two_branch_stacks_run_and_one_is_removed(main: Repository):
         apis[name].store(f"of-{name}", "Lovelace")
 
     for arguments, reason in (
-        (("stack", "--platform", STACK, "--name", "one"), "there is a Pulumi.one.yaml already"),
-        (("unstack", "--name", STACK), "is no release stack"),
+        (("stack", "--platform", STACK, "--name", "one"), "Pulumi.one.yaml already exists"),
+        (("unstack", "--name", STACK), "is not a release stack"),
     ):
         assert reason in main.promotion(*arguments, check=2).stderr
 
