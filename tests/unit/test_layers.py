@@ -23,8 +23,6 @@ ALLOWED = {
     "app": {"app"},
     "tests/unit": OURS - {"lab"},
 }
-#: Tests that are moving to lab/tests.
-MOVING = {("tests", "unit", "lab"), ("tests", "unit", "plugins")}
 
 
 def wrong_imports(root: Path, part: str) -> list[str]:
@@ -32,8 +30,6 @@ def wrong_imports(root: Path, part: str) -> list[str]:
     path = root / part
     wrong: list[str] = []
     for file in sorted([path] if path.is_file() else path.rglob("*.py")):
-        if file.relative_to(root).parts[:3] in MOVING:
-            continue
         for node in ast.walk(ast.parse(file.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
