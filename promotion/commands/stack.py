@@ -15,7 +15,7 @@ from promotion.state.engine import last_lines
 from promotion.state.engine_process import Engine
 from promotion.state.release_stack_file import ReleaseStack, described, refuse_image, refuse_name
 from promotion.state.stack_file import StackFile
-from promotion.status.report import status_text
+from promotion.status.table import outputs_text
 
 
 def register(commands: Commands) -> None:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
                 workspace.remove_stack(name)
             raise
         print(
-            f"\n{status_text(name, work.outputs)}\n\n{_unstack(name)} takes it away again; commit {work.file.path.name}"
+            f"\n{outputs_text(name, work.outputs)}\n\n{_unstack(name)} removes it again; commit {work.file.path.name}"
             " where others are to work on it"
         )
     return DONE

@@ -7,7 +7,7 @@ import argparse
 from promotion.arguments import Commands, command, wait_argument
 from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations.work import Work, working
-from promotion.status.report import next_commands, status_text
+from promotion.status.table import next_commands, outputs_text
 
 
 def register(commands: Commands) -> None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         work.create()
         work.apply(work.file.edited(edits), "", preview=True)
         _pin(work)
-        print(f"\n{status_text(options.stack, work.outputs)}\n\n{next_commands(options.stack, work.outputs)}")
+        print(f"\n{outputs_text(options.stack, work.outputs)}\n\n{next_commands(options.stack, work.outputs)}")
     return DONE
 
 

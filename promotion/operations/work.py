@@ -30,7 +30,7 @@ from promotion.state.history import Update
 from promotion.state.progress import Progress
 from promotion.state.stack_file import Edits, StackFile, difference
 from promotion.state.stack_state import StackState, read_stack_state
-from promotion.status.report import status_text
+from promotion.status.table import outputs_text
 
 Track = Literal["stable", "canary"]
 
@@ -232,7 +232,7 @@ class Work:
             document = {"stack": self.name, "command": self.command, **more, "outputs": outputs}
             print(json.dumps(document, indent=2))
         else:
-            self.say(f"\n{status_text(self.name, outputs)}")
+            self.say(f"\n{outputs_text(self.name, outputs)}")
 
 
 @contextmanager
