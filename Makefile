@@ -35,7 +35,7 @@ SETTINGS = $(if $(CONTEXT),--set kubeContext=$(CONTEXT)) $(if $(REGISTRY),--set 
 
 CHECKS = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
 # Two processes; tests that share a stack stay in one.
-PARALLEL = --numprocesses 2 --dist loadgroup
+PARALLEL = --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit soak lint format clean
@@ -58,7 +58,7 @@ status: .venv/ready ## show what the stack runs
 canary: .venv/ready ## put what is built from source on trial beside stable; another image by ARGS
 	@$(PROMOTION) canary --stack $(STACK) $(ARGS)
 
-verdict: .venv/ready ## try the canary; an unhealthy one is taken back
+verdict: .venv/ready ## try the canary; an unhealthy one is rolled back
 	@$(PROMOTION) verdict --stack $(STACK) $(ARGS)
 
 promote: .venv/ready ## stable takes the canary's image

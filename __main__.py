@@ -1,4 +1,4 @@
-"""Stack config in, a platform and a release on it, stack outputs out."""
+"""Provision the platform, release the service on it, and export the stack outputs."""
 
 import pulumi
 
@@ -6,7 +6,7 @@ from components.release import Release, ReleaseArgs
 from stacks.loading import load_settings
 from stacks.provisioning import provision
 
-settings = load_settings()  # Pulumi.<stack>.yaml, typed and validated
+settings = load_settings()  # Pulumi.<stack>.yaml, validated
 platform = provision(settings)  # stacks/<cloud>.py: cluster, registry and database
 release = Release(
     settings.service.name, ReleaseArgs(platform, settings.release, settings.service, settings.images_to_copy)

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ ORDER = (
     "app/tests",
     "benchmarks/tests",
     "tests/engine",
+    "lab/tests/conformance",
     "tests/e2e/test_bad_canaries.py",
     "tests/e2e",
     "lab/tests",
@@ -96,16 +98,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests, and tell pytest-xdist which of them must run in the same process."""
+    """Sort the tests by ORDER."""
 
     def rank(item: pytest.Item) -> int:
         matching = [number for number, prefix in enumerate(ORDER) if item.nodeid.startswith(prefix)]
         return max(matching, key=lambda number: len(ORDER[number]), default=len(ORDER))
 
     items.sort(key=rank)
-    for item in items:
-        name = item.path.name
-        item.add_marker(pytest.mark.xdist_group("shared stack" if name in SHARED_STACK else str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Give each process whole files, and the files that share a stack to one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByStack(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "shared stack" if Path(file).name in SHARED_STACK else file
+
+    return ByStack(config, log)
 
 
 def lab_command(*arguments: str) -> list[str]:

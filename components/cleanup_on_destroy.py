@@ -1,4 +1,4 @@
-"""What has to be done in the cluster when a stack goes, and no Kubernetes object's deletion does."""
+"""Run a clean-up Job when the stack is destroyed."""
 
 from __future__ import annotations
 
@@ -14,44 +14,47 @@ from pulumi import dynamic
 
 from contract.platform import ClusterAccess
 
-#: Seconds between two looks at the Job.
+#: Seconds between two reads of the Job's state.
 POLL_SECONDS = 1.0
 RETRIES = 1
-#: Seconds that the Job may take.
+#: Seconds until Kubernetes ends the Job.
 DEADLINE_SECONDS = 180
-#: Seconds for one answer of the API server.
-ANSWER_SECONDS = 30
-#: Labels that the Job controller sets on its own pods; another Job's would select them.
+#: Timeout of one request to the API server, in seconds.
+REQUEST_SECONDS = 30
+#: Labels that the Job controller sets. A copy of the pod template must not have them, or the first Job would select
+#: the copy's pods.
 _CONTROLLERS_LABELS = ("controller-uid", "job-name")
 _CONTROLLERS_PREFIX = "batch.kubernetes.io/"
 _LOG_LINES = 5
 #: Type of this resource in stacks of earlier versions.
 FORMER_TYPE = "pulumi-python:dynamic/addressbook:FinalJob"
-#: The switch of Pulumi's Kubernetes provider, for what was on a cluster that is gone.
+#: Variable with which Pulumi's Kubernetes provider forgets the objects of a cluster that no longer exists.
 DELETE_UNREACHABLE = "PULUMI_K8S_DELETE_UNREACHABLE"
 
 
 @dataclass(frozen=True)
 class CleanupOnDestroyArgs:
-    """``job`` is a Job that has run; at the end its pods are run once more, with ``args`` for their container.
-
-    ``subject`` says what the Job disposes of, and ``server`` where that is: with another one, this is another
-    resource, and the old one's Job runs. ``by_hand`` is what to do where the Job can't be run, a sentence.
-    """
+    """Which Job cleans up, and what it removes."""
 
     cluster: ClusterAccess
+    #: Namespace of the Job.
     namespace: pulumi.Input[str]
+    #: Name of a Job that has run. On deletion a copy of it runs with ``args``.
     job: pulumi.Input[str]
+    #: Arguments of the copy's container.
     args: Sequence[str]
+    #: What the clean-up removes, for messages. A change replaces the resource, so the old clean-up runs.
     subject: str
+    #: Where the subject is. A change replaces the resource.
     server: pulumi.Input[str]
+    #: What the user can do if the Job cannot run; part of a sentence.
     by_hand: str
 
 
 class CleanupOnDestroy(dynamic.Resource, module="delivery", name="CleanupOnDestroy"):
-    """Runs a Job in the cluster when it is deleted, and nothing until then; `destroy` waits for the Job.
+    """A resource whose deletion runs a Job in the cluster and waits for it.
 
-    A dynamic resource, since the engine calls its code on `destroy`, when the program doesn't run.
+    It is a dynamic resource because the program does not run on `destroy`, but a dynamic resource's provider does.
     """
 
     def __init__(self, name: str, args: CleanupOnDestroyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -70,55 +73,56 @@ class CleanupOnDestroy(dynamic.Resource, module="delivery", name="CleanupOnDestr
 
 
 class CleanupOnDestroyProvider(dynamic.ResourceProvider):
-    """The engine's side of it. Kept in the state as a reference to this class, not as a copy of its code."""
+    """The provider of CleanupOnDestroy. The state refers to this class by its module and name."""
 
+    # The state then holds the class's name in plain text; it is no secret.
     serialize_as_secret_always = False
 
     def configure(self, req: dynamic.ConfigureRequest) -> None:
-        """A failure is told in one sentence; gRPC would add the traceback of this process to it."""
+        """Silence gRPC, which would print a traceback after each error message."""
         del req
         logging.getLogger("grpc._server").disabled = True
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        """Nothing is done yet."""
+        """Record the inputs; the Job runs on deletion only."""
         return dynamic.CreateResult(f"{props['namespace']}/{props['subject']}", dict(props))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.DiffResult:
-        """A new Job or new access is only noted; another subject or server ends the old one."""
+        """Replace the resource if the subject or the server changed; otherwise update its inputs."""
         changed = [key for key, value in _news.items() if key != "__provider" and _olds.get(key) != value]
         return dynamic.DiffResult(
             changes=bool(changed), replaces=[key for key in ("subject", "server") if key in changed]
         )
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.UpdateResult:
-        """Take note of the new inputs."""
+        """Record the new inputs."""
         return dynamic.UpdateResult(dict(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Run the Job and wait for it. Raises RuntimeError: the resource is then still there."""
-        # Imported here: the program declares the resource, only the engine's call needs the client.
+        """Run the Job and wait for it. Raises RuntimeError on failure; the resource then stays in the state."""
+        # Imported here because only the engine's call needs the client, not the program.
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         subject, by_hand = _props["subject"], _props["byHand"]
         try:
             failed = _run_again(_api_client(_props), _props["namespace"], _props["job"], _props["args"])
-        except ApiException as refusal:
-            fault: Any = refusal  # comes without types
+        except ApiException as exception:
+            error: Any = exception  # the client has no type hints
             raise RuntimeError(
-                f"{subject} is still there: Job {_props['job']} in namespace {_props['namespace']} could not be run"
-                f" again ({fault.status} {fault.reason}); {by_hand}"
+                f"{subject} was not removed: Job {_props['job']} in namespace {_props['namespace']} could not run"
+                f" ({error.status} {error.reason}); {by_hand}"
             ) from None
         except HTTPError:
             if os.environ.get(DELETE_UNREACHABLE, "").lower() == "true":
                 return
             raise RuntimeError(
-                f"{subject} is still there: its cluster does not answer; bring the cluster back, or, where it is gone"
-                f" for good, export {DELETE_UNREACHABLE}=true"
+                f"{subject} was not removed: its cluster does not answer; run `pulumi destroy` again once it does, or"
+                f" export {DELETE_UNREACHABLE}=true if it no longer exists"
             ) from None
         if failed:
             raise RuntimeError(
-                f"{subject} is still there: {failed}; the next `pulumi destroy` tries again, or {by_hand}"
+                f"{subject} was not removed: {failed}; run `pulumi destroy` again to retry, or {by_hand}"
             )
 
 
@@ -126,33 +130,33 @@ def _api_client(props: Mapping[str, Any]) -> Any:
     import yaml
     from kubernetes import config
 
-    configurations: Any = config  # comes without types
+    configurations: Any = config  # the client has no type hints
     if props["kubeconfig"]:
         return configurations.new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
     return configurations.new_client_from_config(context=props["context"])
 
 
 def _run_again(client: Any, namespace: str, job: str, args: Sequence[str]) -> str:
-    """Run the pods of a Job with other arguments. Returns why that failed, "" when it did not."""
+    """Run a copy of a Job with other arguments. Return why it failed, or "" if it succeeded."""
     from kubernetes.client import BatchV1Api, CoreV1Api
 
     batch: Any = BatchV1Api(client)
-    template = batch.read_namespaced_job(job, namespace, _request_timeout=ANSWER_SECONDS).spec.template
+    template = batch.read_namespaced_job(job, namespace, _request_timeout=REQUEST_SECONDS).spec.template
     template.spec.containers[0].args = list(args)
     for label in list(template.metadata.labels or {}):
         if label in _CONTROLLERS_LABELS or label.startswith(_CONTROLLERS_PREFIX):
             del template.metadata.labels[label]
-    again = batch.create_namespaced_job(
+    copy = batch.create_namespaced_job(
         namespace,
         {
             "metadata": {"generateName": f"{job[:40]}-final-", "labels": dict(template.metadata.labels)},
             "spec": {"template": template, "backoffLimit": RETRIES, "activeDeadlineSeconds": DEADLINE_SECONDS},
         },
-        _request_timeout=ANSWER_SECONDS,
+        _request_timeout=REQUEST_SECONDS,
     )
-    name: str = again.metadata.name
+    name: str = copy.metadata.name
     try:
-        while True:  # its deadline ends it
+        while True:  # the Job's deadline ends it
             state: dict[str, Any] = {
                 condition.type: condition
                 for condition in _conditions(batch, name, namespace)
@@ -161,18 +165,20 @@ def _run_again(client: Any, namespace: str, job: str, args: Sequence[str]) -> st
             if "Complete" in state:
                 return ""
             if "Failed" in state:
-                return f"Job {name} failed ({state['Failed'].reason}){_said(CoreV1Api(client), namespace, name)}"
+                return (
+                    f"Job {name} failed ({state['Failed'].reason}){_last_log_lines(CoreV1Api(client), namespace, name)}"
+                )
             time.sleep(POLL_SECONDS)
     finally:
         batch.delete_namespaced_job(name, namespace, propagation_policy="Foreground")
 
 
 def _conditions(batch: Any, job: str, namespace: str) -> list[Any]:
-    return batch.read_namespaced_job(job, namespace, _request_timeout=ANSWER_SECONDS).status.conditions or []
+    return batch.read_namespaced_job(job, namespace, _request_timeout=REQUEST_SECONDS).status.conditions or []
 
 
-def _said(core: Any, namespace: str, job: str) -> str:
-    """The last lines that a pod of the Job logged."""
+def _last_log_lines(core: Any, namespace: str, job: str) -> str:
+    """Return the last log lines of the Job's latest pod, after a colon."""
     pods = core.list_namespaced_pod(namespace, label_selector=f"job-name={job}").items
     if not pods:
         return ""

@@ -1,4 +1,4 @@
-"""The base of every component: its type, and the type that older stacks know it by."""
+"""The base of every component: it sets the type, with an alias for the type in older stacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pulumi
 
 #: Package part of the component types in a stack's state.
 PACKAGE = "delivery"
-#: The package part before it became neutral; an alias keeps existing resources.
+#: Package part in older stacks. An alias keeps their resources.
 FORMER_PACKAGE = "addressbook"
 
 

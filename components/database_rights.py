@@ -1,4 +1,4 @@
-"""The rights on its database that PostgreSQL 15 and later no longer give a user by default."""
+"""Grant the service's user the rights that PostgreSQL 15 and later no longer give by default."""
 
 from __future__ import annotations
 
@@ -16,27 +16,31 @@ from contract.platform import Administrator, Database, Registry
 
 @dataclass(frozen=True)
 class DatabaseRightsArgs:
-    """``database`` is the connection of the user who gets the rights; ``administrator`` gives them.
+    """Who gets rights on which database, and how psql runs."""
 
-    ``client_image``: for its psql; named by digest, it is copied into the ``registry`` first.
-    """
-
+    #: Name of the service.
     service: str
+    #: Namespace of the Job.
     namespace: pulumi.Input[str]
+    #: Connection of the user who gets the rights.
     database: Database
+    #: The user who grants them.
     administrator: Administrator
+    #: The stack's registry, into which a client image named by digest is copied.
     registry: Registry
+    #: Image with psql.
     client_image: str
 
 
 class DatabaseRights(Component):
-    """Lets the service's user make and use tables in schema ``public``.
+    """Rights of the service's user to create and use tables in schema ``public``.
 
-    Makes a Secret with the administrator's login and a Job that grants the rights from inside the cluster, the only
-    place that reaches the database; it is run anew when server, users or passwords change, and may run any number of
-    times. Outputs ``connection``: the database, known once the rights are given, so that whoever uses it waits.
+    Creates a Secret with the administrator's login, and a Job that grants the rights from inside the cluster, because
+    nothing else reaches the database. The Job runs again when the server, a user or a password changes; it is
+    idempotent.
     """
 
+    #: The database. Its host is known once the rights are granted, so whatever uses it waits.
     connection: Database
 
     def __init__(
@@ -54,13 +58,13 @@ class DatabaseRights(Component):
         login = replace(args.database, user=administrator.user, password=administrator.password)
         granted = self._job(login_secret(self._labels, args.namespace, login, self._options))
         self.connection = replace(
-            args.database, host=pulumi.Output.all(args.database.host, granted.id).apply(lambda known: known[0])
+            args.database, host=pulumi.Output.all(args.database.host, granted.id).apply(lambda values: values[0])
         )
         self.register_outputs({"host": self.connection.host})
 
     def _job(self, secret: k8s.core.v1.Secret) -> k8s.batch.v1.Job:
         database = self._args.database
-        statements = pulumi.Output.all(database.name, database.user).apply(lambda known: grants(known[0], known[1]))
+        statements = pulumi.Output.all(database.name, database.user).apply(lambda values: grants(*values))
         return psql_job(
             "database-rights",
             {"namespace": self._args.namespace, "labels": self._labels.all},
@@ -76,7 +80,7 @@ class DatabaseRights(Component):
         )
 
     def _fingerprint(self) -> pulumi.Output[str]:
-        """Changes when a user was made anew, who then has no rights although the name is the same."""
+        """Return a value that also changes if a user is recreated under the same name and has lost its rights."""
         database, administrator = self._args.database, self._args.administrator
         return fingerprint(
             administrator.password, {"host": database.host, "user": database.user, "password": database.password}
@@ -84,7 +88,7 @@ class DatabaseRights(Component):
 
 
 def grants(database: str, user: str) -> str:
-    """SQL that gives the user what a service needs of its database; the same again changes nothing."""
+    """Return idempotent SQL that grants the user what a service needs of its database."""
     return (
         f"GRANT CONNECT, TEMPORARY ON DATABASE {_quoted(database)} TO {_quoted(user)};"
         f" GRANT USAGE, CREATE ON SCHEMA public TO {_quoted(user)}"

@@ -1,4 +1,4 @@
-"""A fingerprint of settings that says when they change and nothing of what they are."""
+"""A fingerprint that changes with the settings and does not reveal them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from collections.abc import Mapping
 
 import pulumi
 
-#: Hex digits kept: enough that two settings never look alike, short enough to read in a diff.
+#: Hex digits kept: no collisions in practice, and short enough to read in a diff.
 FINGERPRINT_DIGITS = 32
 
 
 def fingerprint(key: pulumi.Output[str], settings: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
-    """HMAC-SHA256 of the settings under a secret key, as hex digits, no secret itself.
+    """Return the HMAC-SHA256 of the settings under a secret key, as hex digits.
 
-    Without the key nobody can try out guesses of a password against it, so it may stand in plain annotations.
+    The result is no secret: without the key nobody can test guesses of a password against it.
     """
 
-    def keyed_hash(known: tuple[str, dict[str, str]]) -> str:
-        secret, values = known
+    def keyed_hash(secret: str, values: dict[str, str]) -> str:
         text = json.dumps(sorted(values.items()))
         return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:FINGERPRINT_DIGITS]
 
     return pulumi.Output.unsecret(
-        pulumi.Output.all(key, pulumi.Output.all(**settings)).apply(lambda known: keyed_hash((known[0], known[1])))
+        pulumi.Output.all(key, pulumi.Output.all(**settings)).apply(lambda resolved: keyed_hash(*resolved))
     )

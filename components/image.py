@@ -17,33 +17,38 @@ from contract.project import PROJECT_ROOT
 
 @dataclass(frozen=True)
 class SourceImageArgs:
-    """``context``: the build context's folder; ``dockerfile`` is relative to it; ``platform`` is that of the nodes."""
+    """What to build, and where to push it."""
 
+    #: Repository in the registry, without the registry's URL.
     repository: str
     registry: Registry
+    #: Folder of the build context.
     context: Path
+    #: Relative to the context.
     dockerfile: str
+    #: Platform of the nodes, such as linux/amd64.
     platform: str
     build_args: Mapping[str, str]
 
 
 class SourceImage(Component):
-    """An image built from a folder: during `up` only, never in a preview, and only when the folder has changed.
+    """An image built from a folder.
 
-    Outputs ``digest``: REPOSITORY@sha256:DIGEST as the registry holds it. Build arguments ``REVISION`` (Git commit) and
-    ``VERSION`` (the tag) are added, for the image's labels.
+    It is built during `up`, never in a preview, and only if the folder has changed. The build arguments ``REVISION``
+    (Git commit) and ``VERSION`` (the tag) are added for the image's labels.
     """
 
+    #: REPOSITORY@sha256:DIGEST in the registry.
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: SourceImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        # Imported here, since a stack whose images are pinned builds nothing, and this takes a while.
+        # Imported here because it is slow to load, and a stack with pinned images builds nothing.
         import pulumi_docker as docker
 
         super().__init__("release:SourceImage", name, opts)
         build_args = {**args.build_args, "REVISION": revision(args.context)}
         tag = content_tag(args.context, args.dockerfile, args.platform, build_args)
-        # Relative, as the engine starts plugins in the project's folder: a checkout elsewhere shows no difference.
+        # Relative to the project, where the engine starts plugins, so that another checkout shows no difference.
         context = Path(os.path.relpath(args.context, PROJECT_ROOT))
         image = docker.Image(
             name,
@@ -55,7 +60,7 @@ class SourceImage(Component):
                 "args": {**build_args, "VERSION": tag},
             },
             registry={
-                # The host alone: the login is the server's, whatever path the repositories have.
+                # The host only: the login is valid for all paths.
                 "server": pulumi.Output.from_input(args.registry.url).apply(lambda url: url.partition("/")[0]),
                 "username": args.registry.username,
                 "password": args.registry.password,

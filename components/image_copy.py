@@ -1,4 +1,4 @@
-"""An image that a track runs: in the stack's own registry, under the same digest, with a tag that keeps it there."""
+"""Copy an image into the stack's registry under the same digest, with a tag that protects it from clean-up."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from components import registry_client
 from components.registry_client import ImageNotFound, Login, RegistryError
+from contract.image import digest_of, repository_of
 from contract.platform import Registry
 
-#: Begins the tag of what a track runs or has run. Registries' clean-up rules spare such tags, and nothing else by name.
+#: Prefix of the tags of images that a track runs or has run. Registries' clean-up rules spare these tags.
 RELEASE_TAG = "release-"
-#: Hex digits of the digest in names and tags; 48 bits tell any team's images apart.
+#: Hex digits of the digest in names and tags. 48 bits are unique for any team's images.
 DIGEST_DIGITS = 12
-#: What a copy is; the rest of the inputs is only how to get in.
+#: Inputs that identify a copy. The others are credentials.
 _IDENTITY = ("source", "repository")
 
 
 class _Copier(ResourceProvider):
-    """Makes the copies during `up`, in a process of Pulumi's own dynamic provider (on PATH beside `pulumi`).
+    """The provider of ImageCopy: it copies images during `up`. The state refers to this class by its module and name.
 
-    Chosen over a command resource, because of what it knows: credentials go from the check to the copy in this
-    process's memory, so they are in no state, and a new token is no change. State refers to this class by its name.
+    A command resource would keep the credentials in the state and see each new token as a change. Here they pass from
+    `check` to `create` in this process's memory.
     """
 
-    # The class's name, and no secret.
+    # The state then holds the class's name in plain text; it is no secret.
     serialize_as_secret_always = False
 
     def __init__(self) -> None:
@@ -37,43 +38,43 @@ class _Copier(ResourceProvider):
         self._logins: dict[str, Login] = {}
 
     def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002 the signature is Pulumi's
-        # A refused copy is told in one sentence; gRPC would add the traceback of this process to it.
+        # gRPC would print a traceback after each error message.
         logging.getLogger("grpc._server").disabled = True
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """Keep the credentials back, and say before anything happens that there is no such image."""
+        """Keep the credentials out of the state, and report a missing image before anything changes."""
         repository, username, password = (news.get(key) for key in ("repository", "username", "password"))
         known = UNKNOWN not in (repository, username, password)
         if known and username and password:
             self._logins[str(repository)] = Login(str(username), str(password))
-        # What this very run builds has no digest in a preview, and is there when it has one.
+        # An image that this run builds has no digest in a preview, and exists once it has one.
         settled = news["source"] == UNKNOWN or all(_olds.get(key) == news[key] for key in _IDENTITY)
         failures = [] if settled else self._failures(str(news["source"]), str(repository) if known else None)
         identity = {key: news[key] for key in _IDENTITY}
         return CheckResult(identity, [CheckFailure("", reason) for reason in failures])
 
     def _failures(self, source: str, repository: str | None) -> list[str]:
-        if lacking := registry_client.missing_prerequisites({source}):
-            return lacking
+        if missing := registry_client.missing_prerequisites({source}):
+            return missing
         try:
-            there = repository and not registry_client.missing(
-                f"{repository}@{_digest(source)}", self._logins.get(repository)
+            copied = repository and not registry_client.missing(
+                f"{repository}@{digest_of(source)}", self._logins.get(repository)
             )
-            if there or not registry_client.missing(source, self._login_of(source)):
+            if copied or not registry_client.missing(source, self._login_of(source)):
                 return []
-        except RegistryError as fault:
-            return [str(fault)]
+        except RegistryError as error:
+            return [str(error)]
         return [_not_found(source)]
 
     def _login_of(self, image: str) -> Login | None:
-        """The stack's login, where the image is in another repository of the same registry."""
+        """Return the stack's login if the image is in the same registry."""
         same = [each for each in self._logins if registry_client.host(each) == registry_client.host(image)]
         return self._logins[same[0]] if same else None
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Another repository or digest is another copy. The same digest from elsewhere is the same image."""
+        """Replace the copy if its repository or digest changed. Another source of the same digest is no change."""
         moved = ["repository"] if _olds.get("repository") != _news.get("repository") else []
-        rebuilt = ["source"] if _digest(str(_olds.get("source"))) != _digest(str(_news.get("source"))) else []
+        rebuilt = ["source"] if digest_of(str(_olds.get("source"))) != digest_of(str(_news.get("source"))) else []
         return DiffResult(changes=bool(moved or rebuilt), replaces=[*moved, *rebuilt])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -82,26 +83,26 @@ class _Copier(ResourceProvider):
             registry_client.copy(source, repository, release_tag(source), self._logins.get(repository))
         except ImageNotFound:
             raise RegistryError(_not_found(source)) from None
-        except RegistryError as fault:
-            remedy = registry_client.remedy(fault, source, repository, self._logins.get(repository))
-            verb = "tagged in" if registry_client.repository(source) == repository else "copied to"
-            raise RegistryError(f"the image {source} could not be {verb} {repository}: {fault}{remedy}") from None
-        image = f"{repository}@{_digest(source)}"
+        except RegistryError as error:
+            remedy = registry_client.remedy(error, source, repository, self._logins.get(repository))
+            verb = "tagged in" if repository_of(source) == repository else "copied to"
+            raise RegistryError(f"the image {source} could not be {verb} {repository}: {error}{remedy}") from None
+        image = f"{repository}@{digest_of(source)}"
         return CreateResult(image, {key: props[key] for key in _IDENTITY})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Image and tag stay in the registry: a rollback may need them, and another stack may run the same."""
+        """Leave image and tag in the registry: a rollback may need them, and another stack may run the image."""
 
 
 class ImageCopy(DynamicResource, module="release", name="ImageCopy"):
-    """The image ``source`` (REPOSITORY@sha256:DIGEST) in the stack's registry, tagged to stay there: copied where it is
-    elsewhere, during `up`, never in a preview.
+    """A copy of an image (REPOSITORY@sha256:DIGEST) in the stack's registry, with a tag that keeps it there.
 
-    Named by its digest, so both tracks share one, and a promotion copies nothing; ``image-source`` where the digest is
-    that of this run's build. Deleted, it leaves the image and its tag where they are. Outputs ``image``:
-    REPOSITORY@sha256:DIGEST in the stack's registry, known in previews, ready when it is copied and tagged.
+    It is copied during `up`, never in a preview; an image that is in the registry already is only tagged. The resource
+    is named by the digest, so both tracks share one and a promotion copies nothing; ``image-source`` is this run's
+    build. Its deletion leaves the image and its tag in the registry.
     """
 
+    #: REPOSITORY@sha256:DIGEST in the stack's registry. Known in previews; ready once the image is copied and tagged.
     image: pulumi.Output[str]
 
     def __init__(
@@ -117,26 +118,23 @@ class ImageCopy(DynamicResource, module="release", name="ImageCopy"):
             login = {"username": registry.username, "password": pulumi.Output.secret(registry.password)}
         name = f"image-{_short(source) if isinstance(source, str) else 'source'}"
         super().__init__(_Copier(), name, {"source": source, "repository": target, **login}, opts)
-        # Its URN is known in a preview, and only there once the copy is made in an `up`: whoever uses the image waits.
-        self.image = pulumi.Output.all(target, source, self.urn).apply(lambda known: f"{known[0]}@{_digest(known[1])}")
+        # The URN is known in previews, unlike the id. During `up` it resolves once the copy exists.
+        self.image = pulumi.Output.all(target, source, self.urn).apply(
+            lambda values: f"{values[0]}@{digest_of(values[1])}"
+        )
 
 
 def release_tag(image: str) -> str:
-    """Tag that keeps an image in the registry."""
+    """Return the tag that keeps an image in the registry."""
     return RELEASE_TAG + _short(image)
 
 
 def _short(image: str) -> str:
-    return _digest(image).partition(":")[2][:DIGEST_DIGITS]
-
-
-def _digest(image: str) -> str:
-    return image.partition("@")[2]
+    return digest_of(image).partition(":")[2][:DIGEST_DIGITS]
 
 
 def _not_found(source: str) -> str:
     return (
-        f"there is no image {source}: its registry says so; correct the key that names it: stableImage, canaryImage or"
-        " databaseClientImage"
-        f" (`regctl image digest {registry_client.repository(source)}:TAG` prints a tag's digest)"
+        f"the registry has no image {source}; correct stableImage, canaryImage or databaseClientImage, whichever names"
+        f" it (`regctl image digest {repository_of(source)}:TAG` prints a tag's digest)"
     )

@@ -1,4 +1,4 @@
-"""What a cloud's functions answer: where one refuses, the user reads a sentence, and not the SDK's traceback."""
+"""Explain a failed provider function (invoke) in one sentence instead of the SDK's traceback."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import NoReturn, TypeVar
 
 import pulumi
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def or_explain(answer: pulumi.Output[Answer], what: str, remedy: str) -> pulumi.Output[Answer]:
-    """The answer. Without one the program ends: ``what`` was asked for, why there is none, and the ``remedy``."""
+def or_explain(result: pulumi.Output[Result], what: str, remedy: str) -> pulumi.Output[Result]:
+    """Return the invoke's result, or stop with what was asked, why it failed and how to fix it."""
 
-    def refused(fault: Exception) -> NoReturn:
-        if not str(fault).startswith("invoke of "):
-            raise fault  # of a resource that the question depends on, which has its own words
-        raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {what}: {reason(fault)}; {remedy}") from None
+    def explain(error: Exception) -> NoReturn:
+        if not str(error).startswith("invoke of "):
+            raise error  # from a resource that the invoke depends on; it has its own message
+        raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {what}: {reason(error)}; {remedy}") from None
 
-    return answer.recover(refused)
+    return result.recover(explain)
 
 
-def reason(fault: Exception) -> str:
-    """The provider's own words in what the SDK raises."""
-    return " ".join(str(fault).rpartition("returned an error: ")[2].split()).rstrip(".")
+def reason(error: Exception) -> str:
+    """Return the provider's own message from the SDK's exception."""
+    return " ".join(str(error).rpartition("returned an error: ")[2].split()).rstrip(".")

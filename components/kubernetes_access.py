@@ -1,4 +1,4 @@
-"""Access to a cloud's cluster with short-lived credentials that the cloud's own command hands out."""
+"""Access to a cluster, on clouds with short-lived credentials from the cloud's own command."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import pulumi_kubernetes as k8s
 
 @dataclass(frozen=True)
 class ExecCredentials:
-    """A command that prints an ExecCredential of ``api_version`` (client-go credential plugins)."""
+    """A client-go credential plugin: a command that prints an ExecCredential."""
 
     command: str
     args: Sequence[str]
+    #: API version of the ExecCredential.
     api_version: str = "client.authentication.k8s.io/v1beta1"
 
 
 def exec_kubeconfig(name: str, endpoint: str, ca: str, credentials: ExecCredentials) -> str:
-    """A kubeconfig (JSON, which is YAML) that holds no credentials, only the command that gets them.
+    """Return a kubeconfig (JSON) that contains no credentials, only the command that gets them.
 
-    ``endpoint`` is the API server's URL; ``ca`` its authority's certificate, PEM in base64.
+    ``endpoint`` is the API server's URL, ``ca`` its certificate authority (PEM in base64).
     """
     user = {
         "exec": {
@@ -44,20 +45,25 @@ def exec_kubeconfig(name: str, endpoint: str, ca: str, credentials: ExecCredenti
 
 
 def kubernetes_provider(
-    kubeconfig: pulumi.Input[str], identifier: pulumi.Input[str], opts: pulumi.ResourceOptions
+    kubeconfig: pulumi.Input[str] | None,
+    identifier: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    context: str | None = None,
 ) -> k8s.Provider:
-    """The provider for what runs on a cluster.
+    """Return the Kubernetes provider of a cluster, reached by a kubeconfig or by a context of the user's kubeconfig.
 
-    ``identifier`` is what makes it that cluster: with the same one, new credentials or a new endpoint replace nothing.
+    ``identifier`` identifies the cluster: as long as it stays the same, new credentials or a new endpoint replace
+    nothing.
     """
     return k8s.Provider(
         "kubernetes",
         kubeconfig=kubeconfig,
+        context=context,
         cluster_identifier=identifier,
         enable_server_side_apply=True,
-        # What Git says holds: a field that somebody took over by hand (`kubectl scale`) is taken back.
+        # Git wins: a field that somebody changed by hand (`kubectl scale`) is reset.
         enable_patch_force=True,
-        # Secrets and ConfigMaps keep their names when they change; the pods are rolled by a hash.
+        # Secrets and ConfigMaps change in place; a fingerprint annotation restarts the pods.
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
         opts=opts,

@@ -1,4 +1,4 @@
-"""The migration of the database to what an image wants: one Job for each image, whichever tracks run it."""
+"""Migrate the database for an image: one Job per image, whichever tracks run it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ RETRIES = 2
 
 @dataclass(frozen=True)
 class MigrationArgs:
-    """``configured`` is what the config says of the image, ``image`` what that is; ``env_from`` as the pods have it.
+    """Which image migrates, and what it waits for."""
 
-    The Job waits for the resources in ``after``. With ``built_before`` it may be the Job of an image that was built
-    from source and that the config names by its digest now: the same image is not migrated to again then.
-    """
-
+    #: The image's config key: REPOSITORY@sha256:DIGEST, or built from source. It names the Job.
     configured: str
+    #: The image that the Job runs.
     image: pulumi.Input[str]
     service: ServiceSettings
     namespace: pulumi.Input[str]
+    #: The environment of the service's pods.
     env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
+    #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
+    #: The image may have been built from source by an earlier update and be pinned now. An alias keeps its Job then, so
+    #: that the migration does not run twice.
     built_before: bool = False
 
 
 def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batch.v1.Job:
-    """The Job that pods of the image wait for.
+    """Declare the Job that the image's pods wait for.
 
-    Its name in the cluster is generated, so that a failed one's successor can run before that is removed.
+    Its name in the cluster is generated, so that a retry can run before the failed Job is removed.
     """
     service = args.service
     labels = Labels(app=migration_app(service.name), part_of=service.name)
@@ -65,7 +67,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
         metadata={
             "namespace": args.namespace,
             "labels": labels.all,
-            # A migration that failed is run again by the next `up`.
+            # The next `up` runs a failed migration again.
             "annotations": {"pulumi.com/replaceUnready": "true", **rollout_wait(service)},
         },
         spec={

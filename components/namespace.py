@@ -1,4 +1,4 @@
-"""The namespace a release lives in."""
+"""The namespace of a release."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pulumi_kubernetes as k8s
 
 #: Pod Security Standard enforced on everything in the namespace (Kubernetes documentation, Pod Security Admission).
 POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
-#: Label of a release stack's namespace: the namespace of the platform that it is on.
+#: Label of a release stack's namespace; its value is the platform's namespace.
 PLATFORM_LABEL = "addressbook/platform"
 
 
 def namespace(name: str, kubernetes: k8s.Provider, platform: str = "") -> k8s.core.v1.Namespace:
-    """A namespace that the stack owns: `destroy` removes it with all that is in it.
+    """Declare the stack's namespace; `destroy` removes it with all its objects.
 
-    ``platform``: the namespace of the platform's own stack, where that is another one.
+    ``platform`` is the namespace of the platform's own stack, if this is a release stack.
     """
     labels = {**POD_SECURITY, **({PLATFORM_LABEL: platform} if platform else {})}
     return k8s.core.v1.Namespace(

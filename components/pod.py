@@ -1,4 +1,4 @@
-"""Pods as the restricted Pod Security Standard wants them, and the labels they carry."""
+"""Pods that meet the restricted Pod Security Standard, and their labels."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import pulumi_kubernetes as k8s
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of one workload: ``selector`` identifies it for ever, ``all`` adds what people and tools read."""
+    """Labels of one workload."""
 
+    #: Name of the workload.
     app: str
+    #: Name of the service that it belongs to.
     part_of: str
+    #: Track of the release, if it belongs to one.
     track: str | None = None
 
     @property
     def selector(self) -> dict[str, str]:
-        """Labels that select the workload's pods, and no other workload's."""
+        """Labels that select the workload's pods and no others. They never change."""
         return {"app": self.app, **({"track": self.track} if self.track else {})}
 
     @property
     def all(self) -> dict[str, str]:
-        """The selector and Kubernetes' recommended labels."""
+        """The selector's labels and Kubernetes' recommended ones."""
         return {
             **self.selector,
             "app.kubernetes.io/name": self.app,
@@ -32,12 +35,12 @@ class Labels:
 
 
 def migration_app(service: str) -> str:
-    """Label ``app`` of the service's migration pods: not the service's own, else the Services would select them."""
+    """Return label ``app`` of the migration pods. It differs from the service's, so that no Service selects them."""
     return f"{service}-migrate"
 
 
 def restricted_container(container: k8s.core.v1.ContainerArgsDict) -> k8s.core.v1.ContainerArgsDict:
-    """The container without privileges, capabilities or a writable root file system."""
+    """Return the container without privileges, capabilities or a writable root file system."""
     return {
         **container,
         "security_context": {
@@ -49,7 +52,7 @@ def restricted_container(container: k8s.core.v1.ContainerArgsDict) -> k8s.core.v
 
 
 def restricted_pod(uid: int, pod: k8s.core.v1.PodSpecArgsDict) -> k8s.core.v1.PodSpecArgsDict:
-    """The pod as user and group ``uid``, owning its volumes, with no token for the Kubernetes API."""
+    """Return the pod running as user and group ``uid``, without a token for the Kubernetes API."""
     return {
         **pod,
         "automount_service_account_token": False,

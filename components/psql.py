@@ -1,4 +1,4 @@
-"""Pods that run psql against a server that only the cluster reaches."""
+"""Pods that run psql against a server that is reachable only from the cluster."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from components.image_copy import ImageCopy
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.platform import Database, Registry
 
-#: User and group `postgres` in the official image.
+#: User and group `postgres` of the official image.
 POSTGRES_UID = 999
 RETRIES = 4
-#: Seconds that a script may take: the host name of a server just made may not be known at once.
+#: Seconds until the Job fails. A new server's host name may take a while to resolve.
 DEADLINE_SECONDS = 300
-#: Folder that the Secret's files are in.
+#: Mount path of the Secret.
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
 PSQL = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
 
 
 def client_image(configured: str, registry: Registry, repository: str, parent: pulumi.Resource) -> pulumi.Input[str]:
-    """What the pods run: an image named by digest from the stack's own registry, once it is copied; a tag as it is.
+    """Return the image that the pods run: a copy in the stack's registry if it is named by digest, else the tag itself.
 
-    ``repository`` is the service's, the one that is there on every cloud: ECR makes none by itself.
+    ``repository`` is the service's, the only one that exists on every cloud: ECR creates none on a push.
     """
     if "@" not in configured:
         return configured
@@ -39,7 +39,7 @@ def login_secret(
     opts: pulumi.ResourceOptions,
     more: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> k8s.core.v1.Secret:
-    """The Secret of a `psql_pod`: the administrator's ``login`` as libpq's variables, the authority, and ``more``."""
+    """Declare the Secret of a `psql_pod`: the ``login`` as libpq's variables, its authority, and ``more``."""
     return k8s.core.v1.Secret(
         "database-administrator",
         metadata={"name": labels.app, "namespace": namespace, "labels": labels.all},
@@ -64,10 +64,10 @@ def psql_pod(
     verified: bool,
     files: Sequence[str] = (AUTHORITY,),
 ) -> k8s.core.v1.PodSpecArgsDict:
-    """A pod whose container ``name`` runs the image's psql with these arguments.
+    """Return a pod whose container ``name`` runs psql with these arguments.
 
-    The Secret's keys become its environment (PGHOST, PGUSER, … are libpq's), and those in ``files`` are files as well.
-    ``verified``: only a server with a certificate of the authority in the Secret will do.
+    The Secret's keys are its environment; those in ``files`` are also mounted as files. If ``verified``, psql accepts
+    only a server whose certificate is signed by the authority in the Secret.
     """
     encrypted: list[k8s.core.v1.EnvVarArgsDict] = [
         {"name": "PGSSLMODE", "value": "verify-full"},
@@ -103,9 +103,9 @@ def psql_job(
     pod: k8s.core.v1.PodSpecArgsDict,
     opts: pulumi.ResourceOptions,
 ) -> k8s.batch.v1.Job:
-    """A Job of such a pod, run anew when its template changes; ``metadata`` has namespace and labels.
+    """Declare a Job of a `psql_pod`, which runs again when its template changes. ``metadata`` has namespace and labels.
 
-    Its name is generated, so that the next one can run before this one is removed.
+    Its name in the cluster is generated, so that its successor can run before it is removed.
     """
     return k8s.batch.v1.Job(
         name,

@@ -1,4 +1,4 @@
-"""The release: stable, canary beside it, and the public Service that shares the users between them."""
+"""The release: stable, the canary, and the public Service that shares the users between them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from components.migration_name import migration_name
 from components.pod import Labels, migration_app
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
+from contract.image import digest_of
 from contract.platform import Platform
 from contract.settings import ReleaseSettings, ServiceSettings
 
-#: Name of the Secret with the service's environment, as in the book.
+#: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
 PUBLIC_PORT = 80
 DNS_PORT = 53
@@ -32,33 +33,31 @@ FINGERPRINT_KEY_LENGTH = 32
 
 @dataclass(frozen=True)
 class ReleaseArgs:
-    """The platform to release on, which image each track runs, and the service that is released.
-
-    ``images_to_copy`` are those that are not, or may not be, in the platform's registry.
-    """
+    """What is released, and where."""
 
     platform: Platform
+    #: Which image each track runs, and in how many pods.
     release: ReleaseSettings
     service: ServiceSettings
+    #: Images that are not, or may not be, in the platform's registry.
     images_to_copy: Set[str] = frozenset()
 
 
 class Release(Component):
     """A service in the cluster, in one or two versions.
 
-    Makes the image (where a track is built from source), copies of images of other registries, tags that keep what runs
-    where the registry removes builds, the service's ConfigMap and Secrets, a migration Job for each image, a Track for
-    stable and one for the canary, the public Service ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
+    Creates the image (if a track is built from source), copies of images from other registries, the service's ConfigMap
+    and Secrets, a migration Job per image, a Track for stable and one for the canary, the public Service
+    ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
 
-    Stable waits for the canary, so its pods go only when the canary's are ready; the engine deletes last, so a
-    canary goes only when stable is fully up.
-
-    Outputs: ``url`` of the public Service; ``tracks``, for each its image (REPOSITORY@sha256:DIGEST), replicas and
-    share of the users in percent; ``traffic``; ``namespace``; ``service``, its name;
-    ``sourceImage``, what was built from the build context, where it was.
+    Stable waits for the canary, so it gives up pods only once the canary's are ready. The engine deletes last, so the
+    canary is removed only once stable is complete.
     """
 
+    #: Address of the public Service.
     url: pulumi.Output[str]
+    #: Stack outputs: ``url``, ``namespace``, ``service``, ``traffic``, ``tracks`` (image, replicas, share in %) and
+    #: ``sourceImage``.
     outputs: dict[str, Any]
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -94,8 +93,8 @@ class Release(Component):
             "service": args.service.name,
             "traffic": args.release.traffic,
             "tracks": {
-                track: {"image": made.image, "replicas": shares[track].replicas, "share": shares[track].percent}
-                for track, made in tracks.items()
+                name: {"image": track.image, "replicas": shares[name].replicas, "share": shares[name].percent}
+                for name, track in tracks.items()
             },
             **({"sourceImage": self._source.digest} if self._source else {}),
         }
@@ -117,10 +116,10 @@ class Release(Component):
         )
 
     def _image_copies(self) -> dict[str, ImageCopy]:
-        """By digest, as two names of one image make one copy; what this run builds for a track, by ``source``."""
+        """Return the copies by digest, so that two names of one image share a copy; ``source`` is this run's build."""
         registry, service = self._args.platform.registry, self._args.service.name
         images: dict[str, str | pulumi.Output[str]] = {
-            image.partition("@")[2]: image for image in sorted(self._args.images_to_copy)
+            digest_of(image): image for image in sorted(self._args.images_to_copy)
         }
         if self._source and self._args.release.unpinned and registry.removes_builds:
             images["source"] = self._source.digest
@@ -130,12 +129,10 @@ class Release(Component):
         }
 
     def _image(self, configured: str) -> pulumi.Input[str]:
-        """The image that pods run for what the config says of a track."""
+        """Return the image that a track's pods run, from the one in its config."""
         if self._source and configured in ("", "source"):
             return self._copies["source"].image if "source" in self._copies else self._source.digest
-        return (
-            self._copies[configured.partition("@")[2]].image if configured in self._args.images_to_copy else configured
-        )
+        return self._copies[digest_of(configured)].image if configured in self._args.images_to_copy else configured
 
     def _track(self, track: TrackName, image: str, replicas: int, after: Sequence[pulumi.Resource] = ()) -> Track:
         return Track(
@@ -154,7 +151,7 @@ class Release(Component):
         )
 
     def _migration(self, image: str, after: Sequence[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
-        """The image's migration, if the service has one. Tracks of one image share it: a promotion runs none."""
+        """Return the image's migration, if the service has one. Tracks share it, so a promotion does not migrate."""
         service = self._args.service
         if not service.migrate_command:
             return []
@@ -175,7 +172,7 @@ class Release(Component):
         return [self._migrations[name]]
 
     def _environment(self) -> tuple[list[k8s.core.v1.EnvFromSourceArgsDict], pulumi.Output[str]]:
-        """ConfigMap and Secrets that the pods read, and the fingerprint whose change rolls them."""
+        """Return the ConfigMap and Secrets that the pods read, and the fingerprint that restarts them on a change."""
         service = self._args.service
         metrics = {"METRICS_PORT": str(service.metrics_port)} if service.metrics_port else {}
         plain: dict[str, pulumi.Input[str]] = {**metrics, **service.environment}
@@ -190,8 +187,8 @@ class Release(Component):
             {"config_map_ref": {"name": config.metadata["name"]}},
         ]
         if secret:
-            made = self._secret(f"{service.name}-secrets", secret)
-            sources.append({"secret_ref": {"name": made.metadata["name"]}})
+            own = self._secret(f"{service.name}-secrets", secret)
+            sources.append({"secret_ref": {"name": own.metadata["name"]}})
 
         key = random.RandomPassword(
             "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
@@ -220,13 +217,13 @@ class Release(Component):
         return k8s.core.v1.Secret(name, metadata=self._metadata(name), data=encoded, opts=self._options)
 
     def _public_service(self, tracks: Mapping[str, Track]) -> k8s.core.v1.Service:
-        """Follows the tracks: its selector moves only when the pods it moves to are ready."""
+        """Declare the public Service after the tracks: its selector changes only once the selected pods are ready."""
         service = self._args.service
         traffic = self._args.release.traffic
         metadata = self._metadata(f"{service.name}-lb")
         metadata["annotations"] = {
-            # An address is all there is to wait for: the tracks' own pods are ready by then, and a Service is not to
-            # wait for a canary that never will be, when stable is to be had back.
+            # Wait for an address only. The tracks are ready by then, and a roll-back must not wait for the endpoints of
+            # a canary that never becomes ready.
             "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}",
             **self._args.platform.load_balancer_annotations,
         }
@@ -242,15 +239,15 @@ class Release(Component):
                 self._options,
                 pulumi.ResourceOptions(
                     depends_on=[track.deployment for track in tracks.values()],
-                    # Deleted before all else, it is where `destroy` has to be refused: the engine only stops when it
-                    # comes to something protected, and until then takes the pods down.
+                    # `destroy` deletes this Service first and stops at the first protected resource. Protected only
+                    # further down, it would have taken the pods down already.
                     protect=self._args.platform.protect,
                 ),
             ),
         )
 
     def _disruption_budget(self) -> k8s.policy.v1.PodDisruptionBudget:
-        """Node drains take one pod of the service at a time, whichever track it is of."""
+        """Let node drains evict one pod of the service at a time, whatever its track."""
         return k8s.policy.v1.PodDisruptionBudget(
             "disruption-budget",
             metadata=self._metadata(self._args.service.name),
@@ -263,14 +260,14 @@ class Release(Component):
         )
 
     def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
-        """In: the service's port from anywhere, metrics from the namespace. Out: DNS, database, configured ports."""
+        """Allow in: the service's port from anywhere, metrics from the namespace. Out: DNS, database, egressPorts."""
         service = self._args.service
         ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
             {"ports": [{"port": "http", "protocol": "TCP"}]}
         ]
         if service.metrics_port:
             ingress.append({"from_": [{"pod_selector": {}}], "ports": [{"port": "metrics", "protocol": "TCP"}]})
-        outward = [self._args.platform.database.port, *service.egress_ports]
+        egress_ports = [self._args.platform.database.port, *service.egress_ports]
         return k8s.networking.v1.NetworkPolicy(
             "network-policy",
             metadata=self._metadata(service.name),
@@ -284,7 +281,7 @@ class Release(Component):
                 "ingress": ingress,
                 "egress": [
                     {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
-                    {"ports": [{"port": port, "protocol": "TCP"} for port in outward]},
+                    {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports]},
                 ],
             },
             opts=self._options,
@@ -295,7 +292,7 @@ class Release(Component):
 
 
 def _address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:
-    """IP address or host name that the cloud gave the Service."""
+    """Return the IP address or host name of the Service's load balancer."""
     balancer = status.load_balancer if status else None
     ingress = (balancer.ingress if balancer else None) or []
     if not ingress:

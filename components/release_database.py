@@ -1,4 +1,4 @@
-"""A database of its own for a release, in the PostgreSQL server of the platform that it shares with others."""
+"""A release stack's own database, in the shared platform's PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -23,32 +23,37 @@ SCRIPTS = Path(__file__).parent / "sql"
 
 @dataclass(frozen=True)
 class ReleaseDatabaseArgs:
-    """``server``: the platform's own database, as the administrator reaches it; ``server_user`` uses that one.
+    """Which server the database is in, and how psql runs."""
 
-    ``name``: of the release's database and role. ``protect``: the engine refuses to drop them.
-    ``client_image``: for its psql; named by digest, it is copied into the ``registry`` first.
-    """
-
+    #: Name of the service.
     service: str
+    #: The release's namespace.
     namespace: pulumi.Input[str]
+    #: Name of the release's database and role.
     name: str
+    #: The platform's own database, with the administrator's login.
     server: Database
+    #: The user of the platform's own database, who keeps access to it.
     server_user: str
+    #: How the clean-up on `destroy` reaches the cluster.
     cluster: ClusterAccess
+    #: Whether the engine refuses to drop the database.
     protect: bool
+    #: The registry into which a client image named by digest is copied.
     registry: Registry
+    #: Image with psql.
     client_image: str
 
 
 class ReleaseDatabase(Component):
-    """A database and the role that alone uses it.
+    """A database, and a role that only this release uses.
 
-    Makes a password, a Secret with the administrator's login, and a Job that makes both from inside the cluster, the
-    only place that reaches the server; `destroy` runs another one that drops both. The role has no rights on other
-    databases, and no other role but the administrator has any on this one. Outputs ``connection``, known once the
-    database is there, so that whoever uses it waits, and on `destroy` goes first.
+    Creates a password, a Secret with the administrator's login, and a Job that creates both from inside the cluster,
+    because nothing else reaches the server. `destroy` runs a Job that drops both. The role has no rights on other
+    databases, and only the administrator has rights on this one as well.
     """
 
+    #: Its host is known once the database exists, so whatever uses it waits, and `destroy` removes that first.
     connection: Database
 
     def __init__(
@@ -65,10 +70,10 @@ class ReleaseDatabase(Component):
         password = random.RandomPassword(
             "database-password", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         ).result
-        made = self._job(self._secret(password), password)
-        dropped = self._final_job(made)
+        job = self._job(self._secret(password), password)
+        cleanup = self._cleanup(job)
         self.connection = Database(
-            host=pulumi.Output.all(args.server.host, made.id, dropped.id).apply(lambda known: known[0]),
+            host=pulumi.Output.all(args.server.host, job.id, cleanup.id).apply(lambda values: values[0]),
             port=args.server.port,
             name=args.name,
             user=args.name,
@@ -105,14 +110,14 @@ class ReleaseDatabase(Component):
             self._options,
         )
 
-    def _final_job(self, made: k8s.batch.v1.Job) -> CleanupOnDestroy:
+    def _cleanup(self, job: k8s.batch.v1.Job) -> CleanupOnDestroy:
         name = self._args.name
         return CleanupOnDestroy(
             "database",
             CleanupOnDestroyArgs(
                 cluster=self._args.cluster,
                 namespace=self._args.namespace,
-                job=made.metadata.apply(lambda metadata: metadata.name or ""),
+                job=job.metadata.apply(lambda metadata: metadata.name or ""),
                 args=_file(DROP),
                 subject=f"database {name}",
                 server=self._args.server.host,

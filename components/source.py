@@ -1,4 +1,4 @@
-"""What an image built from source is made of: its content's hash and the revision it comes from."""
+"""The content hash, Git revision and origin of an image that is built from source."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: Hex digits of the content hash in a tag; 48 bits tell any team's images apart.
+#: Hex digits of the content hash in a tag. 48 bits are unique for any team's images.
 TAG_DIGITS = 12
-#: A remote in Git's short form for SSH, ``user@host:path``.
+#: Git's short form of an SSH remote, ``user@host:path``.
 SHORT_SSH = re.compile(r"^(?:[^@/:]+@)?([^@/:]{2,}):(?!//)(.*)")
 
 
 def content_tag(context: Path, dockerfile: str, platform: str, build_args: Mapping[str, str]) -> str:
-    """Tag that names the image by all that goes into it.
+    """Return a tag that names the image by everything that goes into it.
 
-    The same content gives the same tag, so nothing is rebuilt that this stack has built before. Another machine's build
-    of it may have another digest, so a registry has to let these tags move. Covers what the build sees: the context
-    less what ``.dockerignore`` leaves out (names, content, executable bits; not times), the Dockerfile, the platform
-    and the build arguments. Raises OSError when a file cannot be read.
+    The same content gives the same tag, so a stack builds it only once. Another machine's build of it may have another
+    digest, so the registry must let these tags move. The hash covers the files that ``.dockerignore`` leaves in (names,
+    content, executable bits; not times), the Dockerfile, the platform and the build arguments. Raises OSError if a file
+    cannot be read.
     """
-    # Imported here, since a stack whose images are pinned builds nothing. Docker's own SDK, for Docker's own rules.
+    # Imported here because a stack with pinned images builds nothing. Docker's SDK applies Docker's own rules.
     from docker.utils.build import exclude_paths
 
     ignore_file = context / ".dockerignore"
@@ -42,16 +42,16 @@ def content_tag(context: Path, dockerfile: str, platform: str, build_args: Mappi
 
 
 def revision(context: Path) -> str:
-    """Git commit that last changed the build context, with ``-dirty`` when it was edited since; "" outside Git."""
+    """Return the Git commit that last changed the build context, with ``-dirty`` if edited since; "" outside Git."""
     commit = _git(context, "log", "-1", "--format=%H", "--", ".")
     edited = _git(context, "status", "--porcelain", "--", ".")
     return f"{commit}-dirty" if commit and edited else commit
 
 
 def origin(context: Path) -> str:
-    """Web address of the Git remote ``origin``, as an image's label may tell it; "" where there is none.
+    """Return the web address of the Git remote ``origin`` for the image's label; "" if there is none.
 
-    A login in the remote's address is left out, and what is fetched over SSH is told as the same host's page.
+    A login in the address is removed, and an SSH address becomes the same host's HTTPS address.
     """
     remote = urlsplit(SHORT_SSH.sub(r"ssh://\1/\2", _git(context, "remote", "get-url", "origin")))
     path = remote.path.strip("/").removesuffix(".git")

@@ -1,4 +1,4 @@
-"""A track of a release: stable or canary, its pods and a Service to reach them alone."""
+"""A track of a release: the pods of stable or canary, and a Service that reaches only them."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ from contract.settings import ServiceSettings
 
 TrackName = Literal["stable", "canary"]
 
-#: Seconds a pod gets to finish the requests it has begun, after the preStop pause.
+#: Seconds that a pod gets to finish its open requests after the preStop pause.
 DRAIN_SECONDS = 20
-#: Pods a rollout may add at a time, so that 30 are not replaced one by one; at least one.
+#: Share of pods that a rollout may add at a time (at least one), so that 30 are not replaced one by one.
 MAX_SURGE = "25%"
-#: Annotation whose change rolls the pods: fingerprint of the settings they read at their start.
+#: Annotation with the fingerprint of the settings that the pods read when they start. A change restarts them.
 SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
 
 
 @dataclass(frozen=True)
 class TrackArgs:
-    """``env_from`` names the ConfigMap and Secrets that the pods read; ``settings`` is their fingerprint.
-
-    The pods wait for what is in ``after``: their image's migration, another track's pods.
-    """
+    """Which version runs, in how many pods, with which settings."""
 
     track: TrackName
     image: pulumi.Input[str]
     replicas: int
     service: ServiceSettings
     namespace: pulumi.Input[str]
+    #: The ConfigMap and Secrets that the pods read.
     env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
+    #: Fingerprint of those settings.
     settings: pulumi.Input[str]
+    #: Resources that the pods wait for: their image's migration, another track's pods.
     after: Sequence[pulumi.Resource] = ()
 
 
 class Track(Component):
     """One version of the service in the cluster.
 
-    Makes a Deployment that never falls below its replicas during a rollout, and a ClusterIP Service that selects this
-    track alone. Outputs ``image``.
+    Creates a Deployment that keeps all its replicas during a rollout, and a ClusterIP Service that selects only this
+    track.
     """
 
+    #: The image that the pods run.
     image: pulumi.Output[str]
     deployment: k8s.apps.v1.Deployment
 
@@ -97,7 +98,7 @@ class Track(Component):
         ports: list[k8s.core.v1.ContainerPortArgsDict] = [{"name": "http", "container_port": service.port}]
         if service.metrics_port:
             ports.append({"name": "metrics", "container_port": service.metrics_port})
-        alive: k8s.core.v1.ProbeArgsDict = {"http_get": {"path": service.liveness_path, "port": "http"}}
+        live: k8s.core.v1.ProbeArgsDict = {"http_get": {"path": service.liveness_path, "port": "http"}}
         ready: k8s.core.v1.ProbeArgsDict = {"http_get": {"path": service.readiness_path, "port": "http"}}
         container = restricted_container(
             {
@@ -106,10 +107,10 @@ class Track(Component):
                 "ports": ports,
                 "env_from": self._args.env_from,
                 "resources": service_resources(service),
-                "startup_probe": {**alive, "period_seconds": 1, "failure_threshold": service.rollout_timeout_seconds},
-                "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 3},
+                "startup_probe": {**live, "period_seconds": 1, "failure_threshold": service.rollout_timeout_seconds},
+                "liveness_probe": {**live, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 3},
                 "readiness_probe": {**ready, "period_seconds": 2, "timeout_seconds": 5, "failure_threshold": 3},
-                # Endpoints settle while the pod still serves; needs no shell in the image (Kubernetes 1.30 or later).
+                # The pod serves on while endpoints update. Needs no shell in the image, but Kubernetes 1.30 or later.
                 "lifecycle": {"pre_stop": {"sleep": {"seconds": service.pre_stop_seconds}}}
                 if service.pre_stop_seconds
                 else {},
@@ -145,7 +146,7 @@ class Track(Component):
                 "name": self._name,
                 "namespace": self._args.namespace,
                 "labels": self._labels.all,
-                # The Deployment is awaited; waiting for the endpoints too would only repeat it.
+                # The Deployment is awaited already; its endpoints need no second wait.
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
             spec={"selector": self._labels.selector, "ports": ports},

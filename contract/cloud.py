@@ -1,4 +1,4 @@
-"""What every ``stacks/<cloud>.py`` provides."""
+"""The interface of every ``stacks/<cloud>.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contract.settings import Keys, Settings
 
 
 class Cloud(Protocol):
-    """A cloud that stacks can live on. Each ``stacks/<cloud>.py`` is a module with these members."""
+    """A cloud that stacks run on. Each ``stacks/<cloud>.py`` is a module with these members."""
 
     @property
     def PlatformKeys(self) -> type[Keys]:
@@ -27,5 +27,5 @@ class Cloud(Protocol):
         ...
 
     def connect(self, settings: Settings[Any], access: Mapping[str, str], /) -> Connection:
-        """Reach the cluster and the registry of another stack's platform, through its ``access``."""
+        """Connect to the cluster and registry of another stack's platform through its ``access``."""
         ...

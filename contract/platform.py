@@ -1,4 +1,4 @@
-"""What a cloud hands to the release: cluster, namespace, registry and database."""
+"""What a cloud provides to the release: cluster, namespace, registry and database."""
 
 from __future__ import annotations
 
@@ -14,47 +14,46 @@ if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read witho
 
 @dataclass(frozen=True)
 class Database:
-    """A PostgreSQL database that the service may use.
-
-    ``password`` is a secret. ``ssl``: connections must be encrypted. ``ca``: PEM text of the authority that signed the
-    server's certificate; None if the system's authorities cover it.
-    """
+    """A connection to a PostgreSQL database."""
 
     host: pulumi.Input[str]
     port: pulumi.Input[int]
     name: pulumi.Input[str]
     user: pulumi.Input[str]
+    #: Secret.
     password: pulumi.Output[str]
+    #: Whether connections must be encrypted.
     ssl: bool = False
+    #: PEM text of the authority that signed the server's certificate; None if the system's authorities suffice.
     ca: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True)
 class Administrator:
-    """The database server's own user, who may create databases and grant rights. ``password`` is a secret."""
+    """The database server's own user, who may create databases and grant rights."""
 
     user: pulumi.Input[str]
+    #: Secret.
     password: pulumi.Output[str]
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Where images are pushed to and the cluster pulls from.
+    """The registry that images are pushed to and the cluster pulls from."""
 
-    ``url`` is the prefix of a repository's name (host, or host/path). ``username`` and ``password`` (a secret) are for
-    pushing; None if the registry needs no login. ``removes_builds``: a clean-up rule deletes images built from source
-    after a while, so the image that a track runs needs a tag that keeps it (components/image_copy.py).
-    """
-
+    #: Prefix of a repository's name: host, or host/path.
     url: pulumi.Input[str]
+    #: Login for pushing; None if the registry needs none.
     username: pulumi.Input[str] | None = None
+    #: Secret.
     password: pulumi.Input[str] | None = None
+    #: Whether a clean-up rule deletes old builds, so that an image in use needs a release tag (image_copy.py).
     removes_builds: bool = False
 
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """How to reach a cluster from where the engine runs: a context of the user's kubeconfig, or a kubeconfig."""
+    """How to reach a cluster from the engine's machine: a context of the user's kubeconfig, or a kubeconfig."""
 
     context: str = ""
     kubeconfig: pulumi.Input[str] = ""
@@ -62,35 +61,30 @@ class ClusterAccess:
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything a release needs to run on.
-
-    ``load_balancer_annotations`` go on the public Service. ``protect``: the engine refuses to delete what users depend
-    on. ``outputs`` become stack outputs beside the release's.
-
-    ``administrator`` and ``access`` are for release stacks on this platform: who creates their databases, and what the
-    cloud's ``connect`` needs to reach cluster and registry (secret as a whole). Without an administrator the platform
-    cannot be shared.
-    """
+    """Everything that a release needs."""
 
     kubernetes: k8s.Provider
     namespace: pulumi.Output[str]
     registry: Registry
     database: Database
+    #: Annotations of the public Service.
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Whether the engine refuses to delete what users depend on.
     protect: bool = False
+    #: Stack outputs in addition to the release's.
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    #: Creates the databases of release stacks on this platform. None: the platform cannot be shared.
     administrator: Administrator | None = None
+    #: What the cloud's ``connect`` needs to reach cluster and registry. All of it is secret in the stack output.
     access: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A release stack's way into another stack's platform; it provisions nothing.
-
-    ``cluster`` is for code that runs outside the engine. The other fields are those of Platform.
-    """
+    """A release stack's access to another stack's platform. Fields that Platform has too mean the same."""
 
     kubernetes: k8s.Provider
+    #: For code that runs outside the engine.
     cluster: ClusterAccess
     registry: Registry
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])

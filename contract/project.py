@@ -1,4 +1,4 @@
-"""What the project's files declare: its root, the config keys of ``Pulumi.yaml``, the clouds."""
+"""The project's root folder, its clouds, and the config keys that ``Pulumi.yaml`` declares."""
 
 from __future__ import annotations
 

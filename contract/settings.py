@@ -1,9 +1,8 @@
 """The stack config as typed, validated settings: the only input of the program.
 
-The keys, their types and defaults are declared in ``Pulumi.yaml``; the engine checks the types. What the engine
-cannot say of a key (its range, its form) is said here, beside the field; which keys go together, and how all faults are
-reported at once, in ``stacks/parsing.py``. The keys that describe a cloud's platform are declared by that cloud's file,
-``stacks/<cloud>.py``.
+Each field is the one home of its key's type, default, limits and description. ``python -m pipeline config`` generates
+the ``config:`` block of ``Pulumi.yaml`` and ``docs/reference/config.md`` from here and from the ``PlatformKeys`` in
+``stacks/<cloud>.py``. ``stacks/parsing.py`` checks keys that depend on each other and reports all errors at once.
 """
 
 from __future__ import annotations
@@ -17,24 +16,34 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
 from contract.image import Image
-from contract.project import PROJECT_ROOT
+from contract.project import PROJECT_ROOT, clouds
 
 Traffic = Literal["split", "stable", "canary"]
 Building = Literal["always", "first", "never"]
 
-#: Name of a Kubernetes object that becomes a DNS label (RFC 1123): at most 63 characters, of which the longest suffix
-#: the program adds (``-migrate-abcdef-`` and the engine's 8) takes 24.
+#: Kubernetes names that become DNS labels have at most 63 characters (RFC 1123). The longest suffix that the program
+#: and the engine add (``-migrate-abcdef-`` and 8 more) takes 24 of them.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
 #: ``REPOSITORY:TAG``.
 TAGGED_IMAGE = re.compile(r"^[^\s@]+:[\w][\w.-]{0,127}$")
-#: A Kubernetes resource quantity in the forms people write (``50m``, ``0.5``, ``256Mi``).
+#: A Kubernetes resource quantity in the forms that people write (``50m``, ``0.5``, ``256Mi``).
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
-#: A stack of this project, or ORGANIZATION/PROJECT/STACK (Pulumi documentation, Stack references); empty: none.
+#: A stack of this project, or ORGANIZATION/PROJECT/STACK (Pulumi documentation, Stack references). Empty: none.
 STACK_REFERENCE = r"^(([\w.-]+/){2}[\w.-]+|[\w.-]*)$"
-#: Major version of PostgreSQL: 15 or later.
-PostgresVersion = Annotated[str, Field(pattern=r"^(1[5-9]|[2-9][0-9])$")]
-#: Weekday and full hour, UTC.
-MaintenanceWindow = Annotated[str, Field(pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$")]
+PostgresVersion = Annotated[
+    str,
+    Field(
+        pattern=r"^(1[5-9]|[2-9][0-9])$",
+        description="Major version of PostgreSQL, 15 or later. A newer one upgrades in place.",
+    ),
+]
+MaintenanceWindow = Annotated[
+    str,
+    Field(
+        pattern=r"^(mon|tues|wednes|thurs|fri|satur|sun)day ([01][0-9]|2[0-3]):00$",
+        description="Weekday and full hour (UTC) at which the provider may start its own maintenance.",
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
@@ -47,12 +56,12 @@ class Keys(BaseModel):
 
     @classmethod
     def key_names(cls) -> set[str]:
-        """Config keys of the group."""
+        """Return the config keys of the group."""
         return {field.alias or to_camel(name) for name, field in cls.model_fields.items()}
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """What the group needs beside config and is not there (commands, credentials), a sentence each."""
+        """Return a sentence for each command or credential that the group needs and this machine lacks."""
         return []
 
     @property
@@ -60,58 +69,89 @@ class Keys(BaseModel):
         """Images that the group names by digest."""
         return set()
 
-    def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to say
-        """Whether an image's name says that it is in the stack's own registry; None where config alone can't tell.
+    def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to implement
+        """Return whether the image is in the stack's own registry, judged by its name; None if the name cannot tell.
 
-        What is not held is copied there; what may be is, too, if it turns out to be elsewhere.
+        Images that are not, or may not be, in that registry are copied there.
         """
         return None
 
 
-class ReleaseSettings(Keys):
-    """Which image each track runs, and how many pods of it."""
+class ToolKeys(Keys):
+    """Keys that the promotion commands write."""
 
-    stable_image: str = ""
-    stable_replicas: int = Field(default=3, ge=1, le=1000)
-    stable_replicas_after_trial: int = Field(default=0, ge=0, le=1000)
-    canary_image: str = ""
-    canary_replicas: int = Field(default=0, ge=0, le=1000)
-    canary_verdict: str = ""
-    traffic: Traffic = "split"
-    build_from_source: Building = "always"
-    build_ahead: bool = False
+    stable_replicas_after_trial: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Pods of stable once the canary is gone. `canary` sets it when stable gives up pods for the trial;"
+        " `promote` and `rollback` remove it.",
+    )
+    canary_verdict: str = Field(
+        default="",
+        description="Latest verdict, as `RESULT DIGEST TIME`. `verdict` writes the result for the canary's image;"
+        " `rollback` writes `rejected`.",
+    )
+    build_ahead: bool = Field(
+        default=False,
+        description="Build the image before any track runs it. `canary` sets it to pin the image before the trial.",
+    )
+
+
+class ReleaseSettings(ToolKeys):
+    """Which image each track runs, and in how many pods."""
+
+    stable_image: str = Field(
+        default="", description="Image of stable, `REPOSITORY@sha256:DIGEST`. Unset: built from the build context."
+    )
+    stable_replicas: int = Field(default=3, ge=1, le=1000, description="Pods of stable.")
+    canary_image: str = Field(
+        default="",
+        description="Image of the canary, `REPOSITORY@sha256:DIGEST`, or `source` to build it from the build context."
+        " Unset: no canary.",
+    )
+    canary_replicas: int = Field(default=0, ge=0, le=1000, description="Pods of the canary. 0: no canary.")
+    traffic: Traffic = Field(
+        default="split",
+        description="Tracks behind the public Service: `split` (both), `stable` (dark canary), `canary` (blue/green).",
+    )
+    build_from_source: Building = Field(
+        default="always",
+        description="When an image may be built from the build context: `always`; `first`, only in the stack's first"
+        " update, after which both tracks must be pinned by digest (production); `never`, where CI builds.",
+    )
 
     @field_validator("stable_image", "canary_image")
     @classmethod
-    def _pinned(cls, value: str) -> str:
+    def _require_digest(cls, value: str) -> str:
         pinned = _by_digest(value)
         if value and value != "source" and not pinned:
             raise ValueError(
-                "a tag can move, so an image is named by digest: REPOSITORY@sha256:<64 hex digits>"
-                " (`regctl image digest REPOSITORY:TAG` prints it)"
+                "must be REPOSITORY@sha256:<64 hex digits>, because a tag can move"
+                " (`regctl image digest REPOSITORY:TAG` prints the digest)"
             )
         return pinned or value
 
     @field_validator("stable_image")
     @classmethod
-    def _stable_not_source(cls, value: str) -> str:
+    def _refuse_source(cls, value: str) -> str:
         if value == "source":
             raise ValueError("leave stableImage unset to run what is built from source")
         return value
 
     @property
     def has_canary(self) -> bool:
-        """Whether a canary is declared."""
+        """Whether the config declares a canary."""
         return bool(self.canary_image) and self.canary_replicas > 0
 
     @property
     def builds_from_source(self) -> bool:
-        """Whether the image is built from the build context."""
+        """Whether this update builds the image from the build context."""
         return self.build_ahead or bool(self.unpinned)
 
     @property
     def unpinned(self) -> list[str]:
-        """Keys that leave it to the build context what their track runs."""
+        """Image keys whose track runs what is built from the build context."""
         canary = self.has_canary and self.canary_image == "source"
         return [*([] if self.stable_image else ["stableImage"]), *(["canaryImage"] if canary else [])]
 
@@ -123,47 +163,99 @@ class ReleaseSettings(Keys):
 
 
 class DatabaseClientKeys(Keys):
-    """Of a stack that runs psql in the cluster, with the login of the database server's administrator."""
+    """Keys of a stack that runs psql in the cluster as the database server's administrator."""
 
-    #: A server of this major version or a later one takes its psql.
-    database_client_image: str = "postgres:15-bookworm"
+    database_client_image: str = Field(
+        default="postgres:15-bookworm",
+        description="Image whose psql creates the service's database or grants its rights, as the server's"
+        " administrator; any psql of the server's major version or earlier works. In production name it by digest"
+        " (`REPOSITORY@sha256:DIGEST`): it is then copied into the stack's registry and pulled from there.",
+    )
 
     @field_validator("database_client_image")
     @classmethod
-    def _one_image(cls, value: str) -> str:
+    def _require_image(cls, value: str) -> str:
         pinned = _by_digest(value)
         if not pinned and not TAGGED_IMAGE.match(value):
-            raise ValueError("names no image: REPOSITORY@sha256:<64 hex digits>, or REPOSITORY:TAG, which can move")
+            raise ValueError("must be REPOSITORY@sha256:<64 hex digits>, or REPOSITORY:TAG, which can move")
         return pinned or value
 
     @property
     def pinned(self) -> set[str]:
-        """The image, where it is named by digest."""
+        """The image, if it is named by digest."""
         return {self.database_client_image} if _by_digest(self.database_client_image) else set()
 
 
 class ServiceSettings(Keys):
     """The service under release: how it is built, probed and sized."""
 
-    name: str = Field(default="addressbook", pattern=DNS_LABEL, alias="service")
-    build_context: str = "app"
-    dockerfile: str = "Dockerfile"
-    build_args: dict[str, str] = {}
-    build_platform: str = Field(default="linux/amd64", pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$")
-    port: Port = 3000
-    metrics_port: int = Field(default=9464, ge=0, le=65535)
-    readiness_path: HttpPath = "/ready"
-    liveness_path: HttpPath = "/live"
-    migrate_command: list[str] = ["addressbook", "migrate"]
-    test_commands: list[Annotated[list[str], Field(min_length=1)]] = []
-    environment: dict[EnvironmentName, str] = {}
-    secret_environment: dict[EnvironmentName, str] = Field(default={}, repr=False)
-    cpu_request: Quantity = "50m"
-    memory_request: Quantity = "96Mi"
-    memory_limit: Quantity = "256Mi"
-    egress_ports: list[Port] = []
-    rollout_timeout_seconds: int = Field(default=120, ge=10, le=3600)
-    pre_stop_seconds: int = Field(default=5, ge=0, le=120)
+    name: str = Field(
+        default="addressbook",
+        pattern=DNS_LABEL,
+        alias="service",
+        description="Name of the service. Deployments, Services and the image repository are named after it.",
+    )
+    build_context: str = Field(default="app", description="Build context of the image, relative to Pulumi.yaml.")
+    dockerfile: str = Field(default="Dockerfile", description="Dockerfile, relative to the build context.")
+    build_args: dict[str, str] = Field(
+        default={}, description="Build arguments, name to value. The program sets REVISION and VERSION itself."
+    )
+    build_platform: str = Field(
+        default="linux/amd64",
+        pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$",
+        description="Platform that the image is built for: that of the cluster's nodes.",
+    )
+    port: Port = Field(
+        default=3000, description="Port that the container listens on. The public Service forwards 80 to it."
+    )
+    metrics_port: int = Field(
+        default=9464,
+        ge=0,
+        le=65535,
+        description="Port of the Prometheus metrics at /metrics, never public. 0: the service has none.",
+    )
+    readiness_path: HttpPath = Field(
+        default="/ready", description="HTTP path that answers 200 when the pod can take requests."
+    )
+    liveness_path: HttpPath = Field(
+        default="/live",
+        description="HTTP path that answers 200 unless the process must be restarted. It must not depend on the"
+        " database.",
+    )
+    migrate_command: list[str] = Field(
+        default=["addressbook", "migrate"],
+        description="Command of the migration Job, which runs in a track's image before its pods. `[]`: no migration.",
+    )
+    test_commands: list[Annotated[list[str], Field(min_length=1)]] = Field(
+        default=[],
+        description="Commands that `verdict` runs in a canary pod; each must exit with 0. Unset: `ping` and `migrate`"
+        " of the addressbook, and none for another service.",
+    )
+    environment: dict[EnvironmentName, str] = Field(
+        default={},
+        description="Environment variables, name to value, in addition to those of the database (ConfigMap).",
+    )
+    secret_environment: dict[EnvironmentName, str] = Field(
+        default={},
+        repr=False,
+        description="Secret environment variables. Set one with"
+        " `pulumi config set --secret --path secretEnvironment.NAME`.",
+    )
+    cpu_request: Quantity = Field(default="50m", description="CPU that each pod requests.")
+    memory_request: Quantity = Field(default="96Mi", description="Memory that each pod requests.")
+    memory_limit: Quantity = Field(default="256Mi", description="Memory limit of each pod.")
+    egress_ports: list[Port] = Field(
+        default=[], description="TCP ports that pods may connect to, on any host, besides DNS and the database."
+    )
+    rollout_timeout_seconds: int = Field(
+        default=120, ge=10, le=3600, description="Seconds without progress after which a track's rollout has failed."
+    )
+    pre_stop_seconds: int = Field(
+        default=5,
+        ge=0,
+        le=120,
+        description="Seconds that a pod keeps serving after it is told to stop, while endpoints update.",
+    )
 
     @property
     def context_folder(self) -> Path:
@@ -172,11 +264,22 @@ class ServiceSettings(Keys):
 
 
 class StackSettings(Keys):
-    """Where the stack lives."""
+    """Where the stack runs."""
 
-    cloud: str
-    platform_stack: str = Field(default="", pattern=STACK_REFERENCE)
-    namespace: str = Field(default="addressbook", pattern=DNS_LABEL)
+    cloud: str = Field(
+        description=f"Where the stack runs: {', '.join(clouds())}. Never change it on an existing stack."
+    )
+    platform_stack: str = Field(
+        default="",
+        pattern=STACK_REFERENCE,
+        description="Stack whose platform this one is released on: NAME or ORGANIZATION/PROJECT/NAME, on the same"
+        " cloud. This stack then creates only a namespace and a database there. Unset: it provisions a platform.",
+    )
+    namespace: str = Field(
+        default="addressbook",
+        pattern=DNS_LABEL,
+        description="Kubernetes namespace that the stack creates and owns.",
+    )
 
 
 PlatformKeysT = TypeVar("PlatformKeysT", bound=Keys)
@@ -184,7 +287,7 @@ PlatformKeysT = TypeVar("PlatformKeysT", bound=Keys)
 
 @dataclass(frozen=True)
 class Settings(Generic[PlatformKeysT]):
-    """The validated stack config, one object for each group of keys; ``platform`` is the cloud's group."""
+    """The validated stack config: one object per group of keys. ``platform`` is the cloud's group."""
 
     stack: StackSettings
     platform: PlatformKeysT

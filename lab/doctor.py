@@ -138,7 +138,7 @@ def _disk(lab: Lab) -> Finding:
     for folder, minimum in required.items():
         free = shutil.disk_usage(folder).free
         if free < minimum:
-            remedy = f"free {(minimum - free) / GIB:.1f} GiB there"
+            remedy = f"free {(minimum - free) / GIB:.1f} GiB"
             return Finding("disk", False, f"{free / GIB:.1f} GiB free at {folder}, {minimum // GIB} required", remedy)
     return Finding("disk", True, ", ".join(f"{shutil.disk_usage(f).free / GIB:.0f} GiB free at {f}" for f in required))
 
@@ -195,7 +195,7 @@ def _module_proxy_error(go: str) -> str:
 
 
 def _base_images(lab: Lab) -> Finding:
-    missing = ", ".join(image.reference for image in images.IMAGES if not image.in_cache(lab))
+    missing = ", ".join(image.reference for image in images.BASE_IMAGES if not image.in_cache(lab))
     if not missing:
         return Finding("images", True, "all images are in the cache")
     reachable = debian.mirror_answers()

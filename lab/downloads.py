@@ -82,8 +82,8 @@ def available(lab: Lab, name: str) -> bool:
     return True
 
 
-def fetch(lab: Lab, name: str, wanted: tuple[str, ...], folder: Path, progress: Step) -> bool:
-    """Download a release and unpack the programs `wanted` into `folder`. Return whether that worked.
+def fetch(lab: Lab, name: str, programs: tuple[str, ...], folder: Path, progress: Step) -> bool:
+    """Download a release and unpack `programs` into `folder`. Return whether that worked.
 
     Raises LabError for a wrong checksum and for an archive without one of the programs.
     """
@@ -93,7 +93,7 @@ def fetch(lab: Lab, name: str, wanted: tuple[str, ...], folder: Path, progress: 
         algorithm, checksum = _checksum(release)
         _download(release.archive, archive, progress)
         _verify(archive, release.archive, algorithm, checksum)
-        _unpack(archive, release.archive, wanted, folder)
+        _unpack(archive, release.archive, programs, folder)
     except _Unavailable as error:
         refusal_cache.refuse(lab, release.archive, str(error))
         say(f"  {release.archive}: {error}; building from source instead")
@@ -177,8 +177,8 @@ def _verify(archive: Path, url: str, algorithm: str, checksum: str) -> None:
         )
 
 
-def _unpack(archive: Path, url: str, wanted: tuple[str, ...], folder: Path) -> None:
-    missing = set(wanted)
+def _unpack(archive: Path, url: str, programs: tuple[str, ...], folder: Path) -> None:
+    missing = set(programs)
     with tarfile.open(archive) as contents:
         for member in contents:
             name = PurePosixPath(member.name).name

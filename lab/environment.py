@@ -15,23 +15,18 @@ from lab.project import PASSPHRASE, Target
 
 
 def variables(lab: Lab, target: Target) -> dict[str, str]:
-    """Return the environment variables for a stack in the lab, or for one that uses only the lab's tools.
-
-    A stack outside the lab keeps the user's own cluster. A stack on a cloud also keeps its own state backend
-    (`pulumi login`) and its own secrets provider.
-    """
+    """Return the environment variables for a stack in the lab. A stack elsewhere gets only the lab's tools."""
     result = {"PATH": os.pathsep.join(_search_path(lab)), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if pulumi_plugins.stand_ins(lab):
         # `up` has tried to install every plugin; asking again in each run would only take time.
         result["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-    if target.in_lab:
-        result["KUBECONFIG"] = str(lab.kubeconfig)
-        result["DOCKER_HOST"] = f"unix://{lab.docker_socket}"
-        result["REGCTL_CONFIG"] = str(_regctl_settings(lab))
-    if target.cloud != "local":
+    if not target.in_lab:
         return result
+    result["KUBECONFIG"] = str(lab.kubeconfig)
+    result["DOCKER_HOST"] = f"unix://{lab.docker_socket}"
+    result["REGCTL_CONFIG"] = str(_regctl_settings(lab))
     if not os.environ.get("PULUMI_BACKEND_URL"):
-        result["PULUMI_BACKEND_URL"] = f"file://{_backend(lab, target.in_lab)}"
+        result["PULUMI_BACKEND_URL"] = f"file://{_backend(lab)}"
     if not any(os.environ.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")):
         result["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(PASSPHRASE)
     return result
@@ -44,19 +39,11 @@ def _regctl_settings(lab: Lab) -> Path:
     return file
 
 
-def _backend(lab: Lab, in_lab: bool) -> Path:
-    """Return the folder of the stacks' state, created if it is missing.
-
-    A stack in the lab ends with the lab, and so does its state. The state of a stack on another cluster must outlive
-    every lab; the Makefile uses the same folder.
-    """
-    if in_lab:
-        folder = lab.state / "pulumi"
-        if not lab.state.exists():
-            return folder  # `up` creates the lab, and then Pulumi the folder
-    else:
-        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "addressbook" / "pulumi"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _backend(lab: Lab) -> Path:
+    """Return the folder of the stacks' state, which ends with the lab, like the stacks themselves."""
+    folder = lab.state / "pulumi"
+    if lab.state.exists():  # otherwise `up` creates the lab, and Pulumi the folder
+        folder.mkdir(exist_ok=True, mode=0o700)
     return folder
 
 

@@ -96,9 +96,9 @@ IMAGES = [
 BASE_IMAGES = [image for image in IMAGES if image.on_hub]
 
 
-def missing(lab: Lab, wanted: list[Image] = IMAGES) -> list[Image]:
+def missing(lab: Lab, images: list[Image] = IMAGES) -> list[Image]:
     """Return the images that the registry does not have."""
-    return [image for image in wanted if not _in_registry(lab, image)]
+    return [image for image in images if not _in_registry(lab, image)]
 
 
 def _in_registry(lab: Lab, image: Image) -> bool:
@@ -111,9 +111,9 @@ def _in_registry(lab: Lab, image: Image) -> bool:
         return False
 
 
-def ensure(lab: Lab, wanted: list[Image]) -> None:
+def ensure(lab: Lab, images: list[Image]) -> None:
     """Push the images that the registry does not have, and get those that the cache lacks. Raises LabError."""
-    absent = missing(lab, wanted)
+    absent = missing(lab, images)
     cached = [image for image in absent if image.in_cache(lab)]
     if cached:  # first, because the others may be built on one of them
         with step("images into the registry"):

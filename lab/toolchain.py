@@ -80,7 +80,7 @@ def pulumi_installed() -> bool:
 
 
 def has_language_host(lab: Lab) -> bool:
-    """Return whether the official Python language host is there, the user's own or a downloaded one."""
+    """Return whether the official Python language host is installed or downloaded."""
     return pulumi_installed() or (PULUMI.binaries(lab) / LANGUAGE_HOST).exists()
 
 
@@ -108,7 +108,7 @@ def _obtain(lab: Lab, tool: Tool) -> None:
             with step(f"build {tool.name} from source (once; kept in the cache)") as progress:
                 golang.build(go, tool, binaries, progress)
         if missing := [name for name in tool.executables if not (binaries / name).exists()]:
-            raise LabError(f"The build of {tool.name} made no {', '.join(missing)}: see {tool.source / 'go.mod'}.")
+            raise LabError(f"The build of {tool.name} lacks {', '.join(missing)}. Check {tool.source / 'go.mod'}.")
         shutil.rmtree(tool.folder(lab), ignore_errors=True)
         unfinished.replace(tool.folder(lab))
     finally:

@@ -65,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     touched.add_argument("--base", required=True, help="the branch that it will be merged into")
     touched.set_defaults(run=_touched)
 
+    config = commands.add_parser(
+        "config",
+        help="generate the config keys in Pulumi.yaml and docs/reference/config.md",
+        epilog=f"example: python -m pipeline config --check; {EPILOG}",
+    )
+    config.add_argument("--check", action="store_true", help="write nothing; fail if the files are stale")
+    config.set_defaults(run=_config)
+
     scan = commands.add_parser(
         "scan",
         help="look for known vulnerabilities in the pinned packages",
@@ -89,6 +97,15 @@ def _touched(options: argparse.Namespace) -> dict[str, object]:
     from pipeline.touched import changed_files, touched
 
     return asdict(touched(changed_files(options.base, Path(PROJECT_ROOT)), Path(PROJECT_ROOT)))
+
+
+def _config(options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.config_reference import stale, write  # loads every cloud's SDK
+
+    files = [str(path.relative_to(PROJECT_ROOT)) for path in (stale if options.check else write)(PROJECT_ROOT)]
+    if options.check and files:
+        raise StepError(f"{', '.join(files)}: stale; run `python -m pipeline config` and commit the result")
+    return {"written": files}
 
 
 def _scan(_options: argparse.Namespace) -> dict[str, object]:

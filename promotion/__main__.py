@@ -1,4 +1,4 @@
-"""``python -m promotion``: move a release along."""
+"""``python -m promotion``: release a service, step by step."""
 
 import sys
 

@@ -1,48 +1,54 @@
-"""The command line: which commands there are."""
+"""The command line: parse the arguments, run one operation, and turn errors into exit codes."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
+import tomllib
 from collections.abc import Sequence
-from importlib import import_module
 
-from promotion.errors import INTERRUPTED, MEANINGS, CommandError
+from contract.project import PROJECT_ROOT
+from promotion.commands import release, report, stack
+from promotion.errors import EXIT_CODES, INTERRUPTED, CommandError
 
-#: Modules of promotion/commands, in the order that a release takes.
+#: In the order of a release.
 COMMANDS = (
-    *("up", "preview", "down"),
-    *("canary", "verdict", "promote", "rollback", "release", "traffic"),
-    *("status", "history", "diagnose"),
-    *("stack", "unstack"),
+    *(stack.add_up, report.add_preview, stack.add_down),
+    *(release.add_canary, release.add_verdict, release.add_promote, release.add_rollback),
+    *(release.add_release, release.add_traffic),
+    *(report.add_status, report.add_history, report.add_diagnose),
+    *(stack.add_stack, stack.add_unstack),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends as in order as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends as cleanly as Ctrl-C does
     try:
         return options.run(options)
-    except CommandError as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return fault.code
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
     except KeyboardInterrupt:
-        print(
-            "error: interrupted; the same command again goes on from where things stand, `rollback` goes back",
-            file=sys.stderr,
-        )
+        print("error: interrupted. Run the command again to continue, or `rollback` to undo", file=sys.stderr)
         return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m promotion",
-        description="Move a release along by its stack config.",
-        epilog=f"example: python -m promotion up --stack dev; {MEANINGS}",
+        description="Release a service in steps: each command edits the stack file and updates the stack.",
+        epilog=f"example: python -m promotion up --stack dev; {EXIT_CODES}",
     )
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        import_module(f"promotion.commands.{name}").register(commands)
+    for add in COMMANDS:
+        add(commands)
     return parser
+
+
+def _version() -> str:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return f"{project['name']} {project['version']}"

@@ -1,23 +1,23 @@
-"""What went wrong, as a sentence to the person who can mend it, and the exit code that scripts rely on."""
+"""Errors that end a command with a message, and the exit codes that scripts rely on."""
 
 from __future__ import annotations
 
 #: Exit codes of every command.
 DONE = 0
-FAILED = 1  #: it did not work out, or the canary was unhealthy and is rolled back
-WRONG_USE = 2  #: wrong use or config, or refused; nothing was changed
-INCONCLUSIVE = 3  #: too little was seen to judge the canary; it stays on trial
-BUSY = 4  #: somebody else is at work on the stack; nothing was changed
-INTERRUPTED = 130  #: Ctrl-C, as shells have it
+FAILED = 1  #: the command failed, or the canary was unhealthy and is rolled back
+WRONG_USE = 2  #: wrong use, invalid config, or a refusal; nothing was changed
+INCONCLUSIVE = 3  #: too few samples to judge the canary; it stays on trial
+BUSY = 4  #: another command is running on the stack; nothing was changed
+INTERRUPTED = 130  #: Ctrl-C, as in shells
 
-MEANINGS = (
-    "exit codes: 0 done; 1 failed, or unhealthy and rolled back; 2 wrong use or config, or refused: nothing was"
-    " changed; 3 inconclusive; 4 somebody else is at work on the stack; 130 interrupted"
+EXIT_CODES = (
+    "exit codes: 0 done; 1 failed, or unhealthy and rolled back; 2 wrong use, invalid config, or refused: nothing was"
+    " changed; 3 inconclusive; 4 another command is running on the stack; 130 interrupted"
 )
 
 
 class CommandError(Exception):
-    """A command cannot go on. ``message`` is one sentence; ``code`` is the exit code."""
+    """A command cannot go on. The message says what is wrong and what to do; ``code`` is the exit code."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
@@ -25,4 +25,4 @@ class CommandError(Exception):
 
 
 class UpdateInterruptedError(CommandError):
-    """An update was cut off by something that says nothing of what it was about, such as a killed engine."""
+    """An update was interrupted from outside, such as by a killed engine; this says nothing about the release."""

@@ -20,64 +20,122 @@ from components.aws.nodes import is_arm
 from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import Administrator, Platform, cloud_outputs
+from contract.platform import Administrator, Connection, Platform, cloud_outputs
 from contract.project import PROJECT_ROOT
 from contract.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.platform_reference import CloudReleaseStackKeys, Connection, connect_by_kubeconfig
+from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$")]
-#: Bytes: what is passed on as one environment variable may be 128 KiB (Linux, MAX_ARG_STRLEN).
-MOST_AUTHORITY_BYTES = 64 * 1024
+#: The text is passed on as one environment variable, which Linux limits to 128 KiB (MAX_ARG_STRLEN).
+MAX_AUTHORITY_BYTES = 64 * 1024
 AUTHORITIES = "https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem"
-#: What the load balancers of Services are told; docs/aws.md says why it is these.
+#: Prefix of the annotations that configure a Service's load balancer; docs/how-to/aws.md explains the choices.
 LOAD_BALANCER = "service.beta.kubernetes.io/aws-load-balancer"
 
 
 class PlatformKeys(Keys):
-    """Config keys of an AWS platform; Pulumi.yaml says what each means."""
+    """Config keys of an AWS platform."""
 
-    aws_account: str = Field(default="", pattern=r"^([0-9]{12})?$")
-    region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}-[a-z]+-[0-9]$")
-    kubernetes_version: str = Field(pattern=r"^1\.[3-9][0-9]$")
-    addon_versions: dict[AddonName, AddonVersion] = Field(default={})
-    node_count: int = Field(default=3, ge=1, le=450)
-    node_size: str = Field(default="t3.small", pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
-    cluster_administrators: list[Principal] = Field(default=[])
-    api_server_access: list[str] = Field(default=[ANYWHERE])
-    network_range: str = "10.64.0.0/16"
+    aws_account: str = Field(
+        default="",
+        pattern=r"^([0-9]{12})?$",
+        description="Number of the stack's account, in quotes; credentials of any other account are refused. Unset: the"
+        " account of the credentials.",
+    )
+    region: str = Field(
+        examples=["eu-central-1"],
+        pattern=r"^[a-z]{2}-[a-z]+-[0-9]$",
+        description="Region. A change replaces everything.",
+    )
+    kubernetes_version: str = Field(
+        examples=["1.34"],
+        pattern=r"^1\.[3-9][0-9]$",
+        description="Minor version, in quotes (`aws eks describe-cluster-versions`). A newer one upgrades cluster,"
+        " add-ons and nodes in place, one minor version at a time.",
+    )
+    addon_versions: dict[AddonName, AddonVersion] = Field(
+        default={},
+        description="Pinned versions of the cluster's add-ons (vpc-cni, kube-proxy, coredns), such as"
+        " v1.20.4-eksbuild.1 (`aws eks describe-addon-versions`). Any other add-on runs the version that AWS recommends"
+        " at the time of the update.",
+    )
+    node_count: int = Field(default=3, ge=1, le=450, description="Worker nodes.")
+    node_size: str = Field(
+        default="t3.small",
+        pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$",
+        description="EC2 instance type of the nodes. The default is the smallest with room for the service's pods. A"
+        " change replaces the nodes one by one, each new one first.",
+    )
+    cluster_administrators: list[Principal] = Field(
+        default=[],
+        description="ARNs of IAM roles and users that administer the cluster. Leave out the identity that created it:"
+        " it is an administrator already, and EKS refuses it here.",
+    )
+    api_server_access: list[str] = Field(
+        default=[ANYWHERE],
+        description="Address ranges (CIDR) that may reach the cluster's API server, besides its own network; callers"
+        " still need credentials. Include the address that runs `pulumi up`. Unset: any address.",
+    )
+    network_range: str = Field(
+        default="10.64.0.0/16",
+        description="Private address range of the VPC, /16 to /20 in CIDR notation. A change replaces everything.",
+    )
     database_version: PostgresVersion = "15"
-    database_size: str = Field(default="db.t4g.micro", pattern=r"^db\.[a-z0-9-]+\.[a-z0-9]+$")
-    database_authority: str = Field(default="", validate_default=True)
-    high_availability: bool = False
+    database_size: str = Field(
+        default="db.t4g.micro",
+        pattern=r"^db\.[a-z0-9-]+\.[a-z0-9]+$",
+        description="Instance class of the database.",
+    )
+    database_authority: str = Field(
+        default="",
+        validate_default=True,
+        description="Mandatory: file with the certificate authority of the region's databases (PEM), relative to"
+        " Pulumi.yaml. docs/how-to/aws.md says where AWS publishes it and why it is kept in Git.",
+    )
+    high_availability: bool = Field(
+        default=False,
+        description="Standby database server in another zone, and a NAT gateway in each zone. The control plane spans"
+        " zones anyway.",
+    )
     maintenance_window: MaintenanceWindow = "sunday 03:00"
-    deletion_protection: bool = True
-    final_snapshot: bool = True
+    deletion_protection: bool = Field(
+        default=True,
+        description="The engine refuses to delete the cluster, the registry, the database and the key of the cluster's"
+        " Secrets; EKS and RDS also refuse, whoever asks. Set it to false only to take the stack down.",
+    )
+    final_snapshot: bool = Field(
+        default=True,
+        description="Back the database up once more when it is deleted, and keep its backups. Set it to false for a"
+        " temporary stack.",
+    )
 
     @field_validator("node_size")
     @classmethod
-    def _room(cls, value: str) -> str:
+    def _require_pod_capacity(cls, value: str) -> str:
         if value.endswith((".nano", ".micro")):
-            raise ValueError("holds four pods, and a node needs three of its own; t3.small is the smallest that fits")
+            raise ValueError(
+                "has room for four pods, and a node itself needs three; t3.small is the smallest that fits"
+            )
         return value
 
     @field_validator("cluster_administrators")
     @classmethod
-    def _once(cls, value: list[str]) -> list[str]:
+    def _refuse_duplicates(cls, value: list[str]) -> list[str]:
         if repeated := [each for each in dict.fromkeys(value) if value.count(each) > 1]:
-            raise ValueError(f"each is named once, and {', '.join(repeated)} is there again; leave it out")
+            raise ValueError(f"names {', '.join(repeated)} more than once; remove the duplicate")
         return value
 
     @field_validator("api_server_access")
     @classmethod
-    def _ranges(cls, value: list[str]) -> list[str]:
+    def _require_ranges(cls, value: list[str]) -> list[str]:
         for block in value:
             _network(block)
         return value
 
     @field_validator("network_range")
     @classmethod
-    def _size(cls, value: str) -> str:
+    def _require_private_range(cls, value: str) -> str:
         block = _network(value)
         if not block.is_private or not 16 <= block.prefixlen <= 20:
             raise ValueError("must be a private range with a prefix length of 16 to 20, such as 10.64.0.0/16")
@@ -85,24 +143,24 @@ class PlatformKeys(Keys):
 
     @field_validator("database_authority")
     @classmethod
-    def _certificates(cls, value: str, others: ValidationInfo) -> str:
+    def _require_certificates(cls, value: str, others: ValidationInfo) -> str:
         region: str = others.data.get("region", "REGION")
         remedy = (
-            "get it from AWS once and keep it in Git:"
+            "download it from AWS once and keep it in Git:"
             f" `curl --fail --create-dirs -o certificates/rds-{region}.pem {AUTHORITIES.format(region=region)}`"
         )
         if not value:
-            raise ValueError(f"is not set; it is the file with the region's authority for RDS; {remedy}")
+            raise ValueError(f"is not set; it names the file with the region's certificate authority for RDS; {remedy}")
         file = PROJECT_ROOT / value
         if not file.is_file():
-            raise ValueError(f"there is no such file; {remedy}")
+            raise ValueError(f"does not exist; {remedy}")
         text = file.read_text(errors="replace")
-        if len(text) > MOST_AUTHORITY_BYTES:
-            raise ValueError(f"is larger than a pod's environment can hold, so of more than one region; {remedy}")
+        if len(text) > MAX_AUTHORITY_BYTES:
+            raise ValueError(f"is too large for a pod's environment, so it covers more than one region; {remedy}")
         try:
             ssl.create_default_context(cadata=text)
         except (ssl.SSLError, ValueError):
-            raise ValueError(f"the file holds no certificates in PEM form; {remedy}") from None
+            raise ValueError(f"contains no certificates in PEM format; {remedy}") from None
         return value
 
     @property
@@ -118,31 +176,34 @@ class PlatformKeys(Keys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """The commands, credentials that AWS takes, a name that it takes."""
+        """Return what is missing: commands, valid credentials, a valid resource name."""
         return missing_prerequisites()
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
-    """Config keys of a stack on another's platform on AWS."""
+    """Config keys of a release stack on an AWS platform."""
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """The commands, credentials that AWS takes."""
+        """Return what is missing: commands, valid credentials."""
         return missing_access()
 
 
 def _network(block: str) -> ipaddress.IPv4Network:
     try:
         return ipaddress.IPv4Network(block)
-    except ValueError as fault:
-        raise ValueError(f"{fault}; a range is written as 203.0.113.0/24") from None
+    except ValueError as error:
+        raise ValueError(f"{error}; write a range as 203.0.113.0/24") from None
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
-    """A VPC with the cluster's nodes and the database in its private subnets, and a repository for the image."""
+    """Declare a VPC with nodes and database in private subnets, and an image repository.
+
+    Raises pulumi.RunError if the credentials are of another account or the nodes have another processor.
+    """
     keys = settings.platform
-    _same_processor(keys.node_size, settings.service.build_platform)
-    _same_account(keys.aws_account)
+    _check_processor(keys.node_size, settings.service.build_platform)
+    _check_account(keys.aws_account)
     name, tags = stack_name(), stack_tags()
     provider = aws.Provider(
         "aws",
@@ -158,7 +219,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     images = ImageRepository(
         "registry",
-        ImageRepositoryArgs(name=name, service=settings.service.name, throw_away=not keys.deletion_protection),
+        ImageRepositoryArgs(name=name, service=settings.service.name, protect=keys.deletion_protection),
         opts=options,
     )
     cluster = Cluster(
@@ -173,7 +234,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             administrators=keys.cluster_administrators,
             api_ranges=keys.api_server_access,
             tags=tags,
-            throw_away=not keys.deletion_protection,
+            protect=keys.deletion_protection,
         ),
         network,
         opts=options,
@@ -191,7 +252,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             maintenance=keys.maintenance,
             authority=keys.authority,
             protect=keys.deletion_protection,
-            keep=keys.final_snapshot,
+            final_snapshot=keys.final_snapshot,
         ),
         opts=options,
     )
@@ -215,17 +276,16 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
-    """The cluster and the registry of another stack's platform, with credentials of the caller's.
+    """Connect to another stack's platform, with the caller's credentials for its registry.
 
-    Raises pulumi.RunError where the platform's registry has no repository for the service: ECR takes images only for
-    those that are there.
+    Raises pulumi.RunError if the platform's registry has no repository for the service: ECR creates none on a push.
     """
     service, shared = settings.service.name, access["service"]
     if service != shared:
         raise invalid_config(
             [
                 f"service = {service!r}: the platform of `{settings.stack.platform_stack}` has an image repository for"
-                f" `{shared}` alone; give it that name, or a platform of its own"
+                f" `{shared}` only (`pulumi config set service {shared}`, or give the service its own platform)"
             ]
         )
     provider = aws.Provider("aws", region=access["region"], default_tags={"tags": stack_tags()})
@@ -243,8 +303,8 @@ def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _same_processor(node_size: str, build_platform: str) -> None:
-    """Images for another processor than the nodes' would not start. Raises pulumi.RunError."""
+def _check_processor(node_size: str, build_platform: str) -> None:
+    """Raise pulumi.RunError if the image is built for another processor than the nodes have."""
     needed = "linux/arm64" if is_arm(node_size) else "linux/amd64"
     if build_platform != needed:
         raise invalid_config(
@@ -255,12 +315,12 @@ def _same_processor(node_size: str, build_platform: str) -> None:
         )
 
 
-def _same_account(wanted: str) -> None:
-    """Credentials of another account than the stack's would make all of it there. Raises pulumi.RunError."""
-    if wanted and (found := caller_account()) != wanted:
+def _check_account(wanted: str) -> None:
+    """Raise pulumi.RunError if the credentials belong to another account than the stack's."""
+    if wanted and (account := caller_account()) != wanted:
         raise invalid_config(
             [
-                f"awsAccount = '{wanted}': this machine's credentials are of account {found or '(no answer)'}; sign in"
-                " to the stack's (AWS_PROFILE, `aws sso login`), or correct the key"
+                f"awsAccount = '{wanted}': this machine's credentials are of account {account or '(no answer)'}; sign"
+                " in to the stack's account (AWS_PROFILE, `aws sso login`), or correct the key"
             ]
         )

@@ -13,55 +13,97 @@ from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArg
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
-from contract.platform import Platform, cloud_outputs
+from contract.platform import Connection, Platform, cloud_outputs
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.platform_reference import CloudReleaseStackKeys, Connection, connect_by_kubeconfig
+from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
+#: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
-#: The smallest that the provider offers a standby for.
+#: The smallest size that can have a standby.
 SMALLEST_WITH_STANDBY = "db-s-1vcpu-2gb"
 
 
 class PlatformKeys(DatabaseClientKeys):
-    """Config keys of a DigitalOcean platform; Pulumi.yaml says what each means."""
+    """Config keys of a DigitalOcean platform."""
 
-    region: str = Field(default="nyc3", pattern=r"^[a-z]{3}[0-9]$")
-    kubernetes_version: str = Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+$")
-    node_count: int = Field(default=3, ge=1, le=500)
-    max_node_count: int | None = Field(default=None, ge=1, le=500)
-    node_size: str = Field(default="s-2vcpu-2gb", pattern=r"^[a-z0-9.-]+$")
-    registry: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    region: str = Field(
+        examples=["fra1"],
+        pattern=r"^[a-z]{3}[0-9]$",
+        description="Region slug. A change replaces everything.",
+    )
+    kubernetes_version: str = Field(
+        examples=["1.34.1-do.0"],
+        pattern=r"^[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+$",
+        description="Exact version slug (`doctl kubernetes options versions`). A newer one upgrades in place; an older"
+        " one would replace the cluster.",
+    )
+    node_count: int = Field(
+        default=3, ge=1, le=500, description="Worker nodes; with maxNodeCount, the minimum number of them."
+    )
+    max_node_count: int | None = Field(
+        default=None,
+        ge=1,
+        le=500,
+        description="Maximum number of worker nodes for autoscaling. Unset: no autoscaling.",
+    )
+    node_size: str = Field(
+        default="s-2vcpu-2gb",
+        pattern=r"^[a-z0-9.-]+$",
+        description="Droplet size of the worker nodes. A change creates a new pool, then removes the old one; the"
+        " cluster stays.",
+    )
+    registry: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Name of the account's existing container registry. Unset: the stack creates one.",
+    )
     database_version: PostgresVersion = "15"
-    high_availability: bool = False
-    database_size: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
-    maintenance_window: MaintenanceWindow = "sunday 03:00"
-    deletion_protection: bool = True
+    high_availability: bool = Field(
+        default=False,
+        description="Control plane of several nodes (cannot be switched off again) and a standby database node.",
+    )
+    database_size: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9-]+$",
+        description=f"Size slug of each database node. Unset: {SMALLEST_DATABASE}, or with highAvailability"
+        f" {SMALLEST_WITH_STANDBY}, the smallest with a standby.",
+    )
+    maintenance_window: MaintenanceWindow = Field(
+        default="sunday 03:00",
+        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it while"
+        " kubernetesVersion is pinned; raise that key to get patches.",
+    )
+    deletion_protection: bool = Field(
+        default=True,
+        description="The engine refuses to delete the cluster, the registry and the database. Set it to false only to"
+        " take the stack down.",
+    )
 
     @field_validator("max_node_count")
     @classmethod
-    def _range(cls, value: int | None, others: ValidationInfo) -> int | None:
-        fewest: int = others.data.get("node_count", 1)
-        if value is not None and value < fewest:
-            raise ValueError(f"must be nodeCount ({fewest}) or more")
+    def _require_minimum(cls, value: int | None, others: ValidationInfo) -> int | None:
+        minimum: int = others.data.get("node_count", 1)
+        if value is not None and value < minimum:
+            raise ValueError(f"must be nodeCount ({minimum}) or more")
         return value
 
     @field_validator("database_size")
     @classmethod
-    def _standby(cls, value: str | None, others: ValidationInfo) -> str | None:
+    def _require_standby_size(cls, value: str | None, others: ValidationInfo) -> str | None:
         if value == SMALLEST_DATABASE and others.data.get("high_availability"):
             raise ValueError(
-                f"has no standby, which highAvailability asks for; {SMALLEST_WITH_STANDBY} is the smallest"
+                f"cannot have the standby that highAvailability asks for; {SMALLEST_WITH_STANDBY} is the smallest"
             )
         return value
 
     @property
     def database_nodes(self) -> int:
-        """Nodes of the database: one, or two with the standby."""
+        """Number of database nodes, standby included."""
         return 2 if self.high_availability else 1
 
     @property
     def database_node_size(self) -> str:
-        """Size of each of them."""
+        """Size slug of each database node."""
         return self.database_size or (SMALLEST_WITH_STANDBY if self.high_availability else SMALLEST_DATABASE)
 
     @property
@@ -72,25 +114,25 @@ class PlatformKeys(DatabaseClientKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Token, doctl, a name that the provider takes."""
+        """Return what is missing: token, doctl, a valid resource name."""
         return missing_prerequisites()
 
     def owns_image(self, image: str) -> bool:
-        """By the name that images have in the registry that the stack makes or names."""
+        """Return whether the image is in the registry that the stack creates or names."""
         return image.startswith(f"registry.digitalocean.com/{self.registry or stack_name()}/")
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
-    """Config keys of a stack on another's DigitalOcean platform."""
+    """Config keys of a release stack on a DigitalOcean platform."""
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Token, doctl, a name that the provider takes for the load balancer."""
+        """Return what is missing: token, doctl, a valid name for the load balancer."""
         return missing_prerequisites()
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
-    """A VPC with the cluster and the database in it, and the registry that the cluster pulls from."""
+    """Declare a VPC with the cluster and the database, and the registry that the cluster pulls from."""
     keys = settings.platform
     name, tags = stack_name(), stack_tags()
     network = Network("network", NetworkArgs(name=name, region=keys.region))
@@ -111,9 +153,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             high_availability=keys.high_availability,
             maintenance=keys.maintenance,
             tags=tags,
-            throw_away=not keys.deletion_protection,
+            protect=keys.deletion_protection,
         ),
-        registry=images.made,
+        registry=images.resource,
     )
     database = ManagedDatabase(
         "database",
@@ -130,12 +172,12 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    space = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
+    namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
     rights = DatabaseRights(
         "database-rights",
         DatabaseRightsArgs(
             service=settings.service.name,
-            namespace=space,
+            namespace=namespace_name,
             database=database.connection,
             administrator=database.administrator,
             registry=images.registry,
@@ -145,7 +187,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     return Platform(
         kubernetes=cluster.kubernetes,
-        namespace=space,
+        namespace=namespace_name,
         registry=images.registry,
         database=rights.connection,
         load_balancer_annotations=_load_balancer(),
@@ -162,7 +204,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
-    """The cluster and the registry of another stack's platform, with credentials of this stack's own."""
+    """Connect to another stack's platform, with registry credentials of this stack's own."""
     registry_name = access["registry"].rpartition("/")[2]
     images = ImageRegistry(
         "registry",

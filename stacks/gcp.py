@@ -25,25 +25,25 @@ from components.gcp.project import (
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
 from components.namespace import namespace
-from contract.platform import Platform, cloud_outputs
+from contract.platform import Connection, Platform, cloud_outputs
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.platform_reference import CloudReleaseStackKeys, Connection, connect_by_kubeconfig
+from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
-#: Order in which Google counts the days of the week, from 1.
+#: In the order in which Google numbers the days of the week, from 1.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-#: Memory of a machine type of one's own (Cloud SQL documentation, Machine types): megabytes at least, and of which it
-#: is a multiple; and gigabytes for each processor.
-LEAST_MEMORY, MEMORY_STEP, MEMORY_PER_CPU = 3840, 256, (0.9, 6.5)
-#: RFC 1918.
+#: Limits of a custom machine type (Cloud SQL documentation, Machine types): minimum and step in megabytes, and the
+#: range per processor in gigabytes.
+MINIMUM_MEMORY, MEMORY_STEP, MEMORY_PER_CPU = 3840, 256, (0.9, 6.5)
+#: Private address space (RFC 1918).
 PRIVATE = [IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
-#: The range of Cloud SQL's own containers (Cloud SQL documentation, Private addresses).
+#: Cloud SQL uses this range for its own containers (Cloud SQL documentation, Private IP).
 UNREACHABLE = IPv4Network("172.17.0.0/16")
-#: A load balancer with a backend service, Google's present kind; it can't become one later.
+#: Ask for a load balancer with a backend service. An existing one of the older kind cannot be converted.
 LOAD_BALANCER = {"cloud.google.com/l4-rbs": "enabled"}
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
-def _range(value: str) -> str:
+def _address_range(value: str) -> str:
     try:
         return str(IPv4Network(value))
     except ValueError as error:
@@ -51,47 +51,75 @@ def _range(value: str) -> str:
 
 
 class PlatformKeys(DatabaseClientKeys):
-    """Config keys of a Google Cloud platform; Pulumi.yaml says what each means. The project is ``gcp:project``."""
+    """Config keys of a Google Cloud platform. The project is the provider's own key, ``gcp:project``."""
 
-    region: str = Field(default="us-central1", pattern=r"^[a-z]+-[a-z]+[0-9]+$")
-    kubernetes_version: str = Field(pattern=r"^1\.[0-9]+(\.[0-9]+-gke\.[0-9]+)?$")
-    network_range: str = "10.64.0.0/16"
-    api_server_access: list[Annotated[str, AfterValidator(_range)]] = Field(default=[])
+    region: str = Field(
+        examples=["europe-west3"],
+        pattern=r"^[a-z]+-[a-z]+[0-9]+$",
+        description="Region, not a zone. A change replaces everything.",
+    )
+    kubernetes_version: str = Field(
+        examples=["1.34"],
+        pattern=r"^1\.[0-9]+(\.[0-9]+-gke\.[0-9]+)?$",
+        description="Minimum version: a minor version or an exact one (`gcloud container get-server-config`). The"
+        " release channel upgrades from there by itself; a newer one here upgrades at once, an older one changes"
+        " nothing.",
+    )
+    network_range: str = Field(
+        default="10.64.0.0/16",
+        description="Private address range of the VPC, a /16 in CIDR notation. A change replaces everything.",
+    )
+    api_server_access: list[Annotated[str, AfterValidator(_address_range)]] = Field(
+        default=[],
+        description="Address ranges (CIDR) that may reach the cluster's API server, besides its own network; callers"
+        " still need credentials. Include the address that runs `pulumi up`. Unset: any address.",
+    )
     database_version: PostgresVersion = "15"
     database_size: str = Field(
         default="db-custom-1-3840",
         pattern=r"^db-(f1-micro|g1-small|custom-[0-9]+-[0-9]+|perf-optimized-N-[0-9]+)$",
+        description="Machine type of the database (`gcloud sql tiers list`), or db-custom-CPUS-MEGABYTES. The default"
+        " is the smallest that Google's service level covers.",
     )
-    high_availability: bool = False
+    high_availability: bool = Field(
+        default=False,
+        description="Standby database server in another zone. The cluster spans all zones of its region anyway.",
+    )
     maintenance_window: MaintenanceWindow = "sunday 03:00"
-    deletion_protection: bool = True
-    final_snapshot: bool = True
+    deletion_protection: bool = Field(
+        default=True,
+        description="The engine refuses to delete the cluster, the registry and the database; GKE and Cloud SQL also"
+        " refuse, whoever asks. Set it to false only to take the stack down.",
+    )
+    final_snapshot: bool = Field(
+        default=True,
+        description="Back the database up once more when it is deleted, and keep its backups. Set it to false for a"
+        " temporary stack.",
+    )
 
     @field_validator("network_range")
     @classmethod
-    def _network_range(cls, value: str) -> str:
-        given = IPv4Network(_range(value))
-        private = any(given.subnet_of(block) for block in PRIVATE)
-        if given.prefixlen != NETWORK_PREFIX or not private or given == UNREACHABLE:
-            raise ValueError(
-                f"must be a private /{NETWORK_PREFIX}, and not {UNREACHABLE}, which Cloud SQL does not answer to"
-            )
+    def _require_private_range(cls, value: str) -> str:
+        network = IPv4Network(_address_range(value))
+        private = any(network.subnet_of(block) for block in PRIVATE)
+        if network.prefixlen != NETWORK_PREFIX or not private or network == UNREACHABLE:
+            raise ValueError(f"must be a private /{NETWORK_PREFIX}, but not {UNREACHABLE}, which Cloud SQL uses itself")
         return value
 
     @field_validator("database_size")
     @classmethod
-    def _custom_size(cls, value: str) -> str:
+    def _require_valid_size(cls, value: str) -> str:
         custom = _CUSTOM_SIZE.match(value)
         if not custom:
             return value
         cpus, memory = int(custom[1]), int(custom[2])
-        least, most = (round(cpus * gigabytes * 1024) for gigabytes in MEMORY_PER_CPU)
+        minimum, maximum = (round(cpus * gigabytes * 1024) for gigabytes in MEMORY_PER_CPU)
         if cpus != 1 and (cpus % 2 or not 2 <= cpus <= 96):
-            raise ValueError("has 1 processor, or an even number of them up to 96: db-custom-CPUS-MEGABYTES")
-        least = max(LEAST_MEMORY, least)
-        if memory % MEMORY_STEP or not least <= memory <= most:
+            raise ValueError("must have 1 processor or an even number up to 96: db-custom-CPUS-MEGABYTES")
+        minimum = max(MINIMUM_MEMORY, minimum)
+        if memory % MEMORY_STEP or not minimum <= memory <= maximum:
             raise ValueError(
-                f"needs a multiple of {MEMORY_STEP} MB of memory, from {least} to {most} with its number of processors"
+                f"must have a multiple of {MEMORY_STEP} MB of memory, from {minimum} to {maximum} for {cpus} processors"
             )
         return value
 
@@ -103,25 +131,25 @@ class PlatformKeys(DatabaseClientKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Project, credentials, the plugin that presents them, a name that Google takes."""
+        """Return what is missing: project, credentials, the plugin that presents them, a valid resource name."""
         return missing_prerequisites()
 
     def owns_image(self, image: str) -> bool:
-        """By the name that images have in the registry that the stack makes or names."""
+        """Return whether the image is in the registry that the stack creates."""
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
-    """Config keys of a stack on another's platform on Google Cloud."""
+    """Config keys of a release stack on a Google Cloud platform."""
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Credentials, and the plugin that presents them."""
+        """Return what is missing: credentials, or the plugin that presents them."""
         return missing_access()
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
-    """A VPC with the cluster and the database in it, and the registry that its nodes pull from."""
+    """Declare a VPC with the cluster and the database, and the registry that its nodes pull from."""
     keys = settings.platform
     name, labels, token = stack_name(), stack_labels(), access_token()
     enabled = ProjectServices("services").enabled
@@ -165,7 +193,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             maintenance=keys.maintenance,
             labels=labels,
             protect=keys.deletion_protection,
-            ready=[network.way_out, *nodes.rights],
+            ready=[network.nat, *nodes.rights],
         ),
     )
     database = ManagedDatabase(
@@ -185,12 +213,12 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             final_backup=keys.final_snapshot,
         ),
     )
-    space = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
+    namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
     rights = DatabaseRights(
         "database-rights",
         DatabaseRightsArgs(
             service=settings.service.name,
-            namespace=space,
+            namespace=namespace_name,
             database=database.connection,
             administrator=database.administrator,
             registry=images.registry,
@@ -200,7 +228,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     return Platform(
         kubernetes=cluster.kubernetes,
-        namespace=space,
+        namespace=namespace_name,
         registry=images.registry,
         database=rights.connection,
         protect=keys.deletion_protection,
@@ -216,5 +244,5 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
-    """The cluster and the registry of another stack's platform, with credentials of the caller's."""
+    """Connect to another stack's platform, with the caller's credentials for its registry."""
     return connect_by_kubeconfig(settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER)

@@ -1,4 +1,4 @@
-"""Load the stack config as settings, and the one cloud it names."""
+"""Load the stack config as settings, and the cloud that it names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stacks.pinning import refuse_unpinned
 
 
 def load_cloud(name: str) -> Cloud:
-    """Import ``stacks/<name>.py``. Only this cloud's SDK is loaded, as each takes up to a second."""
+    """Import ``stacks/<name>.py``. Only this cloud's SDK is loaded, because each takes up to a second."""
     return cast(Cloud, import_module(f"stacks.{name}"))
 
 

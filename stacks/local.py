@@ -1,4 +1,4 @@
-"""Cloud ``local``: a cluster that exists already, named by its kubeconfig context, and a database inside it."""
+"""Cloud ``local``: an existing cluster, named by its kubeconfig context, with a database inside it."""
 
 from __future__ import annotations
 
@@ -10,53 +10,64 @@ from components.local.cluster import Cluster, ClusterArgs, kube_contexts
 from components.local.database import LocalDatabase, LocalDatabaseArgs
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import Administrator, ClusterAccess, Platform, Registry
+from contract.platform import Administrator, ClusterAccess, Connection, Platform, Registry
 from contract.settings import DatabaseClientKeys, Keys, Quantity, Settings
-from stacks.platform_reference import Connection
 
 
 class PlatformKeys(Keys):
     """Config keys of a local platform."""
 
-    kube_context: str
-    registry: str = Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?$")
-    database_image: str = "postgres:15-bookworm"
-    database_storage: Quantity = "1Gi"
+    kube_context: str = Field(
+        examples=["kind-kind"],
+        description="Context of the cluster in your kubeconfig. The program never uses the current context.",
+    )
+    registry: str = Field(
+        examples=["localhost:5001"],
+        pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?$",
+        description="Registry (host:port, optionally a path) that images are pushed to and the cluster pulls from.",
+    )
+    database_image: str = Field(
+        default="postgres:15-bookworm", description="PostgreSQL image with the official image's interface."
+    )
+    database_storage: Quantity = Field(default="1Gi", description="Size of the database's volume.")
 
     @field_validator("kube_context")
     @classmethod
-    def _exists(cls, value: str) -> str:
-        if unknown := _unknown(value):
-            raise ValueError(unknown)
+    def _require_context(cls, value: str) -> str:
+        if error := _context_error(value):
+            raise ValueError(error)
         return value
 
     def owns_image(self, image: str) -> bool:
-        """By the registry's name, which its images' begin with."""
+        """Return whether the image's name begins with the registry's."""
         return image.startswith(f"{self.registry}/")
 
 
 class ReleaseStackKeys(DatabaseClientKeys):
-    """Config keys of a stack on another's local platform; the other stack names cluster and registry."""
+    """Config keys of a release stack. The platform's stack names the cluster and the registry."""
 
 
-def _unknown(context: str) -> str:
-    """Why there is no such context; "" if there is."""
+def _context_error(context: str) -> str:
+    """Return what is wrong if the kubeconfig lacks the context, else ""."""
     contexts = kube_contexts()
-    known = ", ".join(contexts) or "none"
-    wrong = f"no such context in the kubeconfig; there: {known}. `kubectl config get-contexts` lists them"
-    return "" if context in contexts else wrong
+    if context in contexts:
+        return ""
+    return (
+        f"no such context in the kubeconfig, which has: {', '.join(contexts) or 'none'}"
+        " (`kubectl config get-contexts` lists them)"
+    )
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
-    """The named cluster, its registry, and a PostgreSQL in the release's namespace."""
+    """Declare access to the cluster and a PostgreSQL in the release's namespace."""
     keys = settings.platform
     cluster = Cluster("cluster", ClusterArgs(context=keys.kube_context))
-    space = namespace(settings.stack.namespace, cluster.kubernetes)
+    own_namespace = namespace(settings.stack.namespace, cluster.kubernetes)
     database = LocalDatabase(
         "database",
         LocalDatabaseArgs(
             service=settings.service.name,
-            namespace=space.metadata["name"],
+            namespace=own_namespace.metadata["name"],
             image=keys.database_image,
             storage=keys.database_storage,
             rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
@@ -65,23 +76,21 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     return Platform(
         kubernetes=cluster.kubernetes,
-        namespace=space.metadata["name"],
+        namespace=own_namespace.metadata["name"],
         registry=Registry(url=keys.registry),
         database=database.connection,
         outputs={"kubeContext": keys.kube_context},
-        # The image makes its first user an administrator.
+        # The PostgreSQL image creates its first user as a superuser.
         administrator=Administrator(database.connection.user, database.connection.password),
         access={"kubeContext": keys.kube_context, "registry": keys.registry},
     )
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
-    """The cluster and the registry of another stack's platform. Raises pulumi.RunError."""
+    """Connect to another stack's platform. Raises pulumi.RunError if the kubeconfig lacks its context."""
     context = access["kubeContext"]
-    if unknown := _unknown(context):
-        raise invalid_config(
-            [f"platformStack = {settings.stack.platform_stack!r}: is on context `{context}`; {unknown}"]
-        )
+    if error := _context_error(context):
+        raise invalid_config([f"platformStack = {settings.stack.platform_stack!r}: is on context `{context}`; {error}"])
     cluster = Cluster("cluster", ClusterArgs(context=context))
     return Connection(
         kubernetes=cluster.kubernetes,

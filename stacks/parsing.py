@@ -1,11 +1,11 @@
-"""The engine's config turned into settings, or all that is wrong with it said in one message."""
+"""Turn the engine's config into settings, or report everything that is wrong with it in one message."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Set
-from typing import Any, cast
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -13,133 +13,148 @@ from components import registry_client
 from contract.project import clouds, declared_defaults
 from contract.settings import COMMON, Keys, ReleaseSettings, ServiceSettings, Settings, StackSettings
 
+Groups = Mapping[type[Keys], Keys]
+Group = TypeVar("Group", bound=Keys)
+
 
 class ConfigError(ValueError):
-    """Wrong stack config; the message names every fault found, one a line."""
+    """Invalid stack config; the message has one line for each error."""
 
 
 def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: Set[str] = frozenset()) -> Settings[Any]:
     """Turn the engine's config (key without its project prefix, value as text) into settings.
 
-    ``platform`` holds the keys of the chosen cloud's platform, None when there is no such cloud; ``secret_keys`` names
-    the keys whose values were encrypted. Raises ConfigError with all faults at once.
+    ``platform`` is the chosen cloud's group of keys, None if there is no such cloud. ``secret_keys`` are the keys whose
+    values are encrypted. Raises ConfigError with all errors at once.
     """
     cloud = values.get("cloud", "")
-    faults: list[str] = []
+    defaults = declared_defaults()
+    errors: list[str] = []
     if platform is None:
-        faults.append(_fault("cloud", cloud, f"no such cloud; one of: {', '.join(clouds())}"))
-    unset = declared_defaults()
-    faults += _useless_keys(values, cloud, platform, unset)
-    if values.get("secretEnvironment", "{}") != unset["secretEnvironment"] and "secretEnvironment" not in secret_keys:
-        faults.append("secretEnvironment: holds plain text; set each with `pulumi config set --secret --path`")
+        errors.append(_error("cloud", cloud, f"no such cloud; choose one of: {', '.join(clouds())}"))
+    errors += _unused_keys(values, cloud, platform, defaults)
+    if (
+        values.get("secretEnvironment", "{}") != defaults["secretEnvironment"]
+        and "secretEnvironment" not in secret_keys
+    ):
+        errors.append(
+            "secretEnvironment: is in plain text; set each variable with"
+            " `pulumi config set --secret --path secretEnvironment.NAME`"
+        )
     groups: dict[type[Keys], Keys] = {}
     for group in (*COMMON, *([platform] if platform else [])):
-        known = {key: values[key] for key in group.key_names() if key in values}
-        if group is platform:  # unset means the cloud's own default
-            known = {key: value for key, value in known.items() if value != unset.get(key)}
+        own = {key: values[key] for key in group.key_names() if key in values}
+        if group is platform:  # the engine passes the declared default for an unset key; the cloud has its own
+            own = {key: value for key, value in own.items() if value != defaults.get(key)}
         try:
-            groups[group] = group.model_validate({key: _decoded(value) for key, value in known.items()})
-        except ValidationError as error:
-            faults += [_described(fault) for fault in error.errors()]
-    faults += _rules_between_keys(values)
-    faults += _missing_build_context(groups)
-    faults += _never_builds(groups)
-    faults += _missing_copier(groups, platform)
-    faults += platform.missing_prerequisites() if platform else []
-    if faults or platform is None:
-        raise ConfigError("\n".join(faults))
-    return Settings(
-        stack=cast(StackSettings, groups[StackSettings]),
-        platform=groups[platform],
-        release=cast(ReleaseSettings, groups[ReleaseSettings]),
-        service=cast(ServiceSettings, groups[ServiceSettings]),
-    )
+            groups[group] = group.model_validate({key: _decoded(value) for key, value in own.items()})
+        except ValidationError as invalid:
+            errors += [_described(error, group) for error in invalid.errors()]
+    errors += _conflicts(values)
+    errors += _missing_build_context(groups)
+    errors += _forbidden_builds(groups)
+    errors += _missing_copier(groups, platform)
+    errors += platform.missing_prerequisites() if platform else []
+    stack, release = _group(groups, StackSettings), _group(groups, ReleaseSettings)
+    service = _group(groups, ServiceSettings)
+    if errors or platform is None or not stack or not release or not service:
+        raise ConfigError("\n".join(errors))
+    return Settings(stack=stack, platform=groups[platform], release=release, service=service)
+
+
+def _group(groups: Groups, kind: type[Group]) -> Group | None:
+    """Return the group, or None if it is invalid; its own errors are reported then."""
+    group = groups.get(kind)
+    return group if isinstance(group, kind) else None
 
 
 def _decoded(text: str) -> Any:
-    """Objects and arrays come from the engine as JSON; numbers and switches are read by their field."""
+    """Decode objects and arrays, which the engine passes as JSON. Fields convert numbers and booleans themselves."""
     try:
         return json.loads(text) if text[:1] in ("{", "[") else text
     except ValueError:
         return text
 
 
-def _rules_between_keys(values: Mapping[str, str]) -> list[str]:
-    """Faults of keys that are right each by itself. Read from the text, so that another key's fault hides none."""
+def _conflicts(values: Mapping[str, str]) -> list[str]:
+    """Return the conflicts between individually valid keys.
+
+    They are read from the text, so that an error in one key hides no conflict.
+    """
     image, replicas, traffic = (values.get(key, "") for key in ("canaryImage", "canaryReplicas", "traffic"))
-    wanted = int(replicas) if replicas.isdecimal() else 0
-    faults: list[str] = []
-    if wanted and not image:
-        faults.append(
-            f"canaryReplicas is {wanted} but there is no canaryImage; set canaryImage to `source` or to"
+    canary_pods = int(replicas) if replicas.isdecimal() else 0
+    errors: list[str] = []
+    if canary_pods and not image:
+        errors.append(
+            f"canaryReplicas is {canary_pods} but there is no canaryImage; set canaryImage to `source` or to"
             " REPOSITORY@sha256:DIGEST, or canaryReplicas to 0"
         )
-    if traffic == "canary" and not (wanted and image):
-        faults.append(
-            "traffic is `canary` but no canary is declared; set canaryImage and canaryReplicas, or traffic to"
+    if traffic == "canary" and not (canary_pods and image):
+        errors.append(
+            "traffic is `canary` but no canary is declared; set canaryImage and canaryReplicas, or set traffic to"
             " `split` or `stable`"
         )
     if values.get("port") and values.get("port") == values.get("metricsPort"):
-        faults.append(f"metricsPort and port are both {values['port']}; metrics are not public, so need their own port")
-    return faults
+        errors.append(f"metricsPort and port are both {values['port']}; set metricsPort to another port")
+    return errors
 
 
-def _missing_build_context(groups: Mapping[type[Keys], Keys]) -> list[str]:
-    service, release = groups.get(ServiceSettings), groups.get(ReleaseSettings)
-    if not isinstance(service, ServiceSettings) or not isinstance(release, ReleaseSettings):
-        return []  # their own faults come first
-    if not release.builds_from_source or (service.context_folder / service.dockerfile).is_file():
+def _missing_build_context(groups: Groups) -> list[str]:
+    service, release = _group(groups, ServiceSettings), _group(groups, ReleaseSettings)
+    if not service or not release or not release.builds_from_source:
         return []
-    return [_fault("buildContext", service.build_context, f"there is no {service.dockerfile} in that folder")]
+    if (service.context_folder / service.dockerfile).is_file():
+        return []
+    return [_error("buildContext", service.build_context, f"there is no {service.dockerfile} in that folder")]
 
 
-def _missing_copier(groups: Mapping[type[Keys], Keys], platform: type[Keys] | None) -> list[str]:
-    release, keys = groups.get(ReleaseSettings), groups.get(platform) if platform else None
-    if not isinstance(release, ReleaseSettings) or keys is None:
-        return []  # their own faults come first
+def _missing_copier(groups: Groups, platform: type[Keys] | None) -> list[str]:
+    release, keys = _group(groups, ReleaseSettings), _group(groups, platform) if platform else None
+    if not release or not keys:
+        return []
     return registry_client.missing_prerequisites(
         {image for image in release.pinned | keys.pinned if keys.owns_image(image) is False}
     )
 
 
-def _never_builds(groups: Mapping[type[Keys], Keys]) -> list[str]:
-    release = groups.get(ReleaseSettings)
-    if not isinstance(release, ReleaseSettings) or release.build_from_source != "never":
+def _forbidden_builds(groups: Groups) -> list[str]:
+    release = _group(groups, ReleaseSettings)
+    if not release or release.build_from_source != "never":
         return []
     return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); name what was built elsewhere, as"
+        f"{key}: this stack builds nothing (buildFromSource is `never`); set the image to one that is built already, as"
         " REPOSITORY@sha256:DIGEST"
         for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
     ]
 
 
-def _useless_keys(
-    values: Mapping[str, str], cloud: str, platform: type[Keys] | None, unset: Mapping[str, str]
+def _unused_keys(
+    values: Mapping[str, str], cloud: str, platform: type[Keys] | None, defaults: Mapping[str, str]
 ) -> list[str]:
-    """Keys set that nothing will read: misspelt ones, and those of another cloud's or another stack's platform."""
+    """Return an error for each misspelt key, and for each key of another cloud or of another stack's platform."""
     used = {key for group in (*COMMON, *([platform] if platform else [])) for key in group.key_names()}
-    declared = {"cloud", *unset}
-    on = values.get("platformStack", "")
-    faults: list[str] = []
+    declared = {"cloud", *defaults}
+    platform_stack = values.get("platformStack", "")
+    errors: list[str] = []
     for key, value in sorted(values.items()):
         if key not in declared:
             near = difflib.get_close_matches(key, declared, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else "Pulumi.yaml lists the keys"
-            faults.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
-        elif key not in used and platform is not None and value != unset[key]:
-            who = f"a stack on the platform of `{on}`" if on else f"cloud `{cloud}`"
-            faults.append(_fault(key, value, f"{who} has no use for it (`pulumi config rm {key}` removes it)"))
-    return faults
+            hint = f"did you mean `{near[0]}`?" if near else "docs/reference/config.md lists the keys"
+            errors.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
+        elif key not in used and platform is not None and value != defaults[key]:
+            owner = f"a stack on the platform of `{platform_stack}`" if platform_stack else f"cloud `{cloud}`"
+            errors.append(_error(key, value, f"{owner} does not use this key (`pulumi config rm {key}` removes it)"))
+    return errors
 
 
-def _fault(key: str, value: object, wrong: str) -> str:
+def _error(key: str, value: object, problem: str) -> str:
     shown = f" = {value!r}" if value not in ("", None) else ""
-    return f"{key}{shown}: {wrong}"
+    return f"{key}{shown}: {problem}"
 
 
-#: pydantic's words where a person's are clearer.
-_WORDS = {
-    "missing": "is not set, and has no default",
+#: Clearer messages than pydantic's, by its error type.
+_MESSAGES = {
+    "missing": "is not set and has no default",
     "string_pattern_mismatch": "does not have the form {pattern}",
     "literal_error": "must be {expected}",
     "int_parsing": "must be a whole number",
@@ -149,13 +164,19 @@ _WORDS = {
 }
 
 
-def _described(fault: Any) -> str:
-    """One sentence for one of pydantic's faults: key, value, what is allowed, how to set it."""
-    context: dict[str, Any] = fault.get("ctx", {})
-    location = cast(tuple[str | int, ...], fault["loc"])
-    words = _WORDS.get(fault["type"])
-    wrong = words.format(**context) if words else str(fault["msg"]).removeprefix("Value error, ")
+def _described(error: Any, group: type[Keys]) -> str:
+    """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it."""
+    context: dict[str, Any] = error.get("ctx", {})
+    location = cast(Sequence[str | int], error["loc"])
+    message = _MESSAGES.get(error["type"])
+    problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")
-    secret = location[0] == "secretEnvironment"
-    value = None if secret or fault["type"] == "missing" else fault["input"]
-    return _fault(key, value, f"{wrong} (`pulumi config set {location[0]} VALUE`)")
+    hide = location[0] == "secretEnvironment" or error["type"] == "missing"
+    remedy = f"`pulumi config set {location[0]} VALUE`{_example(group, location[0])}"
+    return _error(key, None if hide else error["input"], f"{problem} ({remedy})")
+
+
+def _example(group: type[Keys], key: str | int) -> str:
+    """Return ", for example VALUE" for a key that declares an example, else ""."""
+    examples = next((field.examples for field in group.model_fields.values() if field.alias == key), None)
+    return f", for example {examples[0]}" if examples else ""

@@ -1,4 +1,4 @@
-"""Production: after a stack's first update, nothing that the build context could change by itself."""
+"""Refuse builds from source after a production stack's first update: only Git may change what runs."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from stacks.platform_reference import stack_outputs
 
 
 def refuse_unpinned(release: ReleaseSettings) -> None:
-    """Hold a stack whose `buildFromSource` is `first` to it.
+    """Refuse to build from source if `buildFromSource` is `first` and the stack has had its first update.
 
-    Raises pulumi.RunError when a track is unpinned and the stack has had its first update, or that can't be told.
+    Raises pulumi.RunError, also if the stack's outputs cannot be read.
     """
     if release.build_from_source != "first" or not release.unpinned:
         return
     name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
     try:
         tracks = stack_outputs(name).get("tracks")
-    except Exception as fault:  # the SDK raises nothing narrower
+    except Exception as error:  # the SDK raises nothing narrower
         raise pulumi.RunError(
-            "nothing was changed, since the outputs of this stack's last update can't be read, and `buildFromSource:"
-            f" first` goes by them: {reason(fault)}"
+            "nothing was changed: the stack's outputs cannot be read, and `buildFromSource: first` depends on them:"
+            f" {reason(error)}"
         ) from None
     if not tracks:
         return
-    running = tracks["stable"]["image"]
+    stable = tracks["stable"]["image"]
     remedies = {
-        "stableImage": f"pin what runs with `pulumi config set stableImage {running}`",
-        "canaryImage": "`python -m promotion canary --image source` builds it and pins it first",
+        "stableImage": f"pin the running image with `pulumi config set stableImage {stable}`",
+        "canaryImage": "`python -m promotion canary --image source` builds and pins it",
     }
     raise invalid_config(
         [
-            f"{key}: this stack has had its first update, and builds nothing by itself since (buildFromSource is"
-            f" `first`): {remedies[key]}"
+            f"{key}: is not pinned, and after its first update this stack no longer builds from source (buildFromSource"
+            f" is `first`); {remedies[key]}"
             for key in release.unpinned
         ]
     )

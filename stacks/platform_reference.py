@@ -1,4 +1,4 @@
-"""A platform that several stacks share: what its own stack hands over, and how a release stack takes it up."""
+"""Platforms that several stacks share: the output of the platform's stack, and a release stack's use of it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from contract.errors import invalid_config
 from contract.platform import ClusterAccess, Connection, Database, Platform, Registry
 from contract.settings import DatabaseClientKeys, Settings
 
-#: Stack output that release stacks read; a secret as a whole.
+#: Stack output that release stacks read. All of it is secret.
 OUTPUT = "platform"
-#: The engine's function behind StackReference. The resource would copy all outputs of the other stack into this one's
-#: state, secrets included, and say what is wrong only after others have been registered.
+#: The engine's function behind StackReference. The resource itself would copy all outputs of the other stack, secrets
+#: included, into this one's state, and would report errors only after other resources are registered.
 READ_OUTPUTS = "pulumi:pulumi:readStackOutputs"
-#: What the engine says of a state in a folder (`file://`) that is read while it is written, such as this update's own.
+#: The engine's error for a `file://` state that is read while it is written, such as this update's own.
 HALF_WRITTEN = "failed to load checkpoint"
-#: Seconds until it is read again; a state is written in milliseconds.
+#: Seconds between retries. Writing a state takes milliseconds.
 PAUSES = (0.1, 0.5, 2.0)
 
 
 class SharedDatabase(BaseModel):
-    """The platform's PostgreSQL server: the connection of its own service, less the password; its administrator."""
+    """The platform's PostgreSQL server: its own service's connection without the password, and its administrator."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ class SharedDatabase(BaseModel):
 
 
 class SharedPlatform(BaseModel):
-    """The output: the platform's cloud and namespace, its database, and the ``access`` that the cloud's file needs."""
+    """The stack output: the platform's cloud, namespace and database, and the ``access`` that ``connect`` needs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,9 +55,13 @@ class SharedPlatform(BaseModel):
 
 
 class CloudReleaseStackKeys(DatabaseClientKeys):
-    """Config keys of a stack on another's platform on a cloud; the cloud adds what has to be there beside config."""
+    """Config keys of a release stack on any cloud. Each cloud adds its prerequisites."""
 
-    deletion_protection: bool = True
+    deletion_protection: bool = Field(
+        default=True,
+        description="The engine refuses to delete the public Service and to drop the stack's database. Set it to false"
+        " only to take the stack down.",
+    )
 
 
 CloudKeys = TypeVar("CloudKeys", bound=CloudReleaseStackKeys)
@@ -70,7 +74,7 @@ def connect_by_kubeconfig(
     registry: Registry,
     load_balancer_annotations: Mapping[str, str],
 ) -> Connection:
-    """The cluster of the access's ``kubeconfig`` and ``cluster`` (what identifies it), and the cloud's registry."""
+    """Connect to the cluster of the access's ``kubeconfig``; its ``cluster`` identifies the cluster."""
     kubeconfig = pulumi.Output.secret(access["kubeconfig"])
     return Connection(
         kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
@@ -83,7 +87,7 @@ def connect_by_kubeconfig(
 
 
 def shared_output(cloud: str, platform: Platform) -> dict[str, Any]:
-    """The stack output that release stacks read; none where the platform can't be shared."""
+    """Return the stack output that release stacks read; empty if the platform cannot be shared."""
     if platform.administrator is None:
         return {}
     database = platform.database
@@ -106,81 +110,87 @@ def shared_output(cloud: str, platform: Platform) -> dict[str, Any]:
 
 
 def shared_platform(settings: Settings[Any]) -> SharedPlatform:
-    """The platform that the config names. Raises pulumi.RunError, before any resource is registered."""
+    """Return the platform that `platformStack` names.
+
+    Raises pulumi.RunError, before any resource is registered, if there is none or it does not fit this stack.
+    """
     name = settings.stack.platform_stack
     shared = _parsed(name, _outputs(name))
     if shared.cloud != settings.stack.cloud:
-        raise _wrong(name, f"is on cloud `{shared.cloud}`; set `cloud` to that, or name another platform")
+        raise _invalid_reference(
+            name, f"is on cloud `{shared.cloud}`; set `cloud` to {shared.cloud}, or name another platform"
+        )
     if shared.namespace == settings.stack.namespace:
         raise invalid_config(
             [
-                f"namespace = {shared.namespace!r}: is that of the platform's own stack, and a release stack has one of"
-                " its own (`pulumi config set namespace NAME`)"
+                f"namespace = {shared.namespace!r}: belongs to the platform's own stack; choose another"
+                " (`pulumi config set namespace NAME`)"
             ]
         )
     return shared
 
 
 def stack_outputs(name: str) -> Mapping[str, Any]:
-    """Outputs that a stack's last update left, this very stack's too. Raises what the engine answers."""
+    """Return the outputs of a stack's last update; works for this stack too. Raises the engine's error."""
     for pause in PAUSES:
         try:
             return _read(name)
-        except Exception as fault:  # the SDK raises nothing narrower
-            if HALF_WRITTEN not in str(fault):
+        except Exception as error:  # the SDK raises nothing narrower
+            if HALF_WRITTEN not in str(error):
                 raise
         time.sleep(pause)
     return _read(name)
 
 
 def _read(name: str) -> Mapping[str, Any]:
-    answer: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name})
-    return answer.value["outputs"]
+    result: Any = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name})
+    return result.value["outputs"]
 
 
 def _outputs(name: str) -> Mapping[str, Any]:
     try:
         return stack_outputs(name)
-    except Exception as fault:  # the SDK raises nothing narrower
-        said = reason(fault)
-        if "unknown stack" in said:
-            said = (
-                "there is no such stack (`pulumi stack ls --all` lists them; one of another project is named"
+    except Exception as error:  # the SDK raises nothing narrower
+        message = reason(error)
+        if "unknown stack" in message:
+            message = (
+                "there is no such stack; `pulumi stack ls --all` lists them (name one of another project as"
                 " ORGANIZATION/PROJECT/STACK)"
             )
-        raise _wrong(name, said) from None
+        raise _invalid_reference(name, message) from None
 
 
 def _parsed(name: str, outputs: Mapping[str, Any]) -> SharedPlatform:
     if OUTPUT not in outputs:
-        raise _wrong(
+        raise _invalid_reference(
             name,
-            "has no platform to share: name a stack that provisions one (has no platformStack itself), and bring it up"
-            f" with this version of the program first (`pulumi up --stack {name}`)",
+            "has no platform to share; name a stack without a platformStack of its own, and update it with this version"
+            f" of the program (`pulumi up --stack {name}`)",
         )
     try:
         return SharedPlatform.model_validate(outputs[OUTPUT])
     except ValidationError:
-        raise _wrong(
+        raise _invalid_reference(
             name,
-            "hands its platform over in another form: bring it up with this version of the program"
-            f" (`pulumi up --stack {name}`)",
+            f"was last updated by another version of the program; update it with this one (`pulumi up --stack {name}`)",
         ) from None
 
 
-def _wrong(name: str, wrong: str) -> pulumi.RunError:
-    return invalid_config([f"platformStack = {name!r}: {wrong}"])
+def _invalid_reference(name: str, problem: str) -> pulumi.RunError:
+    return invalid_config([f"platformStack = {name!r}: {problem}"])
 
 
-def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, joined: Connection) -> Platform:
-    """A namespace on the shared cluster and a database in the shared server: all that a release stack makes of it."""
-    space = namespace(settings.stack.namespace, joined.kubernetes, platform=shared.namespace).metadata["name"]
+def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, connection: Connection) -> Platform:
+    """Declare a release stack's own part of a shared platform: a namespace and a database."""
+    own_namespace = namespace(settings.stack.namespace, connection.kubernetes, platform=shared.namespace).metadata[
+        "name"
+    ]
     server = shared.database
     database = ReleaseDatabase(
         "database",
         ReleaseDatabaseArgs(
             service=settings.service.name,
-            namespace=space,
+            namespace=own_namespace,
             name=database_name(settings.stack.namespace),
             server=Database(
                 host=server.host,
@@ -192,30 +202,30 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, joi
                 ca=server.ca,
             ),
             server_user=server.user,
-            cluster=joined.cluster,
-            protect=joined.protect,
-            registry=joined.registry,
+            cluster=connection.cluster,
+            protect=connection.protect,
+            registry=connection.registry,
             client_image=settings.platform.database_client_image,
         ),
-        kubernetes=joined.kubernetes,
+        kubernetes=connection.kubernetes,
     )
     return Platform(
-        kubernetes=joined.kubernetes,
-        namespace=space,
-        registry=joined.registry,
+        kubernetes=connection.kubernetes,
+        namespace=own_namespace,
+        registry=connection.registry,
         database=database.connection,
-        load_balancer_annotations=joined.load_balancer_annotations,
-        protect=joined.protect,
+        load_balancer_annotations=connection.load_balancer_annotations,
+        protect=connection.protect,
         outputs={
             "platformStack": settings.stack.platform_stack,
             "databaseHost": database.connection.host,
             "databaseName": database.connection.name,
             "databasePassword": database.connection.password,
-            **joined.outputs,
+            **connection.outputs,
         },
     )
 
 
-def database_name(space: str) -> str:
-    """Name of the database and the role of a release; one of its own for each namespace of the cluster."""
-    return f"release_{space.replace('-', '_')}"
+def database_name(namespace_name: str) -> str:
+    """Return the name of a release's database and role, unique for each namespace of the cluster."""
+    return f"release_{namespace_name.replace('-', '_')}"

@@ -18,7 +18,7 @@ from addressbook.forms import MAX_FORM_BYTES, is_form, parse_form
 from addressbook.persons import BadInput, Persons, check_name, parse_id
 
 BODY_SECONDS = 10.0
-"""A form of a few hundred bytes that takes longer than this is not coming."""
+"""Time limit for a form of a few hundred bytes to arrive."""
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -27,7 +27,7 @@ Found = TypeVar("Found")
 
 
 class Api:
-    """The routes, over the persons in a database."""
+    """The routes for the persons in a database."""
 
     def __init__(self, persons: Persons) -> None:
         self._persons = persons
@@ -41,7 +41,7 @@ class Api:
         ]
 
     async def put_person(self, request: Request) -> Response:
-        """Creates a person; with `id`, changes the person who has it (ids are given here, never taken)."""
+        """Create a person, or change the one with this `id`. Clients cannot choose new ids."""
         form = await read_form(request)
         person_id = parse_id(form["id"]) if "id" in form else None
         first_name = check_name("firstName", form.get("firstName"))
@@ -54,14 +54,14 @@ class Api:
         return _answer(_found(await self._persons.get(parse_id(request.path_params["id"]))))
 
     async def delete_person(self, request: Request) -> Response:
-        """Deletes a person and answers with who that was."""
+        """Delete a person and return it."""
         return _answer(_found(await self._persons.delete(parse_id(request.path_params["id"]))))
 
     async def get_all(self, _request: Request) -> Response:
         return _answer(await self._persons.all())
 
     async def get_ready(self, _request: Request) -> Response:
-        """Whether requests can be served now; asks the database."""
+        """Return whether requests can be served now; queries the database."""
         try:
             await self._persons.ready()
         except Unavailable as error:
@@ -70,12 +70,12 @@ class Api:
         return _answer({"ready": True})
 
     async def get_live(self, _request: Request) -> Response:
-        """Whether the process answers; never asks the database, whose failure no restart here mends."""
+        """Return that the process answers, without the database, which no restart here would fix."""
         return _answer({"live": True})
 
 
 def create_app(database: Database) -> Starlette:
-    """The application; opens the pool when it starts and closes it when it ends."""
+    """Return the application, which opens the pool at start-up and closes it at shutdown."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -99,7 +99,7 @@ def create_app(database: Database) -> Starlette:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The request's form; raises `BadInput`, or HTTPException 408, 413, 415 for what can't be read."""
+    """Return the request's form. Raises `BadInput`, or HTTPException 408, 413 or 415 if it cannot be read."""
     if not is_form(request.headers.get("content-type", "")) or "content-encoding" in request.headers:
         raise HTTPException(415, "Send a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
     too_large = HTTPException(413, f"The form is too large: at most {MAX_FORM_BYTES} bytes are taken.")
@@ -172,4 +172,4 @@ def _log_outage(error: Unavailable) -> None:
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:
-    return _refusal(500, "The addressbook has a fault; its log tells more.")
+    return _refusal(500, "The addressbook failed; see its log.")

@@ -27,7 +27,7 @@ environment:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; returns 0, 1 when it failed, 2 when it was called or configured wrongly."""
+    """Run a command. Return 0, 1 if it failed, 2 for wrong arguments or settings."""
     # As a container's first process this one would otherwise ignore SIGTERM until it serves.
     signal.signal(signal.SIGTERM, _terminate)
     options = _parser().parse_args(arguments)
@@ -132,7 +132,7 @@ def _test(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _report(settings: Settings, work: Coroutine[object, object, str]) -> int:
-    """Runs `work` and prints the sentence it gives, or the one its failure means."""
+    """Run `work` and print its result, or what its failure means."""
     where = f"{settings.database.name} at {settings.database.host}:{settings.database.port}"
     try:
         print(f"{where}: {asyncio.run(work)}")

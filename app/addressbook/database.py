@@ -16,30 +16,30 @@ if TYPE_CHECKING:  # only the stubs know these as generics
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
 
 CONNECT_SECONDS = 3.0
-"""A database that doesn't answer must not hold a user longer than a page load is waited for."""
+"""A database that does not answer must not keep a user waiting longer than a page load."""
 STATEMENT_SECONDS = 5.0
-"""Far above the slowest statement here (all persons), far below a proxy's usual 30 s."""
+"""Far above the slowest statement (all persons), far below a proxy's usual 30 s."""
 IDLE_SECONDS = 120.0
-"""Idle connections end before the NAT gateways on the way forget them (350 s and more)."""
+"""Idle connections close before NAT gateways drop them (350 s or more)."""
 CLOSE_SECONDS = 2.0
 
 LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
-"""The connection ended (TLS failures and time-outs are OSErrors too)."""
+"""The connection was lost (TLS failures and timeouts are OSErrors too)."""
 FAILURES = (asyncpg.PostgresError, *LOST)
 
 
 class Unavailable(Exception):
-    """The database can't answer now; `reason` is a sentence without secrets, for the operator."""
+    """The database cannot answer now; `reason` is a sentence for the operator, without secrets."""
 
     def __init__(self, reason: str, *, outcome_unknown: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.outcome_unknown = outcome_unknown
-        """True when a change was sent but its answer was lost: it may have been stored."""
+        """True if a change was sent but its answer was lost: it may have been stored."""
 
 
 async def connect(settings: DatabaseSettings) -> "Connection":
-    """One connection outside any pool, for the commands; raises one of `FAILURES`."""
+    """Open one connection outside the pool, for the commands. Raises one of `FAILURES`."""
     return await asyncpg.connect(
         host=settings.host,
         port=settings.port,
@@ -54,7 +54,7 @@ async def connect(settings: DatabaseSettings) -> "Connection":
 
 
 class Database:
-    """A pool that connects when it is first asked, so that it can be made before the database is up.
+    """A pool that connects on first use, so that it can be created before the database is up.
 
     A connection that died (restart, failover) is replaced at its next use. What was sent over it is
     repeated only when repeating it can't change anything.
@@ -65,7 +65,7 @@ class Database:
         self._size = pool_size
         self._pool: Pool | None = None
         self._turns = asyncio.Semaphore(pool_size)
-        """First come, first served; the pool's own queue lets late comers overtake those it wakes."""
+        """Serves in order of arrival; the pool's own queue lets newcomers overtake waiters."""
 
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
@@ -88,7 +88,7 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Closes the pool, by force when a connection doesn't come back in time."""
+        """Close the pool; terminate connections that are not returned in time."""
         if self._pool is None:
             return
         try:
@@ -97,13 +97,13 @@ class Database:
             self._pool.terminate()
 
     def connections(self) -> tuple[int, int]:
-        """How many connections are open, and how many of them are idle."""
+        """Return how many connections are open, and how many of these are idle."""
         if self._pool is None:
             return 0, 0
         return self._pool.get_size(), self._pool.get_idle_size()
 
     async def read(self, query: str, *values: object) -> "Sequence[Record]":
-        """Rows of a query that changes nothing; repeated once when its connection turns out dead."""
+        """Return the rows of a read-only query; repeat it once if the connection was dead."""
         try:
             return await self._fetch(query, values)
         except TimeoutError as error:
@@ -123,7 +123,7 @@ class Database:
             raise Unavailable(explain(error)) from error
 
     async def write(self, query: str, *values: object) -> "Sequence[Record]":
-        """Rows that one changing statement returns; never repeated, as it may have happened."""
+        """Return the rows of a statement that changes data. Never repeated: it may have taken effect."""
         try:
             return await self._fetch(query, values)
         except asyncpg.ReadOnlySQLTransactionError as error:
@@ -154,7 +154,7 @@ class Database:
                 self._turns.release()
 
     async def _acquire(self) -> "PooledConnection":
-        """A connection and a turn to use it; nothing was sent yet when this raises `Unavailable`."""
+        """Wait for a turn and return a connection. If it raises `Unavailable`, nothing was sent yet."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._turns.acquire()
@@ -168,11 +168,11 @@ class Database:
 
 
 async def _keep_session(_connection: object) -> None:
-    """No statement here leaves anything in its session: spares a round trip a request."""
+    """Skip the session reset, which costs a round trip: no statement here changes the session."""
 
 
 def explain(error: BaseException) -> str:
-    """What a failure of the database means, as a sentence with neither address nor secret in it."""
+    """Return what a database failure means, in a sentence without addresses or secrets."""
     match error:
         case Unavailable():
             return error.reason

@@ -1,19 +1,19 @@
-"""When a process that was told to stop may stop, without a client seeing a connection reset."""
+"""Decide when a stopping process may exit without a client seeing a connection reset."""
 
 import time
 from collections.abc import Callable
 
 QUIET_SECONDS = 0.5
-"""No connection open for this long: nobody is on the way here any more."""
+"""After this long without an open connection, no client is coming any more."""
 
 
 class Drain:
-    """The state of an orderly stop.
+    """The state of a graceful shutdown.
 
-    A client that keeps its connection alive sends its next request at a moment of its own choice; closing
-    an idle connection then is a reset to it. So idle connections stay open, each is closed by a
-    `Connection: close` on its next answer, and only the bound ends those that stay silent. New connections
-    are taken until nobody has come for a moment, for half of the bound at most.
+    A client with a kept-alive connection may send its next request at any moment, and sees a reset if the
+    server closes the connection just then. So idle connections stay open: each is closed by a
+    `Connection: close` on its next answer, or by the time limit if it stays silent. New connections are
+    accepted until no client has come for a moment, for at most half of the time limit.
     """
 
     def __init__(self, bound_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,18 +28,18 @@ class Drain:
         self._began = self._last_busy = self._clock()
 
     def watch(self, open_connections: int) -> None:
-        """To be told, now and then, how many connections are open."""
+        """Record how many connections are open; call it periodically."""
         if open_connections:
             self._last_busy = self._clock()
 
     def accepting(self) -> bool:
-        """Whether new connections are still to be taken."""
+        """Return whether to accept new connections."""
         if not self.started:
             return True
         return self._clock() - self._began < self._bound / 2 and not self._quiet()
 
     def over(self) -> bool:
-        """Whether the process may stop now."""
+        """Return whether the process may exit now."""
         return self.started and (self._quiet() or self._clock() - self._began >= self._bound)
 
     def _quiet(self) -> bool:

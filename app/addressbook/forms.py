@@ -1,4 +1,4 @@
-"""Reads a form (`application/x-www-form-urlencoded`) strictly: what is unclear is refused, not guessed."""
+"""Parse forms (`application/x-www-form-urlencoded`) strictly: refuse what is unclear."""
 
 import re
 from urllib.parse import parse_qsl
@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from addressbook.persons import BadInput
 
 MAX_FORM_BYTES = 16 * 1024
-"""Two names of 255 characters are 6 KiB at most when every byte is escaped."""
+"""Two names of 255 characters take at most 6 KiB with every byte escaped."""
 MAX_FIELDS = 20
 
 _CONTENT_TYPE = re.compile(r'\s*application/x-www-form-urlencoded\s*(;\s*charset="?utf-?8"?\s*)?;?\s*', re.I)
@@ -14,12 +14,12 @@ _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def is_form(content_type: str) -> bool:
-    """Whether a Content-Type header announces a form in UTF-8."""
+    """Return whether a Content-Type header is that of a UTF-8 form."""
     return _CONTENT_TYPE.fullmatch(content_type) is not None
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The form's fields; raises `BadInput` when it is malformed, not UTF-8, or gives a field twice."""
+    """Return the form's fields. Raises `BadInput` if it is malformed, not UTF-8, or repeats a field."""
     try:
         # Raw UTF-8 is what `curl -d firstName=Zoë` sends.
         pairs = _parse_pairs(body.decode())
@@ -34,7 +34,7 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def _parse_pairs(text: str) -> list[tuple[str, str]]:
-    """Raises ValueError where `text` is not a form."""
+    """Parse the fields. Raises ValueError if `text` is not a form."""
     if _BAD_ESCAPE.search(text):
         raise ValueError("a % without two hexadecimal digits")
     return parse_qsl(

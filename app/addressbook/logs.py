@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard output."""
+"""Log one JSON object per line to standard output."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import msgspec
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as JSON; what `extra={"fields": {...}}` gives becomes keys of its own."""
+    """Format records as JSON; `extra={"fields": {...}}` adds keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: int) -> None:
-    """Sends all logs, the libraries' too, through the JSON formatter."""
+    """Send all logs, including the libraries', through the JSON formatter."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Its lines about starting and stopping say nothing that ours don't.
+    # Its start and stop messages only repeat ours.
     logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))

@@ -1,4 +1,4 @@
-"""What is counted about the requests, in Prometheus' format, on a port of its own."""
+"""Request metrics in Prometheus format, on a separate port."""
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,9 +15,9 @@ from addressbook.database import Database
 from addressbook.settings import Settings
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds: from a select by key on the same machine to the longest a request can take."""
+"""Seconds: from a lookup by key on the same machine to the longest possible request."""
 METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS"})
-"""Any other method is counted as `OTHER`: a client must not be able to make time series."""
+"""Any other method counts as `OTHER`, so that clients cannot create time series."""
 
 
 class Metrics:
@@ -58,11 +58,11 @@ class Metrics:
         idle_connections.set_function(lambda: database.connections()[1])
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request answered."""
+        """Count one answered request."""
         method = method if method in METHODS else "OTHER"
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
 
     def serve(self, address: str, port: int) -> None:
-        """Answers scrapes from a thread until the process ends; OSError when the port is taken."""
+        """Answer scrapes from a thread until the process exits. Raises OSError if the port is in use."""
         start_http_server(port, address, registry=self.registry)

@@ -1,4 +1,4 @@
-"""What surrounds every request: its log line, its metrics, and the goodbye while the process drains."""
+"""Wrap every request: log it, count it, and close its connection while the process drains."""
 
 import logging
 import time
@@ -11,21 +11,21 @@ from addressbook.metrics import Metrics
 
 UNMATCHED = "unmatched"
 PROBES = frozenset({"/ready", "/live"})
-"""Asked every few seconds by machines: their successes are logged at DEBUG only."""
+"""Probed every few seconds: successes are logged at DEBUG only."""
 MAX_LOGGED_PATH = 200
 
 log = logging.getLogger("addressbook.request")
 
 
 class Observation:
-    """An ASGI application around another one."""
+    """An ASGI application that wraps another one."""
 
     def __init__(
         self, app: ASGIApp, routes: Mapping[Callable[..., object], str], metrics: Metrics, drain: Drain
     ) -> None:
         self._app = app
         self._routes = routes
-        """The route's template by its endpoint."""
+        """Route templates by endpoint."""
         self._metrics = metrics
         self._drain = drain
 
@@ -50,7 +50,7 @@ class Observation:
         except Exception as error:
             if not status:
                 raise
-            failure = error  # answered with 500 already; the log line below carries the traceback
+            failure = error  # already answered with 500; the log line below has the traceback
         finally:
             self._record(scope, status or 500, time.perf_counter() - started, failure)
 
@@ -63,7 +63,7 @@ class Observation:
             fields = {
                 "method": method,
                 "route": route,
-                "path": scope["path"][:MAX_LOGGED_PATH],  # never the query: it may carry anything
+                "path": scope["path"][:MAX_LOGGED_PATH],  # without the query, which may contain anything
                 "status": status,
                 "milliseconds": round(seconds * 1000, 2),
             }

@@ -1,4 +1,4 @@
-"""Persons: what one is, which names are allowed, and how they are stored."""
+"""Persons: their data, valid names, and how they are stored."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import msgspec
 from addressbook.database import Database
 
 MAX_NAME_LENGTH = 255
-"""Unicode characters; the table's own limit (migration 1)."""
+"""Unicode characters; the table has the same limit (migration 1)."""
 MAX_ID = 2**63 - 1
-"""PostgreSQL's bigint."""
+"""Maximum of PostgreSQL's bigint."""
 
 _ALL = "SELECT id, first_name, last_name, created_at, updated_at FROM person ORDER BY id"
 _GET = "SELECT id, first_name, last_name, created_at, updated_at FROM person WHERE id = $1"
@@ -28,7 +28,7 @@ _READY = "SELECT 1 FROM person LIMIT 1"
 
 
 class BadInput(ValueError):
-    """Something a user gave can't be used; the message is the sentence to tell them."""
+    """Invalid input; the message is for the user."""
 
 
 class Person(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,14 +42,14 @@ class Person(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def parse_id(text: str) -> int:
-    """The id that `text` says; raises `BadInput`."""
+    """Return the id in `text`. Raises `BadInput`."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID)) and 0 < int(text) <= MAX_ID):
         raise BadInput(f"The id must be a whole number from 1 to {MAX_ID}.")
     return int(text)
 
 
 def check_name(field: str, value: str | None) -> str:
-    """`value` if it can be a name; raises `BadInput` naming the form's field."""
+    """Return `value` if it is a valid name. Raises `BadInput`, which names the field."""
     if value is None:
         raise BadInput(f"The form lacks {field}.")
     if not value.strip():
@@ -62,20 +62,20 @@ def check_name(field: str, value: str | None) -> str:
 
 
 class Persons:
-    """The persons in the database. Every method raises `Unavailable` when it can't answer."""
+    """The persons in the database. Every method raises `Unavailable` if the database cannot answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def ready(self) -> None:
-        """Returns when persons can be served, the table included."""
+        """Return if persons can be served: the table exists."""
         await self._database.read(_READY)
 
     async def create(self, first_name: str, last_name: str) -> Person:
         return Person(*(await self._database.write(_CREATE, first_name, last_name))[0])
 
     async def update(self, person_id: int, first_name: str, last_name: str) -> Person | None:
-        """The person as it is now, or None when there is none with that id."""
+        """Return the updated person, or None if the id is unknown."""
         rows = await self._database.write(_UPDATE, person_id, first_name, last_name)
         return Person(*rows[0]) if rows else None
 
@@ -84,10 +84,10 @@ class Persons:
         return Person(*rows[0]) if rows else None
 
     async def delete(self, person_id: int) -> Person | None:
-        """The person that is gone now, or None when there was none with that id."""
+        """Return the deleted person, or None if the id is unknown."""
         rows = await self._database.write(_DELETE, person_id)
         return Person(*rows[0]) if rows else None
 
     async def all(self) -> Sequence[Person]:
-        """All persons, oldest first."""
+        """Return all persons, oldest first."""
         return [Person(*row) for row in await self._database.read(_ALL)]

@@ -8,11 +8,11 @@ FIRST_NAME, LAST_NAME = "Database", "Test"
 
 
 class RoundTripError(Exception):
-    """The database answered, but not with what was stored."""
+    """The database returned something other than what was stored."""
 
 
 async def round_trip(settings: Settings) -> str:
-    """Says in a sentence what worked; raises `RoundTripError` or `Unavailable`."""
+    """Create, read and delete a person; return a sentence. Raises `RoundTripError` or `Unavailable`."""
     database = Database(settings.database, pool_size=1)
     await database.open()
     try:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from addressbook.database import Connection
 
 LOCK = 0x61646472
-"""The advisory lock's number ("addr"): whoever migrates this database holds it."""
+"""Number of the advisory lock ("addr") that a migration of this database holds."""
 TABLE_LOCK_SECONDS = 2
-"""A migration that can't get its table lets the requests queueing behind it pass, and tries again."""
+"""A migration that cannot lock its table lets queued requests pass, then retries."""
 RETRY_SECONDS = 0.5
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
@@ -37,7 +37,7 @@ _WAITABLE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.InterfaceError,
 )
-"""What may mend itself while we wait; a wrong password doesn't."""
+"""Failures that may go away while waiting, unlike a wrong password."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Migration:
 
 
 def migrations() -> list[Migration]:
-    """All migrations in this package, in order."""
+    """Return all migrations of this package, in order."""
     found: list[Migration] = []
     for file in resources.files("addressbook").joinpath("migrations").iterdir():
         if match := _FILE_NAME.fullmatch(file.name):
@@ -60,7 +60,7 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(settings: DatabaseSettings, wait_seconds: float, steps: list[Migration]) -> str:
-    """Applies what is missing and says so in a sentence; raises `Unavailable` after `wait_seconds`."""
+    """Apply missing migrations and return a sentence. Raises `Unavailable` after `wait_seconds`."""
     deadline = time.monotonic() + wait_seconds
     applied: list[str] = []
     while True:
@@ -113,7 +113,7 @@ async def _apply(connection: "Connection", step: Migration, deadline: float) -> 
 
 
 async def _lock_and_read_version(connection: "Connection", deadline: float) -> int:
-    """The schema's version, read while no other migration can run until this transaction ends."""
+    """Return the schema's version, and block other migrations until this transaction ends."""
     wait = _left(deadline)
     await connection.execute(f"SET LOCAL lock_timeout = '{wait * 1000:.0f}ms'")
     await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=wait + 1)
@@ -127,5 +127,5 @@ async def _lock_and_read_version(connection: "Connection", deadline: float) -> i
 
 
 def _left(deadline: float) -> float:
-    """Seconds until `deadline`, a little at least so that what is up can still answer."""
+    """Return the seconds until `deadline`, with a minimum so that a running database can still answer."""
     return max(deadline - time.monotonic(), 1.0)

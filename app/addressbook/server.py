@@ -16,16 +16,16 @@ from addressbook.observation import Observation
 from addressbook.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
-"""Above the 60 s after which the usual load balancers drop an idle connection: they must be first."""
+"""Longer than the usual 60 s of load balancers, which must close idle connections first."""
 LAST_REQUESTS_SECONDS = 5
-"""What requests still running at the drain's bound get to finish."""
+"""Time for running requests to finish after the drain's time limit."""
 BACKLOG = 1024
 
 log = logging.getLogger(__name__)
 
 
 class DrainingServer(uvicorn.Server):
-    """Uvicorn, except that SIGTERM begins a drain; SIGINT, or a second SIGTERM, stops at once."""
+    """Uvicorn, but SIGTERM starts a drain; SIGINT or a second SIGTERM stops at once."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
         super().__init__(config)
@@ -48,7 +48,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serves until a signal; OSError when a port can't be had."""
+    """Serve until a signal. Raises OSError if a port is in use."""
     listener = socket.create_server((settings.listen_address, settings.port), backlog=BACKLOG)
     database = Database(settings.database, settings.pool_size)
     metrics = Metrics(settings, database)

@@ -13,16 +13,16 @@ _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 
 class SettingsError(ValueError):
-    """The environment can't be used as it is; the message names every fault at once."""
+    """Invalid environment; the message lists every error."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("The environment has faults: " + "; ".join(faults) + ".")
-        self.faults = faults
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("Invalid environment: " + "; ".join(errors) + ".")
+        self.errors = errors
 
 
 @dataclass(frozen=True)
 class DatabaseSettings:
-    """Where the database is, and how to prove who it and we are."""
+    """Address, credentials and TLS settings of the database."""
 
     host: str
     port: int
@@ -30,12 +30,12 @@ class DatabaseSettings:
     user: str
     password: str = field(repr=False)
     tls: ssl.SSLContext | None
-    """None speaks plain text; a context always verifies the server's chain and host name."""
+    """None means plain text; a context always verifies certificate chain and host name."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the service can be told; `Settings.read` says which variable is which."""
+    """All settings of the service; `Settings.read` maps the variables."""
 
     environment: str
     listen_address: str
@@ -50,7 +50,7 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
-        """Settings from `environ`; raises `SettingsError` naming everything that is wrong."""
+        """Return the settings in `environ`. Raises `SettingsError`, which lists every error."""
         reader = _Reader(environ)
         settings = cls(
             environment=reader.text("NODE_ENV", "development"),
@@ -72,18 +72,18 @@ class Settings:
             ),
         )
         if settings.port == settings.metrics_port:
-            reader.faults.append(f"PORT and METRICS_PORT are both {settings.port}: give each its own")
-        if reader.faults:
-            raise SettingsError(reader.faults)
+            reader.errors.append(f"PORT and METRICS_PORT are both {settings.port}: give each its own")
+        if reader.errors:
+            raise SettingsError(reader.errors)
         return settings
 
 
 class _Reader:
-    """Reads one variable after the other and remembers what was wrong instead of stopping there."""
+    """Read variables one by one, and collect errors instead of stopping at the first."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self.faults: list[str] = []
+        self.errors: list[str] = []
 
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "") or default
@@ -91,9 +91,9 @@ class _Reader:
     def required(self, name: str) -> str:
         value = self._environ.get(name, "")
         if not value:
-            self.faults.append(f"{name} is not set")
+            self.errors.append(f"{name} is not set")
         elif "\0" in value:
-            self.faults.append(f"{name} contains a NUL")
+            self.errors.append(f"{name} contains a NUL")
         return value
 
     def whole_number(self, name: str, default: int, low: int, high: int) -> int:
@@ -102,14 +102,14 @@ class _Reader:
             return default
         number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else -1
         if not low <= number <= high:
-            self.faults.append(f"{name} is {value!r}, not a whole number from {low} to {high}")
+            self.errors.append(f"{name} is {value!r}, not a whole number from {low} to {high}")
             return default
         return number
 
     def one_of(self, name: str, default: str, allowed: tuple[str, ...], fold: Callable[[str], str]) -> str:
         value = self.text(name, default)
         if fold(value) not in allowed:
-            self.faults.append(f"{name} is {value!r}, not one of {', '.join(allowed)}")
+            self.errors.append(f"{name} is {value!r}, not one of {', '.join(allowed)}")
             return default
         return fold(value)
 
@@ -121,7 +121,7 @@ class _Reader:
         authority = self._environ.get("DB_CA", "")
         if not wanted:
             if authority:
-                self.faults.append("DB_CA is set but DB_SSL is not true: set DB_SSL=true, or unset DB_CA")
+                self.errors.append("DB_CA is set but DB_SSL is not true: set DB_SSL=true, or unset DB_CA")
             return None
         # Only the certificates: a bundle's comments may be in any language, the TLS library reads ASCII.
         certificates = "\n".join(_CERTIFICATE.findall(authority))
@@ -131,5 +131,5 @@ class _Reader:
                 return ssl.create_default_context(cadata=certificates or None)
         except (ssl.SSLError, ValueError, TypeError):
             pass
-        self.faults.append("DB_CA has no PEM certificate: give the text of the database's CA certificate")
+        self.errors.append("DB_CA has no PEM certificate: give the text of the database's CA certificate")
         return None

@@ -33,7 +33,7 @@ Environment = dict[str, str]
 
 @pytest.fixture(scope="session")
 def server_environment() -> Iterator[Environment]:
-    """How to reach the run's database server."""
+    """Return how to reach the database server of this run."""
     if "TEST_DB_HOST" in os.environ:
         names = ("HOST", "PORT", "USER", "PASSWORD", "SCHEMA")
         given = {name: os.environ.get(f"TEST_DB_{name}", "") for name in names}
@@ -52,7 +52,7 @@ def server_environment() -> Iterator[Environment]:
 
 @pytest.fixture
 def own_server() -> Iterator[Callable[..., PostgresServer]]:
-    """Makes servers that the test may stop and restart; not started yet."""
+    """Return a function that creates servers the test may stop and restart; they are not started."""
     servers: list[PostgresServer] = []
 
     def make(*, tls_only: bool = False) -> PostgresServer:
@@ -70,7 +70,7 @@ def own_server() -> Iterator[Callable[..., PostgresServer]]:
 
 
 def execute(environment: Environment, *statements: str) -> list[asyncpg.Record]:
-    """Runs SQL past the service; returns the last statement's rows."""
+    """Return a function that runs SQL directly and returns the last statement's rows."""
 
     async def run() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(
@@ -108,7 +108,7 @@ def _drop_database(server_environment: Environment, database: Environment) -> No
 
 @pytest.fixture
 def empty_database(server_environment: Environment) -> Iterator[Environment]:
-    """A database of the test's own, without tables."""
+    """A new database without tables."""
     database = _make_database(server_environment)
     try:
         yield database
@@ -118,7 +118,7 @@ def empty_database(server_environment: Environment) -> Iterator[Environment]:
 
 @pytest.fixture(scope="session")
 def database(server_environment: Environment) -> Iterator[Environment]:
-    """A migrated database that the run's tests share."""
+    """A migrated database, shared by all tests."""
     made = _make_database(server_environment)
     try:
         migration = run_command("migrate", environment=made)
@@ -130,7 +130,7 @@ def database(server_environment: Environment) -> Iterator[Environment]:
 
 @pytest.fixture(scope="session")
 def service(database: Environment) -> Iterator[Service]:
-    """A running service that the run's tests share."""
+    """A running service, shared by all tests."""
     running = Service({**database, "VERSION": "1.2.3", "REVISION": "abc123"})
     try:
         running.wait_until("/ready")
@@ -141,7 +141,7 @@ def service(database: Environment) -> Iterator[Service]:
 
 @pytest.fixture
 def start_service() -> Iterator[Callable[[Environment], Service]]:
-    """Starts services of the test's own."""
+    """Return a function that starts a service for one test."""
     services: list[Service] = []
 
     def start(environment: Environment) -> Service:

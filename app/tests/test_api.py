@@ -1,4 +1,4 @@
-"""The routes, asked as a user asks them."""
+"""The routes, as a user calls them."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ import pytest
 from addressbook_testing.service import FORM, Service
 
 
-def test_a_person_is_created_read_changed_and_deleted(service: Service) -> None:
+def test_create_read_change_delete_a_person(service: Service) -> None:
     created = service.put(firstName="Ada", lastName="Lovelace")
     assert created.status == 200
     assert created.headers["content-type"] == "application/json"
@@ -36,7 +36,7 @@ def test_a_person_is_created_read_changed_and_deleted(service: Service) -> None:
         assert (answer.status, answer.error) == (404, "There is no person with this id.")
 
 
-def test_all_persons_come_oldest_first(service: Service) -> None:
+def test_all_persons_are_sorted_oldest_first(service: Service) -> None:
     ids = [service.put(firstName=name, lastName="Order").json["id"] for name in "abc"]  # pyright: ignore
     everybody = [person["id"] for person in service.get("/all").json]  # pyright: ignore
     assert [person for person in everybody if person in ids] == ids
@@ -45,7 +45,7 @@ def test_all_persons_come_oldest_first(service: Service) -> None:
 @pytest.mark.parametrize(
     "name", ["Žofie", "李小龍", "O'Brien", "'; DROP TABLE person; --", "a&b=c", "%41", "🙂" * 255, " a b "]
 )
-def test_any_language_and_sign_survives(service: Service, name: str) -> None:
+def test_any_unicode_name_is_preserved(service: Service, name: str) -> None:
     created = service.put(firstName=name, lastName=name).json
     assert isinstance(created, dict)
     read = service.get(f"/person/{created['id']}").json
@@ -53,13 +53,13 @@ def test_any_language_and_sign_survives(service: Service, name: str) -> None:
     assert (read["firstName"], read["lastName"]) == (name, name)
 
 
-def test_a_form_in_raw_utf8_works_as_curl_sends_it(service: Service) -> None:
+def test_raw_utf8_form_is_accepted(service: Service) -> None:
     body = "firstName=Zoë&lastName=Ångström".encode()
     answer = service.request("PUT", "/person", body, {"Content-Type": FORM + "; charset=UTF-8"})
     assert (answer.status, answer.json["firstName"]) == (200, "Zoë")  # pyright: ignore
 
 
-def test_changing_nobody_creates_nobody(service: Service) -> None:
+def test_changing_an_unknown_id_creates_nobody(service: Service) -> None:
     answer = service.put(id=str(2**63 - 1), firstName="No", lastName="Body")
     assert (answer.status, answer.error) == (404, "There is no person with this id.")
     assert service.get(f"/person/{2**63 - 1}").status == 404
@@ -71,7 +71,7 @@ def test_ready_and_live(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/persons", "/all/", "/person/", "/person/1/2", "/READY", "/%00"])
-def test_any_other_route_points_to_all(service: Service, path: str) -> None:
+def test_unknown_routes_point_to_all(service: Service, path: str) -> None:
     answer = service.get(path)
     assert (answer.status, answer.error) == (404, "There is nothing here: try /all.")
 
@@ -87,14 +87,12 @@ def test_any_other_route_points_to_all(service: Service, path: str) -> None:
         ("OPTIONS", "/live", "GET, HEAD"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(
-    service: Service, method: str, path: str, allowed: str
-) -> None:
+def test_wrong_method_lists_the_allowed_ones(service: Service, method: str, path: str, allowed: str) -> None:
     answer = service.request(method, path)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
     assert answer.error == f"{path} takes {allowed} only."
 
 
-def test_head_answers_without_a_body(service: Service) -> None:
+def test_head_has_no_body(service: Service) -> None:
     answer = service.request("HEAD", "/all")
     assert (answer.status, answer.body) == (200, b"")

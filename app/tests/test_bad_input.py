@@ -1,4 +1,4 @@
-"""Whatever is wrong with a request gets one sentence, and nothing is stored."""
+"""Invalid requests get one sentence, and nothing is stored."""
 
 import asyncio
 import socket
@@ -47,7 +47,7 @@ def count(service: Service) -> int:
         (GOOD + b"&id=1.5", "The id must be"),
     ],
 )
-def test_a_bad_form(service: Service, body: bytes, sentence: str) -> None:
+def test_bad_forms_are_refused(service: Service, body: bytes, sentence: str) -> None:
     before = count(service)
     answer = service.request("PUT", "/person", body, {"Content-Type": FORM})
     assert answer.status == 400
@@ -59,7 +59,7 @@ def test_a_bad_form(service: Service, body: bytes, sentence: str) -> None:
 @pytest.mark.parametrize(
     "person", ["one", "0", "-1", "+1", "1.0", "%20", "1%00", "%D9%A1", "%E2%91%A0", str(2**63), "9" * 5000]
 )
-def test_a_bad_id(service: Service, method: str, person: str) -> None:
+def test_bad_ids_are_refused(service: Service, method: str, person: str) -> None:
     answer = service.request(method, f"/person/{person}")
     assert answer.status == 400
     assert answer.error == "The id must be a whole number from 1 to 9223372036854775807."
@@ -75,7 +75,7 @@ def test_a_bad_id(service: Service, method: str, person: str) -> None:
         {"Content-Type": FORM, "Content-Encoding": "gzip"},
     ],
 )
-def test_a_wrong_content_type(service: Service, headers: dict[str, str]) -> None:
+def test_wrong_content_types_are_refused(service: Service, headers: dict[str, str]) -> None:
     before = count(service)
     answer = service.request("PUT", "/person", GOOD, headers)
     assert answer.status == 415
@@ -84,7 +84,7 @@ def test_a_wrong_content_type(service: Service, headers: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize("extra", [1, 2_000_000])
-def test_a_body_too_large(service: Service, extra: int) -> None:
+def test_large_bodies_are_refused(service: Service, extra: int) -> None:
     before = count(service)
     body = GOOD.ljust(MAX_FORM_BYTES + extra, b"x")
     answer = service.request("PUT", "/person", body, {"Content-Type": FORM})
@@ -93,7 +93,7 @@ def test_a_body_too_large(service: Service, extra: int) -> None:
 
 
 def exchange(service: Service, data: bytes) -> bytes:
-    """Sends bytes as they are, then ends the sending half; returns all that comes back."""
+    """Send raw bytes, close the sending half, and return the whole answer."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -103,7 +103,7 @@ def exchange(service: Service, data: bytes) -> bytes:
         return received
 
 
-def test_a_chunked_body_too_large(service: Service) -> None:
+def test_large_chunked_bodies_are_refused(service: Service) -> None:
     before = count(service)
     head = f"PUT /person HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {FORM}\r\n"
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
@@ -115,12 +115,12 @@ def test_a_chunked_body_too_large(service: Service) -> None:
 @pytest.mark.parametrize(
     "data", [b"nonsense\r\n\r\n", b"GET /all HTTP/1.1\r\nBad Header\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"]
 )
-def test_what_is_not_http_is_refused_and_harms_nobody(service: Service, data: bytes) -> None:
+def test_non_http_bytes_are_refused_without_harm(service: Service, data: bytes) -> None:
     assert exchange(service, data).startswith(b"HTTP/1.1 400 ")
     assert service.get("/ready").status == 200
 
 
-def test_a_form_cut_short_stores_nothing(service: Service) -> None:
+def test_truncated_form_stores_nothing(service: Service) -> None:
     before = count(service)
     head = f"PUT /person HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
@@ -128,7 +128,7 @@ def test_a_form_cut_short_stores_nothing(service: Service) -> None:
     assert count(service) == before
 
 
-def test_a_form_that_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_form_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async def receive() -> NoReturn:
         await asyncio.Event().wait()
         raise AssertionError

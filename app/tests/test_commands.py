@@ -1,4 +1,4 @@
-"""`ping`, `migrate` and `test` against a real database, and when there is none."""
+"""`ping`, `migrate` and `test` against a real database, and without one."""
 
 import asyncio
 import subprocess
@@ -38,7 +38,7 @@ def test_ping(database: Environment) -> None:
     ],
 )
 @pytest.mark.parametrize("command", [("ping",), ("migrate", "--wait", "0"), ("test",)])
-def test_an_unreachable_database(
+def test_unreachable_database_is_explained(
     database: Environment, command: tuple[str, ...], change: Environment, sentence: str
 ) -> None:
     environment = {**database, **change}
@@ -49,7 +49,7 @@ def test_an_unreachable_database(
     assert "wr0ng-s3cret" not in result.stderr
 
 
-def test_the_database_test_leaves_nothing_behind(database: Environment, sql: Sql) -> None:
+def test_round_trip_leaves_nothing_behind(database: Environment, sql: Sql) -> None:
     before = sql(database, "SELECT * FROM person ORDER BY id")
     result = run_command("test", environment=database)
     assert (result.returncode, result.stderr) == (0, "")
@@ -57,13 +57,13 @@ def test_the_database_test_leaves_nothing_behind(database: Environment, sql: Sql
     assert sql(database, "SELECT * FROM person ORDER BY id") == before
 
 
-def test_the_database_test_fails_without_tables(empty_database: Environment) -> None:
+def test_round_trip_fails_without_tables(empty_database: Environment) -> None:
     result = run_command("test", environment=empty_database)
     assert result.returncode == 1
     assert "run `addressbook migrate`" in result.stderr
 
 
-def test_migrating_again_changes_nothing(empty_database: Environment, sql: Sql) -> None:
+def test_migrating_twice_changes_nothing(empty_database: Environment, sql: Sql) -> None:
     first = run_command("migrate", environment=empty_database)
     assert (first.returncode, first.stderr) == (0, "")
     assert "applied now: 1 person" in first.stdout
@@ -74,7 +74,7 @@ def test_migrating_again_changes_nothing(empty_database: Environment, sql: Sql) 
     assert sql(empty_database, "SELECT * FROM schema_version") == before
 
 
-def test_many_migrations_at_once(empty_database: Environment, sql: Sql) -> None:
+def test_concurrent_migrations(empty_database: Environment, sql: Sql) -> None:
     command = [sys.executable, "-m", "addressbook", "migrate"]
     environment = command_environment(empty_database)
     running = [
@@ -88,7 +88,7 @@ def test_many_migrations_at_once(empty_database: Environment, sql: Sql) -> None:
     assert [row["version"] for row in versions] == [step.version for step in migrations()]
 
 
-def test_a_newer_schema_is_left_alone(empty_database: Environment, sql: Sql) -> None:
+def test_newer_schema_is_left_alone(empty_database: Environment, sql: Sql) -> None:
     assert run_command("migrate", environment=empty_database).returncode == 0
     sql(empty_database, "INSERT INTO schema_version (version, name) VALUES (99, 'from the future')")
     result = run_command("migrate", environment=empty_database)
@@ -97,7 +97,7 @@ def test_a_newer_schema_is_left_alone(empty_database: Environment, sql: Sql) -> 
     assert run_command("test", environment=empty_database).returncode == 0
 
 
-def test_a_failing_migration_is_undone_and_may_be_mended(empty_database: Environment, sql: Sql) -> None:
+def test_failed_migration_is_rolled_back(empty_database: Environment, sql: Sql) -> None:
     settings = Settings.read(empty_database).database
     one = Migration(1, "one", "CREATE TABLE one ()")
     broken = Migration(2, "broken", "CREATE TABLE two (); SELECT 1 / 0")
@@ -110,7 +110,7 @@ def test_a_failing_migration_is_undone_and_may_be_mended(empty_database: Environ
     assert dict(sql(empty_database, tables)[0]) == {"one": True, "two": True}
 
 
-def test_a_migration_waits_for_the_database(own_server: Callable[..., PostgresServer]) -> None:
+def test_migration_waits_for_the_database(own_server: Callable[..., PostgresServer]) -> None:
     server = own_server()
     process = subprocess.Popen(
         [sys.executable, "-m", "addressbook", "migrate", "--wait", "50"],

@@ -20,7 +20,7 @@ Start = Callable[[Environment], Service]
 
 @dataclass
 class KeptAliveClient:
-    """Asks `/all` over one connection, with a pause in between, and connects anew only when told to close."""
+    """Request `/all` over one connection, with pauses; reconnect only after `Connection: close`."""
 
     service: Service
     pause: float
@@ -42,7 +42,7 @@ class KeptAliveClient:
                 connection.close()
 
     def _use(self, connection: http.client.HTTPConnection) -> bool:
-        """Asks until told to close (then True) or something is lost."""
+        """Send requests until told to close (return True) or a request is lost."""
         answered_here = 0
         while True:
             try:
@@ -85,7 +85,7 @@ def test_no_request_on_a_kept_alive_connection_is_lost(database: Environment, st
     assert all(client.closed_politely for client in clients)
 
 
-def test_a_running_request_is_finished(
+def test_running_request_is_finished(
     database: Environment, start_service: Start, sql: Callable[..., list[asyncpg.Record]]
 ) -> None:
     service = start_service(database)
@@ -108,7 +108,7 @@ def test_a_running_request_is_finished(
     assert answers == [200]
 
 
-def test_a_silent_connection_does_not_hold_the_process(database: Environment, start_service: Start) -> None:
+def test_idle_connection_does_not_block_shutdown(database: Environment, start_service: Start) -> None:
     service = start_service({**database, "DRAIN_SECONDS": "1"})
     service.wait_until("/ready")
     with socket.create_connection(("127.0.0.1", service.port)) as silent:
@@ -121,7 +121,7 @@ def test_a_silent_connection_does_not_hold_the_process(database: Environment, st
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
-def test_who_cannot_wait_may_stop_it_at_once(
+def test_second_signal_stops_at_once(
     database: Environment, start_service: Start, signals: list[signal.Signals]
 ) -> None:
     service = start_service({**database, "DRAIN_SECONDS": "600"})
@@ -142,7 +142,7 @@ class Clock:
         return self.now
 
 
-def test_the_drain_rules() -> None:
+def test_drain_rules() -> None:
     clock = Clock()
     drain = Drain(10, clock)
     drain.watch(3)

@@ -1,4 +1,4 @@
-"""The form parser and the names, for any input whatever."""
+"""Property tests of the form parser and of names."""
 
 from urllib.parse import urlencode
 
@@ -12,12 +12,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.dictionaries(TEXT.filter(bool), TEXT, min_size=1, max_size=MAX_FIELDS))
-def test_what_a_client_encodes_is_what_is_read(fields: dict[str, str]) -> None:
+def test_encoded_fields_are_decoded(fields: dict[str, str]) -> None:
     assert parse_form(urlencode(fields).encode()) == fields
 
 
 @given(st.binary(max_size=300))
-def test_bytes_are_a_form_or_bad_input(body: bytes) -> None:
+def test_any_bytes_are_a_form_or_bad_input(body: bytes) -> None:
     try:
         fields = parse_form(body)
     except BadInput as error:
@@ -27,7 +27,7 @@ def test_bytes_are_a_form_or_bad_input(body: bytes) -> None:
 
 
 @given(st.text())
-def test_a_name_is_kept_as_it_is_or_refused(value: str) -> None:
+def test_names_are_kept_or_refused(value: str) -> None:
     try:
         assert check_name("firstName", value) == value
     except BadInput as error:
@@ -39,12 +39,12 @@ def test_a_name_is_kept_as_it_is_or_refused(value: str) -> None:
 
 
 @given(st.integers(1, MAX_ID))
-def test_every_id_is_read(number: int) -> None:
+def test_every_id_is_parsed(number: int) -> None:
     assert parse_id(str(number)) == number
 
 
 @given(st.text())
-def test_text_is_an_id_or_refused(text: str) -> None:
+def test_any_text_is_an_id_or_bad_input(text: str) -> None:
     try:
         assert 1 <= parse_id(text) <= MAX_ID
     except BadInput as error:

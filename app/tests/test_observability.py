@@ -1,4 +1,4 @@
-"""Metrics and logs of what was asked, and no secret in either."""
+"""Metrics and logs of requests, without secrets."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def value(metrics: str, series: str) -> float:
 
 
 def settle(service: Service) -> None:
-    """A request is recorded after its answer left; once another one is answered, that has happened."""
+    """Wait until a request is recorded, which happens after its answer: one more request is enough."""
     service.get("/all")
 
 
@@ -51,7 +51,7 @@ def test_metrics_are_not_on_the_public_port(fresh: Service) -> None:
     assert fresh.get("/metrics").status == 404
 
 
-def test_every_request_is_one_json_line(fresh: Service) -> None:
+def test_each_request_logs_one_json_line(fresh: Service) -> None:
     fresh.put(firstName="Grace", lastName="Hopper")
     fresh.get("/nowhere?token=hidden-query")
     settle(fresh)
@@ -68,7 +68,7 @@ def test_every_request_is_one_json_line(fresh: Service) -> None:
         assert private not in output
 
 
-def test_probes_are_quiet_unless_they_fail(database: Environment, start_service: Start) -> None:
+def test_only_failed_probes_are_logged(database: Environment, start_service: Start) -> None:
     service = start_service(database)
     service.wait_until("/ready")
     service.get("/live")
@@ -76,7 +76,7 @@ def test_probes_are_quiet_unless_they_fail(database: Environment, start_service:
     assert [line["message"] for line in service.log_lines()] == ["serving"]
 
 
-def test_a_refused_password_is_not_logged(database: Environment, start_service: Start) -> None:
+def test_refused_password_is_not_logged(database: Environment, start_service: Start) -> None:
     service = start_service({**database, "DB_PASSWORD": "wr0ng-s3cret", "LOG_LEVEL": "DEBUG"})
     service.wait_until("/ready", 500)
     answer = service.request("PUT", "/person", b"firstName=A&lastName=B", {"Content-Type": FORM})
@@ -88,7 +88,7 @@ def test_a_refused_password_is_not_logged(database: Environment, start_service: 
     assert "wr0ng-s3cret" not in output
 
 
-def test_a_port_that_is_taken_is_said(service: Service) -> None:
+def test_port_in_use_is_reported(service: Service) -> None:
     result = run_command("serve", environment=service.environment)
     assert result.returncode == 1
     assert result.stderr.startswith(f"Can't listen on 127.0.0.1, ports {service.port} and ")

@@ -1,4 +1,4 @@
-"""The database stops, restarts, comes late or falls silent: the service says so and recovers by itself."""
+"""The database stops, restarts, comes late or hangs: the service reports it and recovers."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ def migrated(server: PostgresServer) -> Environment:
     return server.environment
 
 
-def test_a_restart_of_the_database_is_survived(
+def test_service_survives_a_database_restart(
     own_server: Callable[..., PostgresServer], start_service: Start
 ) -> None:
     server = own_server()
@@ -50,7 +50,7 @@ def test_a_restart_of_the_database_is_survived(
     assert service.process.poll() is None
 
 
-def test_reads_do_not_notice_a_quick_restart(
+def test_reads_survive_a_quick_restart(
     own_server: Callable[..., PostgresServer], start_service: Start
 ) -> None:
     server = own_server()
@@ -72,7 +72,7 @@ def fill_the_pool(service: Service) -> None:
         thread.join()
 
 
-def test_the_service_starts_before_its_database(
+def test_service_starts_before_its_database(
     own_server: Callable[..., PostgresServer], start_service: Start
 ) -> None:
     server = own_server()
@@ -93,7 +93,7 @@ def test_the_service_starts_before_its_database(
 
 @contextmanager
 def mute_proxy(target: int) -> Iterator[tuple[int, threading.Event]]:
-    """Passes bytes to the port `target` until its event is set: then it takes them and says nothing."""
+    """Forward bytes to the port `target`; once its event is set, accept them and never answer."""
     mute, ended = threading.Event(), threading.Event()
     sockets: list[socket.socket] = []
 
@@ -129,7 +129,7 @@ def mute_proxy(target: int) -> Iterator[tuple[int, threading.Event]]:
                 open_socket.close()
 
 
-def test_a_database_that_falls_silent_is_no_hang(database: Environment, start_service: Start) -> None:
+def test_hanging_database_does_not_hang_the_service(database: Environment, start_service: Start) -> None:
     with mute_proxy(int(database["DB_PORT"])) as (port, mute):
         service = start_service({**database, "DB_PORT": str(port), "DB_POOL_SIZE": "4"})
         service.wait_until("/ready")

@@ -1,4 +1,4 @@
-"""Settings: everything wrong is named at once, and no secret is shown."""
+"""Settings: every error is listed at once, and no secret is shown."""
 
 import ssl
 
@@ -11,10 +11,10 @@ from addressbook.settings import Settings, SettingsError
 DATABASE = {"DB_HOST": "db", "DB_SCHEMA": "demo", "DB_USER": "demouser", "DB_PASSWORD": "s3cret"}
 
 
-def faults(environment: dict[str, str]) -> list[str]:
+def errors(environment: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         Settings.read(environment)
-    return caught.value.faults
+    return caught.value.errors
 
 
 def test_defaults() -> None:
@@ -29,7 +29,7 @@ def test_empty_means_unset() -> None:
     assert Settings.read({**DATABASE, **dict.fromkeys(names, "")}) == Settings.read(DATABASE)
 
 
-def test_every_fault_is_named_at_once() -> None:
+def test_every_error_is_listed_at_once() -> None:
     environment = {
         "DB_PORT": "0",
         "DB_SSL": "yes",
@@ -37,7 +37,7 @@ def test_every_fault_is_named_at_once() -> None:
         "DRAIN_SECONDS": "-1",
         "LOG_LEVEL": "LOUD",
     }
-    assert sorted(faults(environment)) == [
+    assert sorted(errors(environment)) == [
         "DB_HOST is not set",
         "DB_PASSWORD is not set",
         "DB_PORT is '0', not a whole number from 1 to 65535",
@@ -64,12 +64,12 @@ def test_every_fault_is_named_at_once() -> None:
         ({"DB_PASSWORD": "a\0b"}, "DB_PASSWORD contains a NUL"),
     ],
 )
-def test_a_fault(extra: dict[str, str], fault: str) -> None:
-    (found,) = faults({**DATABASE, **extra})
+def test_invalid_settings(extra: dict[str, str], fault: str) -> None:
+    (found,) = errors({**DATABASE, **extra})
     assert found.startswith(fault)
 
 
-def test_a_bundle_of_authorities_may_have_comments() -> None:
+def test_ca_bundle_may_contain_comments() -> None:
     bundle = f"# Főtanúsítvány\n{Authority('one').certificate}\n# zwei\n{Authority('two').certificate}"
     tls = Settings.read({**DATABASE, "DB_SSL": "true", "DB_CA": bundle}).database.tls
     assert tls is not None
@@ -77,17 +77,17 @@ def test_a_bundle_of_authorities_may_have_comments() -> None:
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_no_secret_in_what_is_printed() -> None:
+def test_repr_shows_no_secret() -> None:
     assert "s3cret" not in repr(Settings.read(DATABASE))
 
 
 @pytest.mark.parametrize("command", ["serve", "ping", "migrate", "test"])
-def test_a_command_that_is_configured_wrongly_ends_with_2_and_one_sentence(command: str) -> None:
+def test_invalid_settings_exit_with_2(command: str) -> None:
     environment = {**DATABASE, "DB_HOST": "", "DB_SSL": "true", "DB_CA": "rubbish"}
     result = run_command(command, environment=environment)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "The environment has faults: DB_HOST is not set; "
+        "Invalid environment: DB_HOST is not set; "
         "DB_CA has no PEM certificate: give the text of the database's CA certificate.\n"
     )
 
@@ -102,7 +102,7 @@ def test_help_has_an_example(command: list[str]) -> None:
 @pytest.mark.parametrize(
     "arguments", [[], ["fly"], ["migrate", "--wait", "soon"], ["migrate", "--wait", "nan"]]
 )
-def test_misuse_ends_with_2(arguments: list[str]) -> None:
+def test_invalid_arguments_exit_with_2(arguments: list[str]) -> None:
     result = run_command(*arguments, environment=DATABASE)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""TLS to the database: verified against the given authority and the host's name, or not at all."""
+"""TLS to the database: verified against the given authority and the host name."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 def tls_environment(own_server: Callable[..., PostgresServer], authority: Authority) -> Environment:
-    """A server that takes TLS connections only, with a certificate for `localhost`."""
+    """A server that only accepts TLS, with a certificate for `localhost`."""
     server = own_server(tls_only=True)
     certificate, key = authority.issue("localhost")
     for name, text in (("server.crt", certificate), ("server.key", key)):
@@ -65,6 +65,6 @@ def test_only_a_verified_server_gets_the_password(
     )
 
 
-def test_a_server_without_tls_is_refused(database: Environment, authority: Authority) -> None:
+def test_server_without_tls_is_refused(database: Environment, authority: Authority) -> None:
     environment = {**database, "DB_SSL": "true", "DB_CA": authority.certificate}
     assert ping(environment) == (1, "The database offers no TLS, and DB_SSL=true demands it.")

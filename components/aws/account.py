@@ -1,4 +1,4 @@
-"""What work with an AWS account needs on this machine, and how its resources are named and tagged."""
+"""Prerequisites of work with an AWS account, and the names and tags of its resources."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ import pulumi
 
 from components import registry_client
 
-#: The strictest of the names: a database instance's is lower-case letters, digits and single dashes (RDS API
-#: reference, CreateDBInstance); an IAM role's is 64 characters at most, of which ours add up to 8.
+#: The strictest rules for names. Database instances: lower-case letters, digits and single dashes (RDS API reference,
+#: CreateDBInstance). IAM roles: at most 64 characters, of which suffixes take 8.
 _NAME = re.compile(r"^(?!.*--)[a-z][a-z0-9-]{0,54}[a-z0-9]$")
-#: Seconds that the account may take to say who is calling.
-ANSWER_SECONDS = 30
+#: Timeout of a call of the AWS command line, in seconds.
+CALL_SECONDS = 30
 INSTALL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 
 
 def missing_prerequisites() -> list[str]:
-    """What is not there: a usable name, the command that gets the cluster's credentials, valid AWS credentials."""
-    faults: list[str] = []
+    """Return what is missing, a sentence each: a valid resource name, commands, valid AWS credentials."""
+    errors: list[str] = []
     if not _NAME.match(stack_name()):
-        faults.append(
-            f"stack: its resources would be called `{stack_name()}`, and AWS takes lower-case letters, digits and"
-            " single dashes, 56 at most; `pulumi stack rename` gives it another name"
+        errors.append(
+            f"stack: its resources would be called `{stack_name()}`, but AWS allows only lower-case letters, digits and"
+            " single dashes, 56 at most; rename it with `pulumi stack rename`"
         )
-    return faults + missing_access()
+    return errors + missing_access()
 
 
 def missing_access() -> list[str]:
-    """The same, where nothing in the account is named after the stack."""
-    faults = registry_client.lacking_for_tags()
+    """Return what is missing for a stack that names nothing in the account after itself."""
+    errors = registry_client.missing_tagging_prerequisites()
     if shutil.which("aws") is None:
-        faults.append(
-            "aws: not on PATH, and the cluster's short-lived credentials come from it; install the AWS command line,"
-            f" version 2 ({INSTALL})"
+        errors.append(
+            "aws: is not on PATH, but is needed to get the cluster's credentials; install the AWS command line, version"
+            f" 2 ({INSTALL})"
         )
-    elif refusal := _refused():
-        faults.append(
-            f"credentials: AWS takes none from this machine ({refusal}); `aws sso login` or `aws configure`, or export"
-            " AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which the provider reads too"
+    elif refusal := _refusal():
+        errors.append(
+            f"credentials: AWS accepts none from this machine ({refusal}); run `aws sso login` or `aws configure`, or"
+            " export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    return faults
+    return errors
 
 
-def _refused() -> str:
-    """Why AWS doesn't know the caller (missing, expired, wrong credentials); "" if it does."""
+def _refusal() -> str:
+    """Return why AWS refuses the credentials (missing, expired, wrong), or ""."""
     try:
         done = caller_identity()
     except subprocess.TimeoutExpired:
-        return f"no answer in {ANSWER_SECONDS} s"
+        return f"no answer in {CALL_SECONDS} s"
     if done.returncode == 0:
         return ""
-    said = " ".join(done.stderr.split()).rstrip(".")
-    return said or f"`aws sts get-caller-identity` ended with {done.returncode}"
+    message = " ".join(done.stderr.split()).rstrip(".")
+    return message or f"`aws sts get-caller-identity` ended with {done.returncode}"
 
 
 def caller_account() -> str:
-    """Number of the account that this machine's credentials are of; "" where there is no answer."""
+    """Return the number of the account of this machine's credentials, or "" if AWS does not answer."""
     try:
         return str(json.loads(caller_identity().stdout)["Account"])
     except (subprocess.TimeoutExpired, ValueError, KeyError):
@@ -69,21 +69,21 @@ def caller_account() -> str:
 
 @cache
 def caller_identity() -> subprocess.CompletedProcess[str]:
-    """What AWS answers to who is calling; asked once in a run. Raises subprocess.TimeoutExpired."""
+    """Ask AWS who is calling, once per run. Raises subprocess.TimeoutExpired."""
     return subprocess.run(
         ["aws", "sts", "get-caller-identity", "--output", "json"],
         capture_output=True,
         text=True,
-        timeout=ANSWER_SECONDS,
+        timeout=CALL_SECONDS,
         check=False,
     )
 
 
 def stack_name() -> str:
-    """Name of the stack's cluster, database and image repositories: ``<project>-<stack>``."""
+    """Return the name of the stack's cluster, database and image repositories: ``<project>-<stack>``."""
     return f"{pulumi.get_project()}-{pulumi.get_stack()}"
 
 
 def stack_tags() -> dict[str, str]:
-    """Tags of everything in the stack that can carry tags."""
+    """Return the tags of all resources that can have tags."""
     return {"pulumi-project": pulumi.get_project(), "pulumi-stack": pulumi.get_stack()}

@@ -1,4 +1,4 @@
-"""What a cluster runs of AWS's own: the pods' network, service addresses and names."""
+"""The cluster's add-ons from AWS: pod network, Service addresses and DNS."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ AddonName = Literal["vpc-cni", "kube-proxy", "coredns"]
 
 @dataclass(frozen=True)
 class AddonsArgs:
-    """``cluster`` is the cluster's name, ``version`` its Kubernetes version, ``issuer`` the URL of its token issuer.
+    """The cluster that the add-ons run in."""
 
-    ``pinned``: versions of add-ons that are not to be the one that AWS recommends.
-    """
-
+    #: Prefix of the role's name.
     name: str
+    #: Name of the cluster.
     cluster: pulumi.Input[str]
+    #: Its Kubernetes version.
     version: pulumi.Input[str]
+    #: URL of its token issuer.
     issuer: pulumi.Input[str]
+    #: Versions of add-ons that differ from what AWS recommends.
     pinned: Mapping[AddonName, str]
 
 
 class NodeAddons(Component):
-    """The add-ons that a node needs to become ready: there before the first node.
+    """The add-ons that a node needs to become ready, created before the first node.
 
-    Makes kube-proxy and the VPC network plugin, which also enforces NetworkPolicies, with a role of its own by the
-    cluster's OpenID Connect provider: it needs nothing else to run first, as it would with EKS Pod Identity, whose
-    agent is itself a pod on the node that isn't ready yet. Outputs ``addons``.
+    Creates kube-proxy, and the VPC network plugin, which also enforces NetworkPolicies. The plugin has its own role
+    through the cluster's OpenID Connect provider. EKS Pod Identity would not do: its agent is a pod on the node that
+    waits for the plugin.
     """
 
+    #: The add-ons, for nodes to wait for.
     addons: list[aws.eks.Addon]
 
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -59,7 +62,7 @@ class NodeAddons(Component):
             "service-accounts", url=args.issuer, client_id_lists=["sts.amazonaws.com"], opts=options
         )
         trust = pulumi.Output.all(issuer.arn, args.issuer).apply(
-            lambda known: service_account_trust(known[0], known[1], "kube-system", "aws-node")
+            lambda values: service_account_trust(values[0], values[1], "kube-system", "aws-node")
         )
         return Role(
             "network-role",
@@ -76,9 +79,9 @@ def addon(
     role: pulumi.Input[str] | None = None,
     after: Sequence[pulumi.Resource] = (),
 ) -> aws.eks.Addon:
-    """An add-on in its pinned version, else in the one that AWS recommends for the cluster's, which follows upgrades.
+    """Declare an add-on in its pinned version, else in the one that AWS recommends for the cluster's version.
 
-    ``role`` is the ARN of the role that its service account may take.
+    ``role`` is the ARN of the role that its service account may assume.
     """
     version: pulumi.Input[str] = args.pinned.get(kind) or (
         or_explain(
@@ -86,7 +89,7 @@ def addon(
                 addon_name=kind, kubernetes_version=args.version, opts=pulumi.InvokeOutputOptions(parent=parent)
             ),
             f"version of the add-on {kind}",
-            "name a `kubernetesVersion` that EKS has, or the add-on's own in `addonVersions`",
+            "set `kubernetesVersion` to one that EKS offers, or pin the add-on in `addonVersions`",
         ).version
     )
     return aws.eks.Addon(
@@ -96,7 +99,7 @@ def addon(
         addon_version=version,
         configuration_values=json.dumps(configuration) if configuration else None,
         service_account_role_arn=role,
-        # What Git says holds, also over settings that somebody changed by hand.
+        # Git wins over settings that somebody changed by hand.
         resolve_conflicts_on_create="OVERWRITE",
         resolve_conflicts_on_update="OVERWRITE",
         opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),

@@ -17,46 +17,51 @@ from components.aws.roles import Role, RoleArgs, service_trust
 from components.component import Component
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 
-#: All that the control plane can log; `audit` says who did what, `authenticator` who came in.
+#: All log types of the control plane.
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 LOG_DAYS = 90
 ADMINISTRATION = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-#: Days until a deleted key is gone, in which a mistake can be taken back; the fewest that KMS allows.
+#: Days in which the deletion of a key can be undone; the minimum that KMS allows.
 KEY_DAYS = 7
 
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """``version`` is a minor one (``1.34``); ``addon_versions`` are pins; ``node_size`` is an EC2 instance type.
-
-    ``administrators``: ARNs of IAM roles and users, beside the one who makes the cluster. ``api_ranges``: CIDR blocks
-    that reach the API server from outside the VPC; those who do still need credentials.
-    """
+    """Version, size and access of the cluster."""
 
     name: str
     region: str
+    #: Minor version of Kubernetes, such as 1.34.
     version: str
+    #: Pinned versions of add-ons.
     addon_versions: Mapping[AddonName, str]
+    #: Number of worker nodes.
     nodes: int
+    #: EC2 instance type of the nodes.
     node_size: str
+    #: ARNs of IAM roles and users that administer the cluster, besides its creator.
     administrators: Sequence[str]
+    #: CIDR blocks that may reach the API server from outside the VPC.
     api_ranges: Sequence[str]
     tags: Mapping[str, str]
-    throw_away: bool
+    #: Whether the engine and AWS refuse to delete the cluster and its key.
+    protect: bool
 
 
 class Cluster(Component):
-    """EKS in the private subnets, access to it by IAM alone.
+    """EKS in the private subnets, with access through IAM only.
 
-    Makes the control plane with its role, its log and the key that Secrets are encrypted with; access entries; the
-    add-ons; the nodes; and the Kubernetes provider. Outputs ``endpoint`` (URL), ``identifier`` (of this cluster and no
-    later one), ``kubeconfig`` (a secret; it asks the AWS command line for short-lived credentials), ``security_group``
-    (id; the nodes' and the control plane's) and ``kubernetes``.
+    Creates the control plane with its role, log and encryption key for Secrets; access entries; the add-ons; the nodes;
+    and the Kubernetes provider.
     """
 
+    #: URL of the API server.
     endpoint: pulumi.Output[str]
+    #: Identifies this cluster; a later one of the same name has another.
     identifier: pulumi.Output[str]
+    #: Secret. It asks the AWS command line for short-lived credentials.
     kubeconfig: pulumi.Output[str]
+    #: Id of the security group of the nodes and the control plane.
     security_group: pulumi.Output[str]
     kubernetes: k8s.Provider
 
@@ -76,7 +81,7 @@ class Cluster(Component):
             issuer=issuer,
             pinned=args.addon_versions,
         )
-        basics = NodeAddons("addons", common, opts=self._options)
+        node_addons = NodeAddons("addons", common, opts=self._options)
         nodes = Nodes(
             "nodes",
             NodesArgs(
@@ -88,24 +93,24 @@ class Cluster(Component):
                 size=args.node_size,
                 tags=args.tags,
             ),
-            # Nodes get images over the NAT gateway, and are ready once the network plugin runs.
-            after=[network, *basics.addons],
+            # Nodes pull images through the NAT gateway, and become ready once the network plugin runs.
+            after=[network, *node_addons.addons],
             opts=self._options,
         )
-        names = addon("coredns", common, self, after=[nodes.group])
+        dns = addon("coredns", common, self, after=[nodes.group])
         self.endpoint = cluster.endpoint
-        # Unlike name and ARN, the issuer's URL is never that of another cluster made later.
+        # Unlike name and ARN, the issuer's URL is never reused by a later cluster.
         self.identifier = issuer
         self.security_group = cluster.vpc_config.apply(lambda vpc: vpc.cluster_security_group_id or "")
-        authority = cluster.certificate_authority.apply(lambda known: known.data or "")
+        authority = cluster.certificate_authority.apply(lambda ca: ca.data or "")
         self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(cluster.endpoint, authority).apply(lambda known: _kubeconfig(args, known[0], known[1]))
+            pulumi.Output.all(cluster.endpoint, authority).apply(lambda values: _kubeconfig(args, *values))
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
             self.identifier,
-            # Workloads come after all they need, the way out included, and `destroy` takes them first.
-            pulumi.ResourceOptions(parent=self, depends_on=[network, *basics.addons, nodes.group, names, *access]),
+            # Workloads are created after everything they need, NAT included, and `destroy` deletes them first.
+            pulumi.ResourceOptions(parent=self, depends_on=[network, *node_addons.addons, nodes.group, dns, *access]),
         )
         self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
 
@@ -113,13 +118,13 @@ class Cluster(Component):
         args = self._args
         return aws.eks.Cluster(
             "cluster",
-            # Fixed, since the subnets' tags and the log's name are made of it before there is a cluster.
+            # Fixed, because the subnets' tags and the log's name contain it before the cluster exists.
             name=args.name,
             version=args.version,
             role_arn=self._role(),
-            # The creator becomes administrator by an access entry of EKS's own; there is no aws-auth ConfigMap.
+            # EKS adds an access entry for the creator. There is no aws-auth ConfigMap.
             access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": True},
-            # All add-ons are declared; none is there unmanaged.
+            # The program declares all add-ons itself.
             bootstrap_self_managed_addons=False,
             vpc_config={
                 "subnet_ids": network.private_subnets,
@@ -129,13 +134,13 @@ class Cluster(Component):
             },
             encryption_config={"resources": ["secrets"], "provider": {"key_arn": self._key()}},
             enabled_cluster_log_types=LOG_TYPES,
-            # No upgrade but that of the config: AWS's own would leave Git saying an older version.
+            # AWS must not upgrade by itself: Git would name an older version.
             upgrade_policy={"support_type": "EXTENDED"},
-            deletion_protection=not args.throw_away,
+            deletion_protection=args.protect,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=not args.throw_away,
-                # A cluster whose log isn't there makes it itself, without an end to what it keeps.
+                protect=args.protect,
+                # If the log group does not exist, EKS creates one that never expires.
                 depends_on=[self._log()],
             ),
         )
@@ -150,7 +155,7 @@ class Cluster(Component):
             ),
             opts=self._options,
         )
-        # Else the last words of a cluster being deleted make the log anew, after it was deleted.
+        # Otherwise a cluster that is being deleted creates its log group again.
         denied = aws.iam.RolePolicy(
             "cluster-role-log",
             role=role.role_name,
@@ -162,7 +167,7 @@ class Cluster(Component):
             ),
             opts=self._options,
         )
-        return pulumi.Output.all(role.arn, denied.id).apply(lambda known: known[0])
+        return pulumi.Output.all(role.arn, denied.id).apply(lambda values: values[0])
 
     def _log(self) -> aws.cloudwatch.LogGroup:
         return aws.cloudwatch.LogGroup(
@@ -178,30 +183,30 @@ class Cluster(Component):
             description=f"Kubernetes Secrets of cluster {self._args.name}",
             enable_key_rotation=True,
             deletion_window_in_days=KEY_DAYS,
-            # Without it the cluster can't read its Secrets, for ever.
-            opts=pulumi.ResourceOptions(parent=self, protect=not self._args.throw_away),
+            # Without the key the cluster can never read its Secrets again.
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
         )
         aws.kms.Alias(
             "cluster-secrets",
             name=f"alias/{self._args.name}-cluster",
             target_key_id=key.key_id,
-            # As the key, since nothing needs it: else it is the first to go, before a refused `destroy` stops.
-            opts=pulumi.ResourceOptions(parent=self, protect=not self._args.throw_away),
+            # Nothing depends on the alias, so `destroy` would delete it before it stops at a protected resource.
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
         )
         return key.arn
 
     def _access(self, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
-        """Administrators beside the creator, named after who they are, so that a changed list moves nobody else."""
-        made: list[pulumi.Resource] = []
+        """Return access for the administrators, named after them, so that a change of the list affects no others."""
+        access: list[pulumi.Resource] = []
         for principal in self._args.administrators:
-            _, _, who = principal.partition(":iam::")
+            _, _, identity = principal.partition(":iam::")
             entry = aws.eks.AccessEntry(
-                f"administrator-{who}", cluster_name=cluster.name, principal_arn=principal, opts=self._options
+                f"administrator-{identity}", cluster_name=cluster.name, principal_arn=principal, opts=self._options
             )
-            made += [
+            access += [
                 entry,
                 aws.eks.AccessPolicyAssociation(
-                    f"administrator-{who}",
+                    f"administrator-{identity}",
                     cluster_name=cluster.name,
                     principal_arn=entry.principal_arn,
                     policy_arn=ADMINISTRATION,
@@ -209,7 +214,7 @@ class Cluster(Component):
                     opts=self._options,
                 ),
             ]
-        return made
+        return access
 
 
 def _kubeconfig(args: ClusterArgs, endpoint: str, ca: str) -> str:

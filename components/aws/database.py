@@ -12,16 +12,16 @@ import pulumi_random as random
 from components.component import Component
 from contract.platform import Database
 
-#: The server's first database, and its administrator: what the service uses on this cloud, as in the book.
+#: The server's first database and its administrator. The service uses both on this cloud.
 DATABASE_NAME = "postgres"
 DATABASE_USER = "postgres"
 PORT = 5432
 PASSWORD_LENGTH = 32
-#: GiB of storage; AWS adds to it by itself, up to the second figure.
-STORAGE_GIB, MOST_STORAGE_GIB = 20, 100
-#: Days that daily backups and the log of changes are kept: any second of them can be restored.
+#: GiB of storage at first, and the limit to which AWS extends it.
+STORAGE_GIB, MAX_STORAGE_GIB = 20, 100
+#: Days of point-in-time recovery.
 BACKUP_DAYS = 7
-#: Certificates come from this authority; it is good until 2061, and each region has its own.
+#: Issuer of the certificates, valid until 2061. Each region has its own.
 AUTHORITY = "rds-ca-rsa2048-g1"
 LOGS = ("postgresql", "upgrade")
 LOG_DAYS = 90
@@ -29,49 +29,55 @@ LOG_DAYS = 90
 
 @dataclass(frozen=True)
 class ManagedDatabaseArgs:
-    """``version`` is a major one of PostgreSQL; ``size`` an instance class.
-
-    ``clients`` is the security group that may connect. ``maintenance`` is weekday and hour (UTC). ``authority``: PEM
-    text of the region's certificate authority. ``keep``: a snapshot, and the backups, outlive the instance.
-    """
+    """Version, size, network and protection of the database."""
 
     name: str
+    #: Major version of PostgreSQL.
     version: str
+    #: Instance class.
     size: str
+    #: Whether a second server in another zone takes over if the first fails.
     standby: bool
+    #: Id of the VPC.
     vpc: pulumi.Input[str]
+    #: Ids of the private subnets.
     subnets: Sequence[pulumi.Input[str]]
+    #: Id of the security group that may connect.
     clients: pulumi.Input[str]
+    #: Weekday and hour (UTC).
     maintenance: tuple[str, int]
+    #: PEM text of the region's certificate authority.
     authority: str
+    #: Whether the engine and AWS refuse to delete the instance.
     protect: bool
-    keep: bool
+    #: Whether a last snapshot and the backups outlive the instance.
+    final_snapshot: bool
 
 
 class ManagedDatabase(Component):
-    """PostgreSQL that the nodes alone reach, over verified TLS, encrypted at rest, with backups.
+    """PostgreSQL that only the nodes can reach, with verified TLS, encryption at rest and backups.
 
-    Makes the instance, its subnet group, security group, parameters, logs and password. Outputs ``connection``.
+    Creates the instance, its subnet group, security group, parameters, logs and password.
     """
 
+    #: Its host is known once the server admits the nodes.
     connection: Database
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Database", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
-        guard, rule = self._guard()
+        group, rule = self._security_group()
         password = random.RandomPassword(
-            # RDS refuses some punctuation; the length makes up for it.
+            # RDS refuses some punctuation. The length makes up for it.
             "database-password",
             length=PASSWORD_LENGTH,
             special=False,
             opts=self._options,
         ).result
-        server = self._server(guard, password)
+        server = self._server(group, password)
         self.connection = Database(
-            # Known once the server lets the nodes in.
-            host=pulumi.Output.all(server.address, rule.id).apply(lambda known: known[0]),
+            host=pulumi.Output.all(server.address, rule.id).apply(lambda values: values[0]),
             port=server.port,
             name=DATABASE_NAME,
             user=DATABASE_USER,
@@ -81,8 +87,8 @@ class ManagedDatabase(Component):
         )
         self.register_outputs({"host": self.connection.host})
 
-    def _guard(self) -> tuple[aws.ec2.SecurityGroup, aws.vpc.SecurityGroupIngressRule]:
-        """PostgreSQL's port for the nodes, nothing else, and no connection from the server."""
+    def _security_group(self) -> tuple[aws.ec2.SecurityGroup, aws.vpc.SecurityGroupIngressRule]:
+        """Allow connections from the nodes to PostgreSQL's port, and nothing else in or out."""
         group = aws.ec2.SecurityGroup(
             "database",
             description="PostgreSQL from the nodes of the cluster",
@@ -102,7 +108,7 @@ class ManagedDatabase(Component):
         )
         return group, rule
 
-    def _server(self, guard: aws.ec2.SecurityGroup, password: pulumi.Output[str]) -> aws.rds.Instance:
+    def _server(self, group: aws.ec2.SecurityGroup, password: pulumi.Output[str]) -> aws.rds.Instance:
         args = self._args
         day, hour = args.maintenance
         return aws.rds.Instance(
@@ -110,35 +116,35 @@ class ManagedDatabase(Component):
             identifier=args.name,
             engine="postgres",
             engine_version=args.version,
-            # A new major version is a change of the config, never AWS's; minor ones are AWS's, in the window.
+            # Major upgrades come from the config only. AWS applies minor ones in the maintenance window.
             allow_major_version_upgrade=True,
             auto_minor_version_upgrade=True,
             instance_class=args.size,
             multi_az=args.standby,
             storage_type="gp3",
             allocated_storage=STORAGE_GIB,
-            max_allocated_storage=MOST_STORAGE_GIB,
-            # With the account's own RDS key: one of the stack's would go with it, and the last snapshot with the key.
+            max_allocated_storage=MAX_STORAGE_GIB,
+            # With the account's RDS key: `destroy` would delete a key of the stack, and the last snapshot needs it.
             storage_encrypted=True,
             username=DATABASE_USER,
             password=password,
             port=PORT,
             db_subnet_group_name=self._subnet_group().name,
-            vpc_security_group_ids=[guard.id],
+            vpc_security_group_ids=[group.id],
             publicly_accessible=False,
             parameter_group_name=self._parameters().name,
             ca_cert_identifier=AUTHORITY,
             backup_retention_period=BACKUP_DAYS,
-            # Half an hour each, as RDS wants them: a day apart never meets.
+            # RDS requires 30 minutes each, and windows that do not overlap.
             maintenance_window=f"{day[:3]}:{hour:02}:00-{day[:3]}:{hour:02}:30",
             backup_window=f"{(hour + 22) % 24:02}:00-{(hour + 22) % 24:02}:30",
             copy_tags_to_snapshot=True,
-            delete_automated_backups=not args.keep,
-            skip_final_snapshot=not args.keep,
-            final_snapshot_identifier=self._last_snapshot() if args.keep else None,
+            delete_automated_backups=not args.final_snapshot,
+            skip_final_snapshot=not args.final_snapshot,
+            final_snapshot_identifier=self._last_snapshot() if args.final_snapshot else None,
             deletion_protection=args.protect,
             enabled_cloudwatch_logs_exports=list(LOGS),
-            # A size that the config says is the size that runs, not one that comes with the next window.
+            # Otherwise a new size would wait for the next maintenance window.
             apply_immediately=True,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=self._logs()),
         )
@@ -147,7 +153,7 @@ class ManagedDatabase(Component):
         return aws.rds.SubnetGroup("database", name=self._args.name, subnet_ids=self._args.subnets, opts=self._options)
 
     def _parameters(self) -> aws.rds.ParameterGroup:
-        """Its name is generated: an upgrade needs the next version's group beside this one."""
+        """Declare the parameters under a generated name: during an upgrade both versions' groups exist."""
         return aws.rds.ParameterGroup(
             "database",
             family=f"postgres{self._args.version}",
@@ -157,12 +163,12 @@ class ManagedDatabase(Component):
         )
 
     def _last_snapshot(self) -> pulumi.Output[str]:
-        """A name that the last snapshot of an earlier stack of this name doesn't have already."""
+        """Return a name that no last snapshot of an earlier stack of this name has."""
         suffix = random.RandomString("last-snapshot", length=6, special=False, upper=False, opts=self._options)
         return pulumi.Output.concat(self._args.name, "-final-", suffix.result)
 
     def _logs(self) -> list[pulumi.Resource]:
-        """Made beforehand, else RDS makes them, to be kept for ever."""
+        """Declare the log groups before the server: RDS would create ones that never expire."""
         return [
             aws.cloudwatch.LogGroup(
                 f"database-log-{kind}",

@@ -12,42 +12,43 @@ import pulumi_aws as aws
 from components.component import Component
 from components.invokes import or_explain
 
-#: Availability zones used; EKS and RDS ask for two.
+#: Number of availability zones. EKS and RDS need two.
 ZONES = 2
-#: Zones that EKS has no control planes in, by id (EKS user guide, VPC and subnet requirements).
+#: Ids of zones without EKS control planes (EKS user guide, VPC and subnet requirements).
 ZONES_WITHOUT_EKS = ["use1-az3", "usw1-az2", "cac1-az3"]
 ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """``cluster`` is the name of the cluster whose load balancers find their subnets by tag.
+    """Address range and redundancy of the network."""
 
-    ``address_range``: an IPv4 CIDR block of prefix length 16 to 20. ``nat_per_zone``: an outage of one zone then
-    leaves the other its way out.
-    """
-
+    #: Name of the cluster. Its load balancers find the subnets by a tag with this name.
     cluster: str
+    #: IPv4 CIDR block with a prefix length of 16 to 20.
     address_range: str
+    #: Whether each zone has its own NAT gateway, so that the outage of one does not cut off the other.
     nat_per_zone: bool
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """Address ranges of the subnets, one a zone: half of the block is private, an eighth held for public ones."""
+    """Address ranges of the subnets, one per zone. Private ones take half of the block, public ones a small part."""
 
     public: list[str]
     private: list[str]
 
 
 class Network(Component):
-    """A VPC over two zones whose nodes have no public address.
+    """A VPC over two zones whose nodes have no public addresses.
 
-    Makes the VPC, in each zone a public and a private subnet with their routes, an internet gateway, and a NAT gateway
-    with a fixed address (or one a zone). Outputs ``vpc`` (its id) and ``private_subnets`` (their ids).
+    Creates the VPC, a public and a private subnet with routes in each zone, an internet gateway, and a NAT gateway with
+    a fixed address (or one per zone).
     """
 
+    #: Id of the VPC.
     vpc: pulumi.Output[str]
+    #: Ids of the private subnets.
     private_subnets: list[pulumi.Output[str]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -57,7 +58,7 @@ class Network(Component):
         vpc = aws.ec2.Vpc(
             "network",
             cidr_block=args.address_range,
-            # Both are what makes the database's and the cluster's private names resolve.
+            # Both are needed to resolve the private names of database and cluster.
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags=self._named("network"),
@@ -69,9 +70,9 @@ class Network(Component):
         public = self._subnets("public", ranges.public, zones, "kubernetes.io/role/elb")
         private = self._subnets("private", ranges.private, zones, "kubernetes.io/role/internal-elb")
         gateway = aws.ec2.InternetGateway("internet", vpc_id=self.vpc, tags=self._named("internet"), opts=self._options)
-        outward = self._routes("public", {"cidr_block": ANYWHERE, "gateway_id": gateway.id})
+        public_routes = self._routes("public", {"cidr_block": ANYWHERE, "gateway_id": gateway.id})
         for number, subnet in enumerate(public, start=1):
-            self._association(f"public-{number}", subnet, outward)
+            self._association(f"public-{number}", subnet, public_routes)
         nats = [
             self._nat(number, subnet, gateway)
             for number, subnet in enumerate(public if args.nat_per_zone else public[:1], start=1)
@@ -84,8 +85,8 @@ class Network(Component):
         self.register_outputs({"vpc": self.vpc, "privateSubnets": self.private_subnets})
 
     def _zones(self) -> list[pulumi.Output[str]]:
-        """Names of the zones, whatever their state is now: a zone in trouble must not move a subnet."""
-        found = or_explain(
+        """Return the zones' names whatever their state: an outage must not move a subnet."""
+        zones = or_explain(
             aws.get_availability_zones_output(
                 filters=[{"name": "zone-type", "values": ["availability-zone"]}],
                 exclude_zone_ids=ZONES_WITHOUT_EKS,
@@ -94,8 +95,8 @@ class Network(Component):
             "availability zones of the region",
             "the caller needs the right ec2:DescribeAvailabilityZones",
         )
-        names = pulumi.Output.all(found.names, found.region).apply(lambda known: first_zones(known[0], known[1]))
-        return [names[at] for at in range(ZONES)]
+        names = pulumi.Output.all(zones.names, zones.region).apply(lambda values: first_zones(*values))
+        return [names[index] for index in range(ZONES)]
 
     def _subnets(
         self, kind: str, ranges: list[str], zones: list[pulumi.Output[str]], role: str
@@ -108,11 +109,11 @@ class Network(Component):
                 availability_zone=zone,
                 tags={
                     **self._named(f"{kind}-{number}"),
-                    # Load balancers look for both (EKS user guide, subnet requirements of load balancers).
+                    # Load balancers find subnets by these tags (EKS user guide, load balancer subnet requirements).
                     role: "1",
                     f"kubernetes.io/cluster/{self._args.cluster}": "shared",
                 },
-                # A region that gets a new zone, first in the list, moves nothing.
+                # A zone that is new in the region must not move existing subnets.
                 opts=pulumi.ResourceOptions.merge(
                     self._options, pulumi.ResourceOptions(ignore_changes=["availability_zone"])
                 ),
@@ -121,7 +122,7 @@ class Network(Component):
         ]
 
     def _nat(self, number: int, subnet: aws.ec2.Subnet, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
-        # Neither an elastic address nor a NAT gateway works in a VPC without the gateway.
+        # Elastic addresses and NAT gateways need the VPC's internet gateway.
         after = pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=[gateway]))
         address = aws.ec2.Eip(f"nat-{number}", domain="vpc", tags=self._named(f"nat-{number}"), opts=after)
         return aws.ec2.NatGateway(
@@ -143,17 +144,17 @@ class Network(Component):
 
 
 def first_zones(names: Sequence[str], region: str) -> list[str]:
-    """The zones that subnets are in. Raises pulumi.RunError where the region has too few."""
+    """Return the zones for the subnets. Raises pulumi.RunError if the region has too few."""
     if len(names) < ZONES:
         raise pulumi.RunError(
-            f"stack `{pulumi.get_stack()}`: cluster and database need {ZONES} zones, and of those that have EKS, region"
-            f" {region} gives this account {', '.join(names) or 'none'}: choose another region for the stack"
+            f"stack `{pulumi.get_stack()}`: cluster and database need {ZONES} zones with EKS, but region {region}"
+            f" offers this account {', '.join(names) or 'none'}; choose another region for the stack"
         )
     return sorted(names)[:ZONES]
 
 
 def subnet_ranges(address_range: str) -> Ranges:
-    """Ranges of the subnets within the VPC's; private ones are large, since every pod has an address of its own."""
+    """Divide the VPC's range. Private subnets are large, because every pod has its own address."""
     quarters = list(ipaddress.IPv4Network(address_range).subnets(prefixlen_diff=2))
     public = list(quarters[0].subnets(prefixlen_diff=4))
     return Ranges([str(block) for block in public[:ZONES]], [str(block) for block in quarters[1 : 1 + ZONES]])

@@ -13,35 +13,41 @@ from components.aws.roles import Role, RoleArgs, service_trust
 from components.component import Component
 from components.random_name import random_name
 
-#: GiB of each node's disk: the system, container images and logs.
+#: GiB of each node's disk.
 DISK_GIB = 30
 #: The root device of Amazon Linux 2023.
 ROOT_DEVICE = "/dev/xvda"
-#: Instance families with AWS's ARM processors: a `g` after the generation, as in t4g and m7gd.
+#: Instance families with ARM processors have a `g` after the generation, as in t4g and m7gd.
 _ARM_FAMILY = re.compile(r"^[a-z]+[0-9]+g[a-z]*\.")
 
 
 @dataclass(frozen=True)
 class NodesArgs:
-    """``cluster`` is the cluster's name, ``version`` its Kubernetes version; ``size`` an EC2 instance type."""
+    """Number and size of the nodes, and their cluster."""
 
+    #: Prefix of the names of role and launch template.
     name: str
+    #: Name of the cluster.
     cluster: pulumi.Input[str]
+    #: Its Kubernetes version.
     version: pulumi.Input[str]
+    #: Ids of the private subnets.
     subnets: Sequence[pulumi.Input[str]]
     count: int
+    #: EC2 instance type.
     size: str
     tags: Mapping[str, str]
 
 
 class Nodes(Component):
-    """A group of nodes whose number and size change without replacing it.
+    """A group of nodes whose number and size can change without replacing the group.
 
-    Makes the nodes' role (join the cluster, pull images: nothing else), a launch template (encrypted disk, instance
-    metadata out of the pods' reach) and the node group. A new size or version rolls the nodes, a new one first, and
-    keeps to the PodDisruptionBudgets. ``after`` is what a node needs to join and become ready. Outputs ``group``.
+    Creates the nodes' role (which may only join the cluster and pull images), a launch template (encrypted disk,
+    instance metadata hidden from pods) and the node group. A new size or version replaces the nodes one by one, each
+    new one first, within the PodDisruptionBudgets. ``after`` is what a node needs to join and become ready.
     """
 
+    #: The node group, for workloads to wait for.
     group: aws.eks.NodeGroup
 
     def __init__(
@@ -72,7 +78,7 @@ class Nodes(Component):
         after: Sequence[pulumi.Resource],
         options: pulumi.ResourceOptions,
     ) -> aws.eks.NodeGroup:
-        """Its name ends at random: one with another processor can be there before this one goes."""
+        """Declare the group under a random name, so that its replacement can exist before it is deleted."""
         template = self._template(args, options)
         image = "AL2023_ARM_64_STANDARD" if is_arm(args.size) else "AL2023_x86_64_STANDARD"
         replaced_with: dict[str, pulumi.Input[str]] = {
@@ -98,7 +104,7 @@ class Nodes(Component):
         )
 
     def _template(self, args: NodesArgs, options: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:
-        """Holds the size, since that of a node group can't be changed. AWS puts the cluster's security group in."""
+        """Declare the launch template, which sets the size because a node group's own size cannot change."""
         tags = {**args.tags, "Name": f"{args.name}-node"}
         return aws.ec2.LaunchTemplate(
             "nodes",
@@ -115,16 +121,16 @@ class Nodes(Component):
                     },
                 }
             ],
-            # One hop: a pod can't reach the metadata service, so can't take the node's role.
+            # With one hop, pods cannot reach the metadata service and so cannot assume the node's role.
             metadata_options={"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1},
-            # The provider's default tags don't reach what the template makes.
+            # The provider's default tags do not apply to what the template creates.
             tag_specifications=[
-                {"resource_type": made, "tags": tags} for made in ("instance", "volume", "network-interface")
+                {"resource_type": kind, "tags": tags} for kind in ("instance", "volume", "network-interface")
             ],
             opts=options,
         )
 
 
 def is_arm(size: str) -> bool:
-    """Whether an instance type has an ARM processor, so runs images for ``linux/arm64``."""
+    """Return whether the instance type has an ARM processor and so runs images for ``linux/arm64``."""
     return _ARM_FAMILY.match(size) is not None

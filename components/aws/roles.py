@@ -1,4 +1,4 @@
-"""IAM roles: who may take them, and what they may do."""
+"""IAM roles: who may assume them, and what they may do."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ MANAGED_POLICY = "arn:aws:iam::aws:policy/"
 
 @dataclass(frozen=True)
 class RoleArgs:
-    """``trust`` is the policy (JSON) that says who may take the role, which has the managed ``policies`` alone."""
+    """Who may assume the role, and what it may do."""
 
     name: str
+    #: Trust policy (JSON).
     trust: pulumi.Input[str]
+    #: Names of AWS's managed policies.
     policies: Sequence[str]
 
 
 class Role(Component):
-    """A role and its policies.
+    """A role with its managed policies."""
 
-    Outputs ``arn``, known once the policies are attached, so that whoever uses it waits and `destroy` takes them last;
-    ``role_name``.
-    """
-
+    #: Known once the policies are attached, so whatever uses the role waits, and `destroy` deletes that first.
     arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
 
@@ -45,19 +44,19 @@ class Role(Component):
             for policy in args.policies
         ]
         self.role_name = role.name
-        self.arn = pulumi.Output.all(role.arn, *[each.id for each in attached]).apply(lambda known: known[0])
+        self.arn = pulumi.Output.all(role.arn, *[each.id for each in attached]).apply(lambda values: values[0])
         self.register_outputs({"arn": self.arn})
 
 
 def service_trust(service: str) -> str:
-    """Trust in an AWS service (``eks.amazonaws.com``)."""
+    """Return the trust policy for an AWS service, such as ``eks.amazonaws.com``."""
     return _policy({"Principal": {"Service": service}, "Action": "sts:AssumeRole"})
 
 
 def service_account_trust(provider: str, issuer: str, namespace: str, account: str) -> str:
-    """Trust in one Kubernetes service account, by the tokens of its cluster.
+    """Return the trust policy for one Kubernetes service account.
 
-    ``provider`` is the ARN of the cluster's OpenID Connect provider, ``issuer`` the URL of who issues its tokens.
+    ``provider`` is the ARN of the cluster's OpenID Connect provider, ``issuer`` the URL of its token issuer.
     """
     tokens = issuer.removeprefix("https://")
     return _policy(

@@ -1,4 +1,4 @@
-"""What work with a DigitalOcean account needs on this machine, and how its resources are named and tagged."""
+"""Prerequisites of work with a DigitalOcean account, and the names and tags of its resources."""
 
 from __future__ import annotations
 
@@ -12,63 +12,62 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime import config as engine_config
 
-#: The environment variable that the provider and doctl both take a token from; and one that the provider alone knows.
+#: Both the provider and doctl read the first variable; only the provider reads the second.
 TOKEN_VARIABLE = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 the name of a variable
 PROVIDER_TOKEN_VARIABLE = "DIGITALOCEAN_TOKEN"  # noqa: S105
 TOKEN_CONFIG = "digitalocean:token"  # noqa: S105 the name of a config key
-#: A database cluster's name, the strictest: 3 to 63 characters, the first a letter (API reference, Databases).
+#: The strictest rule for names is that of database clusters: 3 to 63 characters (API reference, Databases).
 _NAME = re.compile(r"^[a-z][a-z0-9-]{1,61}[a-z0-9]$")
-#: Letters, digits, colons, dashes and underscores, 255 at most (API reference, Tags).
+#: Tags have letters, digits, colons, dashes and underscores, 255 at most (API reference, Tags).
 _NOT_IN_A_TAG = re.compile(r"[^A-Za-z0-9:_-]")
 TAG_LENGTH = 255
-#: Seconds that the account may take to answer.
-ANSWER_SECONDS = 30
+#: Timeout of a doctl call, in seconds.
+CALL_SECONDS = 30
 
 
 def missing_prerequisites() -> list[str]:
-    """What is not there: credentials for the provider, the command that gets those for the cluster, a usable name."""
-    faults: list[str] = []
+    """Return what is missing, a sentence each: a valid resource name, an API token, doctl."""
+    errors: list[str] = []
     if not _NAME.match(stack_name()):
-        faults.append(
-            f"stack: its resources would be called `{stack_name()}`, and DigitalOcean takes lower-case letters, digits"
-            " and dashes, 63 at most; `pulumi stack rename` gives it another name"
+        errors.append(
+            f"stack: its resources would be called `{stack_name()}`, but DigitalOcean allows only lower-case letters,"
+            " digits and dashes, 63 at most; rename it with `pulumi stack rename`"
         )
-    wrong = _credentials_fault()
-    if wrong:
-        faults.append(f"credentials: {wrong}")
+    token_error = _token_error()
+    if token_error:
+        errors.append(f"credentials: {token_error}")
     if shutil.which("doctl") is None:
-        faults.append(
-            "doctl: not on PATH, and the cluster's short-lived credentials come from it; install DigitalOcean's command"
-            " line (https://docs.digitalocean.com/reference/doctl/how-to/install/)"
+        errors.append(
+            "doctl: is not on PATH, but is needed to get the cluster's credentials; install it"
+            " (https://docs.digitalocean.com/reference/doctl/how-to/install/)"
         )
-    elif not wrong and (refusal := _refused()):
-        faults.append(
-            f"credentials: DigitalOcean takes none from this machine ({refusal}); make a new API token in its control"
-            f" panel and export {TOKEN_VARIABLE} (or `pulumi config set --secret {TOKEN_CONFIG}`, and `doctl auth init`"
-            " beside it)"
+    elif not token_error and (refusal := _refusal()):
+        errors.append(
+            f"credentials: DigitalOcean refuses the API token ({refusal}); create a new one in the control panel and"
+            f" export {TOKEN_VARIABLE} (or run `pulumi config set --secret {TOKEN_CONFIG}` and `doctl auth init`)"
         )
-    return faults
+    return errors
 
 
-def _credentials_fault() -> str | None:
-    """What is wrong with the API token: provider and doctl look for theirs in different places."""
+def _token_error() -> str | None:
+    """Return what is wrong with the API token, or None. Provider and doctl read theirs from different places."""
     if os.environ.get(TOKEN_VARIABLE):
         return None
     if not (engine_config.CONFIG.get().get(TOKEN_CONFIG) or os.environ.get(PROVIDER_TOKEN_VARIABLE)):
         return (
-            f"there is no DigitalOcean API token; export {TOKEN_VARIABLE}, which the provider and doctl both read"
-            f" (or `pulumi config set --secret {TOKEN_CONFIG}`, and `doctl auth init` beside it)"
+            f"there is no DigitalOcean API token; export {TOKEN_VARIABLE}"
+            f" (or run `pulumi config set --secret {TOKEN_CONFIG}` and `doctl auth init`)"
         )
     if not (file := _doctl_config()).is_file():
         return (
-            "the provider has a DigitalOcean API token, but doctl, which gets the cluster's credentials, has none:"
-            f" there is no {file}; export {TOKEN_VARIABLE}, which both read, or run `doctl auth init`"
+            "the provider has a DigitalOcean API token, but doctl, which gets the cluster's credentials, has none"
+            f" (there is no {file}); export {TOKEN_VARIABLE}, which both read, or run `doctl auth init`"
         )
     return None
 
 
-def _refused() -> str:
-    """Why DigitalOcean takes no request with the provider's token (expired, revoked); "" if it does."""
+def _refusal() -> str:
+    """Return why DigitalOcean refuses the provider's token (expired, revoked), or ""."""
     configured = engine_config.CONFIG.get().get(TOKEN_CONFIG)
     token = str(configured or os.environ.get(PROVIDER_TOKEN_VARIABLE) or os.environ.get(TOKEN_VARIABLE))
     try:
@@ -77,18 +76,18 @@ def _refused() -> str:
             env={**os.environ, TOKEN_VARIABLE: token},
             capture_output=True,
             text=True,
-            timeout=ANSWER_SECONDS,
+            timeout=CALL_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"no answer in {ANSWER_SECONDS} s"
-    said = " ".join(done.stderr.rpartition("Error: ")[2].split()).rstrip(".")
-    # Another answer than 401 is one to a token that DigitalOcean knows, which may have no right to see the account.
-    return said if done.returncode != 0 and " 401 " in said else ""
+        return f"no answer in {CALL_SECONDS} s"
+    message = " ".join(done.stderr.rpartition("Error: ")[2].split()).rstrip(".")
+    # Any error but 401 means that the token is valid, but may not read the account.
+    return message if done.returncode != 0 and " 401 " in message else ""
 
 
 def _doctl_config() -> Path:
-    """The file that `doctl auth init` writes: in the system's folder for config, unless a variable names another."""
+    """Return the file that `doctl auth init` writes."""
     if named := os.environ.get("DIGITALOCEAN_CONFIG"):
         return Path(named)
     if sys.platform == "darwin":
@@ -99,11 +98,11 @@ def _doctl_config() -> Path:
 
 
 def stack_name() -> str:
-    """Name of the stack's cluster, VPC and database: ``<project>-<stack>``."""
+    """Return the name of the stack's cluster, VPC and database: ``<project>-<stack>``."""
     return f"{pulumi.get_project()}-{pulumi.get_stack()}"
 
 
 def stack_tags() -> list[str]:
-    """Tags of everything in the stack that can carry tags."""
+    """Return the tags of all resources that can have tags."""
     tags = (f"pulumi-project:{pulumi.get_project()}", f"pulumi-stack:{pulumi.get_stack()}")
     return [_NOT_IN_A_TAG.sub("-", tag)[:TAG_LENGTH] for tag in tags]

@@ -13,44 +13,51 @@ from components.component import Component
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
 
-#: The pool that a cluster can't be made without. The provider replaces the whole cluster when its size changes, so it
-#: stays at the smallest there is and the workers are in a pool of their own.
+#: Size of the pool that every cluster must have. The provider replaces the cluster if this size changes, so it stays
+#: at the minimum, and the workers have their own pool.
 BASE_NODE_SIZE = "s-1vcpu-2gb"
-#: Seconds that the credentials are valid which the provider keeps in the state; nothing uses them (doctl gets others).
+#: Seconds for which the credentials in the provider's state are valid. Nothing uses them; doctl gets its own.
 STATE_CREDENTIALS_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """``version`` is an exact slug (``1.34.1-do.0``); ``max_nodes``, where set, lets the pool grow up to it.
-
-    ``maintenance`` is weekday and time of day (UTC). ``throw_away`` clusters may be deleted, and take load balancers
-    and volumes along that something other than the stack made on them.
-    """
+    """Version, size and protection of the cluster."""
 
     name: str
     region: str
+    #: Exact version slug, such as 1.34.1-do.0.
     version: str
+    #: Id of the VPC.
     vpc: pulumi.Input[str]
+    #: Number of worker nodes, or the minimum with autoscaling.
     nodes: int
+    #: Maximum number of worker nodes; None switches autoscaling off.
     max_nodes: int | None
+    #: Droplet size of the worker nodes.
     node_size: str
+    #: Whether the control plane has several nodes.
     high_availability: bool
+    #: Weekday and time of day (UTC).
     maintenance: tuple[str, str]
     tags: Sequence[str]
-    throw_away: bool
+    #: Whether the engine refuses to delete the cluster. If false, load balancers and volumes that were created in the
+    #: cluster are deleted with it.
+    protect: bool
 
 
 class Cluster(Component):
-    """DOKS in a VPC, allowed to pull from the account's registry.
+    """DOKS in a VPC, with access to the account's registry.
 
-    Makes the cluster with one small base node, the pool of workers (of any size and number without replacing the
-    cluster), and the Kubernetes provider. Outputs ``id`` (a UUID), ``endpoint`` (URL), ``kubeconfig`` (a secret; it
-    asks doctl for short-lived credentials) and ``kubernetes``.
+    Creates the cluster with one small base node, a pool of workers whose size and number can change without replacing
+    the cluster, and the Kubernetes provider.
     """
 
+    #: UUID.
     id: pulumi.Output[str]
+    #: URL of the API server.
     endpoint: pulumi.Output[str]
+    #: Secret. It asks doctl for short-lived credentials.
     kubeconfig: pulumi.Output[str]
     kubernetes: k8s.Provider
 
@@ -69,13 +76,13 @@ class Cluster(Component):
         authority = cluster.kube_configs.apply(lambda configs: configs[0].cluster_ca_certificate or "")
         self.kubeconfig = pulumi.Output.secret(
             pulumi.Output.all(cluster.id, cluster.endpoint, authority).apply(
-                lambda known: _kubeconfig(args.name, known[0], known[1], known[2])
+                lambda values: _kubeconfig(args.name, *values)
             )
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
             cluster.id,
-            # Workloads come after the nodes they run on, and `destroy` takes them first.
+            # Workloads are created after their nodes, and `destroy` deletes them first.
             pulumi.ResourceOptions(parent=self, depends_on=[workers]),
         )
         self.register_outputs({"id": self.id, "endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
@@ -87,29 +94,29 @@ class Cluster(Component):
             name=args.name,
             region=args.region,
             version=args.version,
-            # With it the version would run ahead of the config, and going back replaces a cluster.
+            # The version would run ahead of the config, and a downgrade replaces the cluster.
             auto_upgrade=False,
             surge_upgrade=True,
-            # Without effect while auto_upgrade is off (the provider's documentation); right for whoever switches it on.
+            # Has no effect while auto_upgrade is off.
             maintenance_policy={"day": day, "start_time": start_time},
             ha=args.high_availability,
             vpc_uuid=args.vpc,
             registry_integration=True,
-            destroy_all_associated_resources=args.throw_away,
+            destroy_all_associated_resources=not args.protect,
             kubeconfig_expire_seconds=STATE_CREDENTIALS_SECONDS,
             node_pool={"name": "base", "size": BASE_NODE_SIZE, "node_count": 1, "tags": list(args.tags)},
             tags=list(args.tags),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=not args.throw_away,
-                # The integration fails in an account that has no registry.
+                protect=args.protect,
+                # The registry integration fails in an account without a registry.
                 depends_on=[registry] if registry else [],
             ),
         )
 
     def _workers(self, args: ClusterArgs, cluster: digitalocean.KubernetesCluster) -> digitalocean.KubernetesNodePool:
-        """The pool's name ends at random: one of another size can be there before this one goes."""
-        grows = args.max_nodes is not None
+        """Declare the pool under a random name, so that its replacement can exist before it is deleted."""
+        autoscaled = args.max_nodes is not None
         options = pulumi.ResourceOptions(parent=self)
         replaced_with = {"cluster": cluster.id, "size": args.node_size}
         return digitalocean.KubernetesNodePool(
@@ -118,10 +125,10 @@ class Cluster(Component):
             cluster_id=cluster.id,
             size=args.node_size,
             tags=list(args.tags),
-            # A number given beside the range would undo what the autoscaler did.
-            node_count=None if grows else args.nodes,
-            auto_scale=True if grows else None,
-            min_nodes=args.nodes if grows else None,
+            # With autoscaling, a fixed number would undo what the autoscaler did.
+            node_count=None if autoscaled else args.nodes,
+            auto_scale=True if autoscaled else None,
+            min_nodes=args.nodes if autoscaled else None,
             max_nodes=args.max_nodes,
             opts=options,
         )

@@ -14,38 +14,42 @@ from contract.platform import Administrator, Database
 
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
-#: When the disk grows, and by how much: the API's own defaults (API reference, Databases). What the size can have is
-#: the limit; the API takes no other.
+#: When the disk grows (percent used) and by how much (GiB): the API's defaults (API reference, Databases). The limit
+#: is that of the size.
 GROWS_AT_PERCENT, GROWS_BY_GIB = 80, 10
 
 
 @dataclass(frozen=True)
 class ManagedDatabaseArgs:
-    """``nodes``: 1, or 2 with a standby; ``client`` is the id of the only cluster that may connect.
-
-    ``maintenance`` is weekday and time of day (UTC).
-    """
+    """Version, size, network and protection of the database."""
 
     name: str
     region: str
+    #: Major version of PostgreSQL.
     version: str
+    #: Size slug of each node.
     size: str
+    #: 1, or 2 with a standby.
     nodes: int
+    #: Id of the VPC.
     vpc: pulumi.Input[str]
+    #: Id of the only cluster that may connect.
     client: pulumi.Input[str]
+    #: Weekday and time of day (UTC).
     maintenance: tuple[str, str]
     tags: Sequence[str]
     protect: bool
 
 
 class ManagedDatabase(Component):
-    """PostgreSQL that only one cluster reaches, over TLS, with daily backups kept by the provider.
+    """PostgreSQL that only one cluster can reach, with TLS and the provider's daily backups.
 
-    Makes the database cluster, its firewall, the database and the service's user. Outputs ``connection`` (of the
-    service's user, who has no rights on the schema yet) and ``administrator``; passwords are secrets.
+    Creates the database cluster, its firewall, the database and the service's user.
     """
 
+    #: Connection of the service's user, who has no rights on the schema yet.
     connection: Database
+    #: The server's own user.
     administrator: Administrator
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -75,20 +79,20 @@ class ManagedDatabase(Component):
             rules=[{"type": "k8s", "value": args.client}],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # A server without firewall rules takes connections from anywhere: nothing is in it then, coming or going.
+        # Without firewall rules the server accepts any connection. User and database exist only while it has them.
         guarded = pulumi.ResourceOptions(parent=self, depends_on=[firewall])
         user = digitalocean.DatabaseUser("database-user", cluster_id=server.id, name=DATABASE_USER, opts=guarded)
         database = digitalocean.DatabaseDb(
             "database",
             cluster_id=server.id,
             name=DATABASE_NAME,
-            # After the user, so that it is deleted before: a user who owns tables can't be.
+            # Created after the user, so deleted before it: a user who owns tables cannot be deleted.
             opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect, depends_on=[user])),
         )
         authority = or_explain(
             digitalocean.get_database_ca_output(cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)),
             "certificate of the database's authority",
-            "`doctl databases get-ca ID` asks for the same; repeat the command once it answers",
+            "run the command again once `doctl databases get-ca ID` succeeds",
         )
         self.connection = Database(
             host=server.private_host,

@@ -9,21 +9,23 @@ import pulumi_digitalocean as digitalocean
 
 from components.component import Component
 
-#: A VPC can be deleted once the last trace of its members is gone, which lags behind their own deletion.
+#: A VPC can be deleted only some time after its last member is.
 DELETE_TIMEOUT = "15m"
 
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """``name`` is unique in the account; the address range is the provider's choice, so that it overlaps no other."""
+    """Name and region of the network. The provider chooses an address range that overlaps no other."""
 
+    #: Unique in the account.
     name: str
     region: str
 
 
 class Network(Component):
-    """A VPC. Outputs ``vpc``, its id (a UUID). VPCs take no tags; the description says whose it is."""
+    """A VPC. VPCs have no tags, so its description names the stack."""
 
+    #: Id of the VPC, a UUID.
     vpc: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -17,48 +17,54 @@ from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kuber
 from components.random_name import random_name
 
 RELEASE_CHANNEL = "REGULAR"
-#: Hours of the weekly window: GKE wants 48 hours of them in any 32 days, which may hold only four windows.
+#: Hours of the weekly window. GKE requires 48 hours in any 32 days, which may contain only four windows.
 WINDOW_HOURS = 12
-#: A Monday; windows are counted from the first week after it.
+#: Some Monday; windows recur from its week on.
 _FIRST_MONDAY = datetime(2024, 1, 1)
-#: What the nodes may do is said by their account's roles, which scopes would only cut down.
+#: All scopes: the roles of the nodes' account limit what nodes may do.
 NODE_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """``version`` is the least that the control plane runs; the release channel upgrades from there.
+    """Version, network and protection of the cluster."""
 
-    ``clients`` are the ranges (CIDR) that reach the API server, any where empty. ``maintenance`` is the day of the
-    week (Monday is 1) and the hour (UTC) when the window opens. ``ready`` are resources that workloads can't do
-    without.
-    """
-
+    #: Prefix of the cluster's name.
     name: str
     region: str
+    #: Minimum version; the release channel upgrades from there.
     version: str
+    #: Id of the VPC.
     network: pulumi.Input[str]
+    #: Id of the subnetwork.
     subnetwork: pulumi.Input[str]
+    #: Email of the nodes' service account.
     node_account: pulumi.Input[str]
+    #: CIDR ranges that may reach the API server; empty for any address.
     clients: Sequence[str]
+    #: Day of the week (Monday is 1) and hour (UTC) at which the maintenance window opens.
     maintenance: tuple[int, int]
     labels: dict[str, str]
+    #: Whether the engine and GKE refuse to delete the cluster.
     protect: bool
+    #: Resources that workloads need.
     ready: Sequence[pulumi.Resource]
 
 
 class Cluster(Component):
-    """GKE Autopilot over all zones of a region: nodes come and go with the pods, and have no public addresses.
+    """GKE Autopilot over all zones of a region: nodes are created for the pods, without public addresses.
 
-    Dataplane V2 (network policies are enforced), workload identity and shielded nodes are Autopilot's own, always on.
-    Makes the cluster and the Kubernetes provider. Outputs ``name``, ``endpoint`` (URL), ``identifier`` (of this cluster
-    and no later one), ``kubeconfig`` (a secret; it asks Google's plugin for short-lived credentials), ``kubernetes``.
+    Autopilot always enforces NetworkPolicies (Dataplane V2), and has workload identity and shielded nodes. Creates the
+    cluster and the Kubernetes provider.
     """
 
     name: pulumi.Output[str]
+    #: URL of the API server.
     endpoint: pulumi.Output[str]
+    #: Identifies this cluster; a later one has another.
     identifier: pulumi.Output[str]
+    #: Secret. It asks Google's plugin for short-lived credentials.
     kubeconfig: pulumi.Output[str]
     kubernetes: k8s.Provider
 
@@ -67,16 +73,16 @@ class Cluster(Component):
         cluster = self._cluster(args)
         self.name = cluster.name
         self.endpoint = pulumi.Output.concat("https://", cluster.endpoint)
-        # The name in it is another one for each cluster that is made.
+        # It contains the name, which is different for each new cluster.
         self.identifier = cluster.id
         authority = cluster.master_auth.apply(lambda auth: auth.cluster_ca_certificate or "")
         self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(cluster.name, self.endpoint, authority).apply(lambda known: _kubeconfig(*known))
+            pulumi.Output.all(cluster.name, self.endpoint, authority).apply(lambda values: _kubeconfig(*values))
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
             self.identifier,
-            # Workloads come after what they need, and `destroy` takes them first.
+            # Workloads are created after what they need, and `destroy` deletes them first.
             pulumi.ResourceOptions(parent=self, depends_on=args.ready),
         )
         self.register_outputs({"name": self.name, "endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
@@ -104,10 +110,10 @@ class Cluster(Component):
                 "services_secondary_range_name": SERVICES_RANGE,
             },
             private_cluster_config={"enable_private_nodes": True, "enable_private_endpoint": False},
-            # Said even where any address may come: left out, an earlier list would stay.
+            # Set even if it allows any address: left out, an earlier list would stay.
             master_authorized_networks_config={
                 "cidr_blocks": [{"cidr_block": cidr} for cidr in ranges],
-                # Else anybody's machine at Google is let in beside the ranges.
+                # Otherwise any virtual machine in Google Cloud may connect too.
                 "gcp_public_cidrs_access_enabled": False,
             },
             cluster_autoscaling={
@@ -122,14 +128,14 @@ class Cluster(Component):
                 parent=self,
                 protect=args.protect,
                 depends_on=args.ready,
-                # Two clusters can't share the range of services.
+                # Two clusters cannot share the range of Services.
                 delete_before_replace=True,
             ),
         )
 
 
 def maintenance_window(weekday: int, hour: int) -> gcp.container.ClusterMaintenancePolicyRecurringWindowArgsDict:
-    """The weekly window that opens on that day (Monday is 1) at that hour (UTC)."""
+    """Return the weekly window that opens on that day (Monday is 1) at that hour (UTC)."""
     opens = _FIRST_MONDAY + timedelta(days=weekday - 1, hours=hour)
     closes = opens + timedelta(hours=WINDOW_HOURS)
     return {
@@ -140,6 +146,6 @@ def maintenance_window(weekday: int, hour: int) -> gcp.container.ClusterMaintena
 
 
 def _kubeconfig(name: str, endpoint: str, ca: str) -> str:
-    # The application default credentials, those of the provider: there is one login, and CI needs no gcloud.
+    # The provider's application default credentials: one login serves both, and CI needs no gcloud.
     plugin = ExecCredentials(command=AUTH_PLUGIN, args=["--use_application_default_credentials"])
     return exec_kubeconfig(name, endpoint, ca, plugin)

@@ -1,4 +1,4 @@
-"""A managed PostgreSQL (Cloud SQL) on a private address, by the name that its certificate has."""
+"""A managed PostgreSQL (Cloud SQL) on a private address, reached by the name in its certificate."""
 
 from __future__ import annotations
 
@@ -15,52 +15,60 @@ from contract.platform import Administrator, Database
 
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
-#: The server's own user, who may grant rights.
+#: The server's own user.
 ADMINISTRATOR = "postgres"
 POSTGRES_PORT = 5432
 PASSWORD_LENGTH = 32
 BACKUPS_KEPT = 14
-#: Days of changes from which any moment can be restored; 7 is the most of edition Enterprise.
+#: Days of point-in-time recovery; edition Enterprise allows at most 7.
 RECOVERY_DAYS = 7
 FINAL_BACKUP_DAYS = 30
 RECORD_TTL_SECONDS = 300
-#: Names of instances with private services access end in this, after their region (Cloud SQL documentation, TLS).
+#: Domain of instances with private services access, after their region (Cloud SQL documentation, TLS).
 PRIVATE_DOMAIN = "sql-psa.goog"
-#: Machine types of this family are edition Enterprise Plus's, all others Enterprise's.
+#: Machine types with this prefix belong to edition Enterprise Plus, all others to Enterprise.
 PLUS_FAMILY = "db-perf-optimized-"
 
 
 @dataclass(frozen=True)
 class ManagedDatabaseArgs:
-    """``version`` is PostgreSQL's major one; ``maintenance`` day of the week (Monday is 1) and hour (UTC).
+    """Version, size, network and protection of the database."""
 
-    ``standby``: a second server in another zone takes over when the first fails. ``private_services`` is the
-    connection that gives the server an address in ``network``; ``services`` are the enabled APIs to wait for.
-    """
-
+    #: Prefix of the server's name.
     name: str
     region: str
+    #: Major version of PostgreSQL.
     version: str
+    #: Machine type.
     size: str
+    #: Whether a second server in another zone takes over if the first fails.
     standby: bool
+    #: Id of the VPC.
     network: pulumi.Input[str]
+    #: The connection that gives the server an address in the network.
     private_services: pulumi.Resource
+    #: Day of the week (Monday is 1) and hour (UTC).
     maintenance: tuple[int, int]
     labels: dict[str, str]
+    #: Enabled APIs to wait for.
     services: Sequence[pulumi.Resource]
+    #: Whether the engine and Cloud SQL refuse to delete the server.
     protect: bool
+    #: Whether a last backup and the earlier ones outlive the server.
     final_backup: bool
 
 
 class ManagedDatabase(Component):
-    """PostgreSQL with no public address, reached from the network only, over TLS, with backups of every day.
+    """PostgreSQL without a public address, with TLS and daily backups.
 
-    Its certificate is of Google's shared authority and names the server's DNS name, which clients can then verify.
-    Google publishes no address for that name: a private zone of the network does. Makes the instance, zone and
-    record, the database and the service's user. Outputs ``connection`` and ``administrator``; passwords are secrets.
+    Its certificate, from Google's shared authority, contains a DNS name that clients verify. Google does not publish
+    that name, so a private zone of the network does. Creates the instance, zone and record, the database and the
+    service's user.
     """
 
+    #: Connection of the service's user.
     connection: Database
+    #: The server's own user.
     administrator: Administrator
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -69,7 +77,7 @@ class ManagedDatabase(Component):
         self._options = pulumi.ResourceOptions(parent=self)
         administrator_password = self._password("database-administrator")
         server = self._server(administrator_password)
-        # PostgreSQL refuses to drop a database in use and a user who owns tables; both go with the server.
+        # PostgreSQL refuses to drop a database in use or a user who owns tables. Both are deleted with the server.
         database = gcp.sql.Database(
             "database",
             name=DATABASE_NAME,
@@ -100,11 +108,11 @@ class ManagedDatabase(Component):
         self.register_outputs({"host": self.connection.host})
 
     def _password(self, name: str) -> pulumi.Output[str]:
-        made = random.RandomPassword(name, length=PASSWORD_LENGTH, special=False, opts=self._options)
-        return pulumi.Output.secret(made.result)
+        password = random.RandomPassword(name, length=PASSWORD_LENGTH, special=False, opts=self._options)
+        return pulumi.Output.secret(password.result)
 
     def _server(self, administrator_password: pulumi.Output[str]) -> gcp.sql.DatabaseInstance:
-        """Its name ends at random: Cloud SQL takes a name again only a week after its server is gone."""
+        """Declare the server under a random name: Cloud SQL blocks the name of a deleted one for a week."""
         args = self._args
         return gcp.sql.DatabaseInstance(
             args.name,
@@ -133,7 +141,7 @@ class ManagedDatabase(Component):
                 "private_network": args.network,
                 "ssl_mode": "ENCRYPTED_ONLY",
                 "server_ca_mode": "GOOGLE_MANAGED_CAS_CA",
-                # Certificates of that authority last a year.
+                # Certificates of that authority expire after a year.
                 "server_certificate_rotation_mode": "AUTOMATIC_ROTATION_DURING_MAINTENANCE",
             },
             "backup_configuration": {
@@ -143,7 +151,7 @@ class ManagedDatabase(Component):
                 "backup_retention_settings": {"retained_backups": BACKUPS_KEPT, "retention_unit": "COUNT"},
             },
             "maintenance_window": {"day": day, "hour": hour, "update_track": "stable"},
-            # Against every other way of deleting it: console, gcloud, API.
+            # Also protects it from console, gcloud and API.
             "deletion_protection_enabled": args.protect,
             "retain_backups_on_delete": args.final_backup,
             "final_backup_config": {"enabled": True, "retention_days": FINAL_BACKUP_DAYS}
@@ -175,14 +183,14 @@ class ManagedDatabase(Component):
 
 
 def private_name(names: Sequence[gcp.sql.outputs.DatabaseInstanceDnsName]) -> str:
-    """The fully qualified name (with its last dot) of a server on its private address.
+    """Return the fully qualified name (with its last dot) of the server's private address.
 
-    Raises pulumi.RunError when it has none: nothing could verify such a server's certificate.
+    Raises pulumi.RunError if there is none, because clients could not verify the server's certificate.
     """
     for name in names:
         if (name.connection_type, name.dns_scope) == ("PRIVATE_SERVICES_ACCESS", "INSTANCE") and name.name:
             return f"{name.name.rstrip('.')}."
     raise pulumi.RunError(
         "the database's server has no DNS name for private services access, so its certificate could not be verified;"
-        " `gcloud sql instances describe NAME` must list one under dnsNames (server CA mode GOOGLE_MANAGED_CAS_CA)"
+        " set its server CA mode to GOOGLE_MANAGED_CAS_CA and check dnsNames in `gcloud sql instances describe NAME`"
     )

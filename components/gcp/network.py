@@ -1,4 +1,4 @@
-"""The private network of cluster and database, with its way out."""
+"""The private network of cluster and database, with NAT to the internet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pulumi_gcp as gcp
 
 from components.component import Component
 
-#: Bits of the network's range.
+#: Prefix length of the network's range.
 NETWORK_PREFIX = 16
 PODS_RANGE = "pods"
 SERVICES_RANGE = "services"
@@ -19,32 +19,32 @@ SERVICES_RANGE = "services"
 
 @dataclass(frozen=True)
 class Ranges:
-    """How a range of addresses (/16) is divided.
+    """The parts of the network's range, a /16.
 
-    Each node takes a /26 of ``pods`` (GKE documentation, Autopilot), so there is room for 512; Cloud SQL takes a /24
-    of ``managed_services``.
+    Each node takes a /26 of ``pods`` (GKE documentation, Autopilot), so there is room for 512 nodes. Cloud SQL takes a
+    /24 of ``managed_services``.
     """
 
     whole: IPv4Network
 
     @property
     def nodes(self) -> IPv4Network:
-        """The subnetwork."""
+        """Range of the subnetwork."""
         return self._part(0)
 
     @property
     def services(self) -> IPv4Network:
-        """Kubernetes Services."""
+        """Range of Kubernetes Services."""
         return self._part(1)
 
     @property
     def managed_services(self) -> IPv4Network:
-        """What Google runs for the network: the database."""
+        """Range of services that Google runs: the database."""
         return self._part(2)
 
     @property
     def pods(self) -> IPv4Network:
-        """The upper half."""
+        """Range of the pods, the upper half."""
         return list(self.whole.subnets(new_prefix=17))[1]
 
     def _part(self, index: int) -> IPv4Network:
@@ -53,25 +53,26 @@ class Ranges:
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """``services`` are the enabled APIs to wait for."""
+    """Name and address ranges of the network."""
 
     name: str
     region: str
     ranges: Ranges
     labels: dict[str, str]
+    #: Enabled APIs to wait for.
     services: Sequence[pulumi.Resource]
 
 
 class Network(Component):
-    """A VPC with one subnetwork, a NAT gateway for nodes without public addresses, and private services access.
+    """A VPC with one subnetwork, a NAT gateway for nodes without public addresses, and private services access."""
 
-    Outputs ``id`` and ``subnetwork`` (ids); ``way_out``, the resource that nodes need to reach the internet;
-    ``private_services``, the resource that a managed service on a private address needs.
-    """
-
+    #: Id of the VPC.
     id: pulumi.Output[str]
+    #: Id of the subnetwork.
     subnetwork: pulumi.Output[str]
-    way_out: pulumi.Resource
+    #: Nodes need it to reach the internet.
+    nat: pulumi.Resource
+    #: A managed service needs it to get a private address.
     private_services: pulumi.Resource
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -89,7 +90,7 @@ class Network(Component):
         self.id = network.id
         subnetwork = self._subnetwork(network)
         self.subnetwork = subnetwork.id
-        self.way_out = self._nat(network, subnetwork)
+        self.nat = self._nat(network, subnetwork)
         self.private_services = self._private_services(network)
         self.register_outputs({"id": self.id, "subnetwork": self.subnetwork})
 
@@ -104,7 +105,7 @@ class Network(Component):
                 {"range_name": PODS_RANGE, "ip_cidr_range": str(self._args.ranges.pods)},
                 {"range_name": SERVICES_RANGE, "ip_cidr_range": str(self._args.ranges.services)},
             ],
-            # Google's own APIs, the image registry among them, are reached without the NAT gateway.
+            # Nodes reach Google's APIs, the image registry included, without the NAT gateway.
             private_ip_google_access=True,
             opts=self._options,
         )
@@ -143,8 +144,8 @@ class Network(Component):
             network=network.id,
             service="servicenetworking.googleapis.com",
             reserved_peering_ranges=[reserved.name],
-            # Cloud SQL holds on to the connection for days after its last instance is gone, and refuses to let it be
-            # deleted; `destroy` has deleted the instance by then, and the network goes next.
+            # Cloud SQL keeps the connection for days after its last instance is deleted, and refuses its deletion.
+            # Removing the peering alone lets `destroy` delete the network.
             deletion_policy="REMOVE_PEERING",
             opts=self._options,
         )

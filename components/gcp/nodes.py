@@ -11,33 +11,39 @@ import pulumi_gcp as gcp
 
 from components.component import Component
 
-#: What Google documents as the least that a node needs: write logs and metrics (GKE documentation, Node accounts).
+#: The minimum that a node needs: write logs and metrics (GKE documentation, Node service accounts).
 NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 READER_ROLE = "roles/artifactregistry.reader"
-#: Longest account id (IAM documentation), and the digits of it that keep shortened ones apart.
+#: Maximum length of an account id (IAM documentation), and how many digits keep shortened ids unique.
 ACCOUNT_ID_LENGTH = 30
 DIGEST_DIGITS = 10
 
 
 @dataclass(frozen=True)
 class NodeIdentityArgs:
-    """``repository`` is the name of the only repository, in ``region``, that the nodes pull from."""
+    """Project of the account, and the repository that nodes pull from."""
 
+    #: Name that the account is named after.
     name: str
+    #: Id of the project.
     project: str
+    #: Region of the repository.
     region: str
+    #: Name of the only repository that nodes may pull from.
     repository: pulumi.Input[str]
+    #: Enabled APIs to wait for.
     services: Sequence[pulumi.Resource]
 
 
 class NodeIdentity(Component):
-    """A service account with no more rights than nodes need, instead of Compute Engine's with its many.
+    """A service account with only the rights that nodes need, instead of Compute Engine's default account.
 
-    Makes the account, its role in the project and the right to pull from one repository. Outputs ``email``;
-    ``rights``, the resources to wait for before there are nodes.
+    Creates the account, its role in the project and the right to pull from one repository.
     """
 
+    #: Email of the account.
     email: pulumi.Output[str]
+    #: Rights that must exist before the nodes.
     rights: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, args: NodeIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -70,6 +76,6 @@ class NodeIdentity(Component):
 
 
 def account_id(name: str) -> str:
-    """Id of the account of the nodes of ``name``: its beginning, and a digest that tells it from others like it."""
+    """Return the account's id: the beginning of ``name``, and a digest that keeps it unique."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST_DIGITS]
     return f"{name[: ACCOUNT_ID_LENGTH - DIGEST_DIGITS - 1].rstrip('-')}-{digest}"

@@ -11,31 +11,35 @@ import pulumi_gcp as gcp
 from components.component import Component
 from contract.platform import Registry
 
-#: The user name that goes with an access token (Artifact Registry documentation, Docker authentication).
+#: User name for access tokens (Artifact Registry documentation, Docker authentication).
 TOKEN_USER = "oauth2accesstoken"  # noqa: S105 a user name
 
 
 @dataclass(frozen=True)
 class RegistryArgs:
-    """``services`` are the enabled APIs to wait for; ``token`` is the caller's, a secret, to push with."""
+    """Name of the repository, and the token for pushing to it."""
 
     name: str
     region: str
     labels: dict[str, str]
+    #: Enabled APIs to wait for.
     services: Sequence[pulumi.Resource]
+    #: The caller's access token, a secret.
     token: pulumi.Output[str]
+    #: Whether the engine refuses to delete the repository.
     protect: bool
 
 
 class ContainerRegistry(Component):
     """A Docker repository whose images are scanned for known vulnerabilities.
 
-    Nothing is cleaned up, so what runs and what a rollback may need stays. Tags may move: the same source is built
-    again by another machine, branch or day, to another digest, which immutable tags would refuse; no stack runs a tag.
-    Outputs ``registry``, with the caller's token to push with, and ``repository``, its name.
+    There are no clean-up rules, so images in use and those for a rollback stay. Tags may move, because another machine
+    may build the same source to another digest; no stack runs a tag.
     """
 
+    #: With the caller's token for pushing.
     registry: Registry
+    #: Name of the repository.
     repository: pulumi.Output[str]
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -47,7 +51,7 @@ class ContainerRegistry(Component):
             format="DOCKER",
             description=f"Images of Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
             vulnerability_scanning_config={"enablement_config": "INHERITED"},
-            # No clean-up policy: what is untagged may run, by its digest, or belong to an index that does.
+            # No clean-up policy: an untagged image may be in use by its digest, or be part of an index in use.
             labels=args.labels,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=args.services),
         )
@@ -57,5 +61,5 @@ class ContainerRegistry(Component):
 
 
 def caller_login(url: pulumi.Input[str], token: pulumi.Output[str]) -> Registry:
-    """The registry, to be pushed to with an access token of the caller's."""
+    """Return the registry with the caller's access token for pushing."""
     return Registry(url=url, username=TOKEN_USER, password=token)

@@ -1,4 +1,4 @@
-"""The APIs that the project must have enabled before anything is made in it."""
+"""The APIs that the project needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pulumi_gcp as gcp
 
 from components.component import Component
 
-#: What the platform uses: network, cluster, images and their scanning, database and its private address, names, rights.
+#: APIs for network, cluster, images and their scanning, database and its private address, DNS and IAM.
 SERVICES = (
     "compute",
     "container",
@@ -24,11 +24,9 @@ SERVICES = (
 
 
 class ProjectServices(Component):
-    """Enabled APIs. Outputs ``enabled``, the resources to wait for.
+    """Enabled APIs. They stay enabled after `destroy`, because others in the project may use them."""
 
-    They stay enabled on `destroy`: others in the project may use them, and disabling one breaks those.
-    """
-
+    #: The APIs, for other resources to wait for.
     enabled: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A Kubernetes cluster that exists already, named by its context in the kubeconfig."""
+"""An existing Kubernetes cluster, named by its context in the kubeconfig."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components.component import Component
+from components.kubernetes_access import kubernetes_provider
 
 
 def kubeconfig_files() -> list[Path]:
-    """Files that kubectl would read: those of KUBECONFIG, else ~/.kube/config (Kubernetes documentation)."""
+    """Return the files that kubectl reads: those of KUBECONFIG, else ~/.kube/config."""
     listed = os.environ.get("KUBECONFIG", "")
     return [Path(part) for part in listed.split(os.pathsep) if part] or [Path.home() / ".kube" / "config"]
 
 
 def kube_contexts() -> list[str]:
-    """Names of the contexts in the kubeconfig; a file that cannot be read as one has none."""
+    """Return the names of the contexts in the kubeconfig. Files that cannot be read are skipped, as kubectl does."""
     names: list[str] = []
     for file in kubeconfig_files():
         try:
@@ -35,33 +36,21 @@ def kube_contexts() -> list[str]:
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """``context``: the kubeconfig context; it must exist."""
+    """Which cluster to use."""
 
+    #: An existing kubeconfig context.
     context: str
 
 
 class Cluster(Component):
-    """Access to an existing cluster.
+    """Access to an existing cluster. Credentials stay in the kubeconfig; none enter the state."""
 
-    Makes the Kubernetes provider; outputs it as ``kubernetes``. Credentials stay in the kubeconfig, none enter the
-    state.
-    """
-
+    #: The provider for the cluster.
     kubernetes: k8s.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("local:Cluster", name, opts)
-        self.kubernetes = k8s.Provider(
-            "kubernetes",
-            context=args.context,
-            # New credentials or a new address for the same context never replace what runs on it.
-            cluster_identifier=args.context,
-            enable_server_side_apply=True,
-            # What Git says holds: a field that somebody took over by hand (`kubectl scale`) is taken back.
-            enable_patch_force=True,
-            # Secrets and ConfigMaps keep their names when they change; the pods are rolled by a hash.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
+        self.kubernetes = kubernetes_provider(
+            None, identifier=args.context, opts=pulumi.ResourceOptions(parent=self), context=args.context
         )
         self.register_outputs({"context": args.context})

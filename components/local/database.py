@@ -1,4 +1,4 @@
-"""PostgreSQL inside the cluster, for a laptop or a throw-away cluster."""
+"""PostgreSQL inside the cluster, for a laptop or a temporary cluster."""
 
 from __future__ import annotations
 
@@ -13,36 +13,40 @@ from components.namespace import PLATFORM_LABEL
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
 from contract.platform import Database
 
-#: Database and user of the book's managed database, so that one service runs unchanged on every cloud.
+#: The same names as on the clouds, so that a service runs unchanged on every cloud.
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
 POSTGRES_PORT = 5432
-#: User and group `postgres` in the official image.
+#: User and group `postgres` of the official image.
 POSTGRES_UID = 999
 PASSWORD_LENGTH = 24
-#: Connections the server takes: enough for 60 pods, surge included, with the addressbook's pool of 4.
+#: Enough for 60 pods, surge included, with the addressbook's pool of 4 connections.
 MAX_CONNECTIONS = 250
 
 
 @dataclass(frozen=True)
 class LocalDatabaseArgs:
-    """``image`` has the official PostgreSQL image's interface; ``storage`` is the volume's size (a quantity)."""
+    """Image and size of the database."""
 
+    #: Name of the service that uses the database.
     service: str
     namespace: pulumi.Input[str]
+    #: An image with the official PostgreSQL image's interface.
     image: str
+    #: Size of the volume, a Kubernetes quantity.
     storage: str
     rollout_timeout_seconds: int
 
 
 class LocalDatabase(Component):
-    """A PostgreSQL of one pod with a volume of its own.
+    """A PostgreSQL in one pod with its own volume.
 
-    Makes a generated password, its Secret, the volume claim, a StatefulSet, a ClusterIP Service and a NetworkPolicy.
-    The claim is apart from the StatefulSet, so that data outlives pods, updates and replacements of the StatefulSet;
-    only `destroy` removes it. Outputs ``connection``.
+    Creates a password, its Secret, a volume claim, a StatefulSet, a ClusterIP Service and a NetworkPolicy. The claim is
+    not part of the StatefulSet, so the data outlives pods and replacements of the StatefulSet; only `destroy` removes
+    it.
     """
 
+    #: Its host is known once the server answers.
     connection: Database
 
     def __init__(
@@ -80,15 +84,13 @@ class LocalDatabase(Component):
                 "selector": self._labels.selector,
                 "ports": [{"name": "postgres", "port": POSTGRES_PORT, "target_port": "postgres"}],
             },
-            # Its endpoints come with the pod, which the StatefulSet is awaited for.
             opts=self._options,
         )
         self._network_policy()
         server = self._server(secret, claim)
         self.connection = Database(
-            # Usable once the server answers: whoever uses the host name waits for it.
             host=pulumi.Output.all(service.metadata["name"], args.namespace, server.id).apply(
-                lambda known: f"{known[0]}.{known[1]}.svc"
+                lambda values: f"{values[0]}.{values[1]}.svc"
             ),
             port=POSTGRES_PORT,
             name=DATABASE_NAME,
@@ -101,7 +103,7 @@ class LocalDatabase(Component):
         return k8s.meta.v1.ObjectMetaArgs(name=self._name, namespace=self._args.namespace, labels=self._labels.all)
 
     def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
-        """Connections come from the service's pods and migrations, and from the namespaces of release stacks."""
+        """Allow connections from the service's pods and migrations, and from release stacks' namespaces."""
         clients: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
             "pod_selector": {
                 "match_expressions": [
@@ -140,7 +142,7 @@ class LocalDatabase(Component):
                     {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
                 ],
                 "ports": [{"name": "postgres", "container_port": POSTGRES_PORT}],
-                # Startup has a probe of its own: recovery after a hard stop may outlast any liveness limit.
+                # A startup probe, because recovery after a hard stop may outlast any liveness limit.
                 "startup_probe": {
                     **probe,
                     "period_seconds": 1,

@@ -53,7 +53,7 @@ CLOUDS = {
         late="User",
         interrupted="DatabaseInstance",
         no_login={"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/credentials.json"},
-        no_login_message="GOOGLE_APPLICATION_CREDENTIALS names /nowhere/credentials.json, and there is no such file",
+        no_login_message="GOOGLE_APPLICATION_CREDENTIALS names /nowhere/credentials.json, which does not exist",
         server="DatabaseInstance",
         address=lambda record: (record.outputs["privateIpAddress"], 5432),
     ),
@@ -63,10 +63,10 @@ CLOUDS = {
         late="Addon",
         interrupted="RouteTable",
         no_login={"AWS_SECRET_ACCESS_KEY": ""},
-        no_login_message="AWS takes none from this machine (Unable to locate credentials",
+        no_login_message="AWS accepts none from this machine (Unable to locate credentials",
         server="Instance",
         address=lambda record: (record.outputs["__address"], 5432),
-        expired_message="AWS takes none from this machine (An error occurred (ExpiredToken)",
+        expired_message="AWS accepts none from this machine (An error occurred (ExpiredToken)",
         refuses_duplicates=False,
     ),
 }
@@ -97,7 +97,7 @@ def rehearse_whole_life(cloud: Cloud) -> None:
         "destroy while it is protected",
         "destroy without protection",
     ]
-    assert "builds nothing by itself since (buildFromSource is `first`)" in seen["preview while nothing is pinned"]
+    assert "no longer builds from source (buildFromSource is `first`)" in seen["preview while nothing is pinned"]
     assert "was copied to" in seen["canary by config"]
     assert "read from stable and from canary" in seen["the API through stable and canary"]
     assert "cannot be deleted" in seen["destroy while it is protected"]

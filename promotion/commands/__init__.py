@@ -1,1 +1,1 @@
-"""One command a file: ``register(commands)`` adds it to the command line."""
+"""The command line: each command's arguments become a frozen options object for its operation."""

@@ -1,89 +1,116 @@
-"""``release``: canary, verdict and promotion in one run; or the canary taken back, with a diagnosis."""
+"""``canary``, ``verdict``, ``promote``, ``rollback``, ``release`` and ``traffic``: the steps of a release."""
 
 from __future__ import annotations
 
 import argparse
 
-from promotion.arguments import Commands, change_arguments, command
-from promotion.commands.canary import Trial, prepared, put_on_trial, trial_arguments
-from promotion.commands.promote import promote
-from promotion.commands.rollback import canary_back
-from promotion.commands.verdict import try_canary, verdict_arguments
-from promotion.errors import DONE, FAILED, INCONCLUSIVE, CommandError, UpdateInterruptedError
-from promotion.operations.failed_canary import FOUND_UNHEALTHY, diagnosis, take_back
-from promotion.operations.work import Work, working
-from promotion.state.verdict_record import record
-from promotion.verdict import Verdict
+from promotion.commands.arguments import Commands, add_change, add_command, add_force, add_keep, seconds
+from promotion.operations import canary, promote, release, rollback, traffic, verdict
+from promotion.operations.config_edits import CANARY_REPLICAS
+from promotion.operations.options import (
+    CanaryOptions,
+    ChangeOptions,
+    ReleaseOptions,
+    RollbackOptions,
+    TrafficOptions,
+    VerdictOptions,
+)
+
+DEFAULT_TRIAL = "5m"
 
 
-def register(commands: Commands) -> None:
-    parser = command(
-        commands,
-        "release",
-        run,
-        "canary, verdict and promotion in one run; or the canary taken back, with a diagnosis",
-        "--image source --for 5m",
+def add_canary(commands: Commands) -> None:
+    summary = "put an image on trial beside stable"
+    parser = add_command(commands, "canary", canary.canary, CanaryOptions, summary, "--image source --replicas 1")
+    _add_image(parser)
+    add_change(parser)
+
+
+def add_verdict(commands: Commands) -> None:
+    summary = "judge the canary by its users' requests; an unhealthy one is diagnosed and rolled back"
+    parser = add_command(commands, "verdict", verdict.verdict, VerdictOptions, summary, "--for 5m")
+    _add_trial(parser)
+    add_keep(parser)
+    add_change(parser, only_config=False)
+
+
+def add_promote(commands: Commands) -> None:
+    summary = "give stable the canary's image, and remove the canary"
+    example = "--message 'healthy for a day'"
+    parser = add_command(commands, "promote", promote.promote, ChangeOptions, summary, example)
+    add_force(parser, "promote without a healthy verdict")
+    add_change(parser)
+
+
+def add_rollback(commands: Commands) -> None:
+    summary = "remove the canary; or, with --to, return stable to an earlier image"
+    parser = add_command(commands, "rollback", rollback.rollback, RollbackOptions, summary, "--to 3")
+    parser.add_argument(
+        "--to",
+        metavar="DIGEST|RELEASE",
+        help="earlier image for stable: a digest, its first digits, or a release's number in `history`",
     )
-    trial_arguments(parser)
-    verdict_arguments(parser)
-    change_arguments(parser, config_alone=False)
-    parser.set_defaults(only_config=False)
+    parser.add_argument("--reject", action="store_true", help="record the canary as rejected, judged or not")
+    add_force(parser, "return to an image even if it was rejected")
+    add_change(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    with working(options, "release") as work:
-        _finish(work)
-        trial = prepared(work)
-        if not work.release.has_canary and work.release.stable_image.endswith(f"@{trial.digest}"):
-            work.say(f"stable runs {trial.digest} already: there is nothing to release")
-            if options.image == "source":
-                work.let_go("what was built is what stable runs")
-            work.answer(result="done", image=trial.image)
-            return DONE
-        put_on_trial(work, trial)
-        result, verdict = _judged(work, trial)
-        if result == "healthy":
-            _promoted(work)
-        elif result == "unhealthy" and not options.keep:
-            take_back(work, FOUND_UNHEALTHY)
-        else:
-            work.say(
-                f"the canary stays on trial: `python -m promotion verdict --stack {work.name}` goes on judging it,"
-                " `promote --force` and `rollback` end it"
-            )
-        work.answer(result=result, image=trial.image, **({"verdict": verdict.as_json()} if verdict else {}))
-    return {"healthy": DONE, "inconclusive": INCONCLUSIVE}.get(result, FAILED)
+def add_release(commands: Commands) -> None:
+    summary = "canary, verdict and promotion in one run; an unhealthy canary is diagnosed and rolled back"
+    example = "--image source --for 5m"
+    parser = add_command(commands, "release", release.release, ReleaseOptions, summary, example)
+    _add_image(parser)
+    _add_trial(parser)
+    add_change(parser, only_config=False)
 
 
-def _finish(work: Work) -> None:
-    """A promotion or rollback that was cut off left a canary that the stack file knows nothing of: end it first."""
-    if not work.release.has_canary and "canary" in work.standing().parts:
-        work.say("the stack still has a canary that its file has done with: the last run is brought to its end")
-        work.apply(work.file.text(), "the run that was cut off, to its end")
+def add_traffic(commands: Commands) -> None:
+    summary = "route users to both tracks (split), to stable (a dark canary), or to the canary (a blue/green switch)"
+    parser = add_command(commands, "traffic", traffic.traffic, TrafficOptions, summary, "canary")
+    parser.add_argument("to", choices=["split", "stable", "canary"], help="the tracks that serve users")
+    add_force(parser, "route all users to a canary that was found unhealthy")
+    add_change(parser)
 
 
-def _judged(work: Work, trial: Trial) -> tuple[str, Verdict | None]:
-    """The result and the verdict; no verdict but the one on record where a run was cut off after it."""
-    said = record(work.release.canary_verdict)
-    if said and said.digest == trial.digest and said.result == "healthy":
-        work.say(f"found healthy at {said.time}")
-        return said.result, None
-    verdict = try_canary(work)
-    return verdict.result, verdict
+def _add_image(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that describe the canary."""
+    parser.add_argument(
+        "--image",
+        default="source",
+        metavar="source|IMAGE",
+        help="REPOSITORY@sha256:DIGEST, or `source` to build it from the build context (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--replicas", type=int, default=CANARY_REPLICAS, help="pods of the canary (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--stable-replicas",
+        type=int,
+        metavar="N",
+        help="stable's pods beside it (default: fewer by the canary's pods, but at least 2)",
+    )
+    parser.add_argument(
+        "--traffic",
+        choices=["split", "stable"],
+        help="split: users reach the canary by its share of pods; stable: only its own Service reaches it",
+    )
+    add_keep(parser)
+    add_force(parser, "try an image even if it was rejected")
 
 
-def _promoted(work: Work) -> None:
-    """Promote; where stable can't take the image, go back to where it was. Raises CommandError then."""
-    try:
-        promote(work)
-    except CommandError as fault:
-        if (
-            fault.code != FAILED
-            or isinstance(fault, UpdateInterruptedError)
-            or work.options.keep
-            or not work.failed("stable")
-        ):
-            raise
-        work.say(f"\nstable did not come up with the new image\n\n{diagnosis(work, 'stable')}\n")
-        canary_back(work, reject=True)
-        raise CommandError("stable did not come up with the new image, and was taken back to the one before") from None
+def _add_trial(parser: argparse.ArgumentParser) -> None:
+    """Add the length of a trial and its interval."""
+    parser.add_argument(
+        "--for",
+        dest="trial",
+        type=seconds,
+        default=DEFAULT_TRIAL,
+        metavar="DURATION",
+        help="length of the trial, such as 90s or 5m (default: %(default)s); an unhealthy canary ends it early",
+    )
+    parser.add_argument(
+        "--every",
+        type=seconds,
+        metavar="DURATION",
+        help="interval between two looks (default: a 30th of the trial, 2 s to 10 s)",
+    )

@@ -1,26 +1,28 @@
-"""The moves of a release as edits of its config: what changes in the stack file, and nothing else."""
+"""Each step of a release as edits of its config: what changes in the stack file, and nothing else."""
 
 from __future__ import annotations
 
+from contract.image import digest_of
 from contract.settings import ReleaseSettings
 from promotion.state.stack_file import Edits
+from promotion.state.verdict_record import VerdictRecord
 
-#: Pods of a canary, and what stable keeps beside it where it has that many: the book's CANARY_PODS and STABLE_PODS.
+#: Pods of a canary, and of stable beside it if it has that many: the book's CANARY_PODS and STABLE_PODS.
 CANARY_REPLICAS = 1
 STABLE_BESIDE_CANARY = 2
 
 
 def promised_replicas(release: ReleaseSettings) -> int:
-    """Replicas of stable without a canary beside it."""
+    """Return stable's replicas without a canary beside it."""
     return release.stable_replicas_after_trial or release.stable_replicas
 
 
 def stable_beside(promised: int, canary: int) -> int:
-    """Replicas of stable while a canary is on trial: it gives up as many as the canary has, down to two."""
+    """Return stable's replicas during a trial: it gives up as many as the canary has, but keeps two."""
     return max(promised - canary, min(promised, STABLE_BESIDE_CANARY))
 
 
-def canary(
+def start_canary(
     release: ReleaseSettings,
     image: str,
     replicas: int = CANARY_REPLICAS,
@@ -28,25 +30,26 @@ def canary(
     stable_image: str = "",
     traffic: str | None = None,
 ) -> Edits:
-    """Put an image on trial. ``stable_image`` pins a stable that was built from source to what it runs."""
+    """Put an image on trial. ``stable_image`` pins a stable that was built from source to the image it runs."""
     promised = promised_replicas(release)
     beside = stable_beside(promised, replicas) if stable_replicas is None else stable_replicas
-    told = release.canary_verdict.split(" ")[1:2]
+    verdict = VerdictRecord.parse(release.canary_verdict)
+    same_image = verdict is not None and verdict.digest == digest_of(image)
     return {
         **({"stableImage": stable_image} if stable_image and not release.stable_image else {}),
         **({"stableReplicas": str(beside)} if beside != release.stable_replicas else {}),
         "stableReplicasAfterTrial": str(promised) if promised != beside else None,
         "canaryImage": image,
         "canaryReplicas": str(replicas),
-        **({} if told == [image.partition("@")[2]] else {"canaryVerdict": None}),
+        **({} if same_image else {"canaryVerdict": None}),
         **({"traffic": traffic if traffic != "split" else None} if traffic else {}),
     }
 
 
-def without_canary(release: ReleaseSettings) -> Edits:
-    """Stable back to its replicas, no canary, the public Service on what is left."""
+def remove_canary(release: ReleaseSettings) -> Edits:
+    """Restore stable's replicas, remove the canary, and leave no user on it."""
     return {
-        **_stable_back(release),
+        **_restore_stable(release),
         "canaryImage": None,
         "canaryReplicas": None,
         **({"traffic": None} if release.traffic == "canary" else {}),
@@ -54,31 +57,30 @@ def without_canary(release: ReleaseSettings) -> Edits:
 
 
 def promote(release: ReleaseSettings) -> Edits:
-    """Stable takes the canary's image; the verdict that allowed it stays on record."""
-    return {"stableImage": release.canary_image, **without_canary(release)}
+    """Give stable the canary's image. The verdict stays on record."""
+    return {"stableImage": release.canary_image, **remove_canary(release)}
 
 
-def stable_to(release: ReleaseSettings, image: str, verdict: str | None) -> Edits:
-    """Stable takes an earlier image; ``verdict`` is what is recorded of the one it leaves."""
-    return {"stableImage": image, **without_canary(release), **({"canaryVerdict": verdict} if verdict else {})}
+def restore_image(release: ReleaseSettings, image: str, verdict: str | None) -> Edits:
+    """Give stable an earlier image; ``verdict`` is recorded for the image it leaves."""
+    return {"stableImage": image, **remove_canary(release), **({"canaryVerdict": verdict} if verdict else {})}
 
 
-def traffic(release: ReleaseSettings, to: str) -> Edits:
+def route_traffic(release: ReleaseSettings, to: str) -> Edits:
     """Point the public Service at other tracks.
 
-    All users on the canary alone need all the pods that were promised to them, and so does the way back.
+    A canary that serves all users needs all the pods that they were promised, and so does stable for the way back.
     """
     if to != "canary":
         return {"traffic": None if to == "split" else to}
-    promised = promised_replicas(release)
     return {
         "traffic": to,
-        "canaryReplicas": str(max(release.canary_replicas, promised)),
-        **_stable_back(release),
+        "canaryReplicas": str(max(release.canary_replicas, promised_replicas(release))),
+        **_restore_stable(release),
     }
 
 
-def _stable_back(release: ReleaseSettings) -> Edits:
+def _restore_stable(release: ReleaseSettings) -> Edits:
     promised = promised_replicas(release)
-    back = {"stableReplicas": str(promised)} if promised != release.stable_replicas else {}
-    return {**back, "stableReplicasAfterTrial": None}
+    replicas = {"stableReplicas": str(promised)} if promised != release.stable_replicas else {}
+    return {**replicas, "stableReplicasAfterTrial": None}

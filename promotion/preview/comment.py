@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from promotion.preview.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
-from promotion.state.verdict_record import record
+from promotion.state.verdict_record import VerdictRecord
 
 #: Longest body that GitHub takes, in characters; counted here in bytes, of which there are never fewer.
 BODY_LIMIT = 65_536
@@ -85,7 +85,7 @@ def _meaning(plan: Plan) -> str:
 
 
 def _judged(plan: Plan, stable: TrackState) -> str:
-    said = record(plan.verdict)
+    said = VerdictRecord.parse(plan.verdict)
     if said and stable.image and stable.image.endswith(said.digest):
         return f"Its verdict: {code(said.result)}, {said.time}."
     return "⚠️ There is no verdict on that image."

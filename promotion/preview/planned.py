@@ -12,8 +12,8 @@ from pulumi.automation.events import EngineEvent
 from pulumi.runtime.rpc import UNKNOWN
 
 from promotion.errors import CommandError
-from promotion.state.engine import last_lines, outputs
-from promotion.state.policies import NOT_JUDGED, policies
+from promotion.state.engine import error_lines, outputs, policies
+from promotion.state.progress import NOT_EVALUATED
 
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")
@@ -154,7 +154,7 @@ class Preview:
             violation = event.policy_event
             where = violation.resource_urn.rpartition("::")[2] if violation.resource_urn else "the stack"
             said = f"{violation.policy_name}, {where}: {violation.message.strip()}"
-            if NOT_JUDGED not in said:
+            if NOT_EVALUATED not in said:
                 (self._faults if violation.enforcement_level == "mandatory" else self._advice).append(said)
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             self._faults.append(event.diagnostic_event.message.strip())
@@ -199,7 +199,7 @@ def plan(stack: automation.Stack) -> Plan:
         diff = stack.preview(diff=True, color="never", on_event=preview.event, **policies(stack.name)).stdout
     except automation.CommandError as error:
         if not preview.faults:
-            raise CommandError(last_lines(error)) from None
+            raise CommandError(error_lines(error)) from None
     return preview.plan(stack.workspace.project_settings().name, stack.name, before, _resources(diff))
 
 

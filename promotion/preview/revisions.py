@@ -11,6 +11,7 @@ from dataclasses import replace
 from components import registry_client
 from components.registry_client import RegistryError
 from components.source import revision
+from contract.image import repository_of
 from contract.project import PROJECT_ROOT, declared_defaults
 from promotion.preview.planned import Plan, ReleaseState, TrackState
 
@@ -58,7 +59,7 @@ def _labels(digests: Iterable[str], references: Sequence[str], platform: str) ->
 def _label(digest: str, references: Sequence[str], platform: str, deadline: float) -> str:
     """What the first repository says that has the image; "" where none does in time."""
     named = [each for each in references if _digest(each) == digest]
-    elsewhere = [f"{registry_client.repository(each)}@{digest}" for each in references]
+    elsewhere = [f"{repository_of(each)}@{digest}" for each in references]
     for image in dict.fromkeys((*named, *elsewhere)):
         left = min(ANSWER_SECONDS, deadline - time.monotonic())
         if left <= 0:

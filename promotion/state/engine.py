@@ -1,4 +1,4 @@
-"""A stack of this project, through the Pulumi Automation API."""
+"""Run the engine on a stack of this project, through the Pulumi Automation API."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from pulumi import automation
 
 from contract.errors import INVALID_CONFIG
 from contract.project import PROJECT_ROOT
-from promotion.errors import BUSY, FAILED, WRONG_USE, CommandError
-from promotion.state import truncated_files as folder
-from promotion.state.engine_locks import Lock, locks_named
-from promotion.state.engine_process import Engine
-from promotion.state.policies import policies
+from promotion.errors import FAILED, WRONG_USE, CommandError
+from promotion.state import recovery
+from promotion.state.engine_process import EngineProcess
+from promotion.state.locks import EngineLock, busy, engine_locks
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
-from promotion.state.stack_state import settled
 
-#: Seconds between two tries on a stack that somebody has locked.
+POLICY_PACK = PROJECT_ROOT / "policy"
+#: Policy settings for a stack whose first update may build from source; the program itself refuses it later.
+FIRST_RELEASE = POLICY_PACK / "first-release.json"
+#: Seconds between two attempts on a locked stack.
 RETRY_SECONDS = 2
-#: An error of the engine's, on a line of its own or behind the name that the Automation API gives the stream.
+#: An error of the engine's, on a line of its own or behind the stream's name that the Automation API adds.
 ERROR_LINE = re.compile(r"^\s*(?:std(?:out|err): )?error: (.*)", re.MULTILINE)
 Say = Callable[[str], None]
 Result = TypeVar("Result")
@@ -35,49 +36,60 @@ class MissingStackError(CommandError):
     """The backend has no stack of that name."""
 
 
+class PolicyArguments(TypedDict, total=False):
+    """Arguments of the Automation API's ``preview`` and ``up``."""
+
+    policy_packs: list[str]
+    policy_pack_configs: list[str]
+
+
+def policies(stack: str) -> PolicyArguments:
+    """Return the policy pack and its settings for this stack. Raises CommandError if the stack file is unreadable."""
+    arguments: PolicyArguments = {"policy_packs": [str(POLICY_PACK)]}
+    if StackFile.of(stack).values().get("buildFromSource") == "first":
+        arguments["policy_pack_configs"] = [str(FIRST_RELEASE)]
+    return arguments
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def selected(name: str, create: bool = False) -> automation.Stack:
-    """The stack with that name; ``create`` makes it, under the secrets provider that its file names, where the backend
-    does not have it yet.
-
-    Raises CommandError when there is no engine, no stack file, or (as MissingStackError) no such stack.
-    """
+def workspace(secrets_provider: str | None = None) -> automation.LocalWorkspace:
+    """Return the project's workspace. Raises CommandError if the engine is not installed."""
     if shutil.which("pulumi") is None:
         raise CommandError(
-            'the pulumi command is not on PATH: install it, or `make up` and `eval "$(make env)"` for the lab\'s own',
+            '`pulumi` is not on PATH: install it, or use the lab\'s with `make up` and `eval "$(make env)"`',
             WRONG_USE,
         )
-    file = StackFile.of(name)
-    # Made under another provider than its file names, a stack could not read the file's secrets, and the engine would
-    # strike the file's provider and key out.
-    provider = file.secrets_provider if create else None
+    return automation.LocalWorkspace(
+        work_dir=str(PROJECT_ROOT), pulumi_command=EngineProcess(), secrets_provider=secrets_provider
+    )
+
+
+def select_stack(name: str, create: bool = False) -> automation.Stack:
+    """Return the stack; with ``create``, make it first if the backend does not have it.
+
+    Raises CommandError if there is no engine or no stack file, MissingStackError if there is no such stack.
+    """
+    # A new stack needs its file's secrets provider: with another one it could not read the file's secrets, and the
+    # engine would delete the file's provider and key.
+    provider = StackFile.of(name).secrets_provider if create else None
+    choose = automation.Stack.create_or_select if create else automation.Stack.select
+    project = workspace(provider)
     try:
-        workspace = automation.LocalWorkspace(
-            work_dir=str(PROJECT_ROOT), pulumi_command=Engine(), secrets_provider=provider
-        )
-        return _chosen(name, workspace, automation.Stack.create_or_select if create else automation.Stack.select)
+        try:
+            return choose(name, project)
+        except automation.CommandError as error:
+            if not _repair_state(project, error, _say):
+                raise
+            return choose(name, project)
     except automation.StackNotFoundError:
         raise MissingStackError(
-            f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` makes it"
+            f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` creates it"
         ) from None
     except automation.CommandError as error:
-        raise CommandError(last_lines(error)) from None
-
-
-def _chosen(
-    name: str,
-    workspace: automation.Workspace,
-    choose: Callable[[str, automation.Workspace], automation.Stack],
-) -> automation.Stack:
-    try:
-        return choose(name, workspace)
-    except automation.CommandError as error:
-        if not _state_mended(workspace, error, _say):
-            raise
-        return choose(name, workspace)
+        raise CommandError(error_lines(error)) from None
 
 
 def up(
@@ -90,48 +102,48 @@ def up(
     wait_seconds: float = 0,
     say: Say = _say,
 ) -> dict[str, Any]:
-    """Bring the stack to what its config says; what an interrupted update left behind is cleared up first.
+    """Update the stack to its config; return its outputs without secrets.
 
-    The state is refreshed first, so that changes made behind its back are found and undone. ``message`` goes into the
-    stack's history; ``config_file`` is used in place of the stack file. Returns the stack outputs that are no secrets.
-    Raises CommandError; the engine's own output has then said why.
+    What an interrupted update left is resolved first. The state is refreshed first, so that changes made by hand are
+    found and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file.
+    Raises CommandError; the engine has then printed why.
     """
     progress = progress or Progress()
     file = str(config_file) if config_file else None
 
     def run() -> automation.UpResult:
-        was_settled = settle(stack)
+        resolved = resolve_pending(stack)
         return stack.up(
             on_event=progress.event,
             message=message or None,
-            refresh=refresh or was_settled,
+            refresh=refresh or resolved,
             config_file=file,
             **policies(stack.name),
         )
 
-    return _plain(_run(stack, "up", run, wait_seconds, say).outputs)
+    return _without_secrets(_run(stack, "the update", run, wait_seconds, say).outputs)
 
 
-def settle(stack: automation.Stack) -> bool:
-    """Clear up what an update that was cut off left undecided in the state; whether there was something.
+def resolve_pending(stack: automation.Stack) -> bool:
+    """Resolve the operations that an interrupted update left pending; return whether there were any.
 
-    Raises CommandError where only a person can, and ConcurrentUpdateError where the update is still at work.
+    Raises CommandError if only a person can, and ConcurrentUpdateError if the update is still running.
     """
     state = stack.export_stack()
-    found = settled(dict(state.deployment or {}))
-    if found is None:
+    resolved = recovery.resolve_pending(dict(state.deployment or {}))
+    if resolved is None:
         return False
     if stack.export_stack().deployment != state.deployment:
-        return False  # nothing was cut off: somebody's engine is at work, and will be met at its lock
-    stack.import_stack(automation.Deployment(version=state.version, deployment=found))
+        return False  # an engine is still running; its lock will stop this command
+    stack.import_stack(automation.Deployment(version=state.version, deployment=resolved))
     return True
 
 
 def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
-    """Destroy all that the stack made and forget the stack; its file stays. Raises CommandError."""
+    """Destroy the stack's resources and forget the stack; its file stays. Raises CommandError."""
 
     def run() -> None:
-        settle(stack)
+        resolve_pending(stack)
         stack.destroy(on_event=Progress().event, refresh=True)
 
     _run(stack, "destroy", run, wait_seconds, _say)
@@ -139,79 +151,84 @@ def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
 
 
 def outputs(stack: automation.Stack) -> dict[str, Any]:
-    """Outputs of the last update; secrets stay out. Raises CommandError where the state can't be read."""
-    return _plain(all_outputs(stack))
+    """Return the last update's outputs without secrets. Raises CommandError if the state is unreadable."""
+    return _without_secrets(all_outputs(stack))
 
 
 def all_outputs(stack: automation.Stack) -> automation.OutputMap:
-    """Outputs of the last update, secrets too. Raises CommandError where the state can't be read."""
+    """Return the last update's outputs with secrets. Raises CommandError if the state is unreadable."""
     try:
         return stack.outputs()
     except automation.CommandError as error:
-        raise CommandError(f"stack `{stack.name}`: its outputs can't be read: {last_lines(error)}") from None
+        raise CommandError(f"stack `{stack.name}`: cannot read its outputs: {error_lines(error)}") from None
 
 
-def _plain(found: automation.OutputMap) -> dict[str, Any]:
-    return {name: output.value for name, output in found.items() if not output.secret}
+def exported(stack: automation.Stack) -> dict[str, Any]:
+    """Return the stack's deployment. Raises CommandError if the state is unreadable."""
+    try:
+        return dict(stack.export_stack().deployment or {})
+    except automation.CommandError as error:
+        raise CommandError(f"stack `{stack.name}`: cannot read its state: {error_lines(error)}") from None
 
 
-def _run(stack: automation.Stack, verb: str, action: Callable[[], Result], wait_seconds: float, say: Say) -> Result:
-    """Run the engine; a lock that the dead have left is removed, one of the living waited for as long as allowed."""
+def error_lines(error: automation.CommandError) -> str:
+    """Return the engine's error lines without what the Automation API adds; the whole text if there are none."""
+    lines = ERROR_LINE.findall(str(error))
+    return "; ".join(line.strip() for line in lines) or " ".join(str(error).split())
+
+
+def _without_secrets(outputs: automation.OutputMap) -> dict[str, Any]:
+    return {name: output.value for name, output in outputs.items() if not output.secret}
+
+
+def _run(stack: automation.Stack, what: str, action: Callable[[], Result], wait_seconds: float, say: Say) -> Result:
+    """Run the engine. Delete stale locks, and wait for other locks as long as allowed."""
     deadline = time.monotonic() + wait_seconds
-    told: set[str] = set()
+    announced: set[str] = set()
     while True:
         try:
             return action()
         except automation.ConcurrentUpdateError as error:
-            _unlocked(stack, locks_named(str(error)), deadline, told, say)
+            _pass_locks(stack, engine_locks(str(error)), deadline, announced, say)
         except automation.CommandError as error:
-            if _state_mended(stack.workspace, error, say):
+            if _repair_state(stack.workspace, error, say):
                 continue
-            invalid_config = INVALID_CONFIG in str(error)
-            raise CommandError(
-                f"stack `{stack.name}`: {'its config is wrong' if invalid_config else f'{verb} failed'}, as said above",
-                WRONG_USE if invalid_config else FAILED,
-            ) from None
+            if INVALID_CONFIG in str(error):
+                raise CommandError(
+                    f"stack `{stack.name}`: its config is invalid; see the errors above", WRONG_USE
+                ) from None
+            raise CommandError(f"stack `{stack.name}`: {what} failed; see the errors above", FAILED) from None
 
 
-def _state_mended(workspace: automation.Workspace, error: automation.CommandError, say: Say) -> bool:
-    """Whether the engine could not read a file that another one was killed over, and now can."""
-    if folder.CUT_OFF not in str(error):
+def _repair_state(workspace: automation.Workspace, error: automation.CommandError, say: Say) -> bool:
+    """Delete files that a killed engine left truncated, if the engine failed on one; return whether there were any."""
+    if recovery.TRUNCATED not in str(error):
         return False
     try:
-        found = folder.mended(workspace.who_am_i().url or "", PROJECT_ROOT)
+        deleted = recovery.delete_truncated_attributes(workspace.who_am_i().url or "", PROJECT_ROOT)
     except (automation.CommandError, OSError):
         return False
-    for file in found:
-        say(f"the engine was killed while it wrote {file}, which the state does not need: it is removed")
-    return bool(found)
+    for file in deleted:
+        say(f"deleted {file}: an engine was killed while it wrote the file, and the state does not need it")
+    return bool(deleted)
 
 
-def _unlocked(stack: automation.Stack, locks: list[Lock], deadline: float, told: set[str], say: Say) -> None:
-    """Return when another try is worth it; raises CommandError with code BUSY when somebody is at work."""
-    dead = [lock for lock in locks if lock.dead]
-    for lock in dead:
-        say(f"the lock of {lock.holder} was left behind, that process is no more: it is removed")
-        if not lock.remove():
+def _pass_locks(
+    stack: automation.Stack, locks: list[EngineLock], deadline: float, announced: set[str], say: Say
+) -> None:
+    """Return when another attempt may succeed. Raises CommandError with code BUSY if another command is running."""
+    stale = [lock for lock in locks if lock.is_stale]
+    for lock in stale:
+        say(f"deleting the stale lock of {lock.holder}: the process no longer exists")
+        if not lock.delete():
             stack.cancel()
-    if dead:
+    if stale:
         return
-    holder = ", ".join(lock.holder for lock in locks) or "somebody else"
-    abandoned = bool(locks) and all(lock.abandoned for lock in locks)
-    if not abandoned and time.monotonic() >= deadline:
-        raise CommandError(
-            f"{holder} is at work on stack `{stack.name}`: wait for it to end (`--wait` does)"
-            + ("" if locks else "; if it was killed, `pulumi cancel` frees the stack"),
-            BUSY,
-        )
-    if holder not in told:
-        told.add(holder)
-        why = ", whose command was killed, to end what it has begun" if abandoned else ""
-        say(f"waiting for {holder}{why}")
+    holder = ", ".join(lock.holder for lock in locks) or "another command"
+    orphaned = bool(locks) and all(lock.is_orphaned for lock in locks)
+    if not orphaned and time.monotonic() >= deadline:
+        raise busy(holder, stack.name, "" if locks else "; if it was killed, `pulumi cancel` unlocks the stack")
+    if holder not in announced:
+        announced.add(holder)
+        say(f"waiting for {holder}{', whose command was killed, to finish its update' if orphaned else ''}")
     time.sleep(RETRY_SECONDS)
-
-
-def last_lines(error: automation.CommandError) -> str:
-    """The engine's own error lines, without the Automation API's frame around them; without any, all that was said."""
-    lines = ERROR_LINE.findall(str(error))
-    return "; ".join(line.strip() for line in lines) or " ".join(str(error).split())

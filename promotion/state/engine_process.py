@@ -1,4 +1,4 @@
-"""The ``pulumi`` command, run so that an interruption never leaves it half-way."""
+"""The ``pulumi`` command, run so that an interruption never leaves an update half done."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pulumi.automation.errors import create_command_error
 from promotion.errors import UpdateInterruptedError
 
 
-class Engine(automation.PulumiCommand):
-    """Runs the engine in a process group of its own, with its output in files.
+class EngineProcess(automation.PulumiCommand):
+    """Run the engine in its own process group, with its output in files.
 
-    The Automation API's own way leaves it to the terminal who gets Ctrl-C, and ends before the engine does; and an
-    engine whose pipes break, because this process was killed, dies in the middle of an update. Here Ctrl-C is passed on
-    once and the end awaited, and an engine left alone finishes what it has begun.
+    With the Automation API's own command, Ctrl-C reaches the engine through the terminal and this process ends first;
+    and if this process is killed, the engine dies of its broken pipes in the middle of an update. Here Ctrl-C is passed
+    on once and the engine's end awaited, and an engine that loses this process still finishes its update.
     """
 
     def run(
@@ -34,9 +34,8 @@ class Engine(automation.PulumiCommand):
     ) -> automation.CommandResult:
         """Run a command.
 
-        Raises CommandError when it fails, KeyboardInterrupt after an interrupted one has ended,
-        UpdateInterruptedError when it was
-        killed.
+        Raises automation.CommandError if it fails, UpdateInterruptedError if it was killed, and KeyboardInterrupt once
+        an interrupted one has ended.
         """
         flags = [] if "--non-interactive" in args else ["--non-interactive"]
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
@@ -50,7 +49,7 @@ class Engine(automation.PulumiCommand):
                 env=environment,
                 process_group=0,
             )
-            interrupted = _awaited(process)
+            interrupted = _wait(process)
             texts: list[str] = []
             for file, callback in ((out, on_output), (err, on_error)):
                 file.seek(0)
@@ -64,8 +63,7 @@ class Engine(automation.PulumiCommand):
         if process.returncode < 0:
             killed_by = signal.Signals(-process.returncode).name
             raise UpdateInterruptedError(
-                f"the engine was killed ({killed_by}): the same command again goes on from where things stand,"
-                " `rollback` goes back"
+                f"the engine was killed ({killed_by}). Run the command again to continue, or `rollback` to undo"
             )
         result = automation.CommandResult(stdout=texts[0], stderr=texts[1], code=process.returncode)
         if process.returncode:
@@ -73,8 +71,8 @@ class Engine(automation.PulumiCommand):
         return result
 
 
-def _awaited(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for the engine's end; whether it was interrupted."""
+def _wait(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for the engine to end; return whether it was interrupted."""
     interrupted = False
     while True:
         try:
@@ -83,7 +81,7 @@ def _awaited(process: subprocess.Popen[bytes]) -> bool:
             interrupted = True
             process.send_signal(signal.SIGINT)
             print(
-                "interrupted: the engine was told so and ends what it is at; once more gives that up too",
+                "interrupted: the engine finishes its current step first; press Ctrl-C again to abandon that",
                 file=sys.stderr,
                 flush=True,
             )

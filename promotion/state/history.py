@@ -1,4 +1,4 @@
-"""Updates and releases of a stack, from the history that its state backend keeps anyway."""
+"""Updates and releases of a stack, from the history that its state backend keeps."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from typing import Any, cast
 
 from pulumi import automation
 
+from contract.image import Image, digest_of, short
 from contract.project import declared_defaults
 from contract.settings import ReleaseSettings
-from promotion.errors import CommandError
-from promotion.state.engine import last_lines
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.engine import error_lines
 
-#: Set while an image is built ahead of the update that runs it; says nothing about what runs.
+#: Key that is set while an image is built ahead of the update that runs it; it changes nothing that runs.
 BUILD_AHEAD = "buildAhead"
-#: Keys that say what runs, in the order in which a person reads them.
+#: Keys that decide what runs, in the order in which a person reads them.
 RELEASE_KEYS = tuple(key for key in declared_defaults() if key in ReleaseSettings.key_names() - {BUILD_AHEAD})
-#: Updates asked for at a time. Without a size the Automation API gets the engine's default, which is 10 and not "all".
+#: Updates to fetch at a time. Without a size the engine returns 10, not all.
 PAGE = 200
-#: ``REPOSITORY@sha256:DIGEST``, shortened to what tells images apart.
-DIGEST = re.compile(r"(?:[^\s@]+@)?(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 SUCCEEDED = "succeeded"
-#: Stands for a value that was encrypted.
-SECRET = "[secret]"  # noqa: S105 a mark, and no secret
+#: Shown in place of an encrypted value.
+SECRET = "[secret]"  # noqa: S105 a placeholder, not a secret
+#: Minimum digits of a digest for `rollback --to`; a shorter number is a release's.
+DIGEST_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Change:
 class Update:
     """A run of the engine that could change the stack: ``up``, ``refresh``, ``destroy``, …
 
-    ``number`` counts from 1, the stack's first; ``author`` and ``commit`` are those of the Git commit that was checked
-    out, and ``edited`` says that files had been changed since (the backends outside Pulumi Cloud record no user).
+    ``number`` counts from 1, the stack's first; 0 if it is unknown. ``author`` and ``commit`` belong to the Git commit
+    that was checked out, and ``edited`` tells whether files had uncommitted changes (only Pulumi Cloud records users).
     ``config`` is the whole config without secrets, defaults included.
     """
 
@@ -63,11 +64,11 @@ class Update:
 
 @dataclass(frozen=True)
 class Release:
-    """A time in which stable ran one image.
+    """A period in which stable ran one image.
 
-    ``number`` counts from 1, the stack's first. ``image`` is REPOSITORY@sha256:DIGEST; "" where it was built from
-    source and never pinned, so that history does not know it. ``time`` is when the first update to it began, and
-    ``result`` "succeeded" when one of them did.
+    ``number`` counts from 1, the stack's first. ``image`` is REPOSITORY@sha256:DIGEST; "" if it was built from source
+    and never pinned, so that the history does not have it. ``time`` is when the first update to it began. ``result`` is
+    "succeeded" if one of its ``updates`` (numbers) succeeded.
     """
 
     number: int
@@ -79,19 +80,19 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """``sha256:…``, "" where it is not known."""
-        return self.image.partition("@")[2]
+        """``sha256:…``; "" if it is unknown."""
+        return digest_of(self.image)
 
 
 def releases(stack: automation.Stack) -> list[Release]:
-    """Releases of the stack, newest first. Raises CommandError when the backend cannot be read."""
+    """Return the stack's releases, newest first. Raises CommandError if the backend is unreadable."""
     return releases_of(updates(stack))
 
 
 def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
-    """Updates of the stack, newest first; ``newest`` of them, without their numbers (0), or all of them.
+    """Return the stack's updates, newest first: all of them, or the ``newest`` few, which then have no numbers.
 
-    Raises CommandError when the backend cannot be read.
+    Raises CommandError if the backend is unreadable.
     """
     project = stack.workspace.project_settings().name
     summaries: list[automation.UpdateSummary] = []
@@ -99,29 +100,29 @@ def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
         if newest is not None:
             summaries = stack.history(page_size=newest, page=1, show_secrets=False)
         else:
-            # To the empty page, since a backend may give fewer than were asked for.
+            # Only an empty page is the end: a backend may return smaller pages.
             page = 1
-            while found := stack.history(page_size=PAGE, page=page, show_secrets=False):
-                summaries += found
+            while batch := stack.history(page_size=PAGE, page=page, show_secrets=False):
+                summaries += batch
                 page += 1
     except automation.CommandError as error:
-        raise CommandError(f"the history of stack `{stack.name}` cannot be read: {last_lines(error)}") from None
-    return _told(summaries, f"{project}:", total=len(summaries) if newest is None else None)
+        raise CommandError(f"stack `{stack.name}`: cannot read its history: {error_lines(error)}") from None
+    return _updates_of(summaries, f"{project}:", total=len(summaries) if newest is None else None)
 
 
-def _told(summaries: Sequence[automation.UpdateSummary], prefix: str, total: int | None) -> list[Update]:
-    found: list[Update] = []
+def _updates_of(summaries: Sequence[automation.UpdateSummary], prefix: str, total: int | None) -> list[Update]:
+    updates: list[Update] = []
     before: Mapping[str, str] = declared_defaults()
     for number, summary in enumerate(reversed(summaries), start=1):
         environment = summary.environment
         config = {
-            key.removeprefix(prefix): SECRET if value.secret else one_form(value.value)
+            key.removeprefix(prefix): SECRET if value.secret else normal_form(value.value)
             for key, value in summary.config.items()
             if key.startswith(prefix)
         }
         config = {**declared_defaults(), **config} if summary.kind == "update" else config
         counts = cast(Mapping[Any, int], summary.resource_changes or {})
-        found.append(
+        updates.append(
             Update(
                 number=(summary.version or number) if total is not None else 0,
                 time=summary.start_time.replace(tzinfo=UTC),
@@ -139,16 +140,16 @@ def _told(summaries: Sequence[automation.UpdateSummary], prefix: str, total: int
         )
         if summary.kind == "update":
             before = config
-    return found[::-1]
+    return updates[::-1]
 
 
 def _count(counts: Mapping[Any, int], operation: str) -> int:
-    """How many resources an operation changed; its key is text or the Automation API's enumeration."""
+    """Return how many resources an operation changed; its key is text or the Automation API's enumeration."""
     return sum(number for key, number in counts.items() if str(getattr(key, "value", key)) == operation)
 
 
-def one_form(value: str) -> str:
-    """Arrays and objects in one way of writing JSON: the engine's, the schema's and a person's differ in spaces."""
+def normal_form(value: str) -> str:
+    """Return arrays and objects in one JSON form: the engine, the schema and people differ in spaces."""
     try:
         return json.dumps(json.loads(value)) if value[:1] in ("[", "{") else value
     except ValueError:
@@ -156,7 +157,7 @@ def one_form(value: str) -> str:
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    """Keys with another value, those of the release first."""
+    """Return the keys with different values, the release's first."""
     keys = [*RELEASE_KEYS, *sorted({*before, *after} - {*RELEASE_KEYS, BUILD_AHEAD})]
     return [
         Change(key, before.get(key, ""), after.get(key, ""))
@@ -165,11 +166,11 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Cha
     ]
 
 
-def releases_of(found: Sequence[Update]) -> list[Release]:
-    """Releases that the updates (newest first) made, newest first."""
+def releases_of(updates: Sequence[Update]) -> list[Release]:
+    """Return the releases that the updates (newest first) made, newest first."""
     groups: list[list[Update]] = []
     fresh = True
-    for update in reversed(found):
+    for update in reversed(updates):
         if update.kind == "destroy":
             fresh = True
         elif update.kind == "update":
@@ -183,36 +184,63 @@ def releases_of(found: Sequence[Update]) -> list[Release]:
 def _same_release(earlier: Update, later: Update) -> bool:
     before, after = earlier.config.get("stableImage", ""), later.config.get("stableImage", "")
     if before == after:
-        return bool(after)  # each build from source may be another image
+        return bool(after)  # each build from source may be a different image
     return not before and earlier.result == SUCCEEDED and _only_pinned(later)
 
 
 def _only_pinned(update: Update) -> bool:
-    """Whether an update that pinned stable's image left the image as it was.
+    """Whether an update that pinned stable's image kept the image.
 
-    Another image would have replaced stable's migration Job or, where there is none, updated its Deployment.
+    A different image would have replaced stable's migration Job or, without one, updated its Deployment.
     """
     migrates = update.config.get("migrateCommand", "[]") != "[]"
     return update.result == SUCCEEDED and not update.replaced and (migrates or not update.updated)
 
 
 def _release(number: int, group: Sequence[Update]) -> Release:
-    done = [update for update in group if update.result == SUCCEEDED]
+    succeeded = any(update.result == SUCCEEDED for update in group)
     return Release(
         number=number,
         time=group[0].time,
         image=group[-1].config.get("stableImage", ""),
         message=group[0].message,
-        result=SUCCEEDED if done else group[-1].result,
+        result=SUCCEEDED if succeeded else group[-1].result,
         updates=tuple(update.number for update in group),
     )
 
 
-def short(text: str) -> str:
-    """The text with image references shortened to the first digits of their digests."""
-    return DIGEST.sub(r"\1", text)
-
-
 def changes_text(changes: Iterable[Change]) -> list[str]:
-    """A line for each change."""
+    """Return a line for each change."""
     return [f"{row.key}: {short(row.before) or '(unset)'} -> {short(row.after) or '(unset)'}" for row in changes]
+
+
+def image_in_history(to: str, releases: Sequence[Release], updates: Sequence[Update]) -> str:
+    """Return the image that ``to`` names: an image, a digest, its first digits, or a release's number.
+
+    Raises CommandError if it names none, or several.
+    """
+    if Image.parse(to):
+        return to
+    listed = ", ".join(f"{each.number} ({each.digest[:19]})" for each in releases if each.image) or "none"
+    if to.isdecimal() and len(to) < DIGEST_DIGITS:
+        release = next((each for each in releases if each.number == int(to)), None)
+        if release is None or not release.image:
+            why = "was built from source and never pinned" if release else "is not in the stack's history"
+            raise CommandError(f"--to {to}: release {to} {why}; known releases: {listed}", WRONG_USE)
+        return release.image
+    by_digest = {
+        digest_of(image): image
+        for update in reversed(updates)
+        for image in (update.config.get("canaryImage", ""), update.config.get("stableImage", ""))
+        if Image.parse(image)
+    }
+    digits = to.removeprefix("sha256:")
+    matches = [digest for digest in by_digest if digest.removeprefix("sha256:").startswith(digits)]
+    if not re.fullmatch(rf"[0-9a-f]{{{DIGEST_DIGITS},64}}", digits):
+        why = f"is neither a release's number nor a digest of {DIGEST_DIGITS} digits or more"
+    elif len(matches) == 1:
+        return by_digest[matches[0]]
+    else:
+        count = f"{len(matches)} images in the stack's history start with it"
+        why = count if matches else "is not in the stack's history"
+    raise CommandError(f"--to {to}: {why}; known releases: {listed}", WRONG_USE)

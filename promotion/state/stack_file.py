@@ -1,4 +1,4 @@
-"""``Pulumi.<stack>.yaml``: keys read and edited, one line each, with all the rest of the file left as it is."""
+"""Read and edit ``Pulumi.<stack>.yaml``: one line for each key, the rest of the file untouched."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ import yaml
 from contract.project import PROJECT_ROOT, declared_defaults
 from promotion.errors import WRONG_USE, CommandError
 
-#: A comment behind a value, which itself may be in quotes.
+#: A comment behind a value; the value may be in quotes.
 COMMENT = re.compile(r"""^[^#'"]*:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^'"#\s][^#]*?)(\s+#.*)$""")
-#: Key -> new value as text, None to remove it.
+#: New value of each key as text; None removes the key.
 Edits = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
 class StackFile:
-    """The stack file at ``path``, whose keys have ``prefix`` (the project's name and a colon)."""
+    """The stack file at ``path``. Its keys begin with ``prefix``, the project's name and a colon."""
 
     path: Path
     prefix: str = "addressbook:"
 
     @classmethod
     def of(cls, stack: str, folder: Path = PROJECT_ROOT) -> StackFile:
-        """The file of that stack in the project's folder. Raises CommandError when there is none."""
+        """Return the stack's file in the project's folder. Raises CommandError if there is none."""
         path = folder / f"Pulumi.{stack}.yaml"
         if not path.is_file():
-            raise CommandError(f"there is no {path.name}: write one, or name another stack with --stack", WRONG_USE)
+            raise CommandError(
+                f"there is no {path.name} in {folder}: write one, or name another stack with --stack", WRONG_USE
+            )
         project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text()))
         return cls(path, f"{project['name']}:")
 
@@ -43,7 +45,7 @@ class StackFile:
         return self.path.read_text(encoding="utf-8")
 
     def values(self, text: str | None = None) -> dict[str, str]:
-        """Plain keys that are set, without their prefix, as the engine would hand them over."""
+        """Return the keys that are set, without prefix and secrets, with values as the engine passes them."""
         config = self._config(self.text() if text is None else text)
         return {
             key.removeprefix(self.prefix): _as_text(value)
@@ -53,35 +55,34 @@ class StackFile:
 
     @property
     def secrets_provider(self) -> str | None:
-        """What the file's secrets are encrypted with, such as ``awskms://alias/ours``; None: the backend's own way."""
-        named = self._document(self.text()).get("secretsprovider")
-        return str(named) if named else None
+        """What encrypts the file's secrets, such as ``awskms://alias/ours``; None for the backend's default."""
+        provider = self._document(self.text()).get("secretsprovider")
+        return str(provider) if provider else None
 
     def edited(self, edits: Edits) -> str:
-        """The file's text with the keys changed; a new key goes behind the ones it is declared beside in Pulumi.yaml.
+        """Return the file's text with the keys changed; new keys are placed in the order of Pulumi.yaml.
 
-        Raises CommandError when the file is written in a way that a line can't be changed alone.
+        Raises CommandError if the file's form does not allow changing a single line.
         """
         before = self.text()
         lines = before.splitlines()
         for key, value in edits.items():
             lines = self._with(lines, key, value)
         after = "\n".join(lines) + "\n"
-        wanted: dict[str, str] = {**self.values(before), **{key: value for key, value in edits.items() if value}}
-        wanted = {key: value for key, value in wanted.items() if not (key in edits and edits[key] is None)}
-        if self._values_or_none(after) != wanted:
+        expected = {**self.values(before), **edits}
+        if self._values_or_none(after) != {key: value for key, value in expected.items() if value is not None}:
             raise self._refused(edits)
         return after
 
     def _refused(self, keys: Iterable[str]) -> CommandError:
         return CommandError(
-            f"{self.path.name}: cannot change {', '.join(keys)} there; write each key of `config` on a line of its own,"
-            f' as in `  {self.prefix}stableReplicas: "3"`',
+            f"{self.path.name}: cannot edit {', '.join(keys)}; write each key of `config` on its own line,"
+            f' such as `  {self.prefix}stableReplicas: "3"`',
             WRONG_USE,
         )
 
     def write(self, text: str) -> None:
-        """Replace the file in one step: whoever is killed leaves the old one or the new one."""
+        """Replace the file in one step, so that a killed command leaves the old file or the new one."""
         target = self.path.resolve()
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         temporary = Path(name)
@@ -109,10 +110,10 @@ class StackFile:
         try:
             return cast(dict[str, Any] | None, yaml.safe_load(text)) or {}
         except yaml.YAMLError as error:
-            raise CommandError(f"{self.path.name} is no valid YAML: {error}", WRONG_USE) from None
+            raise CommandError(f"{self.path.name} is not valid YAML: {error}", WRONG_USE) from None
 
     def _with(self, lines: list[str], key: str, value: str | None) -> list[str]:
-        """The lines with one key changed."""
+        """Return the lines with one key changed."""
         at = next((n for n, line in enumerate(lines) if self._key_of(line) == key), None)
         if value is None:
             return lines if at is None else [*lines[:at], *lines[at + 1 :]]
@@ -124,9 +125,9 @@ class StackFile:
         return [*lines[:place], f"{indent}{self.prefix}{key}: {_scalar(value)}", *lines[place:]]
 
     def _place(self, lines: list[str], key: str) -> tuple[int, str]:
-        """Line before which a new key goes, and its indentation."""
-        found = {name: n for n, line in enumerate(lines) if (name := self._key_of(line))}
-        if not found:
+        """Return the line before which a new key goes, and its indentation."""
+        keys = {name: n for n, line in enumerate(lines) if (name := self._key_of(line))}
+        if not keys:
             heading = next((n for n, line in enumerate(lines) if line.startswith("config:")), len(lines))
             if not re.fullmatch(r"config:\s*(\{\s*\})?\s*(#.*)?", "".join(lines[heading : heading + 1]) or "config:"):
                 raise self._refused([key])
@@ -134,9 +135,9 @@ class StackFile:
             return heading + 1, "  "
         order = list(declared_defaults())
         rank = order.index(key) if key in order else len(order)
-        earlier = [name for name in found if name not in order or order.index(name) < rank]
-        after = found[earlier[-1]] if earlier else None
-        at = min(found.values()) if after is None else after
+        earlier = [name for name in keys if name not in order or order.index(name) < rank]
+        after = keys[earlier[-1]] if earlier else None
+        at = min(keys.values()) if after is None else after
         indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
         return (at if after is None else _end_of(lines, at)), indent
 
@@ -146,7 +147,7 @@ class StackFile:
 
 
 def _end_of(lines: list[str], at: int) -> int:
-    """Line after a key and what belongs to it: the lines that are indented more."""
+    """Return the line after a key and its value, the lines that are indented more."""
     depth = len(lines[at]) - len(lines[at].lstrip())
     end = at + 1
     while end < len(lines) and lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > depth:
@@ -155,7 +156,7 @@ def _end_of(lines: list[str], at: int) -> int:
 
 
 def _scalar(value: str) -> str:
-    """The value in YAML: plain where it stays text, else in double quotes (as the engine writes numbers)."""
+    """Return the value in YAML: plain if it stays text, else in double quotes (as the engine writes numbers)."""
     plain = re.fullmatch(r"[A-Za-z0-9][\w./@:+ -]*", value) and ": " not in value and not value.endswith((":", " "))
     return value if plain and yaml.safe_load(value) == value else json.dumps(value)
 
@@ -167,6 +168,6 @@ def _as_text(value: Any) -> str:
 
 
 def difference(before: str, after: str) -> list[str]:
-    """Lines that go (``-``) and come (``+``)."""
+    """Return the removed (``-``) and added (``+``) lines."""
     shown = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
     return [line for line in shown if not line.startswith(("---", "+++", "@@"))]

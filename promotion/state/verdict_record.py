@@ -1,4 +1,4 @@
-"""Verdicts on record: what was said of a digest, in the stack file, the stack's updates and Git."""
+"""Recorded verdicts: the value of `canaryVerdict` in the stack file, in the stack's updates and in Git."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from promotion.state.timestamp import stamp
+from promotion.state.timestamp import utc_stamp
 
-#: What stands in `canaryVerdict` when a person takes back an image.
+#: Result in `canaryVerdict` after a person rolled an image back.
 REJECTED = "rejected"
 _FORM = re.compile(r"^(?P<result>[a-z]+) (?P<digest>sha256:[0-9a-f]{64}) (?P<time>\S+)$")
 
 
 @dataclass(frozen=True)
-class Record:
+class VerdictRecord:
     """``result`` (healthy, unhealthy, inconclusive or rejected) of ``digest`` at ``time`` (ISO 8601)."""
 
     result: str
     digest: str
     time: str
 
+    @classmethod
+    def parse(cls, text: str) -> VerdictRecord | None:
+        """Parse a value of `canaryVerdict`; None if it is unset or malformed."""
+        match = _FORM.match(text.strip())
+        return cls(match["result"], match["digest"], match["time"]) if match else None
+
+    @classmethod
+    def rejection(cls, digest: str) -> VerdictRecord:
+        """Return a person's decision against an image, made now."""
+        return cls(REJECTED, digest, utc_stamp())
+
     @property
-    def against(self) -> bool:
-        """Whether it speaks against the image."""
+    def is_against(self) -> bool:
+        """Whether the image must not go on trial again."""
         return self.result in ("unhealthy", REJECTED)
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """``was found unhealthy at TIME``, ``was rejected at TIME``"""
         return f"was {'' if self.result == REJECTED else 'found '}{self.result} at {self.time}"
 
@@ -35,23 +46,12 @@ class Record:
         return f"{self.result} {self.digest} {self.time}"
 
 
-def record(text: str) -> Record | None:
-    """A value of `canaryVerdict`; None where it is unset or has another form."""
-    match = _FORM.match(text.strip())
-    return Record(match["result"], match["digest"], match["time"]) if match else None
+def verdict_against(digest: str, verdicts: Iterable[str]) -> VerdictRecord | None:
+    """Return the verdict against the digest, if its last conclusive verdict is one.
 
-
-def rejection(digest: str) -> Record:
-    """A person's decision, now."""
-    return Record(REJECTED, digest, stamp())
-
-
-def against(digest: str, verdicts: Iterable[str]) -> Record | None:
-    """The record that speaks against the digest, if the last one that decides does.
-
-    ``verdicts`` are values that `canaryVerdict` has had, newest first.
+    ``verdicts`` are the values that `canaryVerdict` has had, newest first.
     """
-    for found in map(record, verdicts):
-        if found and found.digest == digest and (found.against or found.result == "healthy"):
-            return found if found.against else None
+    for verdict in map(VerdictRecord.parse, verdicts):
+        if verdict and verdict.digest == digest and verdict.result != "inconclusive":
+            return verdict if verdict.is_against else None
     return None

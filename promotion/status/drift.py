@@ -16,7 +16,7 @@ from kubernetes.utils.quantity import parse_quantity  # pyright: ignore[reportUn
 
 from contract.project import declared_defaults
 from promotion.state.cluster.cluster import Cluster, UnreachableError
-from promotion.state.git import committed, in_git
+from promotion.state.git import committed_text, is_in_git
 from promotion.state.history import (
     BUILD_AHEAD,
     SECRET,
@@ -25,7 +25,7 @@ from promotion.state.history import (
     Update,
     changes_text,
     differences,
-    one_form,
+    normal_form,
     short,
 )
 from promotion.state.stack_file import StackFile
@@ -60,8 +60,8 @@ class Drift:
 
 def git_drift(file: StackFile) -> list[Drift]:
     """Compare the stack file with Git's HEAD."""
-    name, before = file.path.name, committed(file)
-    if not in_git(file):
+    name, before = file.path.name, committed_text(file)
+    if not is_in_git(file):
         return []
     if before is None:
         return [Drift("git and file", f"{name} is not in Git, so nobody else knows what runs", f"`git add {name}`")]
@@ -94,8 +94,8 @@ def config_drift(file: StackFile, last: Update | None, stack: str) -> list[Drift
 
 def _with_defaults(values: Mapping[str, str]) -> dict[str, str]:
     return {
-        **{key: one_form(value) for key, value in declared_defaults().items()},
-        **{k: one_form(v) for k, v in values.items()},
+        **{key: normal_form(value) for key, value in declared_defaults().items()},
+        **{k: normal_form(v) for k, v in values.items()},
     }
 
 

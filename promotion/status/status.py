@@ -19,8 +19,8 @@ from promotion.state import history
 from promotion.state.cluster.cluster import Cluster
 from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
-from promotion.state.stack_state import Running, StackState, read_stack_state
-from promotion.state.verdict_record import Record, record
+from promotion.state.stack_state import DeployedTrack, StackState
+from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
 from promotion.status.live import LiveTrack, Meter, live_tracks
 
@@ -42,7 +42,7 @@ class Status:
     live: Mapping[str, LiveTrack] | None
     unreachable: str
     window: float | None
-    verdict: Record | None
+    verdict: VerdictRecord | None
     last: Update | None
     at_work: str
     drift: Sequence[Drift] = field(default_factory=tuple[Drift, ...])
@@ -67,7 +67,7 @@ class Observer:
         try:
             state = dict(self._stack.export_stack().deployment or {})
         except automation.CommandError as error:
-            raise CommandError(f"the state of stack `{name}` cannot be read: {stacks.last_lines(error)}") from None
+            raise CommandError(f"the state of stack `{name}` cannot be read: {stacks.error_lines(error)}") from None
         if not state.get("resources"):
             raise CommandError(f"stack `{name}` runs nothing: `python -m promotion up --stack {name}` starts it")
         outputs = _outputs(state)
@@ -89,7 +89,7 @@ class Observer:
         return Status(
             name,
             outputs,
-            read_stack_state(state),
+            StackState.of(state),
             live,
             unreachable,
             window,
@@ -109,9 +109,9 @@ def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], outputs or {})
 
 
-def _last_verdict(in_file: str, updates: Sequence[Update]) -> Record | None:
+def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | None:
     texts = (in_file, *(update.config.get("canaryVerdict", "") for update in updates))
-    return next(filter(None, map(record, texts)), None)
+    return next(filter(None, map(VerdictRecord.parse, texts)), None)
 
 
 def at_work(lock: Path) -> str:
@@ -138,7 +138,7 @@ def _exists(process: int) -> bool:
 
 def status_json(status: Status) -> dict[str, Any]:
     """Return the status for scripts."""
-    running: Mapping[str, LiveTrack | Running] = status.live if status.live is not None else status.state.tracks
+    running: Mapping[str, LiveTrack | DeployedTrack] = status.live if status.live is not None else status.state.tracks
     tracks = {name: {"digest": track.digest, **asdict(track)} for name, track in running.items()}
     last = status.last
     return {

@@ -120,7 +120,9 @@ def _records(status: Status) -> list[str]:
     if last := status.last:
         lines.append(f"update    {last.result}, {_time(last.time)}: {last.message or '(no message)'}")
     if count := len(status.state.interrupted):
-        lines.append(f"warning   an update was interrupted while it changed {count} resources; the next command cleans up")
+        lines.append(
+            f"warning   an update was interrupted with {count} resources in progress; the next command cleans up"
+        )
     if status.unpinned:
         tracks = " and ".join(status.unpinned)
         lines.append(f"unpinned  {tracks}: the next update builds from the source as it is then")

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from promotion.state.timestamp import stamp
-from promotion.state.verdict_record import Record
+from promotion.state.timestamp import utc_stamp
+from promotion.state.verdict_record import VerdictRecord
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]
 
@@ -44,7 +44,7 @@ class Verdict:
     @property
     def recorded(self) -> str:
         """Value of the config key ``canaryVerdict``."""
-        return str(Record(self.result, self.digest, stamp(self.ended)))
+        return str(VerdictRecord(self.result, self.digest, utc_stamp(self.ended)))
 
     @property
     def reasons(self) -> list[str]:
@@ -60,8 +60,8 @@ class Verdict:
         return {
             "result": self.result,
             "digest": self.digest,
-            "began": stamp(self.began),
-            "ended": stamp(self.ended),
+            "began": utc_stamp(self.began),
+            "ended": utc_stamp(self.ended),
             "reasons": self.reasons,
             "checks": [asdict(check) for check in self.checks],
         }

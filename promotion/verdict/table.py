@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from promotion.state.cluster.metrics import Counters, total
-from promotion.state.timestamp import stamp
+from promotion.state.timestamp import utc_stamp
 from promotion.verdict.comparison import Interval
 from promotion.verdict.result import Check, Verdict
 from promotion.verdict.traffic import STATISTICS
@@ -28,7 +28,7 @@ def verdict_text(verdict: Verdict) -> str:
         *textwrap.wrap(STATISTICS, WIDTH),
         "",
         f"{verdict.result.upper()}  {verdict.digest}",
-        f"{stamp(verdict.began)} to {stamp(verdict.ended)} ({seconds:.0f} s)",
+        f"{utc_stamp(verdict.began)} to {utc_stamp(verdict.ended)} ({seconds:.0f} s)",
         *(f"  - {reason}" for reason in verdict.reasons),
     ]
     return "\n".join(lines)

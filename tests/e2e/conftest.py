@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.trial import CANDIDATE, RELEASE_KEYS, Trial, trial_config
+from tests.e2e.trial import CANDIDATE, RELEASE_KEYS, ROLLOUT_SECONDS, Trial, trial_config
 from tests.project import Project
 
 NAMESPACE = "addressbook-e2e"
@@ -62,7 +62,7 @@ def trial_stack(lab: dict[str, str], new_project: Callable[..., Project], worker
         project.up()
         trial = Trial(project, project.outputs()["tracks"]["stable"]["image"], config["namespace"])
         trial.candidate("good")
-        project.configure(stableImage=trial.image, buildContext=CANDIDATE)
+        project.configure(stableImage=trial.image, buildContext=CANDIDATE, rolloutTimeoutSeconds=ROLLOUT_SECONDS)
         project.up()
         yield trial
     finally:

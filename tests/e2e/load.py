@@ -17,11 +17,12 @@ import sys
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
 
-import httpx
-
-TIMEOUT_SECONDS = 10.0
+#: Of a request, and of the final look at all persons.
+TIMEOUT_SECONDS, FINAL_TIMEOUT_SECONDS = 10.0, 60.0
 #: Connections kept alive: few enough that each is used many times a second.
 KEPT_CONNECTIONS = 8
 #: Out of a thousand requests; all others read one person.
@@ -57,6 +58,51 @@ class Report:
         )
 
 
+class Client:
+    """A minimal HTTP/1.1 client: a general one would take the time that the tested pods need.
+
+    It keeps at most ``kept`` connections alive. A connection that the server has closed while idle is not used again.
+    """
+
+    def __init__(self, url: str, kept: int) -> None:
+        address = urlsplit(url)
+        self._host, self._port = address.hostname or "", address.port or 80
+        self._kept = kept
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def request(
+        self, method: str, path: str, form: Mapping[str, str] | None = None, timeout: float = TIMEOUT_SECONDS
+    ) -> tuple[int, bytes]:
+        """Return status and body. Raises OSError (also on a timeout), EOFError or ValueError."""
+        body = urlencode(form or {}).encode()
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}", f"Content-Length: {len(body)}"]
+        lines += ["Content-Type: application/x-www-form-urlencoded"] if form else []
+        lines += [] if self._kept else ["Connection: close"]
+        async with asyncio.timeout(timeout):
+            reader, writer = await self._connection()
+            try:
+                writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+                headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+                content = await reader.readexactly(int(headers["content-length"]))
+            except BaseException:
+                writer.close()
+                raise
+        if headers.get("connection") != "close" and len(self._idle) < self._kept:
+            self._idle.append((reader, writer))
+        else:
+            writer.close()
+        return int(head.split(" ", 2)[1]), content
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop(0)
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
+
+
 class Users:
     """Send requests at a steady rate and remember every person the service acknowledged."""
 
@@ -73,27 +119,19 @@ class Users:
         """Send requests until stopped, then check that every acknowledged person is stored."""
         began = time.monotonic()
         pending: set[asyncio.Task[None]] = set()
-        async with self._client(KEPT_CONNECTIONS) as kept, self._client(0) as fresh:
-            for number in itertools.count():
-                due = began + number * self._interval
-                if stop.is_set() or time.monotonic() - began > seconds:
-                    break
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                task = asyncio.create_task(self._send(fresh if number % 2 else kept, fresh=bool(number % 2)))
-                pending.add(task)
-                task.add_done_callback(pending.discard)
-            await asyncio.gather(*pending)
-        await self._check_stored()
+        kept, fresh = Client(self._url, KEPT_CONNECTIONS), Client(self._url, 0)
+        for number in itertools.count():
+            due = began + number * self._interval
+            if stop.is_set() or time.monotonic() - began > seconds:
+                break
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            task = asyncio.create_task(self._send(fresh if number % 2 else kept, fresh=bool(number % 2)))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+        await asyncio.gather(*pending)
+        await self._check_stored(fresh)
 
-    def _client(self, kept_alive: int) -> httpx.AsyncClient:
-        """Return a client that keeps at most this many connections alive."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept_alive)
-        headers = {} if kept_alive else {"Connection": "close"}
-        return httpx.AsyncClient(
-            base_url=self._url, timeout=TIMEOUT_SECONDS, limits=limits, headers=headers, trust_env=False
-        )
-
-    async def _send(self, client: httpx.AsyncClient, fresh: bool) -> None:
+    async def _send(self, client: Client, fresh: bool) -> None:
         kind = self._random.randrange(1000)
         began = time.monotonic()
         self.report.requests += 1
@@ -102,25 +140,25 @@ class Users:
             what = "PUT /person"
             name = f"load-{uuid.uuid4()}"
             self._sent.add(name)
-            request = client.put("/person", data={"firstName": "Open", "lastName": name})
+            request = client.request("PUT", "/person", {"firstName": "Open", "lastName": name})
         elif kind < WRITES + READS_OF_ALL:
             what = "GET /all"
-            request = client.get("/all")
+            request = client.request("GET", "/all")
         else:
             what = "GET /person/:id"
-            request = client.get(f"/person/{self._random.choice(self._ids)}")
+            request = client.request("GET", f"/person/{self._random.choice(self._ids)}")
         try:
-            response = await request
-        except httpx.HTTPError as error:
+            status, body = await request
+        except (OSError, EOFError, ValueError, KeyError, asyncio.LimitOverrunError) as error:
             self._failed(what, fresh, f"{type(error).__name__} {error}".strip(), began)
             return
         self.report.seconds.append(time.monotonic() - began)
-        if response.status_code != 200:
-            self._failed(what, fresh, str(response.status_code), began, response.text[:200])
+        if status != 200:
+            self._failed(what, fresh, str(status), began, body[:200].decode(errors="replace"))
             return
         self.report.answers["200"] += 1
         if name:
-            self._stored[name] = int(response.json()["id"])
+            self._stored[name] = int(json.loads(body)["id"])
             self._ids.append(self._stored[name])
 
     def _failed(self, what: str, fresh: bool, answer: str, began: float, body: str = "") -> None:
@@ -136,12 +174,12 @@ class Users:
             }
         )
 
-    async def _check_stored(self) -> None:
+    async def _check_stored(self, client: Client) -> None:
         """Report persons that are missing or stored twice. A person whose PUT got no answer may be there, but once."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
-            answer = await client.get("/all")
-            answer.raise_for_status()
-        stored = Counter(str(person["lastName"]) for person in answer.json())
+        status, body = await client.request("GET", "/all", timeout=FINAL_TIMEOUT_SECONDS)
+        if status != 200:
+            raise ValueError(f"GET /all answers {status}: {body[:200]!r}")
+        stored = Counter(str(person["lastName"]) for person in json.loads(body))
         self.report.lost = [name for name in self._stored if stored[name] == 0]
         self.report.doubled = [name for name, times in stored.items() if name in self._sent and times > 1]
 

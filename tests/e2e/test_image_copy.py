@@ -150,7 +150,7 @@ def test_image_gone_from_the_own_registry_is_refused(copying: Any, own: Registry
     refused = copying.pulumi("preview", check=False)
     output = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert f"there is no image {gone}" in output
+    assert f"the registry has no image {gone}" in output
     assert "Traceback" not in output
 
 
@@ -190,7 +190,7 @@ def test_refused_login_is_explained(copying: Any, ci: Registry, own: Registry, p
     output = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert f"the image {published.reference(ci)} could not be copied to {own.host}/team/app: " in output
-    assert "unauthorized; the login that the stack has there does not let it write" in output
+    assert "unauthorized; the stack's login may not push there" in output
     assert "Traceback" not in output
     copying.environment["REGISTRY_PASSWORD"] = LOGIN[1]
     copying.up()
@@ -204,7 +204,7 @@ def test_missing_source_image_is_refused_in_preview(copying: Any, ci: Registry):
         refused = copying.pulumi(*command, check=False)
         output = refused.stdout + refused.stderr
         assert refused.returncode != 0
-        assert f"there is no image {nowhere}" in output
+        assert f"the registry has no image {nowhere}" in output
         assert "Traceback" not in output
 
 
@@ -280,7 +280,7 @@ def test_missing_image_touches_no_pod(calm: Any, ci: Registry):
         calm.configure(stableImage=None)
     output = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert f"there is no image {nowhere}" in output
+    assert f"the registry has no image {nowhere}" in output
     assert "Traceback" not in output
     assert _running_stable(calm) == before
 

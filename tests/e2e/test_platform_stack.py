@@ -132,7 +132,7 @@ def test_database_that_cannot_be_dropped_stops_destroy(stacks: Stacks):
     refused = stacks.two.pulumi("destroy", "--yes", "--skip-preview", check=False)
     assert refused.returncode != 0
     output = refused.stdout + refused.stderr
-    assert "database release_addressbook_e2e_two is still there" in output
+    assert "database release_addressbook_e2e_two was not removed" in output
     assert "password authentication failed" in output
     assert "Traceback" not in output
     assert "release_addressbook_e2e_two" in stacks.names("pg_database")

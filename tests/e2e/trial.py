@@ -30,6 +30,8 @@ CANDIDATE = "candidate"  # the build context that the tests write versions into
 RATE = 200
 HEALTHY_TRIAL = ("--for", "20s", "--every", "1s")
 UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdict is sure
+#: Seconds after which a canary that does not become ready has failed. A healthy one takes three to four.
+ROLLOUT_SECONDS = 20
 LOAD = Path(__file__).with_name("load.py")
 RELEASE_KEYS = ("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic")
 
@@ -42,7 +44,7 @@ def trial_config(worker: str) -> dict[str, Any]:
         "registry": "10.203.0.1:5000",
         "namespace": f"addressbook-trial-{worker}",
         "stableReplicas": 3,
-        "rolloutTimeoutSeconds": 20,
+        "rolloutTimeoutSeconds": 60,
         "cpuRequest": "10m",
     }
 

@@ -17,7 +17,7 @@ NAME = "kept"
 PROVIDER = "hashivault://team"
 SECRET = "not for everybody"
 #: Create the stack as `promotion up` does, and nothing else.
-CREATE = "from promotion.state.engine import selected; selected('kept', create=True)"
+CREATE = "from promotion.state.engine import select_stack; select_stack('kept', create=True)"
 
 
 class Transit(BaseHTTPRequestHandler):

@@ -31,7 +31,7 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
         ({**GOOD, "kubeContext": "nowhere"}, ["kubeContext = 'nowhere'", "no such context", "kind-kind"]),
         ({**GOOD, "nodeCout": 3}, ["nodeCout: no such key", "did you mean `nodeCount`?"]),
         ({"cloud": "local", "platformStack": "nowhere"}, ["platformStack = 'nowhere'", "no such stack"]),
-        ({**GOOD, "nodeCount": 5}, ["nodeCount", "cloud `local` has no use for it"]),
+        ({**GOOD, "nodeCount": 5}, ["nodeCount", "cloud `local` does not use this key"]),
         (
             {**GOOD, "kubeContext": "nowhere", "stableReplicas": 0, "traffic": "both"},
             ["kubeContext", "stableReplicas", "traffic"],

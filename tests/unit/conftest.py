@@ -1,4 +1,4 @@
-"""The program under Pulumi's mocks: every registration recorded as the engine would have received it."""
+"""The program under Pulumi's mocks, with every registration recorded as the engine receives it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOCAL = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:50
 
 Computed = dict[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]]
 
-#: What providers compute, by resource type; the rest of a resource's state is its inputs.
+#: Properties that providers compute, by resource type. The rest of a resource's state is its inputs.
 COMPUTED: Computed = {
     "random:index/randomPassword:RandomPassword": lambda args: {
         "result": pulumi.Output.secret(f"password of {args.name}")
@@ -39,21 +39,21 @@ COMPUTED: Computed = {
 
 @dataclass
 class Cloud:
-    """What a simulated cloud answers: properties it computes, by resource type, and results by function.
+    """The answers of a simulated cloud."""
 
-    ``made`` may say that nothing is there yet, as in a preview of an empty stack: every output is unknown.
-    """
-
+    #: Computed properties, by resource type.
     computed: Computed = field(default_factory=lambda: dict(COMPUTED))
+    #: Results, by function.
     functions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(
         default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
     )
-    made: bool = True
+    #: If false, every output is unknown, as in a preview of an empty stack.
+    created: bool = True
 
 
 @dataclass
 class Registered:
-    """One resource as it was registered; ``inputs`` keep the engine's secret and unknown markers unwrapped."""
+    """One registered resource. ``inputs`` are without the engine's secret markers; ``secret_paths`` lists those."""
 
     type: str
     name: str
@@ -69,24 +69,24 @@ class Registered:
 
 @dataclass
 class Graph:
-    """All that a program registered, in order, and what it exported; unknowns of a preview are Unknown."""
+    """Everything that a program registered, in order, and its outputs. Unknown values of a preview are Unknown."""
 
     resources: list[Registered] = field(default_factory=list[Registered])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def all(self, kind: str) -> list[Registered]:
-        """Resources whose type ends in ``kind``."""
+        """Return the resources whose type ends in ``kind``."""
         return [resource for resource in self.resources if resource.type.endswith(f":{kind}")]
 
     def one(self, kind: str, name: str | None = None) -> Registered:
-        """The one resource of that kind (and Kubernetes or Pulumi name)."""
-        found = [
+        """Return the only resource of that kind and, if given, Kubernetes or Pulumi name."""
+        matches = [
             resource
             for resource in self.all(kind)
             if name in (None, resource.name, resource.inputs.get("metadata", {}).get("name"))
         ]
-        assert len(found) == 1, f"{len(found)} of {kind} {name or ''}: {[r.urn for r in self.resources]}"
-        return found[0]
+        assert len(matches) == 1, f"{len(matches)} of {kind} {name or ''}: {[r.urn for r in self.resources]}"
+        return matches[0]
 
 
 class _Providers(mocks.Mocks):
@@ -97,7 +97,7 @@ class _Providers(mocks.Mocks):
         return self.cloud.functions[args.token](args.args)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        if not self.cloud.made:
+        if not self.cloud.created:
             return None, {}
         computed = self.cloud.computed.get(args.typ, lambda _: {})(args)
         return (f"{args.name}-id" if args.custom else None), {**args.inputs, **computed}
@@ -131,7 +131,7 @@ class _Recorder(mocks.MockMonitor):
 
 
 def _unwrapped(value: Any, path: str, secrets: set[str]) -> Any:
-    """The value without secret wrappers, whose paths are noted."""
+    """Return the value without secret wrappers; add their paths to ``secrets``."""
     if rpc.is_rpc_secret(value):
         secrets.add(path)
         return _unwrapped(rpc.unwrap_rpc_secret(value), path, secrets)
@@ -143,7 +143,7 @@ def _unwrapped(value: Any, path: str, secrets: set[str]) -> Any:
 
 
 def declared(cloud: Cloud, /, preview: bool = False, secret_keys: tuple[str, ...] = (), **config: Any) -> Graph:
-    """What ``__main__.py`` registers with a config, and what it exports."""
+    """Return what ``__main__.py`` registers and exports with a config."""
     schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     values = {key: row["default"] for key, row in schema.items() if "default" in row} | LOCAL | config
     pulumi.runtime.set_all_config(
@@ -159,7 +159,7 @@ def declared(cloud: Cloud, /, preview: bool = False, secret_keys: tuple[str, ...
     )
 
     exported: dict[str, Any] = cast(Any, pulumi.runtime.get_root_resource()).outputs
-    exported.clear()  # the process has one stack resource, which keeps the exports of the program before
+    exported.clear()  # the process has one stack resource, which keeps earlier exports
 
     @pulumi.runtime.test
     def program() -> Any:
@@ -175,7 +175,7 @@ def declared(cloud: Cloud, /, preview: bool = False, secret_keys: tuple[str, ...
 
 
 async def _read(exported: Any) -> Any:
-    """An export as the engine receives it: what is unknown in it hides nothing of the rest."""
+    """Return an export as the engine receives it, with unknown parts as Unknown."""
     if isinstance(exported, dict):
         return {key: await _read(inner) for key, inner in exported.items()}
     output = pulumi.Output.from_input(exported)
@@ -183,14 +183,14 @@ async def _read(exported: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def asked_anew() -> None:
-    """Each test is a run of its own to AWS."""
+def no_cached_identity() -> None:
+    """Ask AWS who is calling anew in each test."""
     caller_identity.cache_clear()
 
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A kubeconfig with the context ``kind-kind``; nothing is there to connect to."""
+    """Return a kubeconfig with the context ``kind-kind``, whose cluster does not exist."""
     file = tmp_path / "kubeconfig"
     file.write_text(yaml.safe_dump({"contexts": [{"name": "kind-kind"}]}))
     monkeypatch.setenv("KUBECONFIG", str(file))
@@ -199,12 +199,12 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cloud() -> Cloud:
-    """What providers compute in a test; a test of another cloud than the local one adds to it."""
+    """Return the simulated cloud. Tests of clouds other than the local one add to it."""
     return Cloud()
 
 
 @pytest.fixture
 def declare(kubeconfig: Path, cloud: Cloud) -> Iterator[Callable[..., Graph]]:
-    """Run ``__main__.py`` with a config and return the graph it registered."""
+    """Provide a function that runs ``__main__.py`` with a config and returns its graph."""
     yield partial(declared, cloud)
     pulumi.runtime.set_all_config({})

@@ -1,1 +1,1 @@
-"""What the tests stand on: a real PostgreSQL, the service as a process, certificates."""
+"""Test support: a real PostgreSQL, the service as a process, certificates."""

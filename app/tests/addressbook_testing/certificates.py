@@ -19,7 +19,7 @@ class Authority:
         self.certificate = _pem(builder.sign(self._key, hashes.SHA256()))
 
     def issue(self, host: str) -> tuple[str, str]:
-        """A server certificate for the DNS name `host`, and its key, in PEM."""
+        """Return a server certificate for the DNS name `host` and its key, in PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         builder = _builder(subject, self._name, key.public_key())

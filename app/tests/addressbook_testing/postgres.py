@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, on a free loopback port, gone afterwards."""
+"""A temporary PostgreSQL server on a free loopback port."""
 
 import os
 import pwd
@@ -16,11 +16,11 @@ START_SECONDS = 30
 
 
 class NoPostgres(Exception):
-    """This machine has no PostgreSQL server to start."""
+    """PostgreSQL is not installed."""
 
 
 class Identity(TypedDict):
-    """Whom and where a process runs as, for `subprocess`."""
+    """User and working directory of a process, for `subprocess`."""
 
     cwd: Path
     user: NotRequired[int]
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 def find_binaries() -> Path:
-    """The folder with `initdb` and `postgres`: from PATH, `pg_config`, or where Debian puts it."""
+    """Return the folder with `initdb` and `postgres`: from PATH, `pg_config`, or Debian's location."""
     folders: list[Path] = []
     if on_path := shutil.which("initdb"):
         folders.append(Path(on_path).resolve().parent)
@@ -51,7 +51,7 @@ def find_binaries() -> Path:
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:
-    """Whom the server runs as: it refuses to be root. None when we aren't root ourselves."""
+    """Return the account that the server runs as, since it refuses root; None if we are not root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -89,13 +89,13 @@ class PostgresServer:
             (self._data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
 
     def give_away(self, path: Path) -> None:
-        """Hands `path` to the account that the server runs as."""
+        """Give `path` to the account that the server runs as."""
         if self._account:
             os.chown(path, self._account.pw_uid, self._account.pw_gid)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The service's settings for this server."""
+        """Return the service's settings for this server."""
         return {
             "DB_HOST": "127.0.0.1",
             "DB_PORT": str(self.port),
@@ -105,7 +105,7 @@ class PostgresServer:
         }
 
     def set_option(self, name: str, value: str) -> None:
-        """A setting of the server's, for its next start."""
+        """Set a server parameter for the next start."""
         self._options[name] = value
 
     def start(self) -> None:
@@ -131,7 +131,7 @@ class PostgresServer:
         raise RuntimeError("PostgreSQL did not start: " + (self.folder / "log").read_text()[-2000:])
 
     def stop(self) -> None:
-        """A fast shutdown: open connections are ended."""
+        """Shut down fast: terminate open connections."""
         if self._process:
             self._process.send_signal(2)
             self._process.wait(START_SECONDS)

@@ -1,4 +1,4 @@
-"""The service as its users meet it: a process, HTTP, log lines."""
+"""The service as a process, with its HTTP interface and log lines."""
 
 import http.client
 import json
@@ -21,14 +21,14 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def command_environment(environment: dict[str, str]) -> dict[str, str]:
-    """Only what is given, and what a Python process needs: nothing of the developer's own settings."""
+    """Return only the given variables and those that Python needs, none of the developer's."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     python_path = os.pathsep.join([str(APP), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {**inherited, "PYTHONPATH": python_path, **environment}
 
 
 def run_command(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """`addressbook ARGUMENTS` to its end."""
+    """Run `addressbook ARGUMENTS` and wait for it."""
     command = [sys.executable, "-m", "addressbook", *arguments]
     environment = command_environment(environment)
     return subprocess.run(
@@ -48,7 +48,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The sentence of a refusal; every one is JSON and has nothing else in it."""
+        """Return the error sentence of a response, which contains nothing else."""
         content = json.loads(self.body)
         assert list(content) == ["error"], content
         assert self.headers["content-type"] == "application/json"
@@ -79,7 +79,7 @@ class Service:
         )
 
     def wait_until(self, path: str, status: int = 200) -> Answer:
-        """Asks `path` until it answers with `status`."""
+        """Request `path` until it answers with `status`."""
         deadline = time.monotonic() + START_SECONDS
         last: object = None
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -131,7 +131,7 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
-        """Stops it the hard way if need be; returns the exit code."""
+        """Stop the process, by force if needed, and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:

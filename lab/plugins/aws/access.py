@@ -26,8 +26,7 @@ class AccessEntry(EksKind):
         "type": one_of("STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX"),
     }
     replaces = ("clusterName", "principalArn", "type", "region")
-    defaults: ClassVar[Mapping[str, Value]] = {"kubernetesGroups": [], "type": "STANDARD"}
-    filled_in = ("userName",)
+    defaults: ClassVar[Mapping[str, Value]] = {"type": "STANDARD"}
     references: ClassVar[Mapping[str, str]] = {"clusterName": "Cluster"}
     arn = "eks:access-entry/{clusterName}/{principalArn}"
 
@@ -48,7 +47,6 @@ class AccessEntry(EksKind):
             "accessEntryArn": self.arn_for(id, inputs),
             "createdAt": timestamp(),
             "modifiedAt": timestamp(),
-            "userName": inputs.get("userName", inputs["principalArn"]),
         }
 
 

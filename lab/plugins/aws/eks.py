@@ -53,16 +53,13 @@ class Cluster(EksKind):
         "encryptionConfig.provider.keyArn": arn_of("kms"),
         "enabledClusterLogTypes": one_of("api", "audit", "authenticator", "controllerManager", "scheduler"),
         "upgradePolicy.supportType": one_of("STANDARD", "EXTENDED"),
-        "kubernetesNetworkConfig.ipFamily": one_of("ipv4", "ipv6"),
-        "kubernetesNetworkConfig.serviceIpv4Cidr": CIDR,
     }
     replaces = (
         "name", "roleArn", "accessConfig.bootstrapClusterCreatorAdminPermissions", "bootstrapSelfManagedAddons",
-        "kubernetesNetworkConfig.ipFamily", "kubernetesNetworkConfig.serviceIpv4Cidr", "region",
+        "region",
     )  # fmt: skip
-    not_simulated = ("computeConfig", "outpostConfig", "remoteNetworkConfig")
-    filled_in = ("accessConfig", "kubernetesNetworkConfig", "upgradePolicy", "vpcConfig")
-    references: ClassVar[Mapping[str, str]] = {"vpcConfig.securityGroupIds": "SecurityGroup"}
+    not_simulated = ("computeConfig", "kubernetesNetworkConfig", "outpostConfig", "remoteNetworkConfig")
+    filled_in = ("accessConfig", "upgradePolicy", "vpcConfig")
     used_by: ClassVar[Mapping[str, str]] = {"NodeGroup": "clusterName"}
     in_use = "409 ResourceInUseException: cluster has nodegroups attached: {users}"
     deleted_with: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -92,7 +89,6 @@ class Cluster(EksKind):
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
-        network = {"ipFamily": "ipv4", "serviceIpv4Cidr": "172.20.0.0/16", "elasticLoadBalancing": {"enabled": False}}
         issuer = f"https://oidc.eks.{inputs['region']}.amazonaws.com/id/{secrets.token_hex(16).upper()}"
         self.engine.info(f"simulated: EKS {inputs.get('version', '')}, its nodes and add-ons are the lab's Kubernetes")
         return {
@@ -101,7 +97,6 @@ class Cluster(EksKind):
             "createdAt": go_time(),
             "endpoint": self.account.lab.api_url,
             "identities": [{"oidcs": [{"issuer": issuer}]}],
-            "kubernetesNetworkConfig": {**network, **(inputs.get("kubernetesNetworkConfig") or {})},
             "platformVersion": "eks.1",
             "status": "ACTIVE",
             **self._settings(inputs, f"sg-0{secrets.token_hex(8)}"),

@@ -12,7 +12,7 @@ from typing_extensions import override
 from lab.plugins.aws.kind import AwsKind, arn_of
 from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties, Value
-from lab.plugins.rules import Rule, at_most, between, matches
+from lab.plugins.rules import Rule, at_most, matches
 from lab.plugins.times import timestamp
 
 ROLE_NAME = matches(r"[\w+=,.@-]{1,64}", "at most 64 letters, digits and _+=,.@-")
@@ -41,11 +41,9 @@ class Role(AwsKind):
         "name": ROLE_NAME,
         "description": at_most(1000),
         "path": matches(r"/([\x21-\x7e]*/)?", "a path that begins and ends with /"),
-        "maxSessionDuration": between(3600, 43200),
-        "permissionsBoundary": arn_of("iam"),
     }
     replaces = ("name", "path")
-    defaults: ClassVar[Mapping[str, Value]] = {"maxSessionDuration": 3600, "path": "/"}
+    defaults: ClassVar[Mapping[str, Value]] = {"path": "/"}
     used_by: ClassVar[Mapping[str, str]] = {"RolePolicy": "role", "RolePolicyAttachment": "role"}
     in_use = "409 DeleteConflict: cannot delete entity, must remove its policies first: {users}"
 
@@ -105,12 +103,8 @@ class OpenIdConnectProvider(AwsKind):
 
     module = "iam"
     title = "OpenID Connect provider"
-    rules: ClassVar[Mapping[str, Rule]] = {
-        "url": matches(r"https://\S+", "a URL that begins with https://"),
-        "thumbprintLists": matches("[0-9a-f]{40}", "a certificate's SHA-1, 40 digits"),
-    }
+    rules: ClassVar[Mapping[str, Rule]] = {"url": matches(r"https://\S+", "a URL that begins with https://")}
     replaces = ("url",)
-    filled_in = ("thumbprintLists",)
     arn = "iam:oidc-provider/{id}"
 
     @override
@@ -119,4 +113,4 @@ class OpenIdConnectProvider(AwsKind):
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
-        return {"arn": id, "thumbprintLists": inputs.get("thumbprintLists") or [secrets.token_hex(20)]}
+        return {"arn": id}

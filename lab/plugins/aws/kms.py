@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import ClassVar
@@ -10,15 +9,12 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.account import Record
-from lab.plugins.aws.account import NUMBER
 from lab.plugins.aws.kind import AwsKind
 from lab.plugins.kind import ApiError
-from lab.plugins.properties import Properties, Value
-from lab.plugins.rules import Rule, at_most, between, matches, one_of
+from lab.plugins.properties import Properties
+from lab.plugins.rules import Rule, at_most, between, matches
 
 DEFAULT_WINDOW_DAYS = 30
-_OWNER = {"AWS": f"arn:aws:iam::{NUMBER}:root"}
-_DEFAULT_POLICY = [{"Effect": "Allow", "Principal": _OWNER, "Action": "kms:*", "Resource": "*"}]
 
 
 class Key(AwsKind):
@@ -31,16 +27,8 @@ class Key(AwsKind):
     rules: ClassVar[Mapping[str, Rule]] = {
         "description": at_most(8192),
         "deletionWindowInDays": between(7, 30),
-        "rotationPeriodInDays": between(90, 2560),
-        "keyUsage": one_of("ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC"),
     }
     replaces = ("keyUsage", "multiRegion", "region")
-    defaults: ClassVar[Mapping[str, Value]] = {
-        "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
-        "keyUsage": "ENCRYPT_DECRYPT",
-        "multiRegion": False,
-        "policy": json.dumps({"Version": "2012-10-17", "Statement": _DEFAULT_POLICY}),
-    }
 
     @override
     def new_id(self, inputs: Properties) -> str:

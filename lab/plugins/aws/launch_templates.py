@@ -14,7 +14,6 @@ from lab.plugins.provider import Failure
 from lab.plugins.rules import Rule, at_most, between, matches, one_of
 
 ON_OR_OFF = one_of("true", "false")
-ENABLED = one_of("enabled", "disabled")
 
 
 class LaunchTemplate(AwsKind):
@@ -33,19 +32,16 @@ class LaunchTemplate(AwsKind):
             r"[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|[0-9]*xlarge|metal(-[0-9]+xl)?)",
             "an instance type, such as t3.small",
         ),
-        "imageId": matches("ami-[0-9a-f]{8,17}", "an image's id (ami-…)"),
         "blockDeviceMappings.ebs.volumeType": one_of("standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"),
         "blockDeviceMappings.ebs.volumeSize": between(1, 16384),
         "blockDeviceMappings.ebs.encrypted": ON_OR_OFF,
         "blockDeviceMappings.ebs.deleteOnTermination": ON_OR_OFF,
-        "metadataOptions.httpEndpoint": ENABLED,
+        "metadataOptions.httpEndpoint": one_of("enabled", "disabled"),
         "metadataOptions.httpTokens": one_of("optional", "required"),
         "metadataOptions.httpPutResponseHopLimit": between(1, 64),
-        "metadataOptions.instanceMetadataTags": ENABLED,
         "tagSpecifications.resourceType": one_of(
             "instance", "volume", "network-interface", "elastic-gpu", "spot-instances-request"
         ),
-        "ebsOptimized": ON_OR_OFF,
     }
     replaces = ("name", "region")
     filled_in = ("defaultVersion",)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lab.plugins.aws.kind import AwsKind
-from lab.plugins.properties import Value
 from lab.plugins.rules import Rule, matches, one_of
 
 # API reference, PutRetentionPolicy; 0 is for ever.
@@ -24,7 +23,5 @@ class LogGroup(AwsKind):
     rules: ClassVar[Mapping[str, Rule]] = {
         "name": matches(r"(?!aws/)[.\-_/#A-Za-z0-9]{1,512}", "at most 512 letters, digits and .-_/#"),
         "retentionInDays": one_of(*DAYS),
-        "logGroupClass": one_of("STANDARD", "INFREQUENT_ACCESS", "DELIVERY"),
     }
     replaces = ("name", "logGroupClass", "region")
-    defaults: ClassVar[Mapping[str, Value]] = {"logGroupClass": "STANDARD"}

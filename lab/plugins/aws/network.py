@@ -42,9 +42,9 @@ class Vpc(_WithRange):
     title = "VPC"
     prefix = "vpc"
     arn = "ec2:vpc/{id}"
-    rules: ClassVar[Mapping[str, Rule]] = {"cidrBlock": CIDR, "instanceTenancy": one_of("default", "dedicated")}
+    rules: ClassVar[Mapping[str, Rule]] = {"cidrBlock": CIDR}
     replaces = ("cidrBlock", "region")
-    defaults: ClassVar[Mapping[str, Value]] = {"enableDnsSupport": True, "instanceTenancy": "default"}
+    defaults: ClassVar[Mapping[str, Value]] = {"enableDnsSupport": True}
     used_by: ClassVar[Mapping[str, str]] = {
         "Subnet": "vpcId", "InternetGateway": "vpcId", "RouteTable": "vpcId", "SecurityGroup": "vpcId",
     }  # fmt: skip
@@ -73,8 +73,7 @@ class Subnet(_WithRange):
         "availabilityZone": matches(r"[a-z]+-[a-z]+-[0-9][a-f]", "a zone's name"),
     }
     replaces = ("vpcId", "cidrBlock", "availabilityZone", "region")
-    defaults: ClassVar[Mapping[str, Value]] = {"mapPublicIpOnLaunch": False}
-    filled_in = ("availabilityZone", "availabilityZoneId")
+    filled_in = ("availabilityZone",)
     used_by: ClassVar[Mapping[str, str]] = {
         "NatGateway": "subnetId",
         "SubnetGroup": "subnetIds",
@@ -100,7 +99,7 @@ class Subnet(_WithRange):
                 f"400 InvalidParameterValue: value ({zone}) for parameter availabilityZone is invalid; subnets can be"
                 f" created in {', '.join(known)}"
             )
-        return {**super().create(id, inputs), "availabilityZone": zone, "availabilityZoneId": known[zone]}
+        return {**super().create(id, inputs), "availabilityZone": zone}
 
 
 class InternetGateway(AwsKind):
@@ -155,28 +154,16 @@ class NatGateway(AwsKind):
     module = "ec2"
     title = "NAT gateway"
     prefix = "nat"
-    rules: ClassVar[Mapping[str, Rule]] = {
-        "allocationId": id_of("eipalloc"),
-        "connectivityType": one_of("public", "private"),
-    }
-    replaces = ("subnetId", "allocationId", "connectivityType", "region")
-    defaults: ClassVar[Mapping[str, Value]] = {"connectivityType": "public"}
-    filled_in = ("privateIp",)
+    rules: ClassVar[Mapping[str, Rule]] = {"allocationId": id_of("eipalloc")}
+    required = ("subnetId", "allocationId")
+    not_simulated = ("connectivityType",)
+    replaces = ("subnetId", "allocationId", "region")
     references: ClassVar[Mapping[str, str]] = {"subnetId": "Subnet", "allocationId": "Eip"}
-
-    @override
-    def invalid(self, inputs: Properties) -> list[Failure]:
-        found = super().invalid(inputs)
-        if not inputs.get("subnetId"):
-            found.append(Failure("subnetId", "is missing, and only NAT gateways of one subnet are simulated."))
-        if inputs.get("connectivityType", "public") == "public" and not inputs.get("allocationId"):
-            found.append(Failure("allocationId", "is missing; a public NAT gateway needs an address."))
-        return found
 
     @override
     def conflicts(self, inputs: Properties, existing: Record) -> bool:
         """Return whether the gateway's address belongs to another gateway."""
-        return bool(inputs.get("allocationId")) and inputs.get("allocationId") == existing.inputs.get("allocationId")
+        return inputs["allocationId"] == existing.inputs["allocationId"]
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
@@ -189,6 +176,5 @@ class NatGateway(AwsKind):
         return {
             "associationId": f"eipassoc-{id.removeprefix('nat-')}",
             "networkInterfaceId": f"eni-{id.removeprefix('nat-')}",
-            "privateIp": str(ipaddress.IPv4Network(subnet.inputs["cidrBlock"])[4]),
             "publicIp": address.outputs.get("publicIp", ""),
         }

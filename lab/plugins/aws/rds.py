@@ -16,7 +16,7 @@ from lab.files import write
 from lab.plugins import zones
 from lab.plugins.account import Record
 from lab.plugins.aws import database_access
-from lab.plugins.aws.kind import AwsKind, arn_of
+from lab.plugins.aws.kind import AwsKind
 from lab.plugins.aws.security_groups import network_of_group
 from lab.plugins.database import DatabaseServer, refusing
 from lab.plugins.kind import ApiError
@@ -54,9 +54,7 @@ class Instance(DatabaseServer, AwsKind):
         "instanceClass": matches(r"db\.[a-z][a-z0-9-]*\.[a-z0-9]+", "an instance class (db.t4g.micro)"),
         "username": matches("[A-Za-z][A-Za-z0-9_]{0,62}", "letters, digits and underscores"),
         "port": between(1150, 65535),
-        "dbName": matches("[A-Za-z_][A-Za-z0-9_]{0,62}", "letters, digits and underscores"),
         "storageType": one_of(*MINIMUM_GIB),
-        "kmsKeyId": arn_of("kms"),
         "caCertIdentifier": one_of("rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1"),
         "backupRetentionPeriod": between(0, 35),
         "backupWindow": matches(f"{TIME}-{TIME}", "a window, HH:MM-HH:MM"),
@@ -67,9 +65,15 @@ class Instance(DatabaseServer, AwsKind):
         "enabledCloudwatchLogsExports": one_of("postgresql", "upgrade", "iam-db-auth-error"),
     }
     required = ("engine", "username", "dbSubnetGroupName", "allocatedStorage")
-    not_simulated = ("snapshotIdentifier", "replicateSourceDb", "restoreToPointInTime", "manageMasterUserPassword")
+    not_simulated = (
+        "snapshotIdentifier",
+        "replicateSourceDb",
+        "restoreToPointInTime",
+        "manageMasterUserPassword",
+        "dbName",
+    )
     replaces = (
-        "identifier", "engine", "username", "dbName", "availabilityZone", "storageEncrypted", "kmsKeyId", "region",
+        "identifier", "engine", "username", "availabilityZone", "storageEncrypted", "kmsKeyId", "region",
     )  # fmt: skip
     filled_in = ("availabilityZone", "port")
     references: ClassVar[Mapping[str, str]] = {
@@ -224,17 +228,12 @@ def _zone(record: Record) -> str:
 
 
 def _master_user(inputs: Properties) -> str:
-    """Return SQL for the master user: not a superuser, but owner of the databases and CREATEROLE (RDS user guide)."""
+    """Return SQL for the master user: not a superuser, but owner of its database, with CREATEROLE (RDS user guide)."""
     user = f'"{inputs["username"]}"'
-    names = ["postgres", *([inputs["dbName"]] if inputs.get("dbName") else [])]
-    return "".join(
-        [
-            "CREATE ROLE rds_superuser NOLOGIN; GRANT pg_monitor, pg_signal_backend TO rds_superuser;",
-            f"CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(inputs['password'])};",
-            f"GRANT rds_superuser TO {user};",
-            *(f'CREATE DATABASE "{name}";' for name in names[1:]),
-            *(f'ALTER DATABASE "{name}" OWNER TO {user};' for name in names),
-        ]
+    return (
+        "CREATE ROLE rds_superuser NOLOGIN; GRANT pg_monitor, pg_signal_backend TO rds_superuser;"
+        f"CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(inputs['password'])};"
+        f"GRANT rds_superuser TO {user}; ALTER DATABASE postgres OWNER TO {user};"
     )
 
 

@@ -69,7 +69,6 @@ class KubernetesCluster(DigitalOceanKind):
         "maintenancePolicy.startTime": matches(TIME, "a time of day, HH:MM"),
     }
     replaces = ("region", "vpcUuid", "clusterSubnet", "serviceSubnet", "nodePool.size")
-    defaults: ClassVar[Mapping[str, Value]] = {"clusterSubnet": "10.244.0.0/16", "serviceSubnet": "10.245.0.0/16"}
     filled_in = ("maintenancePolicy", "nodePool")
     references: ClassVar[Mapping[str, str]] = {"vpcUuid": "Vpc"}
     deleted_with: ClassVar[Mapping[str, str]] = {"KubernetesNodePool": "clusterId"}

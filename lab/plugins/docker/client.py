@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.plugins.provider import ProviderError
-from pipeline import docker
 
 # Seconds that the client or the engine has to respond.
 RESPONSE_TIMEOUT = 20
+# Later major versions of the client need the buildx plugin to build with BuildKit.
+LAST_WITH_BUILDKIT = 22
 # Seconds that a build has to end after an interrupt.
 INTERRUPT_TIMEOUT = 2.0
 
@@ -37,11 +38,27 @@ class Credentials:
 
 def find_client() -> str:
     """Return the first `docker` on PATH or in /usr/bin that builds with BuildKit. Raises ProviderError."""
-    found, others = docker.find_client([*docker.folders_on_path(), "/usr/bin"], timeout=RESPONSE_TIMEOUT)
-    if found:
-        return found
-    problem = f"{' and '.join(others)} cannot build with BuildKit" if others else "No Docker client is installed"
+    unsuitable: list[str] = []
+    for folder in [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin"]:
+        path = shutil.which("docker", path=folder)
+        if path and path not in unsuitable:
+            if _supports_buildkit(path):
+                return path
+            unsuitable.append(path)
+    problem = (
+        f"{' and '.join(unsuitable)} cannot build with BuildKit" if unsuitable else "No Docker client is installed"
+    )
     raise ProviderError(f"{problem}. Install docker.io (Debian, Ubuntu), or Docker with its buildx plugin.")
+
+
+def _supports_buildkit(path: str) -> bool:
+    def output(*arguments: str) -> str:
+        return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=RESPONSE_TIMEOUT).stdout
+
+    # The client prints its own version even if the engine is down.
+    major = output("version", "--format", "{{.Client.Version}}").strip().partition(".")[0]
+    without_plugin = major.isdecimal() and 0 < int(major) <= LAST_WITH_BUILDKIT
+    return without_plugin or bool(output("buildx", "version"))
 
 
 def _private_folder() -> Path:

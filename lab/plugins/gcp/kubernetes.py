@@ -50,8 +50,6 @@ class Cluster(GoogleKind):
         f"{WINDOW}.startTime": TIME,
         f"{WINDOW}.endTime": TIME,
         f"{WINDOW}.recurrence": matches(r"FREQ=(DAILY|WEEKLY)(;.*)?", "a recurrence of RFC 5545"),
-        "ipAllocationPolicy.stackType": one_of("IPV4", "IPV4_IPV6"),
-        "privateClusterConfig.masterIpv4CidrBlock": matches(r"[0-9.]+/28", "a range /28"),
         "masterAuthorizedNetworksConfig.cidrBlocks.cidrBlock": RANGE,
     }
     required = ("location",)

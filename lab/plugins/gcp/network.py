@@ -60,7 +60,6 @@ class Subnetwork(ComputeKind):
         "ipCidrRange": RANGE,
         "secondaryIpRanges.rangeName": NAME,
         "secondaryIpRanges.ipCidrRange": RANGE,
-        "stackType": one_of("IPV4_ONLY", "IPV4_IPV6", "IPV6_ONLY"),
     }
     required = ("ipCidrRange", "region")
     replaces = ("name", "region", "network", "ipCidrRange", "description", "project")

@@ -26,7 +26,6 @@ class GlobalAddress(ComputeKind):
     rules: ClassVar[Mapping[str, Rule]] = {
         "purpose": one_of("VPC_PEERING", "PRIVATE_SERVICE_CONNECT"),
         "addressType": one_of("EXTERNAL", "INTERNAL"),
-        "ipVersion": one_of("IPV4", "IPV6"),
     }
     replaces = (
         "name", "purpose", "addressType", "address", "prefixLength", "ipVersion", "network", "description", "project",

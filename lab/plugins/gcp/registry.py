@@ -32,7 +32,6 @@ class Repository(GoogleKind):
         "repositoryId": NAME,
         "location": LOCATION,
         "format": one_of("DOCKER"),
-        "mode": one_of("STANDARD_REPOSITORY"),
         "vulnerabilityScanningConfig.enablementConfig": one_of("INHERITED", "DISABLED"),
         "cleanupPolicies.action": one_of("DELETE", "KEEP"),
         "cleanupPolicies.condition.tagState": one_of("TAGGED", "UNTAGGED", "ANY"),
@@ -40,6 +39,7 @@ class Repository(GoogleKind):
         "cleanupPolicies.condition.newerThan": DURATION,
     }
     required = ("location",)
+    not_simulated = ("remoteRepositoryConfig", "virtualRepositoryConfig")
     replaces = ("repositoryId", "location", "format", "mode", "kmsKeyName", "project")
     autonamed = False
 

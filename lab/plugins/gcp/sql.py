@@ -18,7 +18,7 @@ from lab.plugins.difference import Path
 from lab.plugins.gcp.kind import NETWORK, GoogleKind, label_failures, numeric_id
 from lab.plugins.kind import ApiError
 from lab.plugins.postgres import Server, quoted
-from lab.plugins.properties import Properties, Value
+from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.rules import Rule, between, matches, one_of
 from lab.plugins.times import milliseconds
@@ -49,11 +49,9 @@ class DatabaseInstance(DatabaseServer, GoogleKind):
             "1 to 98 lower-case letters, digits and dashes, starting with a letter, not ending with a dash",
         ),
         "databaseVersion": one_of(*(f"POSTGRES_{number}" for number in range(13, 19))),
-        "instanceType": one_of("CLOUD_SQL_INSTANCE"),
         "settings.tier": matches(TIER, "a machine type for PostgreSQL, such as db-custom-2-7680"),
         "settings.edition": one_of(*RECOVERY_DAYS),
         "settings.availabilityType": one_of("ZONAL", "REGIONAL"),
-        "settings.activationPolicy": one_of("ALWAYS", "NEVER", "ON_DEMAND"),
         "settings.diskType": one_of("PD_SSD", "PD_HDD", "HYPERDISK_BALANCED"),
         "settings.ipConfiguration.privateNetwork": NETWORK,
         "settings.ipConfiguration.sslMode": one_of("ALLOW_UNENCRYPTED_AND_ENCRYPTED", "ENCRYPTED_ONLY"),
@@ -223,8 +221,6 @@ class _InInstance(InServer, GoogleKind):
     common_rules: ClassVar[Mapping[str, Rule]] = {
         **GoogleKind.common_rules,
         "name": matches(r"[^\"\0]{1,63}", "at most 63 characters long"),
-        "charset": one_of("UTF8"),
-        "collation": one_of("en_US.UTF8"),
         "type": one_of("BUILT_IN"),
         "deletionPolicy": one_of("ABANDON", "DELETE"),
     }
@@ -237,7 +233,6 @@ class Database(_InInstance, ServerDatabase):
     title = "database"
     owner = SUPERUSER
     replaces = ("name", "instance", "project")
-    defaults: ClassVar[Mapping[str, Value]] = {"charset": "UTF8", "collation": "en_US.UTF8"}
 
     @override
     def new_id(self, inputs: Properties) -> str:

@@ -21,7 +21,7 @@ from lab.plugins.properties import SIGNATURE_KEY
 from lab.project import CHECKOUT
 from lab.rehearsal import Rehearsal, could_be
 from promotion.errors import CommandError
-from promotion.state.stack_state import HARMLESS, settled
+from promotion.state.recovery import HARMLESS, resolve_pending
 from tests.e2e.processes import descendants
 
 WAIT_SECONDS = 120
@@ -129,7 +129,7 @@ def import_interrupted(rehearsal: Rehearsal) -> None:
 def import_commands(interrupted: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return the commands that `promotion up` suggests, one for each resource."""
     with pytest.raises(CommandError) as raised:
-        settled({"pending_operations": [{"type": "creating", "resource": each} for each in interrupted]})
+        resolve_pending({"pending_operations": [{"type": "creating", "resource": each} for each in interrupted]})
     return [shlex.split(command) for command in re.findall("`pulumi (import .*?)`", str(raised.value))]
 
 

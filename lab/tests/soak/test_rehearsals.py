@@ -21,7 +21,7 @@ from lab.tests.soak.killed_engine import (
     pending,
     records_missing_from,
 )
-from promotion.state.stack_state import KUBERNETES
+from promotion.state.recovery import KUBERNETES
 
 
 @pytest.mark.parametrize("name", ["gcp", "aws"])  # DigitalOcean's life is among the end-to-end tests
@@ -115,7 +115,7 @@ def assert_interrupted_resources_are_named(rehearsal: Rehearsal, cloud: Cloud) -
         assert f"{kind.rpartition(':')[2]} {name}" in done.stderr
         known = r"\S+" if kind.startswith(KUBERNETES) else "ID"
         assert re.search(rf"`pulumi import {re.escape(kind)} {name} {known} --parent=", done.stderr), done.stderr
-    for words in ("was cut off", "`pulumi refresh --clear-pending-creates`", "repeat this command"):
+    for words in ("was interrupted", "`pulumi refresh --clear-pending-creates`", "repeat this command"):
         assert words in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert rehearsal.account.records() == before

@@ -79,3 +79,10 @@ def test_doctor_finds_a_network_in_use(lab: Lab, monkeypatch: pytest.MonkeyPatch
     assert not addresses.ok
     assert "10.99.0.0/16 on tun0" in addresses.found
     assert "ADDRESSBOOK_LAB_NETWORK" in addresses.remedy
+
+
+def test_doctor_lists_images_of_an_empty_cache(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.debian.mirror_answers", lambda: True)
+    finding = doctor._base_images(lab)
+    assert finding.ok
+    assert "library/python:3.11-slim-bookworm" in finding.found

@@ -1,4 +1,4 @@
-"""The clouds that the tests of what is the same everywhere go through."""
+"""The clouds that share tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks on a simulated cloud; a folder's or a module's fixture ``simulated`` says which."""
+"""Stacks on a simulated cloud, chosen by the fixture ``simulated`` of a folder or module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.components.simulated import SimulatedCloud
 
 @pytest.fixture
 def account(simulated: SimulatedCloud, cloud: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine that is signed in to an account there. Returns the folder of the cloud's command."""
+    """Sign this machine in to the cloud; return the folder of the cloud's command."""
     commands = tmp_path / "bin"
     commands.mkdir()
     command = commands / simulated.command
@@ -30,30 +30,30 @@ def account(simulated: SimulatedCloud, cloud: Any, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def graph(declare: Callable[..., Any], simulated: SimulatedCloud, account: Path) -> Callable[..., Any]:
-    """The graph of a stack, with some of the config changed."""
+    """Provide a function that returns a stack's graph, with changes to its config."""
     return lambda preview=False, **changed: declare(preview=preview, **{**simulated.config, **changed})
 
 
 @pytest.fixture
 def first_preview(graph: Callable[..., Any], simulated: SimulatedCloud, cloud: Any) -> Callable[[], Any]:
-    """The graph of a preview of an empty stack, and how often which function was asked."""
+    """Provide a function that previews an empty stack; it returns the graph and the number of calls per function."""
 
     def preview() -> tuple[Any, Counter[str]]:
-        cloud.made = False
-        asked: Counter[str] = Counter()
+        cloud.created = False
+        calls: Counter[str] = Counter()
         for function, answer in simulated.functions.items():
             cloud.functions[function] = lambda args, function=function, answer=answer: (
-                asked.update([function]),
+                calls.update([function]),
                 answer(args),
             )[1]
-        return graph(preview=True), asked
+        return graph(preview=True), calls
 
     return preview
 
 
 @pytest.fixture
 def keys(simulated: SimulatedCloud, account: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """The settings of a platform of the stack `test`, read from its config with some of it changed."""
+    """Provide a function that returns the platform's settings of stack `test`, with changes to its config."""
     monkeypatch.setattr(pulumi, "get_project", lambda: "addressbook")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "test")
 
@@ -67,12 +67,12 @@ def keys(simulated: SimulatedCloud, account: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def faults(keys: Callable[..., Any]) -> Callable[..., list[str]]:
-    """What is wrong with a changed config, a sentence each."""
+def errors(keys: Callable[..., Any]) -> Callable[..., list[str]]:
+    """Provide a function that returns the errors of a changed config."""
 
-    def found(**changed: str) -> list[str]:
+    def read(**changed: str) -> list[str]:
         with pytest.raises(ConfigError) as raised:
             keys(**changed)
         return str(raised.value).splitlines()
 
-    return found
+    return read

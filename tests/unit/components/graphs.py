@@ -1,4 +1,4 @@
-"""What the tests of the clouds ask a resource graph."""
+"""Queries of a resource graph."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pulumi.output import Unknown
 
 
 def short(resource: Any) -> str:
-    """The last part of its type."""
+    """Return the last part of the resource's type."""
     return resource.type.rpartition(":")[2]
 
 
 def in_component(resource: Any) -> bool:
-    """Whether its parent is a component of this project, and not the stack itself."""
+    """Return whether the resource's parent is a component of this project."""
     return resource.parent.split("::")[2].rpartition("$")[2].startswith("delivery:")
 
 
-def made_in(graph: Any, cloud: str) -> list[Any]:
-    """What is made in the cloud itself; components of this project may have types of the same name."""
+def cloud_resources(graph: Any, cloud: str) -> list[Any]:
+    """Return the resources of the cloud's provider."""
     return [each for each in graph.resources if each.type.startswith(f"{cloud}:")]
 
 
@@ -32,7 +32,7 @@ def secret_data(secret: Any, key: str) -> str:
 
 
 def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    """Path and value of everything in a resource's inputs, or in a stack's outputs."""
+    """Return path and value of everything in a resource's inputs or a stack's outputs."""
     if isinstance(value, dict):
         return [leaf for key, inner in value.items() for leaf in leaves(inner, f"{path}.{key}".lstrip("."))]
     if isinstance(value, list):
@@ -40,30 +40,30 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     return [(path, value)]
 
 
-def foretells(previewed: Any, updated: Any) -> bool:
-    """Whether a value of a preview is that of the update, wherever it is known."""
+def predicts(previewed: Any, updated: Any) -> bool:
+    """Return whether a preview's value equals the update's wherever it is known."""
     if isinstance(previewed, Unknown):
         return True
     if isinstance(previewed, dict) and isinstance(updated, dict):
-        return previewed.keys() == updated.keys() and all(foretells(previewed[key], updated[key]) for key in updated)
+        return previewed.keys() == updated.keys() and all(predicts(previewed[key], updated[key]) for key in updated)
     if isinstance(previewed, list) and isinstance(updated, list):
-        return len(previewed) == len(updated) and all(map(foretells, previewed, updated))
+        return len(previewed) == len(updated) and all(map(predicts, previewed, updated))
     return previewed == updated
 
 
 def all_before(graph: Any, resource: Any) -> set[str]:
-    """URNs of all that is made before a resource, and so deleted after it."""
+    """Return the URNs of everything that is created before a resource and deleted after it."""
     direct = {each.urn: set(each.dependencies) for each in graph.resources}
-    found: set[str] = set()
+    before: set[str] = set()
     waiting = set(resource.dependencies)
     while waiting:
         urn = waiting.pop()
-        if urn not in found:
-            found.add(urn)
+        if urn not in before:
+            before.add(urn)
             waiting |= direct.get(urn, set())
-    return found
+    return before
 
 
 def protected(graph: Any) -> set[str]:
-    """Kinds of what `destroy` refuses to take."""
+    """Return the kinds of the resources that the engine refuses to delete."""
     return {short(each) for each in graph.resources if each.options.protect}

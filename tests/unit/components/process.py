@@ -1,7 +1,7 @@
-"""The whole program in a process of its own, against mocks: prints which clouds' SDKs it has imported by its end.
+"""Run the program against mocks in its own process and print which clouds' SDKs it has imported.
 
-Usage: python -m tests.unit.components.process CLOUD, in an environment that is signed in there. A stack with both
-tracks and all that the cloud makes on request is declared first, then one on its platform.
+Usage: ``python -m tests.unit.components.process CLOUD``, signed in to the cloud. It declares a stack with both tracks
+and all optional resources, then a release stack on its platform.
 """
 
 from __future__ import annotations

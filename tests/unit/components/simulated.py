@@ -1,4 +1,4 @@
-"""A cloud as the tests know it: what a stack there is configured with, what its API computes, what is its own."""
+"""A simulated cloud: a stack's config, the API's answers, and what is specific to the cloud."""
 
 from __future__ import annotations
 
@@ -17,66 +17,66 @@ Change = Callable[[Path, pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How the caller gets at what a platform shares: its cluster and its registry."""
+    """How the caller reaches a platform's cluster and registry."""
 
-    #: What makes it the same cluster under another endpoint or other credentials.
+    #: The cluster's identifier, independent of endpoint and credentials.
     cluster: str
     #: The command line in the kubeconfig.
     kubeconfig_command: str
-    #: Where the service's image is pushed to, and as whom.
+    #: The service's repository, and the login for pushing to it.
     repository: str
     push: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPreview:
-    """What is known, and asked, before anything is there.
+    """What a preview of an empty stack knows and asks."""
 
-    ``unknown`` are inputs of the cloud's resources; ``outputs`` what the platform exports from its config.
-    """
-
+    #: Unknown inputs of the cloud's resources: type and property.
     unknown: tuple[tuple[str, str], ...]
-    asked: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: Number of calls per function.
+    calls: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: Platform outputs that the config determines.
     outputs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedCloud:
-    """One cloud, in the words that all clouds have in common."""
+    """One cloud, in terms that all clouds share."""
 
     name: str
-    #: The config of a platform, and what adds the resources that are there on request.
+    #: The config of a platform, and config that adds the optional resources.
     config: Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    #: Keys of that config that a stack on another's platform leaves out.
+    #: Keys of that config that a release stack does not use.
     of_platform: tuple[str, ...] = ("kubernetesVersion",)
-    #: What the API computes, by resource type; ``derived`` where it depends on the inputs; and answers, by function.
+    #: Properties that the API computes, by resource type (``derived``: from the inputs), and results by function.
     computed: Mapping[str, Mapping[str, Any]]
     derived: Mapping[str, Callable[[Any], dict[str, Any]]] = field(default_factory=dict[str, Any])
     functions: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
-    #: The command that presents the caller to the cluster; the rest of being signed in, and the end of it.
+    #: The cluster's credential command, and how to sign in and out otherwise.
     command: str
     sign_in: Change = lambda commands, monkeypatch: None
     sign_out: Change = lambda commands, monkeypatch: None
-    #: Beginnings of the faults when there is neither version nor credentials nor command.
+    #: Subjects of the errors if version, credentials and command are missing.
     missing: tuple[str, ...]
     access: Access
     outputs: Mapping[str, str]
-    #: What travels to the cluster or the registry, and what stays with the resource that computed it.
+    #: Secrets that reach the cluster or the registry, and secrets that only their own resource has.
     secrets: frozenset[str]
     kept_back: frozenset[str] = frozenset()
     protected: frozenset[str]
     first_preview: FirstPreview
-    #: Types of what a stack on another's platform makes in the cloud.
-    made_by_a_release: tuple[str, ...] = ()
+    #: Types of the cloud resources of a release stack.
+    release_resources: tuple[str, ...] = ()
 
     @property
     def keys(self) -> type[Keys]:
-        """The keys of a platform; asked for, and only then, the cloud's SDK is imported."""
+        """The keys of a platform. Reading this imports the cloud's SDK."""
         return import_module(f"stacks.{self.name}").PlatformKeys
 
     def answer(self, cloud: Any) -> None:
-        """Make it what providers answer."""
+        """Let the simulated cloud give this cloud's answers."""
         for kind, values in self.computed.items():
             cloud.computed[kind] = lambda _, values=values: dict(values)
         cloud.computed.update(self.derived)

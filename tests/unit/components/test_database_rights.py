@@ -1,4 +1,4 @@
-"""What the service may do in its database, and whose psql says so."""
+"""The service's rights on its database, and the image whose psql grants them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRANTING = pytest.mark.parametrize("simulated", [DIGITALOCEAN, GCP], ids=lambda 
 
 @pytest.fixture
 def copier(account: Path) -> Path:
-    """The only regctl on PATH; nothing here runs it."""
+    """Put the only regctl on PATH; no test runs it."""
     program = account / "regctl"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
@@ -34,9 +34,9 @@ def image_of(job: Any) -> str:
     return container["image"]
 
 
-def copies(made: Any) -> list[Any]:
-    """Copies of psql's image; an image of the service may be copied too."""
-    return [each for each in made.resources if each.type == COPY and "delivery:release:" not in each.parent]
+def copies(stack: Any) -> list[Any]:
+    """Return the copies of the client image, without those of the service's image."""
+    return [each for each in stack.resources if each.type == COPY and "delivery:release:" not in each.parent]
 
 
 def test_names_in_sql_are_quoted():
@@ -44,38 +44,36 @@ def test_names_in_sql_are_quoted():
 
 
 @GRANTING
-def test_by_a_tag_psql_is_pulled_from_where_it_is(graph: Declare, simulated: SimulatedCloud):
-    made = graph()
-    assert image_of(made.one("Job", "database-rights")) == "postgres:15-bookworm"
+def test_a_tagged_client_image_is_not_copied(graph: Declare, simulated: SimulatedCloud):
+    stack = graph()
+    assert image_of(stack.one("Job", "database-rights")) == "postgres:15-bookworm"
     assert image_of(graph(databaseClientImage="mirror.example/pg:16").one("Job", "database-rights")).endswith("/pg:16")
-    assert copies(made) == []
+    assert copies(stack) == []
 
 
 @GRANTING
-def test_by_digest_psql_is_copied_into_the_stacks_registry_first(
-    graph: Declare, simulated: SimulatedCloud, copier: Path
-):
-    made = graph(databaseClientImage=f"postgres:15-bookworm@{DIGEST}")
-    (copy,) = copies(made)
+def test_a_pinned_client_image_is_copied_first(graph: Declare, simulated: SimulatedCloud, copier: Path):
+    stack = graph(databaseClientImage=f"postgres:15-bookworm@{DIGEST}")
+    (copy,) = copies(stack)
     assert copy.inputs["source"] == f"postgres@{DIGEST}"
     assert copy.inputs["repository"] == simulated.access.repository
     assert "delivery:kubernetes:DatabaseRights" in copy.parent
-    job = made.one("Job", "database-rights")
+    job = stack.one("Job", "database-rights")
     assert image_of(job) == f"{simulated.access.repository}@{DIGEST}"
     assert copy.urn in job.dependencies
 
 
 @pytest.mark.parametrize("simulated", CLOUDS, ids=lambda cloud: cloud.name)
-def test_a_release_stack_makes_its_database_with_a_copy_too(
+def test_a_release_stack_copies_the_client_image_too(
     graph: Declare, simulated: SimulatedCloud, copier: Path, cloud: Any
 ):
     outputs = dict(graph().outputs)
     cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": outputs, "secretOutputNames": []}
     on = {"platformStack": "prod", "namespace": "branch", **dict.fromkeys(simulated.of_platform, "")}
     assert image_of(graph(**on).one("Job", "database")) == "postgres:15-bookworm"
-    made = graph(**on, databaseClientImage=f"postgres@{DIGEST}")
-    (copy,) = copies(made)
-    job = made.one("Job", "database")
+    stack = graph(**on, databaseClientImage=f"postgres@{DIGEST}")
+    (copy,) = copies(stack)
+    job = stack.one("Job", "database")
     assert image_of(job) == f"{simulated.access.repository}@{DIGEST}"
     assert copy.urn in job.dependencies
 
@@ -84,18 +82,18 @@ def test_a_release_stack_makes_its_database_with_a_copy_too(
 @pytest.mark.parametrize(
     "wrong", ["postgres", "registry.example:5000/postgres", "postgres@sha256:abc", f"@{DIGEST}", "pg :15"]
 )
-def test_what_names_no_image_is_refused(faults: Callable[..., list[str]], simulated: SimulatedCloud, wrong: str):
-    (fault,) = faults(databaseClientImage=wrong)
-    assert fault.startswith(f"databaseClientImage = '{wrong}': names no image: REPOSITORY@sha256:")
+def test_an_invalid_client_image_is_refused(errors: Callable[..., list[str]], simulated: SimulatedCloud, wrong: str):
+    (error,) = errors(databaseClientImage=wrong)
+    assert error.startswith(f"databaseClientImage = '{wrong}': must be REPOSITORY@sha256:")
 
 
 @pytest.mark.parametrize("simulated", [AWS], ids=lambda cloud: cloud.name)
-def test_a_platform_that_runs_no_psql_has_no_use_for_it(faults: Callable[..., list[str]], simulated: SimulatedCloud):
-    (fault,) = [fault for fault in faults(databaseClientImage="postgres:16") if "databaseClientImage" in fault]
-    assert "cloud `aws` has no use for it" in fault
+def test_aws_refuses_a_client_image(errors: Callable[..., list[str]], simulated: SimulatedCloud):
+    (error,) = [error for error in errors(databaseClientImage="postgres:16") if "databaseClientImage" in error]
+    assert "cloud `aws` does not use this key" in error
 
 
 @GRANTING
-def test_without_the_copier_a_digest_of_elsewhere_is_refused(graph: Declare, simulated: SimulatedCloud):
-    with pytest.raises(pulumi.RunError, match=f"regctl: not on PATH, and it copies postgres@{DIGEST}"):
+def test_a_pinned_client_image_requires_regctl(graph: Declare, simulated: SimulatedCloud):
+    with pytest.raises(pulumi.RunError, match=f"regctl: is not on PATH, but is needed to copy postgres@{DIGEST}"):
         graph(databaseClientImage=f"postgres@{DIGEST}")

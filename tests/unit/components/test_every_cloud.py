@@ -1,4 +1,4 @@
-"""What is the same in the resource graph of every cloud."""
+"""The resource graph that all clouds share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pulumi.output import Unknown
 
 from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import CLOUDS
-from tests.unit.components.graphs import foretells, in_component, leaves, made_in, protected, short
+from tests.unit.components.graphs import cloud_resources, in_component, leaves, predicts, protected, short
 from tests.unit.components.simulated import SimulatedCloud
 
 DIGEST = "sha256:" + "cd" * 32
 ELSEWHERE = f"registry.example/team/addressbook@{DIGEST}"
-#: What a release exports from its config, and so before anything is there.
+#: Outputs of a release that the config determines.
 KNOWN = {"service", "traffic", "tracks.stable.replicas", "tracks.stable.share"}
 
 
@@ -30,7 +30,7 @@ def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
 
 @pytest.fixture
 def release(graph: Callable[..., Any], simulated: SimulatedCloud, cloud: Any) -> Callable[..., Any]:
-    """The graph of a stack on the platform of another stack with those outputs."""
+    """Provide a function that returns the graph of a release stack on a platform with given outputs."""
 
     def on(platform: dict[str, Any], **changed: Any) -> Any:
         answer = {"name": "prod", "outputs": platform, "secretOutputNames": []}
@@ -49,28 +49,28 @@ def test_every_resource_belongs_to_a_component(graph: Callable[..., Any], simula
 
 
 @pytest.mark.parametrize("changed", [{}, {"highAvailability": True}], ids=["as it is", "highly available"])
-def test_nothing_deprecated_is_declared(
+def test_no_deprecated_resource_is_declared(
     graph: Callable[..., Any], simulated: SimulatedCloud, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ):
-    """The SDKs tell of deprecated resources, functions and properties as they are used, and in no other way."""
-    told: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: told.append(text))
+    """The SDKs warn about a deprecated resource, function or property when it is used."""
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
     graph(**changed, **simulated.extra)
-    assert [text for text in told if "deprecated" in text] == []
+    assert [text for text in warnings if "deprecated" in text] == []
 
 
-def test_production_is_protected_and_a_throw_away_stack_is_not(graph: Callable[..., Any], simulated: SimulatedCloud):
-    made = graph()
-    assert protected(made) == simulated.protected
-    assert made.one("Service", "addressbook-lb").options.protect, "destroy begins here, so here it must be refused"
+def test_deletion_protection_protects_data_and_entrance(graph: Callable[..., Any], simulated: SimulatedCloud):
+    stack = graph()
+    assert protected(stack) == simulated.protected
+    assert stack.one("Service", "addressbook-lb").options.protect, "destroy deletes this first, so it must stop here"
     assert protected(graph(deletionProtection=False)) == set()
 
 
-def test_workloads_survive_new_credentials(graph: Callable[..., Any], simulated: SimulatedCloud):
-    made = graph()
-    (provider,) = made.all("kubernetes")
+def test_new_credentials_do_not_replace_workloads(graph: Callable[..., Any], simulated: SimulatedCloud):
+    stack = graph()
+    (provider,) = stack.all("kubernetes")
     assert provider.inputs["clusterIdentifier"] == simulated.access.cluster
-    workloads = [each for each in made.resources if each.type.startswith("kubernetes:")]
+    workloads = [each for each in stack.resources if each.type.startswith("kubernetes:")]
     assert workloads
     for resource in workloads:
         assert resource.provider.startswith(provider.urn), resource.urn
@@ -94,7 +94,7 @@ def test_the_kubeconfig_holds_no_credentials(graph: Callable[..., Any], simulate
     assert "kubeconfig" in provider.secret_paths
 
 
-def test_secrets_are_marked_wherever_they_go(graph: Callable[..., Any], simulated: SimulatedCloud):
+def test_secrets_are_marked_in_every_resource(graph: Callable[..., Any], simulated: SimulatedCloud):
     seen: set[str] = set()
     for resource in graph().resources:
         for path, value in leaves(resource.inputs):
@@ -102,7 +102,10 @@ def test_secrets_are_marked_wherever_they_go(graph: Callable[..., Any], simulate
             for secret in simulated.secrets | simulated.kept_back:
                 if secret in text or base64.b64encode(secret.encode()).decode() in text:
                     seen.add(secret)
-                    assert any(path.startswith(known) for known in resource.secret_paths), (resource.urn, path)
+                    assert any(path.startswith(secret_path) for secret_path in resource.secret_paths), (
+                        resource.urn,
+                        path,
+                    )
     assert seen == simulated.secrets
 
 
@@ -112,28 +115,26 @@ def test_images_are_pushed_to_the_stacks_registry(graph: Callable[..., Any], sim
     assert image["registry"] == simulated.access.push
 
 
-def test_images_of_another_registry_are_copied_to_the_stacks(
-    graph: Callable[..., Any], simulated: SimulatedCloud, account: Path
-):
+def test_images_are_copied_to_the_stacks_registry(graph: Callable[..., Any], simulated: SimulatedCloud, account: Path):
     tool = account / "regctl"
     tool.write_text("#!/bin/sh\nexit 1\n")
     tool.chmod(0o755)
-    made = graph(stableImage=ELSEWHERE)
-    copy, push = made.one("ImageCopy"), simulated.access.push
+    stack = graph(stableImage=ELSEWHERE)
+    copy, push = stack.one("ImageCopy"), simulated.access.push
     assert copy.inputs["source"] == ELSEWHERE
     assert copy.inputs["repository"] == simulated.access.repository
     assert copy.inputs["username"] == push["username"]
     assert copy.inputs["password"] == push["password"]
     assert "password" in copy.secret_paths
-    (container,) = made.one("Deployment").inputs["spec"]["template"]["spec"]["containers"]
+    (container,) = stack.one("Deployment").inputs["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"{simulated.access.repository}@{DIGEST}"
 
 
 def test_outputs(graph: Callable[..., Any], simulated: SimulatedCloud):
-    made = graph()
+    stack = graph()
     for name, value in simulated.outputs.items():
-        assert made.outputs[name] == value, name
-    assert made.outputs["kubeconfig"] == made.one("kubernetes").inputs["kubeconfig"]
+        assert stack.outputs[name] == value, name
+    assert stack.outputs["kubeconfig"] == stack.one("kubernetes").inputs["kubeconfig"]
 
 
 def test_secret_outputs_are_secret(graph: Callable[..., Any]):
@@ -153,44 +154,44 @@ def test_secret_outputs_are_secret(graph: Callable[..., Any]):
     assert checked == ["kubeconfig", "databasePassword"]
 
 
-def test_a_preview_of_an_empty_stack_knows_the_whole_graph_and_only_what_the_config_says(
+def test_the_first_preview_shows_the_graph_without_guesses(
     graph: Callable[..., Any], first_preview: Callable[[], Any], simulated: SimulatedCloud
 ):
     updated = graph()
-    made, asked = first_preview()
+    stack, calls = first_preview()
     inputs = {resource.urn: resource.inputs for resource in updated.resources}
-    assert {resource.urn for resource in made.resources} == inputs.keys()
-    assert [each.urn for each in made.resources if not foretells(each.inputs, inputs[each.urn])] == []
-    assert asked == simulated.first_preview.asked, "a function was asked for what is not there yet"
+    assert {resource.urn for resource in stack.resources} == inputs.keys()
+    assert [each.urn for each in stack.resources if not predicts(each.inputs, inputs[each.urn])] == []
+    assert calls == simulated.first_preview.calls, "a function was called for a resource that does not exist yet"
     for kind, path in simulated.first_preview.unknown:
-        (resource,) = [each for each in made_in(made, simulated.name) if short(each) == kind]
+        (resource,) = [each for each in cloud_resources(stack, simulated.name) if short(each) == kind]
         assert isinstance(resource.inputs[path], Unknown), kind
-    assert isinstance(made.one("Secret", "db-params").inputs["data"], Unknown)
-    assert isinstance(made.one("kubernetes").inputs["kubeconfig"], Unknown)
+    assert isinstance(stack.one("Secret", "db-params").inputs["data"], Unknown)
+    assert isinstance(stack.one("kubernetes").inputs["kubeconfig"], Unknown)
 
-    assert made.outputs.keys() == updated.outputs.keys()
-    assert foretells(made.outputs, updated.outputs)
-    known = {path for path, value in leaves(made.outputs) if not isinstance(value, Unknown)}
+    assert stack.outputs.keys() == updated.outputs.keys()
+    assert predicts(stack.outputs, updated.outputs)
+    known = {path for path, value in leaves(stack.outputs) if not isinstance(value, Unknown)}
     assert known == KNOWN | simulated.first_preview.outputs
     assert not [path for path, value in leaves(updated.outputs) if isinstance(value, Unknown)]
 
 
-def test_a_release_stack_takes_up_what_the_platform_hands_over(
+def test_a_release_stack_uses_the_shared_platform(
     graph: Callable[..., Any], release: Callable[..., Any], simulated: SimulatedCloud
 ):
     platform = dict(graph().outputs)
-    made = release(platform)
-    assert [each.type for each in made_in(made, simulated.name)] == list(simulated.made_by_a_release)
-    provider = made.all("kubernetes")[0].inputs
+    stack = release(platform)
+    assert [each.type for each in cloud_resources(stack, simulated.name)] == list(simulated.release_resources)
+    provider = stack.all("kubernetes")[0].inputs
     assert provider["kubeconfig"] == platform["kubeconfig"]
     assert provider["clusterIdentifier"] == simulated.access.cluster
-    image = made.one("Image")
+    image = stack.one("Image")
     assert image.inputs["imageName"].startswith(f"{simulated.access.repository}:")
     assert image.inputs["registry"] == simulated.access.push
     assert image.secret_paths & {"registry", "registry.password"}
-    final = made.one("CleanupOnDestroy")
-    assert final.inputs["kubeconfig"] == platform["kubeconfig"]
-    assert final.options.protect, "a release's data is as safe as a platform's"
-    assert made.outputs["databaseName"] == "release_branch_one"
-    throw_away = release(platform, deletionProtection=False)
-    assert not [each.urn for each in throw_away.resources if each.options.protect]
+    cleanup = stack.one("CleanupOnDestroy")
+    assert cleanup.inputs["kubeconfig"] == platform["kubeconfig"]
+    assert cleanup.options.protect, "a release's data is protected like a platform's"
+    assert stack.outputs["databaseName"] == "release_branch_one"
+    unprotected = release(platform, deletionProtection=False)
+    assert not [each.urn for each in unprotected.resources if each.options.protect]

@@ -1,4 +1,4 @@
-"""What is refused of the config of every cloud, and of the machine that it is read on, before anything is made."""
+"""Config and prerequisites that every cloud refuses before anything is created."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from contract.project import declared_keys
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.components.simulated import SimulatedCloud
 
@@ -55,7 +54,7 @@ REFUSED = {
         ("registry", "ours"),
     ],
 }
-#: Stacks whose name, after the project's, would be that of no resource.
+#: Stack names that make invalid resource names.
 UNUSABLE_NAMES = {
     "aws": ["Prod", "prod_aws", "prod--aws", "p" * 50, "prod-"],
     "digitalocean": ["Prod", "prod_1", "p" * 60, "prod-"],
@@ -68,10 +67,6 @@ def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
     return request.param
 
 
-def test_every_key_is_declared(simulated: SimulatedCloud):
-    assert simulated.keys.key_names() <= declared_keys()
-
-
 @pytest.mark.parametrize(
     ("simulated", "key", "value"),
     [
@@ -81,9 +76,9 @@ def test_every_key_is_declared(simulated: SimulatedCloud):
     ],
     indirect=["simulated"],
 )
-def test_what_the_cloud_would_refuse_is_refused_before(faults: Callable[..., list[str]], key: str, value: str):
-    (fault,) = faults(**{key: value})
-    assert fault.startswith(f"{key} = '{value}'")
+def test_values_that_the_cloud_refuses_are_refused_first(errors: Callable[..., list[str]], key: str, value: str):
+    (error,) = errors(**{key: value})
+    assert error.startswith(f"{key} = '{value}'")
 
 
 @pytest.mark.parametrize(
@@ -96,23 +91,23 @@ def test_what_the_cloud_would_refuse_is_refused_before(faults: Callable[..., lis
     indirect=["simulated"],
 )
 def test_a_stack_name_that_makes_invalid_names_is_refused(
-    faults: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, stack: str
+    errors: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, stack: str
 ):
     monkeypatch.setattr("pulumi.get_stack", lambda: stack)
-    (fault,) = faults()
-    assert fault.startswith(f"stack: its resources would be called `addressbook-{stack}`")
+    (error,) = errors()
+    assert error.startswith(f"stack: its resources would be called `addressbook-{stack}`")
 
 
-def test_false_is_a_value_where_the_default_is_true(keys: Callable[..., Any]):
+def test_deletion_protection_can_be_switched_off(keys: Callable[..., Any]):
     assert keys().deletion_protection is True
     assert keys(deletionProtection="false").deletion_protection is False
 
 
-def test_all_that_is_missing_is_named_at_once(
-    faults: Callable[..., list[str]], account: Path, simulated: SimulatedCloud, monkeypatch: pytest.MonkeyPatch
+def test_all_missing_prerequisites_are_reported_at_once(
+    errors: Callable[..., list[str]], account: Path, simulated: SimulatedCloud, monkeypatch: pytest.MonkeyPatch
 ):
     simulated.sign_out(account, monkeypatch)
     (account / simulated.command).unlink()
     monkeypatch.setenv("PATH", str(account))
-    found = faults(kubernetesVersion="")
-    assert tuple(fault.split(": ")[0] for fault in found) == simulated.missing
+    missing = errors(kubernetesVersion="")
+    assert tuple(error.split(": ")[0] for error in missing) == simulated.missing

@@ -1,4 +1,4 @@
-"""Which images are copied, who waits for the copy, and what is a change of one."""
+"""Which images are copied, what waits for the copy, and what changes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COPY = "pulumi-python:dynamic/release:ImageCopy"
 
 @pytest.fixture(autouse=True)
 def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only regctl on PATH; nothing here runs it."""
+    """Put the only regctl on PATH; no test runs it."""
     program = tmp_path / "bin" / "regctl"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexit 1\n")
@@ -42,14 +42,14 @@ def copies(graph: Any) -> list[Any]:
 
 
 def images(graph: Any) -> dict[str, str]:
-    """Image of each Deployment and migration Job."""
+    """Return the image of each Deployment and migration Job."""
     return {
-        made.name: made.inputs["spec"]["template"]["spec"]["containers"][0]["image"]
-        for made in (*graph.all("Deployment"), *graph.all("Job"))
+        workload.name: workload.inputs["spec"]["template"]["spec"]["containers"][0]["image"]
+        for workload in (*graph.all("Deployment"), *graph.all("Job"))
     }
 
 
-def test_an_image_of_another_registry_is_copied_and_the_copy_is_run(declare: Declare):
+def test_an_image_of_another_registry_is_copied(declare: Declare):
     graph = declare(stableImage=ELSEWHERE)
     (copy,) = copies(graph)
     assert copy.name == "image-cdcdcdcdcdcd"
@@ -61,13 +61,13 @@ def test_an_image_of_another_registry_is_copied_and_the_copy_is_run(declare: Dec
         assert copy.urn in user.dependencies
 
 
-def test_an_image_of_the_stacks_own_registry_is_not_copied(declare: Declare):
+def test_an_image_of_the_own_registry_is_not_copied(declare: Declare):
     graph = declare(stableImage=OWN, canaryImage=OWN, canaryReplicas=1)
     assert copies(graph) == []
     assert set(images(graph).values()) == {OWN}
 
 
-def test_both_tracks_share_a_copy_so_a_promotion_makes_none(declare: Declare):
+def test_tracks_share_a_copy_so_a_promotion_makes_none(declare: Declare):
     trial = declare(stableImage=f"registry.example/team/addressbook@{OTHER}", canaryImage=ELSEWHERE, canaryReplicas=1)
     assert {copy.name for copy in copies(trial)} == {"image-cdcdcdcdcdcd", "image-efefefefefef"}
     promoted = declare(stableImage=ELSEWHERE)
@@ -78,20 +78,20 @@ def test_both_tracks_share_a_copy_so_a_promotion_makes_none(declare: Declare):
     assert copies(declare(stableImage=OWN, canaryImage=ELSEWHERE, canaryReplicas=0)) == [], "no canary is declared"
 
 
-def test_a_preview_knows_what_will_run(declare: Declare):
+def test_a_preview_shows_the_copys_name(declare: Declare):
     graph = declare(preview=True, stableImage=ELSEWHERE)
     assert len(copies(graph)) == 1
     assert set(images(graph).values()) == {OWN}
 
 
-def test_without_the_tool_the_config_is_refused_only_where_a_copy_is_needed(declare: Declare, tool: Path):
+def test_regctl_is_required_only_for_a_copy(declare: Declare, tool: Path):
     tool.unlink()
-    with pytest.raises(pulumi.RunError, match=f"regctl: not on PATH, and it copies {ELSEWHERE}"):
+    with pytest.raises(pulumi.RunError, match=f"regctl: is not on PATH, but is needed to copy {ELSEWHERE}"):
         declare(stableImage=ELSEWHERE)
     assert declare(stableImage=OWN).resources
 
 
-def test_the_login_is_a_secret_on_its_way_to_the_copy(declare: Declare, monkeypatch: pytest.MonkeyPatch):
+def test_the_copys_login_is_secret(declare: Declare, monkeypatch: pytest.MonkeyPatch):
     from stacks import local
 
     def with_login(url: str) -> Registry:
@@ -104,16 +104,16 @@ def test_the_login_is_a_secret_on_its_way_to_the_copy(declare: Declare, monkeypa
 
 
 class Checked:
-    """A copier with registries that hold what a test says; nothing is asked over a network."""
+    """A copier whose registries hold the images in ``held``, without a network."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.copier = _Copier()
         self.held: set[str] = set()
-        self.asked: list[tuple[str, Login | None]] = []
+        self.lookups: list[tuple[str, Login | None]] = []
         monkeypatch.setattr(registry_client, "missing", self._missing)
 
     def _missing(self, image: str, login: Login | None) -> bool:
-        self.asked.append((image, login))
+        self.lookups.append((image, login))
         return image not in self.held
 
     def __call__(self, old: dict[str, Any], **new: Any) -> tuple[dict[str, Any], list[str]]:
@@ -127,27 +127,27 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Checked:
     return Checked(monkeypatch)
 
 
-def test_credentials_are_kept_back_from_the_state(check: Checked):
+def test_credentials_are_kept_out_of_the_state(check: Checked):
     check.held = {ELSEWHERE}
     kept, failures = check({}, username="robot", password="token")
     assert failures == []
     assert kept == {"source": ELSEWHERE, "repository": "localhost:5001/addressbook"}
-    assert check.asked == [(OWN, Login("robot", "token")), (ELSEWHERE, None)]
+    assert check.lookups == [(OWN, Login("robot", "token")), (ELSEWHERE, None)]
 
 
-def test_the_stacks_login_is_for_its_registry_alone(check: Checked):
+def test_the_stacks_login_is_used_only_for_its_registry(check: Checked):
     check({}, username="robot", password="token", source=f"localhost:5001/staging@{DIGEST}")
-    assert check.asked[-1] == (f"localhost:5001/staging@{DIGEST}", Login("robot", "token"))
+    assert check.lookups[-1] == (f"localhost:5001/staging@{DIGEST}", Login("robot", "token"))
 
 
-def test_what_was_copied_is_not_asked_for_again(check: Checked):
+def test_a_finished_copy_is_not_looked_up_again(check: Checked):
     same = {"source": ELSEWHERE, "repository": "localhost:5001/addressbook"}
     assert check(same, username="robot", password="another token")[1] == []
-    assert check.asked == []
+    assert check.lookups == []
     assert not check.copier.diff("id", same, same).changes
 
 
-def test_an_image_that_is_nowhere_is_a_failure_and_one_in_the_target_is_not(check: Checked):
+def test_an_image_must_exist_at_source_or_target(check: Checked):
     (failure,) = check({})[1]
     assert ELSEWHERE in failure
     assert "stableImage, canaryImage or databaseClientImage" in failure
@@ -155,13 +155,13 @@ def test_an_image_that_is_nowhere_is_a_failure_and_one_in_the_target_is_not(chec
     assert check({})[1] == []
 
 
-def test_an_unknown_registry_holds_nothing_yet(check: Checked):
+def test_an_unknown_registry_is_not_queried(check: Checked):
     check.held = {ELSEWHERE}
     unknown = pulumi.runtime.rpc.UNKNOWN
     kept, failures = check({}, repository=unknown, username=unknown, password=unknown)
     assert failures == []
     assert kept["repository"] == unknown
-    assert [image for image, _ in check.asked] == [ELSEWHERE]
+    assert [image for image, _ in check.lookups] == [ELSEWHERE]
 
 
 def test_the_stacks_own_image_is_only_tagged(check: Checked, monkeypatch: pytest.MonkeyPatch, tool: Path):
@@ -169,21 +169,21 @@ def test_the_stacks_own_image_is_only_tagged(check: Checked, monkeypatch: pytest
     assert check({}, source=OWN) == ({"source": OWN, "repository": "localhost:5001/addressbook"}, [])
     copied: list[Any] = []
     monkeypatch.setattr(registry_client, "copy", lambda *given: copied.append(given))
-    made = check.copier.create({"source": OWN, "repository": "localhost:5001/addressbook"})
-    assert made.id == OWN
+    created = check.copier.create({"source": OWN, "repository": "localhost:5001/addressbook"})
+    assert created.id == OWN
     assert copied == [(OWN, "localhost:5001/addressbook", "release-cdcdcdcdcdcd", None)]
     check.held = set()
     (failure,) = check({}, source=OWN)[1]
-    assert f"there is no image {OWN}" in failure, "what the registry has removed is not run"
+    assert f"the registry has no image {OWN}" in failure, "an image that the registry has removed must not run"
     tool.unlink()
     (failure,) = check({}, source=OWN)[1]
-    assert "regctl: not on PATH" in failure
+    assert "regctl: is not on PATH" in failure
 
 
-def test_what_is_built_in_the_same_run_is_asked_for_when_it_is_there(check: Checked):
+def test_this_runs_build_is_not_looked_up_in_a_preview(check: Checked):
     unknown = pulumi.runtime.rpc.UNKNOWN
     assert check({}, source=unknown)[1] == []
-    assert check.asked == []
+    assert check.lookups == []
     old = {"source": OWN, "repository": "localhost:5001/addressbook"}
     rebuilding = check.copier.diff("id", old, {**old, "source": unknown})
     assert (rebuilding.changes, rebuilding.replaces) == (True, ["source"])
@@ -192,7 +192,7 @@ def test_what_is_built_in_the_same_run_is_asked_for_when_it_is_there(check: Chec
     assert not check.copier.diff("id", old, old).changes
 
 
-def test_another_repository_is_another_copy_and_another_name_of_the_source_is_none(check: Checked):
+def test_only_another_repository_or_digest_replaces_a_copy(check: Checked):
     old = {"source": ELSEWHERE, "repository": "localhost:5001/addressbook"}
     moved = check.copier.diff("id", old, {**old, "repository": "localhost:5002/addressbook"})
     assert (moved.changes, moved.replaces) == (True, ["repository"])
@@ -209,7 +209,7 @@ def test_another_repository_is_another_copy_and_another_name_of_the_source_is_no
         ("gcp", {"region": "europe-west3"}, "europe-west3-docker.pkg.dev/acme-1/addressbook-prod"),
     ],
 )
-def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_cloud_recognises_its_own_images(cloud: str, keys: dict[str, Any], own: str, monkeypatch: pytest.MonkeyPatch):
     stack = import_module(f"stacks.{cloud}")
     for name, value in (("stack_name", "addressbook-prod"), ("project_id", "acme-1")):
         if hasattr(stack, name):
@@ -225,18 +225,18 @@ def test_a_cloud_knows_its_own_images(cloud: str, keys: dict[str, Any], own: str
         assert platform.owns_image(f"{other}@{DIGEST}") is False, other
 
 
-def test_whether_an_image_is_in_the_stacks_account_only_aws_knows():
+def test_on_aws_the_name_does_not_tell_who_owns_an_image():
     from stacks.aws import PlatformKeys
 
     own = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/addressbook-prod/addressbook@{DIGEST}"
     assert PlatformKeys.model_construct(region="eu-central-1").owns_image(own) is None
 
 
-def test_the_tag_is_made_of_the_digest():
+def test_the_release_tag_contains_the_digest():
     assert release_tag(ELSEWHERE) == release_tag(OWN) == "release-cdcdcdcdcdcd"
 
 
-def test_a_wrong_config_names_every_fault_beside_the_missing_tool(tool: Path):
+def test_invalid_config_is_reported_before_a_missing_tool(tool: Path):
     from stacks.local import PlatformKeys
     from stacks.parsing import parse
 

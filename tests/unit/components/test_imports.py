@@ -1,4 +1,4 @@
-"""The Python process of a stack imports no other cloud's SDK, wherever in the program an import may stand."""
+"""A stack's process imports no other cloud's SDK, directly or indirectly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.components.simulated import SimulatedCloud
 
 
 def imported(cloud: str) -> list[str]:
-    """Clouds' SDKs in the process of a stack there."""
+    """Return the clouds' SDKs that a stack's process imports."""
     command = [sys.executable, "-m", "tests.unit.components.process", cloud]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -24,7 +24,7 @@ def imported(cloud: str) -> list[str]:
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("simulated", CLOUDS, ids=lambda cloud: cloud.name)
-def test_a_stack_imports_its_own_clouds_sdk_and_no_other(simulated: SimulatedCloud):
+def test_a_stack_imports_only_its_own_clouds_sdk(simulated: SimulatedCloud):
     assert imported(simulated.name) == [f"pulumi_{simulated.name}"]
 
 
@@ -32,5 +32,5 @@ def test_a_local_stack_imports_no_clouds_sdk(kubeconfig: Path):
     assert imported("local") == []
 
 
-def test_these_are_all_the_clouds():
+def test_the_list_of_clouds_is_complete():
     assert {"local", *(simulated.name for simulated in CLOUDS)} == set(clouds())

@@ -1,4 +1,4 @@
-"""A function that a cloud refuses is one sentence."""
+"""A function that the cloud refuses becomes a one-sentence error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.components.simulated import SimulatedCloud
 
 
 class Refusal(grpc.RpcError):
-    """A function's failure, as the engine passes it on."""
+    """A function's failure as the engine reports it."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNKNOWN
@@ -35,7 +35,7 @@ ANSWERS = [
         DIGITALOCEAN,
         "digitalocean:index/getDatabaseCa:getDatabaseCa",
         {},
-        "certificate of the database's authority: 1 error occurred: * 404 there is no such thing; `doctl",
+        "certificate of the database's authority: 1 error occurred: * 404 there is no such thing; run the command",
     ),
     (AWS, "aws:index/getAvailabilityZones:getAvailabilityZones", {}, "availability zones of the region: 1 error"),
     (AWS, "aws:eks/getAddonVersion:getAddonVersion", {}, "version of the add-on "),
@@ -49,10 +49,10 @@ def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
 
 
 @pytest.mark.parametrize(
-    ("simulated", "function", "config", "said"), ANSWERS, indirect=["simulated"], ids=[row[1] for row in ANSWERS]
+    ("simulated", "function", "config", "message"), ANSWERS, indirect=["simulated"], ids=[row[1] for row in ANSWERS]
 )
-def test_what_the_cloud_refuses_is_one_sentence(
-    graph: Callable[..., Any], cloud: Any, function: str, config: dict[str, str], said: str
+def test_a_refused_function_is_one_sentence(
+    graph: Callable[..., Any], cloud: Any, function: str, config: dict[str, str], message: str
 ):
     def refuse(_: Any) -> Any:
         raise Refusal
@@ -60,5 +60,5 @@ def test_what_the_cloud_refuses_is_one_sentence(
     cloud.functions[function] = refuse
     with pytest.raises(pulumi.RunError) as raised:
         graph(**config)
-    assert str(raised.value).startswith(f"stack `test`: {said}")
+    assert str(raised.value).startswith(f"stack `test`: {message}")
     assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""What regctl is told, and where the user's own settings end."""
+"""How regctl is called, and which settings it gets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from components.registry_client import ImageNotFound, Login, RegistryError
 DIGEST = "sha256:" + "ab" * 32
 SOURCE = f"hub.example/team/app@{DIGEST}"
 TARGET = "registry.example:5000/prod/app"
-#: Stands for regctl: notes its settings and arguments, then says what the test wants said.
+#: Records its settings and arguments, then runs the test's script.
 STAND_IN = """\
 #!/bin/sh
 cp "$REGCTL_CONFIG" '{folder}/settings.json'
 stat -c '%a' "$REGCTL_CONFIG" > '{folder}/mode'
 echo "$REGCTL_CONFIG" > '{folder}/file'
 echo "$*" >> '{folder}/arguments'
-{says}
+{script}
 """
 
 
@@ -32,11 +32,11 @@ class Regctl:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.says(f"echo {DIGEST}")
+        self.answer(f"echo {DIGEST}")
 
-    def says(self, script: str) -> None:
+    def answer(self, script: str) -> None:
         program = self.folder / "regctl"
-        program.write_text(STAND_IN.format(folder=self.folder, says=script))
+        program.write_text(STAND_IN.format(folder=self.folder, script=script))
         program.chmod(0o755)
 
     @property
@@ -57,7 +57,7 @@ def regctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Regctl:
     return Regctl(tmp_path)
 
 
-def test_the_login_is_in_a_file_of_the_users_alone_and_goes(regctl: Regctl):
+def test_the_login_is_in_a_private_temporary_file(regctl: Regctl):
     registry_client.copy(SOURCE, TARGET, "release-abababababab", Login("robot", "s3cret"))
     assert regctl.hosts == {"registry.example:5000": {"user": "robot", "pass": "s3cret"}}
     assert int((regctl.folder / "mode").read_text(), 8) == stat.S_IRUSR | stat.S_IWUSR
@@ -69,7 +69,7 @@ def test_the_login_is_in_a_file_of_the_users_alone_and_goes(regctl: Regctl):
 
 
 @pytest.mark.parametrize("place", [".regctl/config.json", ".config/regctl/config.json", "elsewhere.json"])
-def test_the_users_own_settings_hold_beside_it(regctl: Regctl, place: str, monkeypatch: pytest.MonkeyPatch):
+def test_the_users_own_settings_are_kept(regctl: Regctl, place: str, monkeypatch: pytest.MonkeyPatch):
     own = {
         "hosts": {
             "hub.example": {"user": "me", "pass": "mine"},
@@ -87,7 +87,7 @@ def test_the_users_own_settings_hold_beside_it(regctl: Regctl, place: str, monke
     assert json.loads(file.read_text()) == own
 
 
-def test_only_loopback_is_spoken_to_without_tls(regctl: Regctl):
+def test_only_loopback_is_used_without_tls(regctl: Regctl):
     for registry, plain in (
         ("localhost:5001", True),
         ("127.0.0.1:5001", True),
@@ -101,77 +101,77 @@ def test_only_loopback_is_spoken_to_without_tls(regctl: Regctl):
         assert "hub.example" not in regctl.hosts
 
 
-def test_another_digest_than_the_sources_is_a_fault(regctl: Regctl):
-    regctl.says(f"echo sha256:{'cd' * 32}")
+def test_a_copy_with_another_digest_is_an_error(regctl: Regctl):
+    regctl.answer(f"echo sha256:{'cd' * 32}")
     with pytest.raises(RegistryError, match=r"has the digest sha256:cdcd.*not that of hub\.example"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
-def test_what_is_gone_from_the_source_is_tagged_where_it_was_copied_to(regctl: Regctl):
+def test_an_image_missing_at_its_source_is_tagged_in_the_copy(regctl: Regctl):
     not_found = "echo 'request failed: not found [http 404]: {{}}' >&2; exit 1"
-    regctl.says(f'case "$*" in *hub.example*) {not_found};; esac; echo {DIGEST}')
+    regctl.answer(f'case "$*" in *hub.example*) {not_found};; esac; echo {DIGEST}')
     registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
     assert any(f"{TARGET}@{DIGEST} {TARGET}:release-" in line for line in regctl.arguments)
-    regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) {not_found};; esac')
+    regctl.answer(f'case "$*" in *head*) echo {DIGEST};; *) {not_found};; esac')
     with pytest.raises(ImageNotFound):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
-def test_what_is_in_the_repository_is_tagged_there_and_nothing_moves(regctl: Regctl):
+def test_an_image_in_the_repository_is_only_tagged(regctl: Regctl):
     registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
     assert regctl.arguments[0].startswith(f"image copy {TARGET}@{DIGEST} {TARGET}:release-abababababab")
 
 
-def test_a_tag_that_never_moves_may_be_there_already_if_it_names_the_same(regctl: Regctl):
+def test_an_existing_immutable_tag_is_accepted_if_correct(regctl: Regctl):
     taken = "tag invalid: The image tag 'release-abababababab' already exists in the 'prod/app' repository"
-    regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) echo "{taken}" >&2; exit 1;; esac')
+    regctl.answer(f'case "$*" in *head*) echo {DIGEST};; *) echo "{taken}" >&2; exit 1;; esac')
     registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
-    regctl.says(f'case "$*" in *head*) echo sha256:{"cd" * 32};; *) echo "{taken}" >&2; exit 1;; esac')
+    regctl.answer(f'case "$*" in *head*) echo sha256:{"cd" * 32};; *) echo "{taken}" >&2; exit 1;; esac')
     with pytest.raises(RegistryError, match="has the digest sha256:cdcd"):
         registry_client.copy(f"{TARGET}@{DIGEST}", TARGET, "release-abababababab", None)
     other = taken.replace("release-abababababab", "sha256-abab.sig")
-    regctl.says(f'case "$*" in *head*) echo {DIGEST};; *) echo "{other}" >&2; exit 1;; esac')
+    regctl.answer(f'case "$*" in *head*) echo {DIGEST};; *) echo "{other}" >&2; exit 1;; esac')
     with pytest.raises(RegistryError, match=r"sha256-abab\.sig"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
-def test_only_the_registrys_own_answer_makes_an_image_missing(regctl: Regctl):
+def test_only_a_404_makes_an_image_missing(regctl: Regctl):
     assert registry_client.missing(SOURCE, None) is False
-    regctl.says("echo 'failed to request: not found [http 404]: ' >&2; exit 1")
+    regctl.answer("echo 'failed to request: not found [http 404]: ' >&2; exit 1")
     assert registry_client.missing(SOURCE, None) is True
     for other in ("unauthorized", "dial tcp: lookup hub.example: no such host", "request failed: [http 503]"):
-        regctl.says(f"echo '{other}' >&2; exit 1")
+        regctl.answer(f"echo '{other}' >&2; exit 1")
         assert registry_client.missing(SOURCE, None) is False
 
 
-def test_who_refuses_is_who_wants_a_login():
+def test_a_refusal_names_the_registry_to_log_in_to():
     refused = RegistryError(f"failed to send blob post, ref {TARGET}@{DIGEST}: unauthorized")
-    assert "does not let it write" in registry_client.remedy(refused, SOURCE, TARGET, Login("a", "b"))
+    assert "may not push there" in registry_client.remedy(refused, SOURCE, TARGET, Login("a", "b"))
     assert "`docker login registry.example:5000`" in registry_client.remedy(refused, SOURCE, TARGET, None)
     source = RegistryError(f"failed to get manifest {SOURCE}: request failed: forbidden [http 403]: denied")
     assert "`docker login hub.example`" in registry_client.remedy(source, SOURCE, TARGET, Login("a", "b"))
     assert registry_client.remedy(RegistryError("no route to host"), SOURCE, TARGET, None) == ""
 
 
-def test_settings_that_cannot_be_read_are_named(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
+def test_unreadable_settings_are_reported(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
     broken = regctl.folder / "broken.json"
     broken.write_text("{")
     monkeypatch.setenv("REGCTL_CONFIG", str(broken))
-    with pytest.raises(RegistryError, match=r"broken\.json can't be read"):
+    with pytest.raises(RegistryError, match=r"broken\.json cannot be read"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
-def test_the_tool_is_asked_for_where_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_regctl_is_required_only_with_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert registry_client.missing_prerequisites(set()) == []
-    (fault,) = registry_client.missing_prerequisites({SOURCE})
-    assert SOURCE in fault
-    assert "install" in fault
+    (error,) = registry_client.missing_prerequisites({SOURCE})
+    assert SOURCE in error
+    assert "install" in error
     with pytest.raises(RegistryError, match="regctl is not on PATH"):
         registry_client.copy(SOURCE, TARGET, "release-abababababab", None)
 
 
-def test_an_image_without_a_host_is_docker_hubs():
+def test_an_image_without_a_host_is_on_docker_hub():
     assert registry_client.host("team/app") == registry_client.host("python") == "docker.io"
     assert registry_client.host(SOURCE) == "hub.example"
     assert registry_client.host("localhost/app") == "localhost"

@@ -24,7 +24,7 @@ def jobs(graph: Any) -> dict[str, Any]:
 
 
 def aliases(resource: Any) -> set[str]:
-    """Other names under which the state may have the resource."""
+    """Return the resource's other names in the state."""
     return {
         name
         for alias in resource.options.aliases
@@ -47,7 +47,7 @@ def test_stable_alone(declare: Declare):
     assert graph.outputs["tracks"]["stable"]["share"] == 100.0
 
 
-def test_a_canary_leaves_stable_as_it_is(declare: Declare):
+def test_a_canary_does_not_change_stable(declare: Declare):
     before = {r.urn: r.inputs for r in declare().resources}
     after = {r.urn: r.inputs for r in declare(canaryImage="source", canaryReplicas=2).resources}
     assert {urn: after[urn] for urn in before} == before
@@ -55,8 +55,8 @@ def test_a_canary_leaves_stable_as_it_is(declare: Declare):
     assert added == {"canary", "addressbook-canary"}
 
 
-def test_each_image_is_migrated_to_once(declare: Declare):
-    """A promotion, and pinning what was built, run no migration; a canary's is run before its pods."""
+def test_each_image_migrates_once(declare: Declare):
+    """Neither a promotion nor pinning a built image migrates; a canary migrates before its pods."""
     before = jobs(declare())
     assert before.keys() == {"addressbook-migrate-source"}
     trial = jobs(declare(stableImage=BUILT, canaryImage=PINNED, canaryReplicas=1))
@@ -71,14 +71,14 @@ def test_each_image_is_migrated_to_once(declare: Declare):
     assert promoted["addressbook-migrate-cdcdcd"].urn == trial["addressbook-migrate-cdcdcd"].urn
 
 
-def test_what_is_being_built_keeps_its_migration(declare: Declare):
-    """Its name is in use, so no other image's may take it over."""
+def test_a_build_keeps_its_migration(declare: Declare):
+    """Its name is in use, so another image's migration must not have it as an alias."""
     trial = jobs(declare(stableImage=PINNED, canaryImage="source", canaryReplicas=1))
     assert trial.keys() == {"addressbook-migrate-source", "addressbook-migrate-cdcdcd"}
     assert aliases(trial["addressbook-migrate-cdcdcd"]) == set()
 
 
-def test_selectors_are_disjoint_and_the_public_service_follows_traffic(declare: Declare):
+def test_selectors_are_disjoint_and_follow_traffic(declare: Declare):
     for traffic, expected in (
         ("split", {"app": "addressbook"}),
         ("stable", {"app": "addressbook", "track": "stable"}),
@@ -97,7 +97,7 @@ def test_selectors_are_disjoint_and_the_public_service_follows_traffic(declare: 
             assert selectors[deployment.inputs["metadata"]["name"]].items() <= labels.items()
 
 
-def test_migration_pods_are_behind_no_service(declare: Declare):
+def test_no_service_selects_migration_pods(declare: Declare):
     graph = declare(canaryImage=PINNED, canaryReplicas=1)
     selectors = [service.inputs["spec"]["selector"] for service in graph.all("Service")]
     assert len(graph.all("Job")) == 2
@@ -106,7 +106,7 @@ def test_migration_pods_are_behind_no_service(declare: Declare):
         assert not any(selector.items() <= labels.items() for selector in selectors)
 
 
-def test_stable_waits_for_the_canary_and_pods_for_their_migration(declare: Declare):
+def test_stable_waits_for_canary_and_pods_for_migration(declare: Declare):
     graph = declare(canaryImage=PINNED, canaryReplicas=1)
     canary = graph.one("Deployment", "addressbook-canary")
     stable = graph.one("Deployment", "addressbook-stable")
@@ -133,7 +133,7 @@ def test_images_are_pinned_or_built_once(declare: Declare):
     assert not declare(stableImage=PINNED, canaryImage=PINNED, canaryReplicas=1).all("Image")
 
 
-def test_a_preview_knows_the_graph_without_knowing_the_values(declare: Declare):
+def test_a_preview_shows_the_whole_graph(declare: Declare):
     graph = declare(preview=True, canaryImage="source", canaryReplicas=1)
     assert len(graph.all("Deployment")) == 2
 
@@ -152,7 +152,7 @@ def test_secrets_stay_secret(declare: Declare):
             assert "hunter2" not in text, resource.urn
 
 
-def test_a_changed_secret_rolls_the_pods_without_telling_it(declare: Declare):
+def test_a_changed_secret_restarts_the_pods(declare: Declare):
     def annotations(**config: Any) -> dict[str, str]:
         graph = declare(secret_keys=("secretEnvironment",), **config)
         deployment = graph.one("Deployment", "addressbook-stable")
@@ -185,7 +185,7 @@ def test_pods_meet_the_restricted_standard(declare: Declare):
     assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_capacity_is_never_undercut_and_a_rollout_ends_in_its_time(declare: Declare):
+def test_a_rollout_keeps_capacity_and_has_a_deadline(declare: Declare):
     deployment = declare(stableReplicas=10).one("Deployment")
     spec = deployment.inputs["spec"]
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
@@ -196,7 +196,7 @@ def test_capacity_is_never_undercut_and_a_rollout_ends_in_its_time(declare: Decl
     assert pod["terminationGracePeriodSeconds"] > pause
 
 
-def test_a_service_of_ones_own(declare: Declare, tmp_path: Any):
+def test_another_service(declare: Declare, tmp_path: Any):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     graph = declare(
         service="shop",
@@ -227,26 +227,36 @@ def test_every_resource_has_a_parent_and_the_named_cluster(declare: Declare):
             assert in_component(resource), resource.urn
 
 
-def test_wrong_config_registers_nothing(declare: Declare, monkeypatch: pytest.MonkeyPatch):
+def test_components_keep_the_resources_of_older_stacks(declare: Declare):
+    components = [each for each in declare().resources if each.type.startswith("delivery:")]
+    assert components
+    for component in components:
+        former = component.type.replace("delivery:", "addressbook:")
+        assert any(
+            former in (alias.spec.type, *alias.urn.split("$")[-1].split("::")) for alias in component.options.aliases
+        )
+
+
+def test_invalid_config_registers_nothing(declare: Declare, monkeypatch: pytest.MonkeyPatch):
     registered: list[str] = []
     original = pulumi.CustomResource.__init__
 
-    def noted(self: Any, kind: str, *args: Any, **options: Any) -> None:
+    def record(self: Any, kind: str, *args: Any, **options: Any) -> None:
         registered.append(kind)
         original(self, kind, *args, **options)
 
-    monkeypatch.setattr(pulumi.CustomResource, "__init__", noted)
+    monkeypatch.setattr(pulumi.CustomResource, "__init__", record)
     with pytest.raises(pulumi.RunError) as raised:
         declare(stableReplicas=-1, traffic="canary", kubeContext="nowhere")
     assert str(raised.value).count("\n  - ") == 3
     assert not registered
     declare()
-    assert registered  # the counter does count
+    assert registered  # the recorder works
 
 
 @pytest.mark.parametrize(
     ("traffic", "stable", "canary"), [("split", 66.7, 33.3), ("stable", 100.0, 0.0), ("canary", 0.0, 100.0)]
 )
-def test_share_of_users_is_the_share_of_replicas_behind_the_public_service(traffic: Any, stable: float, canary: float):
+def test_share_of_users_is_the_share_of_public_pods(traffic: Any, stable: float, canary: float):
     release = ReleaseSettings(stableReplicas=2, canaryImage=PINNED, canaryReplicas=1, traffic=traffic)  # pyright: ignore[reportCallIssue]
     assert traffic_shares(release) == {"stable": Share(2, stable), "canary": Share(1, canary)}

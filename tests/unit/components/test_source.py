@@ -1,4 +1,4 @@
-"""The tag of what is built from source: the same for the same content, another for any other."""
+"""The content tag of an image built from source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def context(tmp_path: Path) -> Path:
     return folder
 
 
-def test_times_and_ignored_files_do_not_count(context: Path):
+def test_times_and_ignored_files_do_not_change_the_tag(context: Path):
     before = content_tag(context, *BUILD)
     assert before.startswith("src-")
     os.utime(context / "src" / "main.py", (0, 0))
@@ -34,7 +34,7 @@ def test_times_and_ignored_files_do_not_count(context: Path):
 
 
 @pytest.mark.parametrize("change", ["content", "name", "mode", "kept", "dockerfile", "platform", "argument", "link"])
-def test_everything_the_build_sees_counts(context: Path, change: str):
+def test_everything_the_build_sees_changes_the_tag(context: Path, change: str):
     before = content_tag(context, *BUILD)
     dockerfile, platform, arguments = BUILD
     source = context / "src" / "main.py"
@@ -64,7 +64,7 @@ def git(folder: Path, *args: str) -> str:
     return done.stdout.strip()
 
 
-def test_revision_is_the_commit_of_the_context_alone(tmp_path: Path):
+def test_revision_is_the_contexts_last_commit(tmp_path: Path):
     context = tmp_path / "app"
     context.mkdir()
     assert revision(context) == ""

@@ -1,25 +1,50 @@
-"""What each command says of itself, and of a stack that it does not find."""
+"""Help texts, the version, and a stack without a file."""
 
 from __future__ import annotations
 
+import argparse
+import tomllib
+
 import pytest
 
+from contract.project import PROJECT_ROOT
 from promotion.cli import main
+from promotion.commands.arguments import seconds
 from promotion.errors import WRONG_USE
 
 
-def test_each_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]):
-    for command in ("up", "down", "canary", "verdict", "promote", "rollback", "release", "traffic", "status"):
+def test_every_command_has_an_example_and_exit_codes(capsys: pytest.CaptureFixture[str]):
+    with_stack = ("up", "preview", "down", "canary", "verdict", "promote", "rollback", "release", "traffic")
+    for command in (*with_stack, "status", "history", "diagnose", "stack", "unstack"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
-        said = " ".join(capsys.readouterr().out.split())
-        assert f"example: python -m promotion {command} --stack dev" in said
-        assert "exit codes: 0 done" in said
+        text = " ".join(capsys.readouterr().out.split())
+        assert f"example: python -m promotion {command}" in text
+        assert "exit codes: 0 done" in text
 
 
 def test_a_stack_without_a_file(capsys: pytest.CaptureFixture[str]):
     assert main(["promote", "--stack", "no-such-stack", "--output", "json"]) == WRONG_USE
-    said = capsys.readouterr()
-    assert "there is no Pulumi.no-such-stack.yaml" in said.err
-    assert not said.out
+    printed = capsys.readouterr()
+    assert "there is no Pulumi.no-such-stack.yaml" in printed.err
+    assert not printed.out
+
+
+def test_version_is_the_projects(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    assert capsys.readouterr().out == f"{project['name']} {project['version']}\n"
+
+
+@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("45", 45), (" 2m ", 120)])
+def test_durations(text: str, value: float):
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0s", "5 minutes", "-1m", "1d"])
+def test_an_invalid_duration_is_refused(text: str):
+    with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 5m or 1h"):
+        seconds(text)

@@ -9,16 +9,17 @@ from typing import Any, cast
 import pytest
 from pulumi import automation
 
+from contract.image import digest_of
 from promotion.errors import CommandError
 from promotion.state import history
-from promotion.state.history import Change, Update, differences, releases, releases_of, short, updates
+from promotion.state.history import Change, Update, differences, releases, releases_of, updates
 
 A, B, C = (f"registry/addressbook@sha256:{digit * 64}" for digit in "abc")
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def summary(number: int, *, result: str = "succeeded", kind: str = "update", message: str = "", **config: Any) -> Any:
-    """What the Automation API gives for one update."""
+    """Return the Automation API's summary of one update."""
     changes = cast(Any, config.pop("changes", {"same": 20}))
     secret = cast(dict[str, str], config.pop("secret", {}))
     return automation.UpdateSummary(
@@ -37,21 +38,21 @@ def summary(number: int, *, result: str = "succeeded", kind: str = "update", mes
 
 
 class RecordedStack:
-    """A stack whose history is known; answers in pages, as the engine does."""
+    """A stack with a given history, in pages as the engine returns it."""
 
     name = "dev"
 
     def __init__(self, *oldest_first: Any, most: int = 1000) -> None:
         self._summaries = list(reversed(oldest_first))
         self._most = most
-        self.asked: list[tuple[int, int]] = []
+        self.pages: list[tuple[int, int]] = []
         self.workspace = SimpleNamespace(project_settings=lambda: SimpleNamespace(name="addressbook"))
 
     def history(self, page_size: int | None = None, page: int | None = None, show_secrets: bool = True) -> list[Any]:
-        assert page_size is not None, "without a size, 10 are all that come"
+        assert page_size is not None, "without a size the engine returns 10"
         assert not show_secrets
         assert page
-        self.asked.append((page_size, page))
+        self.pages.append((page_size, page))
         size = min(page_size, self._most)
         return self._summaries[(page - 1) * size : page * size]
 
@@ -67,19 +68,19 @@ def test_updates_are_newest_first_numbered_from_the_oldest():
     assert (found[0].author, found[0].commit, found[0].edited) == ("Ada", "f" * 40, True)
 
 
-def test_all_pages_are_read_though_the_backend_gives_fewer_than_asked():
+def test_all_pages_are_read_even_if_they_are_small():
     recorded = stack(*(summary(number, stableImage=A) for number in range(1, 26)), most=10)
     assert [update.number for update in updates(recorded)] == list(range(25, 0, -1))
-    assert [page for _, page in recorded.asked] == [1, 2, 3, 4]
+    assert [page for _, page in recorded.pages] == [1, 2, 3, 4]
 
 
-def test_the_newest_alone_take_one_question():
+def test_the_newest_need_one_page():
     recorded = stack(*(summary(number, stableImage=A) for number in range(1, 26)))
     assert len(updates(recorded, newest=3)) == 3
-    assert recorded.asked == [(3, 1)]
+    assert recorded.pages == [(3, 1)]
 
 
-def test_changes_are_those_since_the_update_before_release_keys_first():
+def test_changes_since_the_last_update_release_keys_first():
     found = updates(stack(summary(1, stableImage=A), summary(2, stableImage=B, memoryLimit="1Gi", canaryReplicas="1")))
     assert found[0].changes == [
         Change("stableImage", A, B),
@@ -88,7 +89,7 @@ def test_changes_are_those_since_the_update_before_release_keys_first():
     ]
 
 
-def test_the_first_update_differs_from_the_defaults_and_not_by_the_way_json_is_written():
+def test_the_first_updates_changes_ignore_json_formatting():
     found = updates(stack(summary(1, stableReplicas="2", migrateCommand='["addressbook","migrate"]')))
     assert found[0].changes == [Change("stableReplicas", "3", "2")]
 
@@ -102,7 +103,7 @@ def test_another_projects_keys_stay_out():
     assert updates(stack(summary(1)))[0].config["stableImage"] == ""
 
 
-def test_a_release_is_a_time_with_one_image():
+def test_a_release_is_a_period_with_one_image():
     found = releases(
         stack(
             summary(1, stableImage=A, message="first"),
@@ -117,16 +118,16 @@ def test_a_release_is_a_time_with_one_image():
         (1, A, "first"),
     ]
     assert found[-1].updates == (1, 2)
-    assert found[0].digest == A.partition("@")[2]
+    assert found[0].digest == digest_of(A)
 
 
-def test_a_release_that_failed_is_known_as_failed_until_one_update_to_it_succeeds():
+def test_a_release_succeeds_with_its_first_success():
     failed = [summary(1, stableImage=A), summary(2, stableImage=B, result="failed")]
     assert releases(stack(*failed))[0].result == "failed"
     assert releases(stack(*failed, summary(3, stableImage=B)))[0].result == "succeeded"
 
 
-def test_an_image_that_was_only_pinned_is_the_release_before():
+def test_pinning_the_image_is_no_new_release():
     built = summary(1, message="first", changes={"create": 24})
     pinned = summary(2, stableImage=A, changes={"same": 20, "create": 4, "update": 1})
     (found,) = releases(stack(built, pinned))
@@ -136,13 +137,13 @@ def test_an_image_that_was_only_pinned_is_the_release_before():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({}, {"changes": {"replace": 1}}),  # stable's migration ran anew: another image
+        ({}, {"changes": {"replace": 1}}),  # stable's migration ran again: a different image
         ({"result": "failed"}, {}),
         ({}, {"result": "failed"}),
-        ({}, {"migrateCommand": "[]", "changes": {"update": 1}}),  # no migration that would tell
+        ({}, {"migrateCommand": "[]", "changes": {"update": 1}}),  # no migration to tell by
     ],
 )
-def test_an_image_that_may_be_another_is_another_release(before: Any, after: Any):
+def test_a_possibly_different_image_is_a_new_release(before: Any, after: Any):
     found = releases(stack(summary(1, **before), summary(2, stableImage=A, **after)))
     assert [each.image for each in found] == [A, ""]
 
@@ -151,12 +152,12 @@ def test_each_build_from_source_is_a_release():
     assert len(releases(stack(summary(1), summary(2)))) == 2
 
 
-def test_after_a_destroy_a_release_begins_anew():
+def test_a_destroy_ends_the_release():
     found = releases(stack(summary(1, stableImage=A), summary(2, kind="destroy"), summary(3, stableImage=A)))
     assert [each.updates for each in found] == [(3,), (1,)]
 
 
-def test_refreshes_make_no_release_and_change_no_config():
+def test_refreshes_are_no_releases_and_no_changes():
     found = updates(stack(summary(1, stableImage=A), summary(2, kind="refresh"), summary(3, stableImage=A)))
     assert [each.changes for each in found[:2]] == [[], ()]
     assert len(releases_of(found)) == 1
@@ -166,22 +167,17 @@ def test_no_history_no_releases():
     assert releases(stack()) == []
 
 
-def test_a_backend_that_cannot_be_read_is_a_sentence():
+def test_an_unreadable_backend_is_one_sentence():
     class Locked(RecordedStack):
         def history(self, *_: Any, **__: Any) -> list[Any]:
             raise automation.CommandError(automation.CommandResult("", "error: the passphrase is wrong\n", 1))
 
-    with pytest.raises(CommandError, match="history of stack `dev` cannot be read: the passphrase is wrong"):
+    with pytest.raises(CommandError, match="stack `dev`: cannot read its history: the passphrase is wrong"):
         updates(cast(Any, Locked()))
 
 
-def test_differences_leave_out_what_says_nothing_of_what_runs():
+def test_differences_omit_keys_that_change_nothing():
     assert differences({"buildAhead": "false"}, {"buildAhead": "true"}) == []
-
-
-def test_short_forms():
-    assert short(f"{A} to stable") == f"sha256:{'a' * 12} to stable"
-    assert short("nothing to shorten") == "nothing to shorten"
 
 
 def test_release_keys_are_in_the_order_of_the_schema():

@@ -1,4 +1,4 @@
-"""Release stacks by one command: their names, their stack files, and which are refused."""
+"""Release stacks: their names, their stack files, and which are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contract.project import PROJECT_ROOT
 from contract.settings import DNS_LABEL
 from promotion.cli import main
 from promotion.errors import WRONG_USE, CommandError
-from promotion.state.release_stack_file import described, namespace_of, refuse_lasting, refuse_name
+from promotion.state.release_stack_file import check_name, check_temporary, namespace_of, release_stack_file
 from promotion.state.stack_file import StackFile
 from stacks.parsing import parse
 
@@ -38,39 +38,39 @@ def stack_file(folder: Path, name: str, text: str) -> StackFile:
     return StackFile(folder / f"Pulumi.{name}.yaml")
 
 
-def test_a_namespace_says_whose_it_is():
+def test_a_namespace_has_the_platforms_and_the_stacks_name():
     assert namespace_of("feature-x", "addressbook") == "addressbook-feature-x"
 
 
 @pytest.mark.parametrize("name", ["Feature_X", "feature.x", "feature-", "f" * 100, "9-lives", "x" * 28])
-def test_any_name_of_a_stack_gives_a_namespace_that_kubernetes_takes(name: str):
+def test_every_stack_name_gives_a_valid_namespace(name: str):
     assert re.match(DNS_LABEL, namespace_of(name, "addressbook"))
 
 
-def test_names_that_differ_get_namespaces_that_differ():
+def test_different_names_get_different_namespaces():
     alike = ["feature-x", "Feature-X", "feature.x", "feature_x", "feature-x-", *(f"{'f' * 60}{n}" for n in range(9))]
     assert len({namespace_of(name, "addressbook") for name in alike}) == len(alike)
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod", "prod-gcp", "prod-aws"])
-def test_the_stack_file_is_right_beside_each_of_the_projects_own(stack: str):
-    made = described("feature-x", StackFile.of(stack), IMAGE)
-    values = StackFile.of(stack).values(made.text)
+def test_the_file_is_valid_beside_each_of_the_projects_own(stack: str):
+    created = release_stack_file("feature-x", StackFile.of(stack), IMAGE)
+    values = StackFile.of(stack).values(created.text)
     cloud = import_module(f"stacks.{values['cloud']}")
-    # Credentials and commands of the clouds are not there, and not asked for here.
+    # Without the clouds' credentials and commands.
     keys = type("Keys", (cloud.ReleaseStackKeys,), {"missing_prerequisites": classmethod(lambda _: [])})
     settings = parse(values, keys)
     assert settings.stack.platform_stack == ("prod" if stack == "staging" else stack)
-    assert settings.stack.namespace == made.namespace
+    assert settings.stack.namespace == created.namespace
     assert settings.release.stable_image == IMAGE
     assert getattr(settings.platform, "deletion_protection", False) is False
-    assert made.left_out == ()
+    assert created.omitted == ()
 
 
-def test_service_and_encryption_are_the_platforms_and_the_release_is_not(tmp_path: Path):
+def test_service_and_encryption_come_from_the_platforms_file(tmp_path: Path):
     encryption = "secretsprovider: awskms://alias/ours\nencryptedkey: abc\n"
-    made = described("feature-x", stack_file(tmp_path, "shop", PLATFORM + encryption))
-    document = yaml.safe_load(made.text)
+    created = release_stack_file("feature-x", stack_file(tmp_path, "shop", PLATFORM + encryption))
+    document = yaml.safe_load(created.text)
     assert document == {
         "config": {
             "addressbook:cloud": "aws",
@@ -85,13 +85,13 @@ def test_service_and_encryption_are_the_platforms_and_the_release_is_not(tmp_pat
         "secretsprovider": "awskms://alias/ours",
         "encryptedkey": "abc",
     }
-    assert made.secrets_provider == "awskms://alias/ours"
+    assert created.secrets_provider == "awskms://alias/ours"
 
 
-def test_secrets_that_only_the_platforms_stack_decrypts_are_left_out(tmp_path: Path):
-    made = described("feature-x", stack_file(tmp_path, "shop", PLATFORM))
-    assert made.left_out == ("addressbook:secretEnvironment",)
-    assert "v1:abc" not in made.text
+def test_undecryptable_secrets_are_omitted(tmp_path: Path):
+    created = release_stack_file("feature-x", stack_file(tmp_path, "shop", PLATFORM))
+    assert created.omitted == ("addressbook:secretEnvironment",)
+    assert "v1:abc" not in created.text
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_secrets_that_only_the_platforms_stack_decrypts_are_left_out(tmp_path: P
         ("", "1 to 100 letters"),
         ("feature/x", "1 to 100 letters"),
         ("-x", "1 to 100 letters"),
-        ("dev", "there is a Pulumi.dev.yaml already"),
-        ("prod-hotfix", "the policies take `prod-*` for production"),
+        ("dev", "Pulumi.dev.yaml already exists"),
+        ("prod-hotfix", "the policies protect `prod-*` as production"),
     ],
 )
-def test_names_that_can_not_be_are_refused(name: str, why: str, capsys: pytest.CaptureFixture[str]):
+def test_invalid_names_are_refused(name: str, why: str, capsys: pytest.CaptureFixture[str]):
     files = sorted(PROJECT_ROOT.glob("Pulumi.*"))
     assert main(["stack", f"--name={name}", "--platform", "dev"]) == WRONG_USE
-    said = capsys.readouterr().err
-    assert why in said
-    assert len(said.splitlines()) == 1
+    stderr = capsys.readouterr().err
+    assert why in stderr
+    assert len(stderr.splitlines()) == 1
     assert sorted(PROJECT_ROOT.glob("Pulumi.*")) == files
 
 
@@ -119,23 +119,21 @@ def test_names_that_can_not_be_are_refused(name: str, why: str, capsys: pytest.C
         (["stack", "--name", "feature-x", "--platform", "nowhere"], "there is no Pulumi.nowhere.yaml"),
         (["stack", "--name", "feature-x", "--image", "shop:latest"], "write REPOSITORY@sha256:DIGEST"),
         (["unstack", "--name", "nowhere"], "there is no Pulumi.nowhere.yaml"),
-        (["unstack", "--name", "dev"], "stack `dev` is no release stack"),
+        (["unstack", "--name", "dev"], "stack `dev` is not a release stack"),
         (["unstack", "--name", "staging"], "stack `staging` is protected from deletion"),
     ],
 )
-def test_wrong_use_is_one_sentence_and_nothing_is_done(
-    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
-):
+def test_wrong_use_prints_one_line_and_does_nothing(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]):
     files = sorted(PROJECT_ROOT.glob("Pulumi.*"))
     assert main(arguments) == WRONG_USE
-    said = capsys.readouterr().err
-    assert why in said
-    assert len(said.splitlines()) == 1
+    stderr = capsys.readouterr().err
+    assert why in stderr
+    assert len(stderr.splitlines()) == 1
     assert sorted(PROJECT_ROOT.glob("Pulumi.*")) == files
 
 
-def test_a_stack_that_may_be_thrown_away_is_not_refused(tmp_path: Path):
-    made = described("feature-x", stack_file(tmp_path, "shop", PLATFORM))
-    refuse_lasting("feature-x", stack_file(tmp_path, "feature-x", made.text))
+def test_a_temporary_stack_is_not_refused(tmp_path: Path):
+    created = release_stack_file("feature-x", stack_file(tmp_path, "shop", PLATFORM))
+    check_temporary("feature-x", stack_file(tmp_path, "feature-x", created.text))
     with pytest.raises(CommandError, match="already"):
-        refuse_name("feature-x", tmp_path)
+        check_name("feature-x", tmp_path)

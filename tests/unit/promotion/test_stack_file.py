@@ -1,4 +1,4 @@
-"""Editing `Pulumi.<stack>.yaml`: one line a key, the rest untouched, never half a file."""
+"""Editing `Pulumi.<stack>.yaml`: one line for each key, the rest untouched, never half a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.stack_file import Edits, StackFile, difference
 
-FILE = """# Whose stack this is.
+FILE = """# The owner of this stack.
 config:
   addressbook:cloud: local
   # The registry of the office.
@@ -44,7 +44,7 @@ def test_a_changed_key_is_a_one_line_diff(file: StackFile):
     ]
 
 
-def test_new_keys_stand_together_in_the_order_of_the_schema(file: StackFile):
+def test_new_keys_are_placed_in_the_order_of_the_schema(file: StackFile):
     text = file.edited({"canaryReplicas": "1", "canaryImage": IMAGE, "stableImage": IMAGE})
     keys = list(yaml.safe_load(text)["config"])
     assert keys.index("addressbook:stableImage") == keys.index("addressbook:registry") + 1
@@ -57,21 +57,19 @@ def test_new_keys_stand_together_in_the_order_of_the_schema(file: StackFile):
     assert text.endswith("encryptionsalt: v1:salt\n")
 
 
-def test_a_removed_key_leaves_nothing(file: StackFile):
+def test_a_removed_key_leaves_no_trace(file: StackFile):
     before = file.text()
     file.write(file.edited({"canaryImage": IMAGE, "traffic": "stable"}))
     file.write(file.edited({"canaryImage": None, "traffic": None}))
     assert file.text() == before
 
 
-def test_removing_what_is_not_there_changes_nothing(file: StackFile):
+def test_removing_an_unset_key_changes_nothing(file: StackFile):
     assert changed(file, {"canaryImage": None}) == []
 
 
-@pytest.mark.parametrize("value", ["3", "true", "", "a: b", "# no comment", "healthy sha256:aa 2026-01-01T00:00:00Z"])
-def test_what_is_written_is_read_back_as_text(file: StackFile, value: str):
-    if not value:
-        return
+@pytest.mark.parametrize("value", ["3", "true", "a: b", "# no comment", "healthy sha256:aa 2026-01-01T00:00:00Z"])
+def test_a_written_value_is_read_back_as_text(file: StackFile, value: str):
     file.write(file.edited({"canaryVerdict": value}))
     assert yaml.safe_load(file.text())["config"]["addressbook:canaryVerdict"] == value
     assert file.values()["canaryVerdict"] == value
@@ -91,21 +89,21 @@ def test_the_first_key_of_a_file(file: StackFile, text: str):
     "text",
     ['config: {"addressbook:stableReplicas": "3"}\n', "config:\n  addressbook:stableReplicas: >-\n    3\n"],
 )
-def test_a_file_that_lines_cannot_change_is_refused_and_kept(file: StackFile, text: str):
+def test_a_file_that_cannot_be_edited_by_line_is_refused(file: StackFile, text: str):
     file.path.write_text(text)
-    with pytest.raises(CommandError, match="on a line of its own") as refused:
+    with pytest.raises(CommandError, match="on its own line") as refused:
         file.edited({"stableReplicas": "2"})
     assert refused.value.code == WRONG_USE
     assert file.text() == text
 
 
-def test_secrets_are_no_values(file: StackFile):
+def test_secrets_are_not_values(file: StackFile):
     assert set(file.values()) == {"cloud", "registry", "stableReplicas", "environment", "secretEnvironment"}
     file.path.write_text("config:\n  addressbook:canaryImage:\n    secure: v1:abc\n")
     assert file.values() == {}
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(file: StackFile, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_write_leaves_only_the_old_file(file: StackFile, monkeypatch: pytest.MonkeyPatch):
     def full(_: int) -> None:
         raise OSError("no space left on device")
 
@@ -116,7 +114,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(file: StackFile
     assert file.text() == FILE
 
 
-def test_permissions_stay_and_a_link_stays_a_link(file: StackFile, tmp_path: Path):
+def test_a_write_keeps_permissions_and_links(file: StackFile, tmp_path: Path):
     file.path.chmod(0o640)
     link = tmp_path / "Pulumi.linked.yaml"
     link.symlink_to(file.path)
@@ -126,7 +124,7 @@ def test_permissions_stay_and_a_link_stays_a_link(file: StackFile, tmp_path: Pat
     assert file.text() == "config: {}\n"
 
 
-def test_no_such_file(tmp_path: Path):
+def test_a_missing_file(tmp_path: Path):
     with pytest.raises(CommandError, match=r"there is no Pulumi\.shop\.yaml") as refused:
         StackFile.of("shop", tmp_path)
     assert refused.value.code == WRONG_USE

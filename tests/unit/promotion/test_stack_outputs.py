@@ -1,4 +1,4 @@
-"""Outputs of a stack whose state can't be read."""
+"""Outputs of a stack whose state is unreadable."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from pulumi import automation
 
 from promotion.errors import CommandError
-from promotion.state import engine as stacks
+from promotion.state import engine
 from promotion.state.cluster.cluster import Cluster
 
 
-@pytest.mark.parametrize("asked", [stacks.outputs, Cluster.of])
-def test_the_engines_refusal_is_one_sentence(asked: Any):
+@pytest.mark.parametrize("read", [engine.outputs, Cluster.of])
+def test_the_engines_error_is_one_sentence(read: Any):
     def outputs() -> automation.OutputMap:
         raise automation.CommandError(automation.CommandResult("", "error: the passphrase is wrong\n", 255))
 
-    with pytest.raises(CommandError, match="stack `dev`: its outputs can't be read: the passphrase is wrong"):
-        asked(SimpleNamespace(name="dev", outputs=outputs))
+    with pytest.raises(CommandError, match="stack `dev`: cannot read its outputs: the passphrase is wrong"):
+        read(SimpleNamespace(name="dev", outputs=outputs))

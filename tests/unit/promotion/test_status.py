@@ -10,8 +10,8 @@ from pathlib import Path
 
 from promotion.state.cluster.metrics import Counters
 from promotion.state.history import Update
-from promotion.state.stack_state import Running, StackState
-from promotion.state.verdict_record import record
+from promotion.state.stack_state import DeployedTrack, StackState
+from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
 from promotion.status.live import LiveTrack, Served
 from promotion.status.status import Status, at_work, status_json
@@ -22,14 +22,14 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STATUS = Status(
     stack="dev",
     outputs={"url": "http://203.0.113.7", "namespace": "addressbook", "traffic": "split"},
-    state=StackState({"stable": Running(A, 2), "canary": Running(B, 1)}, frozenset({"stable", "canary"})),
+    state=StackState({"stable": DeployedTrack(A, 2), "canary": DeployedTrack(B, 1)}, frozenset({"stable", "canary"})),
     live={
         "canary": LiveTrack(B, 1, 0, 2, 0.0, "f" * 40 + "-dirty", None, "pod a does not answer"),
         "stable": LiveTrack(A, 2, 2, 2, 100.0, "e" * 40, Served(250, 0.4, 1.25, 7.5)),
     },
     unreachable="",
     window=None,
-    verdict=record(f"unhealthy {B.partition('@')[2]} 2026-01-01T11:00:00Z"),
+    verdict=VerdictRecord.parse(f"unhealthy {B.partition('@')[2]} 2026-01-01T11:00:00Z"),
     last=Update(7, NOW, "update", "canary: sha256:bb", "succeeded", "Ada", "e" * 40, False, {}),
     at_work="",
     taken=NOW,
@@ -82,7 +82,7 @@ def test_json_has_full_digests_and_figures():
 
 def test_an_interrupted_update_is_shown():
     status = replace(STATUS, state=replace(STATUS.state, interrupted=("urn:pulumi:x",)))
-    assert "an update was interrupted while it changed 1 resources" in status_text(status)
+    assert "an update was interrupted with 1 resources in progress" in status_text(status)
     assert status_json(status)["interrupted"] == ["urn:pulumi:x"]
 
 

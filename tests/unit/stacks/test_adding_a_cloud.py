@@ -1,4 +1,4 @@
-"""A cloud is one folder, one file and config rows: a tiny one is added to a copy of the program, and released on."""
+"""A cloud is one folder and one file: a tiny one is added to a copy of the program and released on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 CLUSTER = '''
-"""A cluster that somebody hands out by name."""
+"""A cluster."""
 
 import pulumi
 
@@ -39,8 +39,8 @@ from contract.settings import Keys
 
 
 class PlatformKeys(Keys):
-    region: str = Field(default="here", pattern="^(here|there)$")
-    tiny_plan: str = "free"
+    region: str = Field(examples=["here"], pattern="^(here|there)$", description="Region.")
+    tiny_plan: str = Field(default="free", description="Plan of the account.")
 
 
 ReleaseStackKeys = None  # its platform cannot be shared
@@ -58,20 +58,13 @@ def provision(settings):
     )
 '''
 
-ROWS = """
-  tinyPlan:
-    type: string
-    default: ""
-    description: "tiny: plan; unset, free."
-"""
-
 PROGRAM = """
 import json, runpy, sys
 
 import pulumi
 from pulumi.runtime import mocks
 
-config, made = json.loads(sys.argv[1]), []
+config, types = json.loads(sys.argv[1]), []
 
 
 class Providers(mocks.Mocks):
@@ -79,7 +72,7 @@ class Providers(mocks.Mocks):
         return {}
 
     def new_resource(self, args):
-        made.append(args.typ)
+        types.append(args.typ)
         result = {"result": "generated"} if args.typ.endswith(":RandomPassword") else {}
         return args.name, {**args.inputs, **result}
 
@@ -92,20 +85,20 @@ mocks.set_mocks(Providers(), project="addressbook", stack="test")
 def program():
     try:
         runpy.run_path("__main__.py")
-    except pulumi.RunError as fault:
-        print(json.dumps({"fault": str(fault)}))
+    except pulumi.RunError as error:
+        print(json.dumps({"error": str(error)}))
         sys.exit(0)
 
 
 program()
-print(json.dumps({"made": made}))
+print(json.dumps({"types": types}))
 """
 
 
-def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
+def test_a_cloud_needs_only_a_folder_and_a_file(tmp_path: Path):
     program = tmp_path / "program"
     program.mkdir()
-    for name in ("contract", "components", "stacks", "app"):
+    for name in ("contract", "components", "stacks", "pipeline", "app"):
         shutil.copytree(
             ROOT / name, program / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
         )
@@ -115,8 +108,8 @@ def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
     (program / "components" / "tiny" / "__init__.py").touch()
     (program / "components" / "tiny" / "cluster.py").write_text(CLUSTER)
     (program / "stacks" / "tiny.py").write_text(STACK)
-    with (program / "Pulumi.yaml").open("a") as project:
-        project.write(ROWS)
+    (program / "docs" / "reference").mkdir(parents=True)
+    subprocess.run([sys.executable, "-m", "pipeline", "config"], cwd=program, check=True)
     (program / "program.py").write_text(PROGRAM)
 
     def run(**config: str) -> dict[str, object]:
@@ -125,12 +118,13 @@ def test_a_tiny_cloud_needs_a_folder_a_file_and_rows(tmp_path: Path):
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 
-    made = run(tinyPlan="paid")["made"]
-    assert isinstance(made, list)
-    assert "delivery:tiny:Cluster" in made
-    assert made.count("kubernetes:apps/v1:Deployment") == 1
-    fault = str(run(region="elsewhere", kubeContext="kind-kind")["fault"])
-    assert "region = 'elsewhere'" in fault
-    assert "cloud `tiny` has no use for it" in fault
-    fault = str(run(platformStack="prod")["fault"])
-    assert "platformStack = 'prod': cloud `tiny` does not support sharing a platform" in fault
+    types = run(tinyPlan="paid", region="here")["types"]
+    assert isinstance(types, list)
+    assert "delivery:tiny:Cluster" in types
+    assert types.count("kubernetes:apps/v1:Deployment") == 1
+    error = str(run(region="elsewhere", kubeContext="kind-kind")["error"])
+    assert "region = 'elsewhere'" in error
+    assert "cloud `tiny` does not use this key" in error
+    error = str(run(platformStack="prod")["error"])
+    assert "platformStack = 'prod': cloud `tiny` does not support sharing a platform" in error
+    assert "tinyPlan" in (program / "docs" / "reference" / "config.md").read_text()

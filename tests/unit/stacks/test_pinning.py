@@ -1,4 +1,4 @@
-"""When a stack may build from source: always, for its first update, never."""
+"""When a stack may build from source: always, in its first update, never."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ RAN_BEFORE = {"tracks": {"stable": {"image": PINNED, "replicas": 3, "share": 100
 
 
 @pytest.fixture
-def left(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Outputs that the last update of the stack left; filled by the test."""
+def previous_outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Outputs of the stack's last update; the test fills them."""
     outputs: dict[str, Any] = {}
 
     def invoke(token: str, arguments: dict[str, str]) -> SimpleNamespace:
@@ -36,14 +36,14 @@ def settings(**values: Any) -> ReleaseSettings:
     return ReleaseSettings.model_validate({"buildFromSource": "first", **values})
 
 
-def test_the_first_update_may_build(left: dict[str, Any]):
+def test_the_first_update_may_build(previous_outputs: dict[str, Any]):
     pinning.refuse_unpinned(settings())
-    left["url"] = "(an update that did not get as far as the tracks)"
+    previous_outputs["url"] = "(an update that failed before the tracks)"
     pinning.refuse_unpinned(settings())
 
 
-def test_the_next_one_may_not(left: dict[str, Any]):
-    left.update(RAN_BEFORE)
+def test_the_second_update_may_not_build(previous_outputs: dict[str, Any]):
+    previous_outputs.update(RAN_BEFORE)
     with pytest.raises(pulumi.RunError, match="nothing was changed") as refused:
         pinning.refuse_unpinned(settings(canaryImage="source", canaryReplicas=1))
     first, second = str(refused.value).splitlines()[1:]
@@ -51,18 +51,18 @@ def test_the_next_one_may_not(left: dict[str, Any]):
     assert "promotion canary --image source" in second
 
 
-@pytest.mark.parametrize(("torn", "read"), [(2, True), (9, False)])
+@pytest.mark.parametrize(("failed_reads", "read"), [(2, True), (9, False)])
 def test_a_state_that_is_being_written_is_read_again(
-    left: dict[str, Any], monkeypatch: pytest.MonkeyPatch, torn: int, read: bool
+    previous_outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, failed_reads: int, read: bool
 ):
-    left.update(RAN_BEFORE)
-    answer = pulumi.runtime.invoke
-    failures = iter(range(torn))
+    previous_outputs.update(RAN_BEFORE)
+    original = pulumi.runtime.invoke
+    failures = iter(range(failed_reads))
 
     def invoke(token: str, arguments: dict[str, str]) -> Any:
         if next(failures, None) is not None:
             raise RuntimeError(f"invocation of {token} returned an error: failed to load checkpoint: EOF")
-        return answer(token, arguments)
+        return original(token, arguments)
 
     monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
     monkeypatch.setattr(platform_reference, "PAUSES", (0, 0, 0))
@@ -70,18 +70,18 @@ def test_a_state_that_is_being_written_is_read_again(
         pinning.refuse_unpinned(settings())
     assert "nothing was changed" in str(refused.value)
     assert ("pulumi config set stableImage" in str(refused.value)) is read
-    assert ("can't be read" in str(refused.value) and "load checkpoint: EOF" in str(refused.value)) is not read
+    assert ("cannot be read" in str(refused.value) and "load checkpoint: EOF" in str(refused.value)) is not read
 
 
-def test_what_is_pinned_goes_on(left: dict[str, Any]):
-    left.update(RAN_BEFORE)
+def test_pinned_images_are_accepted(previous_outputs: dict[str, Any]):
+    previous_outputs.update(RAN_BEFORE)
     pinning.refuse_unpinned(settings(stableImage=PINNED))
     pinning.refuse_unpinned(settings(stableImage=PINNED, buildAhead=True))
     pinning.refuse_unpinned(settings(stableImage=PINNED, canaryImage="source", canaryReplicas=0))
 
 
-def test_other_stacks_build_when_they_like(left: dict[str, Any]):
-    left.update(RAN_BEFORE)
+def test_other_stacks_may_always_build(previous_outputs: dict[str, Any]):
+    previous_outputs.update(RAN_BEFORE)
     pinning.refuse_unpinned(settings(buildFromSource="always"))
 
 
@@ -93,12 +93,12 @@ def test_other_stacks_build_when_they_like(left: dict[str, Any]):
         ({"stableImage": PINNED, "buildAhead": "true"}, "buildAhead"),
     ],
 )
-def test_where_ci_builds_nothing_is_built(config: dict[str, str], key: str):
+def test_never_refuses_builds(config: dict[str, str], key: str):
     with pytest.raises(ConfigError, match=f"{key}: this stack builds nothing"):
         parse({"buildFromSource": "never", **config}, None)
 
 
-def test_where_ci_builds_pinned_images_go_on():
-    with pytest.raises(ConfigError) as refused:  # for want of a cloud, and of nothing else
+def test_never_accepts_pinned_images():
+    with pytest.raises(ConfigError) as refused:  # because there is no cloud
         parse({"buildFromSource": "never", "stableImage": PINNED, "canaryImage": PINNED, "canaryReplicas": "1"}, None)
     assert "builds nothing" not in str(refused.value)

@@ -1,16 +1,15 @@
-"""The config interface: what is accepted, and that all that is wrong is said at once."""
+"""The config interface: what it accepts, and that it reports all errors at once."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from contract.project import PROJECT_ROOT, clouds, declared_keys
-from contract.settings import COMMON, Keys
+from contract.project import PROJECT_ROOT, clouds, declared_defaults
+from contract.settings import Keys
 from stacks.parsing import ConfigError, parse
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -18,7 +17,7 @@ PINNED = f"registry.example/team/addressbook@{DIGEST}"
 
 
 class LocalKeys(Keys):
-    """The local platform's keys, without a kubeconfig to look contexts up in."""
+    """The local platform's keys, without a kubeconfig."""
 
     kube_context: str
     registry: str
@@ -34,42 +33,25 @@ class LocalKeys(Keys):
 
 
 def engine_values(**changed: str) -> dict[str, str]:
-    """Config as the engine hands it over: Pulumi.yaml's defaults, then the stack's own."""
-    schema: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text())["config"]
-    defaults = {key: _as_text(row["default"]) for key, row in schema.items() if "default" in row}
-    return {**defaults, "cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001", **changed}
+    """Return config as the engine passes it: Pulumi.yaml's defaults, then the stack's own."""
+    own = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001"}
+    return {**declared_defaults(), **own, **changed}
 
 
-def _as_text(value: Any) -> str:
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def faults(**changed: str) -> list[str]:
+def errors(**changed: str) -> list[str]:
     with pytest.raises(ConfigError) as raised:
         parse(engine_values(**changed), LocalKeys)
     return str(raised.value).splitlines()
 
 
-def test_defaults_are_those_of_the_project_file():
-    """Pulumi.yaml and the models declare the same keys with the same defaults; neither can drift alone."""
-    from stacks.local import PlatformKeys
-
+def test_declared_defaults_are_the_models_defaults():
     settings = parse(engine_values(), LocalKeys)
-    assert settings.release.stable_replicas == 3
-    schema = yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text())["config"]
-    for group in COMMON:
-        for name, field in group.model_fields.items():
-            key = field.alias
-            assert key in schema, f"{key} is not declared in Pulumi.yaml"
-            if not field.is_required():
-                assert schema[key]["default"] == field.get_default(), name
-    keys = {key for group in (*COMMON, PlatformKeys) for key in group.key_names()}
-    assert keys <= declared_keys()
+    for group in (settings.stack, settings.release, settings.service):
+        for name, field in type(group).model_fields.items():
+            assert field.is_required() or getattr(group, name) == field.get_default(), name
 
 
-def test_every_declared_key_is_described():
+def test_every_key_is_described_and_optional_for_the_engine():
     schema = yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text())["config"]
     for key, row in schema.items():
         assert row["type"] in {"string", "integer", "boolean", "array", "object"}, key
@@ -77,8 +59,8 @@ def test_every_declared_key_is_described():
         assert "default" in row or key == "cloud", f"{key} would be mandatory for the engine"
 
 
-def test_every_fault_is_named_at_once():
-    found = faults(
+def test_all_errors_are_reported_at_once():
+    found = errors(
         stableReplicas="-1",
         canaryReplicas="many",
         stableImage="registry.example/addressbook:latest",
@@ -91,14 +73,14 @@ def test_every_fault_is_named_at_once():
     assert len(found) == 6
 
 
-def test_a_fault_says_key_value_what_is_allowed_and_how_to_set_it():
-    (fault,) = faults(stableReplicas="0")
-    assert fault == "stableReplicas = '0': must be 1 or more (`pulumi config set stableReplicas VALUE`)"
+def test_an_error_names_key_value_limit_and_command():
+    (error,) = errors(stableReplicas="0")
+    assert error == "stableReplicas = '0': must be 1 or more (`pulumi config set stableReplicas VALUE`)"
 
 
-def test_a_tag_is_refused_where_a_digest_is_due():
-    (fault,) = faults(canaryImage="registry.example/addressbook:v2", canaryReplicas="1")
-    assert "REPOSITORY@sha256:" in fault
+def test_a_tag_instead_of_a_digest_is_refused():
+    (error,) = errors(canaryImage="registry.example/addressbook:v2", canaryReplicas="1")
+    assert "REPOSITORY@sha256:" in error
 
 
 @pytest.mark.parametrize(
@@ -109,62 +91,67 @@ def test_a_tag_is_refused_where_a_digest_is_due():
         (f"localhost:5001/addressbook@{DIGEST}", f"localhost:5001/addressbook@{DIGEST}"),
     ],
 )
-def test_a_pinned_image_is_named_by_repository_and_digest(given: str, kept: str):
+def test_a_pinned_image_loses_its_tag(given: str, kept: str):
     assert parse(engine_values(stableImage=given), LocalKeys).release.stable_image == kept
 
 
 @pytest.mark.parametrize("image", [f"{PINNED}0", PINNED[:-1], f"@{DIGEST}", f"a b@{DIGEST}", DIGEST, "sourc"])
-def test_what_only_looks_like_a_pinned_image_is_refused(image: str):
-    assert faults(stableImage=image)
+def test_an_invalid_pinned_image_is_refused(image: str):
+    assert errors(stableImage=image)
 
 
 def test_canary_replicas_need_an_image():
-    (fault,) = faults(canaryReplicas="2")
-    assert "no canaryImage" in fault
+    (error,) = errors(canaryReplicas="2")
+    assert "no canaryImage" in error
 
 
 def test_an_image_without_replicas_declares_no_canary():
     assert not parse(engine_values(canaryImage="source"), LocalKeys).release.has_canary
 
 
-def test_traffic_to_the_canary_needs_one():
-    fault, *others = faults(traffic="canary", stableReplicas="-1")[::-1]
-    assert len(others) == 1, "one key's fault hides no other's"
-    assert "no canary is declared" in fault
+def test_traffic_to_the_canary_needs_a_canary():
+    error, *others = errors(traffic="canary", stableReplicas="-1")[::-1]
+    assert len(others) == 1, "an error in one key hides no other"
+    assert "no canary is declared" in error
     assert parse(engine_values(traffic="canary", canaryImage="source", canaryReplicas="1"), LocalKeys)
 
 
-def test_stable_is_not_set_to_source():
-    assert "leave stableImage unset" in faults(stableImage="source")[0]
+def test_stable_image_cannot_be_source():
+    assert "leave stableImage unset" in errors(stableImage="source")[0]
 
 
-def test_unknown_cloud_names_those_there_are():
+def test_an_unknown_cloud_lists_the_clouds():
     with pytest.raises(ConfigError) as raised:
         parse(engine_values(cloud="azure"), None)
-    assert "cloud = 'azure': no such cloud; one of: " in str(raised.value)
+    assert "cloud = 'azure': no such cloud; choose one of: " in str(raised.value)
     assert "local" in clouds()
 
 
-def test_misspelt_key_gets_a_suggestion():
-    (fault,) = faults(stabelReplicas="3")
-    assert "did you mean `stableReplicas`?" in fault
+def test_a_misspelt_key_gets_a_suggestion():
+    (error,) = errors(stabelReplicas="3")
+    assert "did you mean `stableReplicas`?" in error
 
 
-def test_key_of_another_cloud_is_refused():
+def test_a_key_of_another_cloud_is_refused():
     class OtherKeys(Keys):
         region: str = ""
 
     with pytest.raises(ConfigError) as raised:
         parse(engine_values(cloud="other"), OtherKeys)
-    assert "kubeContext = 'kind-kind': cloud `other` has no use for it" in str(raised.value)
+    assert "kubeContext = 'kind-kind': cloud `other` does not use this key" in str(raised.value)
 
 
-def test_missing_mandatory_key_of_the_platform():
-    (fault,) = faults(kubeContext="")
-    assert fault.startswith("kubeContext: is not set")
+def test_a_missing_mandatory_key_gets_an_example():
+    class CloudKeys(LocalKeys):
+        region: str = Field(examples=["fra1"])
+
+    with pytest.raises(ConfigError) as raised:
+        parse(engine_values(), CloudKeys)
+    expected = "region: is not set and has no default (`pulumi config set region VALUE`, for example fra1)"
+    assert str(raised.value) == expected
 
 
-def test_secret_environment_in_plain_text_is_refused_and_never_shown():
+def test_plain_text_in_secret_environment_is_refused_and_hidden():
     values = engine_values(secretEnvironment='{"TOKEN": "hunter2"}')
     with pytest.raises(ConfigError) as raised:
         parse(values, LocalKeys)
@@ -174,22 +161,22 @@ def test_secret_environment_in_plain_text_is_refused_and_never_shown():
     assert "hunter2" not in repr(settings)
 
 
-def test_wrong_name_in_the_secret_environment_does_not_show_its_value():
+def test_an_error_in_secret_environment_hides_the_value():
     with pytest.raises(ConfigError) as raised:
         parse(engine_values(secretEnvironment='{"BAD NAME": "hunter2"}'), LocalKeys, {"secretEnvironment"})
     assert "hunter2" not in str(raised.value)
 
 
-def test_objects_and_arrays_are_read():
+def test_objects_and_arrays_are_decoded():
     values = engine_values(environment='{"A": "1"}', migrateCommand="[]", egressPorts="[443, 6379]")
     service = parse(values, LocalKeys).service
     assert (service.environment, service.migrate_command, service.egress_ports) == ({"A": "1"}, [], [443, 6379])
 
 
-def test_ports_may_not_coincide():
-    assert "both 3000" in faults(metricsPort="3000")[0]
+def test_port_and_metrics_port_must_differ():
+    assert "both 3000" in errors(metricsPort="3000")[0]
 
 
-def test_missing_build_context_only_matters_when_something_is_built(tmp_path: Path):
-    assert faults(buildContext=str(tmp_path))[0].startswith("buildContext")
+def test_a_missing_build_context_matters_only_for_builds(tmp_path: Path):
+    assert errors(buildContext=str(tmp_path))[0].startswith("buildContext")
     assert parse(engine_values(buildContext=str(tmp_path), stableImage=PINNED), LocalKeys)

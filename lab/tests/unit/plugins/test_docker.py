@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from lab.plugins.docker.reference import credentials_key, is_qualified, reposito
 from lab.plugins.engine import Engine
 from lab.plugins.properties import UNKNOWN, Secret
 from lab.plugins.provider import ProviderError, Resource
-from pipeline import docker
 
 RESOURCE = Resource("urn:pulumi:s::p::docker:index/image:Image::it", IMAGE, "it")
 PREVIEW = Resource(RESOURCE.urn, IMAGE, "it", preview=True)
@@ -154,16 +154,34 @@ def test_build_arguments_stay_off_the_command_line() -> None:
     assert sorted(secret_texts(inputs)) == ["hush-hush", "pass-word"]
 
 
+BUILDX = 'test "$1" = buildx && echo v0.17.1'
+OLD = 'test "$1" = version && echo 20.10.24+dfsg1'
+NEW = 'test "$1" = version && echo 27.5.1'
+
+
+@pytest.mark.parametrize(
+    ("clients", "chosen"), [([BUILDX, OLD], 0), ([OLD, BUILDX], 0), ([NEW, BUILDX], 1), ([NEW, OLD], 1)]
+)
+def test_first_client_with_buildkit_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clients: list[str], chosen: int
+) -> None:
+    paths = [tmp_path / str(number) / "docker" for number, _ in enumerate(clients)]
+    for path, script in zip(paths, clients, strict=True):
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", ":".join(str(path.parent) for path in paths))
+    assert find_client() == str(paths[chosen])
+
+
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (("", []), "No Docker client is installed. Install"),
-        (("", ["/a/docker"]), "/a/docker cannot build with BuildKit."),
+        (None, "No Docker client is installed. Install"),
+        ("/usr/bin/false", "/usr/bin/false cannot build with BuildKit."),
     ],
 )
-def test_missing_client_is_explained(
-    monkeypatch: pytest.MonkeyPatch, found: tuple[str, list[str]], message: str
-) -> None:
-    monkeypatch.setattr(docker, "find_client", lambda *_, **__: found)
+def test_missing_client_is_explained(monkeypatch: pytest.MonkeyPatch, found: str | None, message: str) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: found)
     with pytest.raises(ProviderError, match=message):
         find_client()

@@ -1,4 +1,4 @@
-"""An AWS account as its API describes it, and what of a stack is AWS's own."""
+"""A simulated AWS account, and what is specific to AWS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADMINISTRATOR = "arn:aws:iam::123456789012:role/platform-team"
 ISSUER = "https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
 PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER.removeprefix('https://')}"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
-#: A certificate authority of its own, whose key nobody has.
+#: A certificate authority for tests; its key does not exist any more.
 AUTHORITY = Path(__file__).with_name("authority.pem")
 TAGS = {"pulumi-project": "addressbook", "pulumi-stack": "test"}
 COMPUTED: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ COMPUTED: dict[str, dict[str, Any]] = {
     "random:index/randomString:RandomString": {"result": "x1y2z3"},
     "random:index/randomId:RandomId": {"hex": "nodes-0a1b2c"},
 }
-#: The component around it is called Cluster too.
+#: Its component is called Cluster too, so this is the longer name.
 EKS = "eks/cluster:Cluster"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 ADDON_VERSION = "aws:eks/getAddonVersion:getAddonVersion"
@@ -84,7 +84,7 @@ def _token(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tools(commands: Path, _: pytest.MonkeyPatch) -> None:
-    """Beside `aws`, what tags images; nothing here runs it."""
+    """Put regctl on PATH; no test runs it."""
     (commands / "regctl").write_text("#!/bin/sh\nexit 1\n")
     (commands / "regctl").chmod(0o755)
 
@@ -111,7 +111,7 @@ AWS = SimulatedCloud(
     functions={ZONES: _zones, ADDON_VERSION: _addon_version, TOKEN: _token},
     command="aws",
     sign_in=_tools,
-    # It is the command that knows of the credentials.
+    # Without the command, credentials cannot be checked.
     missing=("kubernetesVersion", "aws"),
     access=Access(
         cluster=ISSUER,
@@ -131,8 +131,8 @@ AWS = SimulatedCloud(
     protected=frozenset({"Cluster", "Instance", "Repository", "Key", "Alias", "Service"}),
     first_preview=FirstPreview(
         unknown=(("SecurityGroupIngressRule", "referencedSecurityGroupId"), ("Instance", "password")),
-        # An account has its zones before any stack; add-ons and the token are of a cluster and a registry.
-        asked={ZONES: 1},
+        # Zones do not depend on the stack; add-on versions and the token do.
+        calls={ZONES: 1},
         outputs=frozenset({"clusterName"}),
     ),
 )

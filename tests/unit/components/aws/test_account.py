@@ -1,4 +1,4 @@
-"""What work with an AWS account needs on this machine."""
+"""Prerequisites of work with an AWS account."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import pytest
 from components.aws.account import caller_identity, missing_prerequisites
 
 
-def test_credentials_that_aws_refuses(faults: Callable[..., list[str]], account: Path):
+def test_refused_credentials_are_reported(errors: Callable[..., list[str]], account: Path):
     assert missing_prerequisites() == []
     caller_identity.cache_clear()
     (account / "aws").write_text(
         "#!/bin/sh\necho 'The security token included in the request is expired' >&2\nexit 254\n"
     )
-    (fault,) = faults()
-    assert fault.startswith("credentials: AWS takes none from this machine (The security token")
-    assert "aws sso login" in fault
+    (error,) = errors()
+    assert error.startswith("credentials: AWS accepts none from this machine (The security token")
+    assert "aws sso login" in error
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for(
-    account: Path, monkeypatch: pytest.MonkeyPatch, faults: Callable[..., list[str]]
+def test_a_missing_answer_ends_in_a_timeout(
+    account: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[..., list[str]]
 ):
     (account / "aws").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr("components.aws.account.ANSWER_SECONDS", 0.2)
-    assert "no answer in 0.2 s" in faults()[0]
+    monkeypatch.setattr("components.aws.account.CALL_SECONDS", 0.2)
+    assert "no answer in 0.2 s" in errors()[0]
 
 
-def test_without_what_tags_images_nothing_is_made(faults: Callable[..., list[str]], account: Path):
+def test_regctl_is_required(errors: Callable[..., list[str]], account: Path):
     (account / "regctl").unlink()
-    (fault,) = faults()
-    assert fault.startswith("regctl: not on PATH, and it tags what runs, so that the registry's clean-up spares it")
+    (error,) = errors()
+    assert error.startswith("regctl: is not on PATH, but is needed to tag the images in use")
 
 
-def test_a_stack_is_made_in_its_own_account_only(graph: Callable[..., Any], account: Path, faults: Any):
+def test_another_account_is_refused(graph: Callable[..., Any], account: Path, errors: Any):
     identity = '{"UserId": "AIDA", "Account": "210987654321", "Arn": "arn:aws:iam::210987654321:user/ada"}'
     (account / "aws").write_text(f"#!/bin/sh\necho '{identity}'\n")
     (provider,) = graph(awsAccount="210987654321").all("aws")
@@ -49,5 +49,5 @@ def test_a_stack_is_made_in_its_own_account_only(graph: Callable[..., Any], acco
     with pytest.raises(pulumi.RunError, match=r"of account \(no answer\)"):
         graph(awsAccount="123456789012")
     assert "allowedAccountIds" not in graph().all("aws")[0].inputs
-    (fault,) = faults(awsAccount="our-account")
-    assert fault.startswith("awsAccount = 'our-account'")
+    (error,) = errors(awsAccount="our-account")
+    assert error.startswith("awsAccount = 'our-account'")

@@ -11,26 +11,26 @@ from tests.unit.components.graphs import secret_data
 
 
 def test_the_database_is_reached_by_the_nodes_only_and_over_tls(graph: Callable[..., Any]):
-    made = graph()
-    database = made.one("Instance").inputs
+    stack = graph()
+    database = stack.one("Instance").inputs
     assert (database["engine"], database["engineVersion"], database["instanceClass"]) == (
         "postgres",
         "15",
         "db.t4g.micro",
     )
     assert database["publiclyAccessible"] is False
-    assert made.one("SubnetGroup").inputs["subnetIds"] == ["private-1-id", "private-2-id"]
+    assert stack.one("SubnetGroup").inputs["subnetIds"] == ["private-1-id", "private-2-id"]
     assert database["vpcSecurityGroupIds"] == ["database-id"]
-    assert not {"ingress", "egress"} & made.one("SecurityGroup").inputs.keys()
-    rule = made.one("SecurityGroupIngressRule").inputs
+    assert not {"ingress", "egress"} & stack.one("SecurityGroup").inputs.keys()
+    rule = stack.one("SecurityGroupIngressRule").inputs
     assert (rule["referencedSecurityGroupId"], rule["fromPort"], rule["toPort"]) == ("sg-cluster", 5432, 5432)
     assert not {"cidrIpv4", "cidrIpv6", "prefixListId"} & rule.keys()
     for described in (
-        made.one("SecurityGroup").inputs,
+        stack.one("SecurityGroup").inputs,
         rule,
     ):  # all that EC2 takes (API reference, CreateSecurityGroup)
         assert re.fullmatch(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", described["description"])
-    parameters = made.one("ParameterGroup").inputs
+    parameters = stack.one("ParameterGroup").inputs
     assert parameters["family"] == "postgres15"
     assert {"name": "rds.force_ssl", "value": "1", "applyMethod": "immediate"} in parameters["parameters"]
     assert "name" not in parameters
@@ -59,14 +59,14 @@ def test_maintenance_and_backup_windows_never_meet(graph: Callable[..., Any]):
 
 
 def test_the_service_connects_over_verified_tls(graph: Callable[..., Any]):
-    made = graph()
-    assert made.one("Instance").inputs["caCertIdentifier"] == "rds-ca-rsa2048-g1", "AWS's default may be another one"
-    assert "password" in made.one("Instance").secret_paths
-    params = made.one("Secret", "db-params")
+    stack = graph()
+    assert stack.one("Instance").inputs["caCertIdentifier"] == "rds-ca-rsa2048-g1", "AWS's default may be another one"
+    assert "password" in stack.one("Instance").secret_paths
+    params = stack.one("Secret", "db-params")
     assert secret_data(params, "DB_SSL") == "true"
     assert secret_data(params, "DB_CA") == AUTHORITY.read_text()
     assert secret_data(params, "DB_HOST") == "db.example"
     assert secret_data(params, "DB_PORT") == "5432"
     assert (secret_data(params, "DB_SCHEMA"), secret_data(params, "DB_USER")) == ("postgres", "postgres")
     assert secret_data(params, "DB_PASSWORD") == "password of database-password"
-    assert made.one("SecurityGroupIngressRule").urn in params.dependencies
+    assert stack.one("SecurityGroupIngressRule").urn in params.dependencies

@@ -13,22 +13,22 @@ from components.aws.network import subnet_ranges
 from tests.unit.components.aws.simulated import ZONES
 
 
-def test_the_network(graph: Callable[..., Any]):
-    made = graph()
-    subnets = {each.name: each.inputs for each in made.all("Subnet")}
+def test_subnets_and_routes(graph: Callable[..., Any]):
+    stack = graph()
+    subnets = {each.name: each.inputs for each in stack.all("Subnet")}
     assert [subnets[f"private-{n}"]["availabilityZone"] for n in (1, 2)] == ["eu-central-1a", "eu-central-1b"]
     assert [subnets[f"public-{n}"]["availabilityZone"] for n in (1, 2)] == ["eu-central-1a", "eu-central-1b"]
     for name, subnet in subnets.items():
         role = "kubernetes.io/role/elb" if name.startswith("public") else "kubernetes.io/role/internal-elb"
         assert subnet["tags"][role] == "1"
         assert subnet["tags"]["kubernetes.io/cluster/addressbook-test"] == "shared"
-    for each in made.all("Subnet"):
+    for each in stack.all("Subnet"):
         assert list(each.options.ignoreChanges) == ["availabilityZone"]
-    routes = {each.name: each.inputs["routes"] for each in made.all("RouteTable")}
+    routes = {each.name: each.inputs["routes"] for each in stack.all("RouteTable")}
     assert routes["public"] == [{"cidrBlock": "0.0.0.0/0", "gatewayId": "internet-id"}]
     for private in ("private-1", "private-2"):
         assert routes[private] == [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1-id"}]
-    assert made.one("NatGateway").inputs["subnetId"] == "public-1-id"
+    assert stack.one("NatGateway").inputs["subnetId"] == "public-1-id"
 
 
 @pytest.mark.parametrize("block", ["10.64.0.0/16", "192.168.0.0/16", "172.16.16.0/20"])
@@ -40,8 +40,8 @@ def test_subnets_share_the_network_without_overlap(block: str):
     assert all(part.prefixlen <= 28 for part in parts), "smaller than AWS allows"
 
 
-def test_a_region_without_two_zones_is_told_in_a_sentence(graph: Callable[..., Any], cloud: Any):
+def test_a_region_without_two_zones_is_refused(graph: Callable[..., Any], cloud: Any):
     answer = cloud.functions[ZONES]
     cloud.functions[ZONES] = lambda args: {**answer(args), "names": ["eu-central-1b"]}
-    with pytest.raises(pulumi.RunError, match=r"need 2 zones.* region eu-central-1 gives this account eu-central-1b:"):
+    with pytest.raises(pulumi.RunError, match=r"need 2 zones.* region eu-central-1 offers this account eu-central-1b;"):
         graph()

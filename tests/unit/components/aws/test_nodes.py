@@ -11,41 +11,41 @@ import pytest
 from components.aws.nodes import is_arm
 
 
-def test_number_and_size_of_the_nodes_replace_nothing(graph: Callable[..., Any]):
+def test_resizing_the_nodes_replaces_nothing(graph: Callable[..., Any]):
     before, after = graph(), graph(nodeCount=7, nodeSize="m7i.large")
     assert before.one("NodeGroup").inputs["scalingConfig"] == {"desiredSize": 3, "minSize": 3, "maxSize": 3}
     assert after.one("NodeGroup").inputs["scalingConfig"]["desiredSize"] == 7
-    # Of a node group these are immutable; the size is in the launch template, a new version of which rolls the nodes.
+    # These properties are immutable. The size is in the launch template, whose new version replaces the nodes.
     for immutable in ("amiType", "capacityType", "clusterName", "nodeRoleArn", "subnetIds"):
         assert before.one("NodeGroup").inputs[immutable] == after.one("NodeGroup").inputs[immutable], immutable
     for graph_ in (before, after):
         assert not {"instanceTypes", "diskSize"} & graph_.one("NodeGroup").inputs.keys()
     assert after.one("LaunchTemplate").inputs["instanceType"] == "m7i.large"
     assert after.one("NodeGroup").inputs["updateConfig"] == {"maxUnavailable": 1}
-    assert "releaseVersion" not in after.one("NodeGroup").inputs, "it would take back what was patched meanwhile"
+    assert "releaseVersion" not in after.one("NodeGroup").inputs, "it would undo patches"
     assert after.one("NodeGroup").inputs["launchTemplate"] == {"id": "nodes-id", "version": "4"}
-    assert before.one("RandomId").inputs == after.one("RandomId").inputs, "it would have another name"
+    assert before.one("RandomId").inputs == after.one("RandomId").inputs, "a new name replaces the group"
 
 
-def test_an_interrupted_up_knows_the_name_that_it_has_begun_the_group_with(graph: Callable[..., Any]):
-    made = graph()
-    nodes = made.one("NodeGroup").inputs
+def test_the_node_groups_random_name_is_kept_in_the_state(graph: Callable[..., Any]):
+    stack = graph()
+    nodes = stack.one("NodeGroup").inputs
     assert nodes["nodeGroupName"] == "nodes-0a1b2c"
-    assert made.one("RandomId").inputs["keepers"] == {
+    assert stack.one("RandomId").inputs["keepers"] == {
         "cluster": nodes["clusterName"],
         "image": nodes["amiType"],
         "role": nodes["nodeRoleArn"],
         "subnets": ",".join(nodes["subnetIds"]),
         "template": nodes["launchTemplate"]["id"],
-    }, "these replace a group, and the next one can't be made while this one has the name"
+    }, "each of these replaces the group, whose successor needs another name"
 
 
 def test_nodes_are_private_and_keep_their_role_to_themselves(graph: Callable[..., Any]):
-    made = graph()
-    assert made.one("NodeGroup").inputs["subnetIds"] == ["private-1-id", "private-2-id"]
-    for subnet in made.all("Subnet"):
+    stack = graph()
+    assert stack.one("NodeGroup").inputs["subnetIds"] == ["private-1-id", "private-2-id"]
+    for subnet in stack.all("Subnet"):
         assert not subnet.inputs.get("mapPublicIpOnLaunch")
-    template = made.one("LaunchTemplate").inputs
+    template = stack.one("LaunchTemplate").inputs
     assert template["metadataOptions"]["httpTokens"] == "required"
     assert template["metadataOptions"]["httpPutResponseHopLimit"] == 1
     (disk,) = template["blockDeviceMappings"]
@@ -62,5 +62,5 @@ def test_processors_by_instance_type(size: str, arm: bool):
 def test_images_must_run_on_the_nodes(graph: Callable[..., Any]):
     with pytest.raises(pulumi.RunError, match=r"t4g\.small run linux/arm64"):
         graph(nodeSize="t4g.small")
-    made = graph(nodeSize="t4g.small", buildPlatform="linux/arm64")
-    assert made.one("NodeGroup").inputs["amiType"] == "AL2023_ARM_64_STANDARD"
+    stack = graph(nodeSize="t4g.small", buildPlatform="linux/arm64")
+    assert stack.one("NodeGroup").inputs["amiType"] == "AL2023_ARM_64_STANDARD"

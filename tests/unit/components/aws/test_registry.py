@@ -1,4 +1,4 @@
-"""The ECR repository, and what it throws away."""
+"""The ECR repository and its clean-up rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIGEST = "sha256:" + "cd" * 32
 REPOSITORY = f"{REGISTRY}/addressbook-test/addressbook"
 
 
-def test_tags_are_for_good_but_for_builds_and_images_are_scanned(graph: Callable[..., Any]):
+def test_tags_are_immutable_except_for_builds(graph: Callable[..., Any]):
     repository = graph().one("Repository").inputs
     assert repository["name"] == "addressbook-test/addressbook"
     assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
@@ -28,61 +28,61 @@ def test_tags_are_for_good_but_for_builds_and_images_are_scanned(graph: Callable
     assert repository["encryptionConfigurations"] == [{"encryptionType": "AES256"}]
 
 
-def test_clean_up_spares_what_runs(graph: Callable[..., Any]):
+def test_clean_up_spares_images_in_use(graph: Callable[..., Any]):
     rules = json.loads(graph().one("LifecyclePolicy").inputs["policy"])["rules"]
     assert rules == clean_up_rules()
     first, second = rules
     assert first["rulePriority"] < second["rulePriority"]
-    (kept,) = first["selection"]["tagPrefixList"]
-    assert release_tag(f"registry.example/app@{DIGEST}").startswith(kept)
-    assert first["selection"]["countNumber"] >= 100_000, "more than ECR has room for"
+    (prefix,) = first["selection"]["tagPrefixList"]
+    assert release_tag(f"registry.example/app@{DIGEST}").startswith(prefix)
+    assert first["selection"]["countNumber"] >= 100_000, "ECR's quota"
     assert second["selection"]["tagPrefixList"] == [BUILD_TAG]
     assert second["selection"]["countNumber"] == KEPT_BUILDS
     for rule in rules:
-        assert rule["selection"]["tagStatus"] == "tagged", "a part of an index has no tag, and may run"
-        assert rule["selection"]["countType"] == "imageCountMoreThan", "age says nothing of what runs"
+        assert rule["selection"]["tagStatus"] == "tagged", "an untagged image may be part of an index in use"
+        assert rule["selection"]["countType"] == "imageCountMoreThan", "an old image may be in use"
     assert content_tag(ROOT / "app", "Dockerfile", "linux/amd64", {}).startswith(BUILD_TAG)
 
 
-def kept(graph: Any) -> dict[str, Any]:
-    """What is tagged to stay, by resource name."""
+def tagged(graph: Any) -> dict[str, Any]:
+    """Return the images with a release tag, by resource name."""
     return {each.name: each for each in graph.all("ImageCopy")}
 
 
-def runs(graph: Any, track: str) -> tuple[str, list[str]]:
-    """The image of a track's pods, and what they wait for."""
-    made = graph.one("Deployment", f"addressbook-{track}")
-    return made.inputs["spec"]["template"]["spec"]["containers"][0]["image"], made.dependencies
+def image_and_dependencies(graph: Any, track: str) -> tuple[str, list[str]]:
+    """Return the image of a track's pods, and what they wait for."""
+    stack = graph.one("Deployment", f"addressbook-{track}")
+    return stack.inputs["spec"]["template"]["spec"]["containers"][0]["image"], stack.dependencies
 
 
-def test_what_runs_is_tagged_to_stay_before_it_runs(graph: Callable[..., Any]):
+def test_an_image_is_tagged_before_it_runs(graph: Callable[..., Any]):
     own = f"{REPOSITORY}@{DIGEST}"
     pinned = graph(stableImage=own)
-    (copy,) = kept(pinned).values()
+    (copy,) = tagged(pinned).values()
     assert (copy.name, copy.inputs["source"], copy.inputs["repository"]) == ("image-cdcdcdcdcdcd", own, REPOSITORY)
-    image, needed = runs(pinned, "stable")
+    image, dependencies = image_and_dependencies(pinned, "stable")
     assert image == own
-    assert copy.urn in needed
+    assert copy.urn in dependencies
 
     built = graph()
-    (copy,) = kept(built).values()
+    (copy,) = tagged(built).values()
     assert (copy.name, copy.inputs["source"]) == ("image-source", f"{REPOSITORY}@{IMAGE_DIGEST}")
-    image, needed = runs(built, "stable")
+    image, dependencies = image_and_dependencies(built, "stable")
     assert image == f"{REPOSITORY}@{IMAGE_DIGEST}"
-    assert copy.urn in needed
+    assert copy.urn in dependencies
 
     trial = graph(stableImage=own, canaryImage="source", canaryReplicas=1)
-    assert kept(trial).keys() == {"image-cdcdcdcdcdcd", "image-source"}
-    assert kept(trial)["image-source"].urn in runs(trial, "canary")[1]
+    assert tagged(trial).keys() == {"image-cdcdcdcdcdcd", "image-source"}
+    assert tagged(trial)["image-source"].urn in image_and_dependencies(trial, "canary")[1]
 
 
-def test_what_no_track_runs_yet_is_a_build_as_any(graph: Callable[..., Any]):
-    assert kept(graph(stableImage=f"{REPOSITORY}@{DIGEST}", buildAhead=True)).keys() == {"image-cdcdcdcdcdcd"}
+def test_an_image_built_ahead_is_not_tagged(graph: Callable[..., Any]):
+    assert tagged(graph(stableImage=f"{REPOSITORY}@{DIGEST}", buildAhead=True)).keys() == {"image-cdcdcdcdcdcd"}
 
 
-def test_a_stack_on_the_platform_of_another_keeps_what_it_runs_too(graph: Callable[..., Any], cloud: Any):
+def test_a_release_stack_tags_its_images_too(graph: Callable[..., Any], cloud: Any):
     outputs = dict(graph().outputs)
     cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": outputs, "secretOutputNames": []}
     on = {"platformStack": "prod", "namespace": "branch", **dict.fromkeys(AWS.of_platform, "")}
-    assert kept(graph(**on)).keys() == {"image-source"}
-    assert kept(graph(**on, stableImage=f"{REPOSITORY}@{DIGEST}")).keys() == {"image-cdcdcdcdcdcd"}
+    assert tagged(graph(**on)).keys() == {"image-source"}
+    assert tagged(graph(**on, stableImage=f"{REPOSITORY}@{DIGEST}")).keys() == {"image-cdcdcdcdcdcd"}

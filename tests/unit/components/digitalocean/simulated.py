@@ -1,4 +1,4 @@
-"""A DigitalOcean account as its API describes it, and what of a stack is DigitalOcean's own."""
+"""A simulated DigitalOcean account, and what is specific to DigitalOcean."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ def _token(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 DIGITALOCEAN = SimulatedCloud(
     name="digitalocean",
-    config={"cloud": "digitalocean", "kubeContext": "", "registry": "", "kubernetesVersion": "1.34.1-do.0"},
+    config={
+        "cloud": "digitalocean",
+        "kubeContext": "",
+        "registry": "",
+        "region": "nyc3",
+        "kubernetesVersion": "1.34.1-do.0",
+    },
+    of_platform=("kubernetesVersion", "region"),
     computed={
         "digitalocean:index/kubernetesCluster:KubernetesCluster": {
             "endpoint": "https://cluster.example",
@@ -76,7 +83,7 @@ DIGITALOCEAN = SimulatedCloud(
     secrets=frozenset({"admin-password", "user-password", "push-token"}),
     kept_back=frozenset({"state-token", AUTH}),
     protected=frozenset({"KubernetesCluster", "ContainerRegistry", "DatabaseCluster", "DatabaseDb", "Service"}),
-    # A certificate and a registry's address are of something that is not there yet, so no function is asked.
+    # The certificate and the registry's address depend on the stack, so no function is called.
     first_preview=FirstPreview(unknown=(("KubernetesCluster", "vpcUuid"),), outputs=frozenset({"clusterName"})),
-    made_by_a_release=(PUSH_CREDENTIALS,),
+    release_resources=(PUSH_CREDENTIALS,),
 )

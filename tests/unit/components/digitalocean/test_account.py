@@ -1,4 +1,4 @@
-"""What work with a DigitalOcean account needs on this machine."""
+"""Prerequisites of work with a DigitalOcean account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The home of somebody who has never used doctl, with a token that only the provider reads."""
+    """Provide a home folder without doctl's config, and a token that only the provider reads."""
     for name in ("DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_CONFIG", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "x")
@@ -20,36 +20,36 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_token_and_command_are_named_at_once(
-    faults: Callable[..., list[str]], account: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_token_and_command_are_reported_at_once(
+    errors: Callable[..., list[str]], account: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PATH", str(account))
     monkeypatch.delenv("DIGITALOCEAN_ACCESS_TOKEN")
     (account / "doctl").unlink()
-    assert [fault.split(":")[0] for fault in faults()] == ["credentials", "doctl"]
+    assert [error.split(":")[0] for error in errors()] == ["credentials", "doctl"]
 
 
-def test_a_token_that_doctl_does_not_read_is_not_enough(
-    keys: Callable[..., Any], faults: Callable[..., list[str]], home: Path, monkeypatch: pytest.MonkeyPatch
+def test_doctl_needs_a_token_too(
+    keys: Callable[..., Any], errors: Callable[..., list[str]], home: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    (fault,) = faults()
-    assert fault.startswith("credentials: the provider has a DigitalOcean API token, but doctl")
-    assert str(home / ".config" / "doctl" / "config.yaml") in fault
+    (error,) = errors()
+    assert error.startswith("credentials: the provider has a DigitalOcean API token, but doctl")
+    assert str(home / ".config" / "doctl" / "config.yaml") in error
     monkeypatch.delenv("DIGITALOCEAN_TOKEN")
-    assert faults(**{"digitalocean:token": "x"}) == [fault]
+    assert errors(**{"digitalocean:token": "x"}) == [error]
     monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "x")
     assert keys()
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
-        ('401 (request "1") Unable to authenticate you', "Unable to authenticate you); make a new API token"),
+        ('401 (request "1") Unable to authenticate you', "Unable to authenticate you); create a new one"),
         ('403 (request "1") You are not authorized to perform this operation', ""),
     ],
 )
-def test_a_token_that_is_not_known_is_refused_and_one_of_few_rights_is_not(
-    keys: Callable[..., Any], faults: Callable[..., list[str]], account: Path, answer: str, said: str
+def test_an_unknown_token_is_refused_but_not_a_limited_one(
+    keys: Callable[..., Any], errors: Callable[..., list[str]], account: Path, answer: str, message: str
 ):
     script = f"""#!/bin/sh
 [ "$*" = "account get" ] && [ "$DIGITALOCEAN_ACCESS_TOKEN" = of-the-provider ] || exit 0
@@ -57,14 +57,14 @@ printf '\\nError: GET https://api.digitalocean.com/v2/account: {answer}\\n' >&2
 exit 1
 """
     (account / "doctl").write_text(script)
-    assert keys(), "the token of the environment is another one"
+    assert keys(), "the environment has another token"
     config = {"digitalocean:token": "of-the-provider"}
-    if not said:
+    if not message:
         assert keys(**config)
         return
-    (fault,) = faults(**config)
-    assert fault.startswith("credentials: DigitalOcean takes none from this machine (GET https://api.digitalocean.com")
-    assert said in fault
+    (error,) = errors(**config)
+    assert error.startswith("credentials: DigitalOcean refuses the API token (GET https://api.digitalocean.com")
+    assert message in error
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ exit 1
         ("linux", {"DIGITALOCEAN_CONFIG": "team.yaml"}, "team.yaml"),
     ],
 )
-def test_a_login_of_doctl_is_found_where_doctl_looks(
+def test_doctls_login_is_found_where_doctl_looks(
     keys: Callable[..., Any],
-    faults: Callable[..., list[str]],
+    errors: Callable[..., list[str]],
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     system: str,
@@ -88,7 +88,7 @@ def test_a_login_of_doctl_is_found_where_doctl_looks(
     monkeypatch.setattr(sys, "platform", system)
     for name, value in variables.items():
         monkeypatch.setenv(name, str(home / value))
-    assert str(home / file) in faults()[0]
+    assert str(home / file) in errors()[0]
     (home / file).parent.mkdir(parents=True, exist_ok=True)
     (home / file).write_text("access-token: x\n")
     assert keys()

@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def test_rules_between_keys(faults: Callable[..., list[str]]):
-    assert "nodeCount (5) or more" in faults(nodeCount="5", maxNodeCount="4")[0]
-    assert "db-s-1vcpu-2gb is the smallest" in faults(highAvailability="true", databaseSize="db-s-1vcpu-1gb")[0]
+def test_conflicting_keys_are_refused(errors: Callable[..., list[str]]):
+    assert "nodeCount (5) or more" in errors(nodeCount="5", maxNodeCount="4")[0]
+    assert "db-s-1vcpu-2gb is the smallest" in errors(highAvailability="true", databaseSize="db-s-1vcpu-1gb")[0]

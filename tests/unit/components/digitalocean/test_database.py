@@ -1,4 +1,4 @@
-"""Managed PostgreSQL: how the service connects, and what gives it its rights."""
+"""Managed PostgreSQL: the service's connection and rights."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tests.unit.components.digitalocean.simulated import AUTHORITY, DATABASE_USE
 from tests.unit.components.graphs import secret_data
 
 
-def test_the_service_connects_over_verified_tls_once_it_has_its_rights(graph: Callable[..., Any]):
-    made = graph()
-    params = made.one("Secret", "db-params")
+def test_the_service_uses_verified_tls_and_waits_for_rights(graph: Callable[..., Any]):
+    stack = graph()
+    params = stack.one("Secret", "db-params")
     assert secret_data(params, "DB_SSL") == "true"
     assert secret_data(params, "DB_CA") == AUTHORITY
     assert secret_data(params, "DB_HOST") == "private-db.example"
     assert secret_data(params, "DB_PORT") == "25060"
     assert (secret_data(params, "DB_USER"), secret_data(params, "DB_PASSWORD")) == ("demouser", "user-password")
-    rights = made.one("Job", "database-rights")
+    rights = stack.one("Job", "database-rights")
     assert rights.urn in params.dependencies
     pod = rights.inputs["spec"]["template"]["spec"]
     (container,) = pod["containers"]

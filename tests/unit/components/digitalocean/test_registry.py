@@ -11,21 +11,21 @@ from tests.unit.components.digitalocean.simulated import AUTH
 
 
 def test_credentials_to_push_with_expire(graph: Callable[..., Any]):
-    made = graph()
-    credentials = made.one("ContainerRegistryDockerCredentials")
+    stack = graph()
+    credentials = stack.one("ContainerRegistryDockerCredentials")
     assert credentials.inputs["write"] is True
     assert credentials.inputs["expirySeconds"] < 366 * 24 * 3600
-    assert made.one("ContainerRegistry").urn in made.one("KubernetesCluster").dependencies
+    assert stack.one("ContainerRegistry").urn in stack.one("KubernetesCluster").dependencies
 
 
 def test_an_existing_registry_is_used_and_not_owned(graph: Callable[..., Any]):
-    made = graph(registry="ours")
-    assert not made.all("ContainerRegistry")
-    assert made.one("ContainerRegistryDockerCredentials").inputs["registryName"] == "ours"
-    assert made.outputs["registryUrl"] == "registry.digitalocean.com/ours"
+    stack = graph(registry="ours")
+    assert not stack.all("ContainerRegistry")
+    assert stack.one("ContainerRegistryDockerCredentials").inputs["registryName"] == "ours"
+    assert stack.outputs["registryUrl"] == "registry.digitalocean.com/ours"
 
 
-def test_a_region_without_registries_leaves_the_choice_to_the_provider(graph: Callable[..., Any]):
+def test_the_provider_chooses_the_region_if_it_has_no_registry(graph: Callable[..., Any]):
     assert graph(region="fra1").one("ContainerRegistry").inputs["region"] == "fra1"
     assert "region" not in graph(region="lon1").one("ContainerRegistry").inputs
 

@@ -1,4 +1,4 @@
-"""A Google Cloud project as its API describes it, and what of a stack is Google's own."""
+"""A simulated Google Cloud project, and what is specific to Google Cloud."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.components.graphs import made_in, short
+from tests.unit.components.graphs import cloud_resources, short
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
 
 ROOT_CA = "-----BEGIN CERTIFICATE-----\nroot of the shared authority\n-----END CERTIFICATE-----"
@@ -27,9 +27,9 @@ def _credentials(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def google(graph: Any, kind: str) -> Any:
-    """The one resource of Google's of that kind."""
-    (found,) = [each for each in made_in(graph, "gcp") if short(each) == kind]
-    return found
+    """Return the only Google Cloud resource of that kind."""
+    (resource,) = [each for each in cloud_resources(graph, "gcp") if short(each) == kind]
+    return resource
 
 
 GCP = SimulatedCloud(
@@ -39,8 +39,10 @@ GCP = SimulatedCloud(
         "gcp:project": "acme-prod-1",
         "kubeContext": "",
         "registry": "",
+        "region": "us-central1",
         "kubernetesVersion": "1.34",
     },
+    of_platform=("kubernetesVersion", "region"),
     computed={
         "gcp:container/cluster:Cluster": {
             "name": "addressbook-test-1a2b3c4",
@@ -91,7 +93,7 @@ GCP = SimulatedCloud(
     protected=frozenset({"Cluster", "Repository", "DatabaseInstance", "Database", "Service"}),
     first_preview=FirstPreview(
         unknown=(("Cluster", "network"), ("RecordSet", "name"), ("DatabaseInstance", "rootPassword")),
-        # The caller's own token is known before anything is made.
-        asked={CLIENT_CONFIG: 1},
+        # The caller's token does not depend on the stack.
+        calls={CLIENT_CONFIG: 1},
     ),
 )

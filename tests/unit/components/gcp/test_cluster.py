@@ -12,7 +12,7 @@ from components.gcp.cluster import maintenance_window
 from tests.unit.components.gcp.simulated import google
 
 
-def test_who_reaches_the_api_server(graph: Callable[..., Any]):
+def test_api_server_access_limits_addresses(graph: Callable[..., Any]):
     def ranges(**config: Any) -> list[dict[str, str]]:
         allowed = google(graph(**config), "Cluster").inputs["masterAuthorizedNetworksConfig"]
         assert allowed["gcpPublicCidrsAccessEnabled"] is False, "anybody's machine at Google would be let in"

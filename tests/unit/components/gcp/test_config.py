@@ -10,14 +10,14 @@ import pytest
 
 
 @pytest.mark.parametrize("size", ["db-f1-micro", "db-custom-1-3840", "db-custom-2-13312", "db-custom-96-638976"])
-def test_sizes_that_google_has_are_taken(keys: Callable[..., Any], size: str):
+def test_valid_sizes_are_accepted(keys: Callable[..., Any], size: str):
     assert keys(databaseSize=size).database_size == size
 
 
 @pytest.mark.parametrize("cidr", ["office", "203.0.113.1/24", "2001:db8::/32"])
-def test_a_range_that_is_none_is_named(faults: Callable[..., list[str]], cidr: str):
-    (fault,) = faults(apiServerAccess=json.dumps(["198.51.100.7/32", cidr]))
-    assert fault.startswith(f"apiServerAccess.1 = '{cidr}'")
+def test_an_invalid_range_is_reported(errors: Callable[..., list[str]], cidr: str):
+    (error,) = errors(apiServerAccess=json.dumps(["198.51.100.7/32", cidr]))
+    assert error.startswith(f"apiServerAccess.1 = '{cidr}'")
 
 
 def test_the_final_snapshot_can_be_declined(keys: Callable[..., Any]):
@@ -26,6 +26,6 @@ def test_the_final_snapshot_can_be_declined(keys: Callable[..., Any]):
 
 
 @pytest.mark.parametrize("project", ["Acme Production", "acme", "123456789012", "acme-"])
-def test_a_project_is_named_by_its_id(faults: Callable[..., list[str]], project: str):
-    (fault,) = faults(**{"gcp:project": project})
-    assert fault.startswith(f"gcp:project = '{project}'")
+def test_an_invalid_project_id_is_refused(errors: Callable[..., list[str]], project: str):
+    (error,) = errors(**{"gcp:project": project})
+    assert error.startswith(f"gcp:project = '{project}'")

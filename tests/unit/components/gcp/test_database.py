@@ -1,4 +1,4 @@
-"""Cloud SQL for PostgreSQL: its size, its backups, its name and who has which rights."""
+"""Cloud SQL for PostgreSQL: size, backups, name and rights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.components.gcp.simulated import HOST, REGIONAL_CA, ROOT_CA, goog
 from tests.unit.components.graphs import all_before, secret_data
 
 
-def test_high_availability_is_a_standby_in_another_zone(graph: Callable[..., Any]):
+def test_high_availability_adds_a_standby(graph: Callable[..., Any]):
     assert google(graph(highAvailability=True), "DatabaseInstance").inputs["settings"]["availabilityType"] == "REGIONAL"
 
 
@@ -23,41 +23,41 @@ def test_the_edition_follows_the_size(graph: Callable[..., Any]):
     assert settings["edition"] == "ENTERPRISE_PLUS"
 
 
-def test_backups_and_the_last_one(graph: Callable[..., Any]):
+def test_backups_outlive_the_server_unless_declined(graph: Callable[..., Any]):
     settings = google(graph(), "DatabaseInstance").inputs["settings"]
     assert settings["backupConfiguration"]["enabled"] is True
     assert settings["backupConfiguration"]["pointInTimeRecoveryEnabled"] is True
     assert settings["finalBackupConfig"] == {"enabled": True, "retentionDays": 30}
     assert settings["retainBackupsOnDelete"] is True
     kept = google(graph(deletionProtection=False), "DatabaseInstance").inputs["settings"]
-    assert kept["finalBackupConfig"]["enabled"] is True, "a production stack that is taken down keeps its data"
-    gone = google(graph(deletionProtection=False, finalSnapshot=False), "DatabaseInstance").inputs["settings"]
-    assert (gone["finalBackupConfig"], gone["retainBackupsOnDelete"]) == ({"enabled": False}, False)
+    assert kept["finalBackupConfig"]["enabled"] is True, "destroy keeps production's data"
+    deleted = google(graph(deletionProtection=False, finalSnapshot=False), "DatabaseInstance").inputs["settings"]
+    assert (deleted["finalBackupConfig"], deleted["retainBackupsOnDelete"]) == ({"enabled": False}, False)
 
 
-def test_the_certificate_names_the_host_that_the_service_connects_to(graph: Callable[..., Any]):
-    made = graph()
-    address = google(made, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
+def test_the_service_connects_to_the_name_in_the_certificate(graph: Callable[..., Any]):
+    stack = graph()
+    address = google(stack, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
     assert address["sslMode"] == "ENCRYPTED_ONLY"
     assert address["serverCaMode"] == "GOOGLE_MANAGED_CAS_CA", "a server's own authority names no host"
     assert address["serverCertificateRotationMode"] == "AUTOMATIC_ROTATION_DURING_MAINTENANCE", "it lasts a year"
-    record, zone = google(made, "RecordSet"), google(made, "ManagedZone")
+    record, zone = google(stack, "RecordSet"), google(stack, "ManagedZone")
     assert (record.inputs["name"], record.inputs["type"]) == (f"{HOST}.", "A")
     assert record.inputs["rrdatas"] == ["10.64.32.3"]
     assert zone.inputs["visibility"] == "private"
     assert zone.inputs["privateVisibilityConfig"] == {"networks": [{"networkUrl": "network-id"}]}
     assert record.inputs["name"].endswith(f".{zone.inputs['dnsName']}")
-    params = made.one("Secret", "db-params")
+    params = stack.one("Secret", "db-params")
     assert secret_data(params, "DB_HOST") == HOST
     assert secret_data(params, "DB_SSL") == "true"
     assert secret_data(params, "DB_CA") == f"{ROOT_CA}\n{REGIONAL_CA}"
     assert secret_data(params, "DB_PORT") == "5432"
     assert secret_data(params, "DB_USER") == "demouser"
     assert secret_data(params, "DB_PASSWORD") == "password of database-user"
-    assert record.urn in all_before(made, params), "the name is known before anybody asks for it"
+    assert record.urn in all_before(stack, params), "the name resolves before pods use it"
 
 
-def test_a_server_without_a_private_name_is_an_error():
+def test_a_server_without_a_private_name_is_refused():
     public = SimpleNamespace(name="x.sql.goog.", connection_type="PUBLIC", dns_scope="INSTANCE")
     private = SimpleNamespace(name=HOST, connection_type="PRIVATE_SERVICES_ACCESS", dns_scope="INSTANCE")
     assert private_name([public, private]) == f"{HOST}."  # pyright: ignore[reportArgumentType]
@@ -66,15 +66,15 @@ def test_a_server_without_a_private_name_is_an_error():
 
 
 def test_the_size_is_known_in_a_preview_of_an_empty_stack(first_preview: Callable[[], Any]):
-    made, _ = first_preview()
-    assert google(made, "DatabaseInstance").inputs["settings"]["tier"] == "db-custom-1-3840"
+    stack, _ = first_preview()
+    assert google(stack, "DatabaseInstance").inputs["settings"]["tier"] == "db-custom-1-3840"
 
 
 def test_the_service_gets_its_rights_from_the_administrator(graph: Callable[..., Any]):
-    made = graph()
-    rights = made.one("Job", "database-rights")
-    assert rights.urn in made.one("Secret", "db-params").dependencies
-    login = made.one("Secret", "database-administrator").inputs["stringData"]
+    stack = graph()
+    rights = stack.one("Job", "database-rights")
+    assert rights.urn in stack.one("Secret", "db-params").dependencies
+    login = stack.one("Secret", "database-administrator").inputs["stringData"]
     assert (login["PGUSER"], login["PGHOST"]) == ("postgres", HOST)
-    assert login["PGPASSWORD"] == google(made, "DatabaseInstance").inputs["rootPassword"]
-    assert login["PGPASSWORD"] != google(made, "User").inputs["password"]
+    assert login["PGPASSWORD"] == google(stack, "DatabaseInstance").inputs["rootPassword"]
+    assert login["PGPASSWORD"] != google(stack, "User").inputs["password"]

@@ -10,26 +10,26 @@ from typing import Any
 from tests.unit.components.gcp.simulated import google
 
 
-def test_nothing_is_public_but_the_api_server_and_the_load_balancer(graph: Callable[..., Any]):
-    made = graph()
-    network = google(made, "Network")
+def test_only_api_server_and_load_balancer_are_public(graph: Callable[..., Any]):
+    stack = graph()
+    network = google(stack, "Network")
     assert network.inputs["autoCreateSubnetworks"] is False
-    cluster = google(made, "Cluster").inputs
+    cluster = google(stack, "Cluster").inputs
     assert cluster["privateClusterConfig"]["enablePrivateNodes"] is True
-    address = google(made, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
+    address = google(stack, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
     assert address["ipv4Enabled"] is False
     assert address["privateNetwork"] == cluster["network"] == "network-id"
-    subnetwork = google(made, "Subnetwork").inputs
+    subnetwork = google(stack, "Subnetwork").inputs
     assert subnetwork["privateIpGoogleAccess"] is True
     ranges = {each["rangeName"] for each in subnetwork["secondaryIpRanges"]}
     policy = cluster["ipAllocationPolicy"]
     assert {policy["clusterSecondaryRangeName"], policy["servicesSecondaryRangeName"]} == ranges
-    assert "cloud.google.com/l4-rbs" in made.one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
+    assert "cloud.google.com/l4-rbs" in stack.one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
 
 
-def test_ranges_are_apart_and_fit_the_network(graph: Callable[..., Any]):
-    made = graph(networkRange="10.80.0.0/16")
-    subnetwork, reserved = google(made, "Subnetwork").inputs, google(made, "GlobalAddress").inputs
+def test_ranges_do_not_overlap_and_fit_the_network(graph: Callable[..., Any]):
+    stack = graph(networkRange="10.80.0.0/16")
+    subnetwork, reserved = google(stack, "Subnetwork").inputs, google(stack, "GlobalAddress").inputs
     ranges = [
         subnetwork["ipCidrRange"],
         *(each["ipCidrRange"] for each in subnetwork["secondaryIpRanges"]),

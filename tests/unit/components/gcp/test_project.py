@@ -1,4 +1,4 @@
-"""What work in a Google Cloud project needs on this machine."""
+"""Prerequisites of work in a Google Cloud project."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import pytest
 from tests.unit.components.gcp.simulated import CLIENT_CONFIG
 
 
-def test_project_credentials_and_plugin_are_named_at_once(
-    faults: Callable[..., list[str]], account: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_prerequisites_are_reported_at_once(
+    errors: Callable[..., list[str]], account: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PATH", str(account))
     (account / "gke-gcloud-auth-plugin").unlink()
     (account / "credentials.json").unlink()
-    found = faults(kubernetesVersion="", **{"gcp:project": ""})
-    assert [fault.split(": ")[0] for fault in found] == [
+    missing = errors(kubernetesVersion="", **{"gcp:project": ""})
+    assert [error.split(": ")[0] for error in missing] == [
         "kubernetesVersion",
         "gcp:project",
         "credentials",
         "gke-gcloud-auth-plugin",
     ]
-    assert "credentials.json" in found[2]
+    assert "credentials.json" in missing[2]
 
 
 def test_credentials_are_found_where_googles_libraries_look(
-    keys: Callable[..., Any], faults: Callable[..., list[str]], account: Path, monkeypatch: pytest.MonkeyPatch
+    keys: Callable[..., Any], errors: Callable[..., list[str]], account: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(account))
     monkeypatch.setattr("components.gcp.project._on_google_cloud", lambda: False)
-    assert "application default credentials" in faults()[0]
+    assert "application default credentials" in errors()[0]
     (account / "application_default_credentials.json").write_text("{}")
     assert keys()
     (account / "application_default_credentials.json").unlink()
@@ -44,7 +44,7 @@ def test_credentials_are_found_where_googles_libraries_look(
 
 
 class Refusal(grpc.RpcError):
-    """A function's failure, as the engine passes it on."""
+    """A function's failure as the engine reports it."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNKNOWN
@@ -53,9 +53,9 @@ class Refusal(grpc.RpcError):
         return "invocation of getClientConfig returned an error: 1 error occurred:\n\t* invalid_grant: Bad Request."
 
 
-def test_whom_google_does_not_know_is_told_once_and_nothing_is_made(graph: Callable[..., Any], cloud: Any):
-    made: list[str] = []
-    cloud.computed["gcp:projects/service:Service"] = lambda args: made.append(args.name) or {}
+def test_refused_credentials_are_reported_once(graph: Callable[..., Any], cloud: Any):
+    created: list[str] = []
+    cloud.computed["gcp:projects/service:Service"] = lambda args: created.append(args.name) or {}
 
     def refuse(_: Any) -> Any:
         raise Refusal
@@ -64,6 +64,8 @@ def test_whom_google_does_not_know_is_told_once_and_nothing_is_made(graph: Calla
     with pytest.raises(pulumi.RunError, match=r"errors: 1") as raised:
         graph()
     (line,) = str(raised.value).splitlines()[1:]
-    assert "credentials: Google takes none from this machine (1 error occurred: * invalid_grant: Bad Request);" in line
+    assert (
+        "credentials: Google accepts none from this machine (1 error occurred: * invalid_grant: Bad Request);" in line
+    )
     assert "gcloud auth application-default login" in line
-    assert made == []
+    assert created == []

@@ -1,0 +1,96 @@
+"""Arguments that commands share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeAlias, TypeVar
+
+from promotion.errors import EXIT_CODES
+
+#: argparse has no public name for it.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
+OptionsT = TypeVar("OptionsT")
+#: Seconds that a bare `--wait` waits: longer than a rollout may take.
+WAIT_SECONDS = 600
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    operation: Callable[[OptionsT], int],
+    options: type[OptionsT],
+    summary: str,
+    example: str = "",
+    *,
+    stack: bool = True,
+) -> argparse.ArgumentParser:
+    """Add a command that calls ``operation`` with its arguments as ``options``, a dataclass.
+
+    ``example`` is what follows the command's name in its example. ``stack``: it has the argument ``--stack``.
+    """
+    shown = " ".join(["python -m promotion", name, *(["--stack dev"] if stack else []), example]).rstrip()
+    description = summary[0].upper() + summary[1:] + "."
+    parser = commands.add_parser(name, help=summary, description=description, epilog=f"example: {shown}; {EXIT_CODES}")
+    if stack:
+        parser.add_argument("--stack", default="dev", help="name of the stack (default: %(default)s)")
+
+    def run(arguments: argparse.Namespace) -> int:
+        names = {field.name for field in fields(options)}  # pyright: ignore[reportArgumentType] it is a dataclass
+        values: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key in names}
+        return operation(options(**values))
+
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add ``--output``: with ``json``, standard output has one JSON document and standard error all else."""
+    parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the result")
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Add ``--wait``, for commands of which a stack runs one at a time."""
+    parser.add_argument(
+        "--wait",
+        type=float,
+        nargs="?",
+        const=WAIT_SECONDS,
+        default=0,
+        metavar="SECONDS",
+        help="wait until another command on the stack has ended (default without SECONDS: %(const)s)",
+    )
+
+
+def add_change(parser: argparse.ArgumentParser, *, only_config: bool = True) -> None:
+    """Add the arguments of every command that edits the stack file and updates the stack."""
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked")
+    parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history and the commit")
+    if only_config:
+        parser.add_argument(
+            "--only-config", action="store_true", help="edit the stack file and stop, for a pull request"
+        )
+    parser.add_argument("--commit", action="store_true", help="commit the stack file and nothing else")
+    add_wait(parser)
+    add_output(parser)
+
+
+def add_force(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--force``, which the stack's history records."""
+    parser.add_argument("--force", action="store_true", help=f"{what}; the stack's history records it")
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """Add ``--keep``, for commands that roll back a canary by themselves."""
+    parser.add_argument("--keep", action="store_true", help="do not roll back a canary that fails, for debugging")
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 5m or 1h")
+    return float(match[1]) * UNITS.get(match[2], 1)

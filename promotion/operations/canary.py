@@ -1,0 +1,123 @@
+"""Put an image on trial beside stable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contract.image import Image, digest_of, short
+from promotion.errors import DONE, FAILED, WRONG_USE, CommandError, UpdateInterruptedError
+from promotion.operations import config_edits
+from promotion.operations.options import CanaryOptions
+from promotion.operations.rollback import roll_back_canary
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply, build_image, discard_build, propose, track_failed
+from promotion.state.stack_file import Edits
+from promotion.state.verdict_record import verdict_against
+
+
+def canary(options: CanaryOptions) -> int:
+    """Put an image on trial; return the exit code. Raises CommandError."""
+    with open_session("canary", options) as session:
+        trial = prepare_trial(session, options)
+        if start_trial(session, trial):
+            session.answer(image=trial.image)
+    return DONE
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The image that goes on trial (``source``: not built yet), and the new text of the stack file."""
+
+    image: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…``; "" if the image is not built yet."""
+        return digest_of(self.image)
+
+
+def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
+    """Decide which image goes on trial, and ask; change nothing that runs.
+
+    An image from source is built and pushed now, and goes on trial by its digest, so that the stack file never depends
+    on the working tree. For the same reason a stable that was built from source is pinned to the image it runs.
+    Raises CommandError if the trial is impossible or the image was rejected.
+    """
+    from_source = options.image == "source"
+    _check_options(session, options)
+    stable_image = _image_to_pin(session)
+    if not from_source:
+        _refuse_rejected(session, options.image)
+    if from_source and not options.only_config:
+        session.console.say("the image is built from source first, and goes on trial by its digest")
+    text = propose(session, _edits(session, options, options.image, stable_image))
+    if not from_source or options.only_config:
+        return Trial(options.image, text)
+    image = build_image(session, stable_image)
+    session.console.say(f"built {image}")
+    try:
+        _refuse_rejected(session, image)
+    except CommandError:
+        discard_build(session, "the image that was built is a rejected one")
+        raise
+    return Trial(image, session.file.edited(_edits(session, options, image, stable_image)))
+
+
+def start_trial(session: Session, trial: Trial) -> bool:
+    """Deploy the canary; return False if only the file was to be edited.
+
+    Roll back a canary that does not become ready. An update that fails on another resource says nothing about the
+    canary, which then stays. Raises CommandError in both cases.
+    """
+    try:
+        return apply(session, trial.text, f"{short(trial.image)} on trial", preview=True)
+    except CommandError as error:
+        interrupted = isinstance(error, UpdateInterruptedError)
+        if error.code != FAILED or interrupted or session.options.keep or not track_failed(session, "canary"):
+            raise
+        roll_back_canary(session, "the canary did not become ready")
+        session.answer(result="unhealthy", image=trial.image)
+        raise CommandError(f"the canary {short(trial.image)} did not become ready and is rolled back") from None
+
+
+def _check_options(session: Session, options: CanaryOptions) -> None:
+    if options.replicas < 1:
+        raise CommandError("--replicas: a canary needs at least 1 pod; `rollback` removes it", WRONG_USE)
+    if options.image == "source":
+        if session.release.build_from_source == "never":
+            raise CommandError(
+                f"stack `{session.name}` does not build images (buildFromSource is `never`): name CI's image"
+                " with --image REPOSITORY@sha256:DIGEST",
+                WRONG_USE,
+            )
+    elif not Image.parse(options.image):
+        raise CommandError(
+            f"--image {options.image}: write REPOSITORY@sha256:DIGEST (a tag can move) or `source`", WRONG_USE
+        )
+
+
+def _edits(session: Session, options: CanaryOptions, image: str, stable_image: str) -> Edits:
+    return config_edits.start_canary(
+        session.release, image, options.replicas, options.stable_replicas, stable_image, options.traffic
+    )
+
+
+def _image_to_pin(session: Session) -> str:
+    """Return stable's image; "" if it is pinned already. Raises CommandError if stable runs nothing yet."""
+    if session.release.stable_image:
+        return ""
+    tracks = session.state().tracks
+    if "stable" not in tracks:
+        raise CommandError(
+            f"stack `{session.name}` has no stable yet to put a canary beside: run `python -m promotion up --stack"
+            f" {session.name}` first"
+        )
+    return tracks["stable"].image
+
+
+def _refuse_rejected(session: Session, image: str) -> None:
+    digest = digest_of(image)
+    verdict = verdict_against(digest, session.verdicts())
+    if verdict and not session.options.force:
+        raise CommandError(f"{digest} {verdict.sentence}: try another image, or this one with --force", WRONG_USE)

@@ -1,0 +1,111 @@
+"""What a person may ask of each operation. The command line fills these in; ``stack`` is the stack's name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from promotion.operations.config_edits import CANARY_REPLICAS
+
+Track = Literal["stable", "canary"]
+Output = Literal["text", "json", "markdown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """``wait``: seconds to wait for another command on the stack. ``output``: text for people, or one JSON document."""
+
+    stack: str = "dev"
+    wait: float = 0
+    output: Output = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions(StackOptions):
+    """Options of the operations that edit the stack file and update the stack.
+
+    ``yes``: do not ask. ``message``: the reason, for the history. ``only_config``: edit the file and stop. ``commit``:
+    commit the file. ``force``: override a refusal. ``keep``: do not roll back a canary that fails.
+    """
+
+    yes: bool = True
+    message: str | None = None
+    only_config: bool = False
+    commit: bool = False
+    force: bool = False
+    keep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryOptions(ChangeOptions):
+    """``image``: REPOSITORY@sha256:DIGEST, or ``source`` to build it. ``stable_replicas``: None for what is left."""
+
+    image: str = "source"
+    replicas: int = CANARY_REPLICAS
+    stable_replicas: int | None = None
+    traffic: Literal["split", "stable"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictOptions(ChangeOptions):
+    """Seconds of the ``trial``, and between two looks (``every``; None for a default that fits the trial)."""
+
+    trial: float = 300
+    every: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseOptions(CanaryOptions, VerdictOptions):
+    """A canary and its verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackOptions(ChangeOptions):
+    """``to``: the image that stable returns to; None removes the canary. ``reject``: record the canary as rejected."""
+
+    to: str | None = None
+    reject: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficOptions(ChangeOptions):
+    """``to``: the tracks behind the public Service."""
+
+    to: Literal["split", "stable", "canary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpOptions(ChangeOptions):
+    """``set``: config keys to change first, each ``KEY=VALUE``."""
+
+    set: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseStackOptions(ChangeOptions):
+    """A new release stack on the platform of the stack ``platform``; it runs ``image``, or "" to build one."""
+
+    platform: str = "dev"
+    image: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(StackOptions):
+    """``watch``: seconds between two looks; None looks once."""
+
+    watch: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryOptions(StackOptions):
+    """``all``: from the stack's beginning."""
+
+    all: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnoseOptions(StackOptions):
+    """``track``: only this track and what both share; None for all."""
+
+    track: Track | None = None

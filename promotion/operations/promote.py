@@ -1,0 +1,89 @@
+"""Give stable the canary's image."""
+
+from __future__ import annotations
+
+from contract.image import digest_of, short
+from contract.settings import ReleaseSettings
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits
+from promotion.operations.options import ChangeOptions
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply, propose
+from promotion.state.verdict_record import VerdictRecord
+
+
+def promote(options: ChangeOptions) -> int:
+    """Promote the canary; return the exit code. Raises CommandError."""
+    with open_session("promote", options) as session:
+        if promote_canary(session):
+            session.answer(image=session.release.stable_image)
+    return DONE
+
+
+def promote_canary(session: Session) -> bool:
+    """Give stable the canary's image and remove the canary; return False if only the file was to be edited.
+
+    An interrupted promotion is finished: the file then has the image as stable's already. Raises CommandError if there
+    is no canary, or no healthy verdict on this image.
+    """
+    if not session.release.has_canary:
+        return _finish_promotion(session, session.release)
+    if session.release.canary_image == "source":
+        _pin_canary(session)
+    release = session.release
+    digest = digest_of(release.canary_image)
+    healthy = _require_healthy(session, release, digest)
+    _require_deployed(session, release, digest)
+    text = propose(session, config_edits.promote(release))
+    verdict = "healthy" if healthy else "not found healthy"
+    return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
+
+
+def _require_healthy(session: Session, release: ReleaseSettings, digest: str) -> bool:
+    """Return whether the image was found healthy. Raises CommandError if not, unless ``--force`` is given."""
+    verdict = VerdictRecord.parse(release.canary_verdict)
+    healthy = verdict is not None and verdict.result == "healthy" and verdict.digest == digest
+    if not healthy and not session.options.force:
+        last = f"the last verdict is `{release.canary_verdict}`" if release.canary_verdict else "there is no verdict"
+        raise CommandError(
+            f"the canary {digest} has not been found healthy ({last}): run `python -m promotion verdict --stack"
+            f" {session.name}`, or promote it with --force",
+            WRONG_USE,
+        )
+    return healthy
+
+
+def _require_deployed(session: Session, release: ReleaseSettings, digest: str) -> None:
+    """Raise CommandError if the stack runs another canary than the file names."""
+    running = session.state().tracks.get("canary")
+    if running is None or running.digest != digest:
+        actual = f"runs {running.digest}" if running else "has no canary that is ready"
+        raise CommandError(
+            f"{session.file.path.name} has {digest} on trial, but the stack {actual}: deploy it with `python -m"
+            f" promotion canary --stack {session.name} --image {release.canary_image}`",
+            WRONG_USE,
+        )
+
+
+def _pin_canary(session: Session) -> None:
+    """Write the image of a canary built from source into the stack file. Raises CommandError if none is running."""
+    running = session.state().tracks.get("canary")
+    if running is None:
+        raise CommandError(
+            f"the canary is built from source and not running: start it with `python -m promotion canary --stack"
+            f" {session.name}`",
+            WRONG_USE,
+        )
+    session.file.write(session.file.edited({"canaryImage": running.image}))
+
+
+def _finish_promotion(session: Session, release: ReleaseSettings) -> bool:
+    verdict = VerdictRecord.parse(release.canary_verdict)
+    promoted = verdict is not None and verdict.digest == digest_of(release.stable_image)
+    if not promoted and "canary" not in session.state().known_tracks:
+        raise CommandError(
+            f"stack `{session.name}` has no canary: start one with `python -m promotion canary --stack {session.name}`",
+            WRONG_USE,
+        )
+    session.console.say("the stack file already has this image; re-running the update")
+    return apply(session, session.file.text(), f"{short(release.stable_image)} to stable, once more")

@@ -1,0 +1,75 @@
+"""Canary, verdict and promotion in one run; or the canary rolled back, with a diagnosis."""
+
+from __future__ import annotations
+
+from promotion.errors import DONE, FAILED, INCONCLUSIVE, CommandError, UpdateInterruptedError
+from promotion.operations.canary import Trial, prepare_trial, start_trial
+from promotion.operations.options import ReleaseOptions
+from promotion.operations.promote import promote_canary
+from promotion.operations.rollback import FOUND_UNHEALTHY, diagnosis, remove_canary, roll_back_canary
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply, discard_build, track_failed
+from promotion.operations.verdict import try_canary
+from promotion.state.verdict_record import VerdictRecord
+from promotion.verdict import Verdict
+
+
+def release(options: ReleaseOptions) -> int:
+    """Release an image; return the exit code. Raises CommandError."""
+    with open_session("release", options) as session:
+        _finish_last_run(session)
+        trial = prepare_trial(session, options)
+        if _is_released(session, trial):
+            session.console.say(f"stable already runs {trial.digest}: there is nothing to release")
+            if options.image == "source":
+                discard_build(session, "the image that was built is the one that stable runs")
+            session.answer(result="done", image=trial.image)
+            return DONE
+        start_trial(session, trial)
+        result, verdict = _judge(session, options, trial)
+        if result == "healthy":
+            _promote(session)
+        elif result == "unhealthy" and not options.keep:
+            roll_back_canary(session, FOUND_UNHEALTHY)
+        else:
+            session.console.say(
+                f"the canary stays on trial: judge it again with `python -m promotion verdict --stack {session.name}`,"
+                " or end the trial with `promote --force` or `rollback`"
+            )
+        session.answer(result=result, image=trial.image, **({"verdict": verdict.as_json()} if verdict else {}))
+    return {"healthy": DONE, "inconclusive": INCONCLUSIVE}.get(result, FAILED)
+
+
+def _finish_last_run(session: Session) -> None:
+    """Finish an interrupted promotion or rollback, which leaves a canary that the stack file no longer has."""
+    if not session.release.has_canary and "canary" in session.state().known_tracks:
+        session.console.say("the stack has a canary that its file no longer has; finishing the interrupted run")
+        apply(session, session.file.text(), "finish the interrupted run")
+
+
+def _is_released(session: Session, trial: Trial) -> bool:
+    current = session.release
+    return not current.has_canary and current.stable_image.endswith(f"@{trial.digest}")
+
+
+def _judge(session: Session, options: ReleaseOptions, trial: Trial) -> tuple[str, Verdict | None]:
+    """Return the result and the verdict; no verdict if an interrupted run has already recorded the result."""
+    record = VerdictRecord.parse(session.release.canary_verdict)
+    if record and record.digest == trial.digest and record.result == "healthy":
+        session.console.say(f"found healthy at {record.time}")
+        return record.result, None
+    verdict = try_canary(session, options)
+    return verdict.result, verdict
+
+
+def _promote(session: Session) -> None:
+    """Promote the canary. If stable does not become ready with the image, roll stable back and raise CommandError."""
+    try:
+        promote_canary(session)
+    except CommandError as error:
+        interrupted = isinstance(error, UpdateInterruptedError)
+        if error.code != FAILED or interrupted or session.options.keep or not track_failed(session, "stable"):
+            raise
+        session.console.say(f"\nstable did not become ready with the new image\n\n{diagnosis(session, 'stable')}\n")
+        remove_canary(session, reject=True)
+        raise CommandError("stable did not become ready with the new image and is rolled back") from None

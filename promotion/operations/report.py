@@ -1,0 +1,129 @@
+"""Reports on a stack that change nothing: preview, status, history and diagnosis."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from contract.errors import INVALID_CONFIG
+from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
+from promotion.operations.options import DiagnoseOptions, HistoryOptions, StackOptions, StatusOptions
+from promotion.operations.timeline import timeline, timeline_json, timeline_text
+from promotion.preview.comment import comment
+from promotion.preview.planned import Plan, plan
+from promotion.preview.revisions import with_revisions
+from promotion.state.engine import select_stack
+from promotion.state.git import commits
+from promotion.state.history import releases_of, updates
+from promotion.state.locks import LOCKS
+from promotion.state.stack_file import StackFile
+
+if TYPE_CHECKING:
+    from promotion.status.status import Status
+
+#: Entries of the history without `--all`.
+SHOWN_ENTRIES = 20
+#: Clears a terminal and moves to its first line (ECMA-48).
+CLEAR = "\x1b[2J\x1b[H"
+
+
+def preview(options: StackOptions) -> int:
+    """Print what `up` would do; return the exit code. Raises CommandError."""
+    planned = plan(select_stack(options.stack))
+    if options.output != "text" and not planned.faults:
+        planned = with_revisions(planned, StackFile.of(options.stack).values())
+    match options.output:
+        case "markdown":
+            print(comment(planned))
+        case "json":
+            print(json.dumps(asdict(planned), indent=2, ensure_ascii=False))
+        case _:
+            errors = [f"error: {error}" for error in planned.faults]
+            print(planned.diff or "no changes", *planned.advice, *errors, sep="\n")
+    return preview_code(planned)
+
+
+def preview_code(plan: Plan) -> int:
+    """Return the exit code of a preview: whether the update could begin."""
+    if any(INVALID_CONFIG in error for error in plan.faults):
+        return WRONG_USE
+    return FAILED if plan.faults else DONE
+
+
+def history(options: HistoryOptions) -> int:
+    """Print who changed what when; return the exit code. Raises CommandError."""
+    stack = select_stack(options.stack)
+    found = updates(stack)
+    releases = releases_of(found)
+    limit = None if options.all else SHOWN_ENTRIES
+    entries = timeline(found, commits(StackFile.of(options.stack), limit))[:limit]
+    if options.output == "json":
+        print(json.dumps(timeline_json(options.stack, entries, releases), indent=2))
+    else:
+        print(timeline_text(options.stack, entries, releases))
+    return DONE
+
+
+def diagnose(options: DiagnoseOptions) -> int:
+    """Print what is wrong, why, and how to fix it; return the exit code. Raises CommandError."""
+    # The Kubernetes client takes half a second to import.
+    from promotion.diagnosis.diagnose import diagnose, diagnosis_json, diagnosis_text
+    from promotion.state.cluster.cluster import Cluster
+
+    findings = diagnose(Cluster.of(select_stack(options.stack)), options.track)
+    if options.output == "json":
+        print(json.dumps({"stack": options.stack, "findings": diagnosis_json(findings)}, indent=2))
+    else:
+        print(diagnosis_text(findings))
+    return FAILED if any(not finding.notice for finding in findings) else DONE
+
+
+def status(options: StatusOptions) -> int:
+    """Print what runs, for whom and how well, once or until Ctrl-C; return the exit code. Raises CommandError."""
+    from promotion.status.status import Observer  # the Kubernetes client takes half a second to import
+
+    stack = select_stack(options.stack)
+    observer = Observer(stack, StackFile.of(options.stack), LOCKS, lifetime=options.watch is None)
+    if options.watch is None:
+        return _print_status(observer.look(), options, "")
+    clear = CLEAR if options.output == "text" and sys.stdout.isatty() else ""
+    ended = _ended_by_person()
+    while not ended.is_set():
+        try:
+            _print_status(observer.look(), options, clear)
+        except CommandError as error:  # for example during a `down`; the stack may come back
+            print(f"{clear}{error}", file=sys.stderr if options.output == "json" else sys.stdout, flush=True)
+        ended.wait(options.watch)
+    return DONE
+
+
+def _ended_by_person() -> threading.Event:
+    """Return an event that the first Ctrl-C or SIGTERM sets, so that a look can finish; a second one interrupts."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if ended.is_set():
+            signal.default_int_handler(number, frame)
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return ended
+
+
+def _print_status(status: Status, options: StatusOptions, clear: str) -> int:
+    """Print the status; return FAILED if the cluster did not answer."""
+    from promotion.status.status import status_json
+    from promotion.status.table import status_text
+
+    if options.output == "json":
+        # While watching, one document for each line.
+        print(json.dumps(status_json(status), indent=2 if options.watch is None else None), flush=True)
+    else:
+        print(f"{clear}{status_text(status)}", flush=True)
+    return DONE if status.live is not None else FAILED

@@ -1,0 +1,123 @@
+"""Remove the canary, by a person's wish or because it failed, or return stable to an earlier image."""
+
+from __future__ import annotations
+
+from contract.image import digest_of, short
+from contract.settings import ReleaseSettings
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits
+from promotion.operations.options import RollbackOptions, Track
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply, propose
+from promotion.state.history import SUCCEEDED, image_in_history, releases_of
+from promotion.state.stack_file import Edits
+from promotion.state.stack_state import StackState
+from promotion.state.timestamp import utc_stamp
+from promotion.state.verdict_record import VerdictRecord, verdict_against
+
+#: Why a canary is rolled back after its trial.
+FOUND_UNHEALTHY = "the canary was found unhealthy"
+
+
+def rollback(options: RollbackOptions) -> int:
+    """Remove the canary, or return stable to an earlier image; return the exit code. Raises CommandError."""
+    with open_session("rollback", options) as session:
+        applied = restore_stable(session, options.to) if options.to else remove_canary(session, reject=options.reject)
+        if applied:
+            session.answer(image=session.release.stable_image)
+    return DONE
+
+
+def remove_canary(session: Session, *, reject: bool = False) -> bool:
+    """Remove the canary and restore stable's replicas; return False if only the file was to be edited.
+
+    A canary that was judged is recorded as rejected, so that it is not promoted by accident. An interrupted promotion
+    is undone: stable returns to its image in the last finished update. Raises CommandError if there is no canary.
+    """
+    release, state = session.release, session.state()
+    edits: Edits = config_edits.remove_canary(release)
+    image = release.canary_image if release.has_canary else ""
+    if image == "source":
+        image = state.tracks["canary"].image if "canary" in state.tracks else ""
+    if not release.has_canary and "canary" in state.known_tracks:
+        previous = _image_before_promotion(session, release)
+        if previous and previous != release.stable_image:
+            image, edits = release.stable_image, {**edits, "stableImage": previous}
+    elif not release.has_canary and not release.canary_image:
+        raise CommandError(
+            f"stack `{session.name}` has no canary. To return stable to an earlier image, use `--to` with one that"
+            f" `python -m promotion history --stack {session.name}` lists",
+            WRONG_USE,
+        )
+    digest = digest_of(image)
+    verdict = VerdictRecord.parse(release.canary_verdict)
+    own = verdict if verdict and verdict.digest == digest else None
+    judged = own is not None and own.result in ("healthy", "unhealthy")
+    if digest and (reject or judged) and not (own and own.is_against):
+        edits = {**edits, "canaryVerdict": str(VerdictRecord.rejection(digest))}
+    text = propose(session, edits)
+    return apply(session, text, f"canary {short(image) or '(never up)'} removed")
+
+
+def _image_before_promotion(session: Session, release: ReleaseSettings) -> str:
+    """Return stable's image before an interrupted promotion, by the last finished update with a canary."""
+    for update in session.updates():
+        if update.kind == "update" and update.result == SUCCEEDED and update.config.get("canaryImage"):
+            promoted = update.config["canaryImage"] == release.stable_image
+            return update.config.get("stableImage", "") if promoted else ""
+    return ""
+
+
+def restore_stable(session: Session, to: str) -> bool:
+    """Return stable to an earlier image, reject the one it leaves, and remove the canary.
+
+    Returns False if only the file was to be edited. Raises CommandError if the history has no such image.
+    """
+    release, updates = session.release, session.updates()
+    image = image_in_history(to, releases_of(updates), updates)
+    digest = digest_of(image)
+    current = _stable_digest(release, session.state())
+    if digest == current and not release.has_canary and digest == digest_of(release.stable_image):
+        session.console.say("the stack file already has this image; re-running the update")
+        return apply(session, session.file.text(), f"stable to {short(image)}, once more")
+    verdict = verdict_against(digest, session.verdicts())
+    if verdict and not session.options.force:
+        raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
+    rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
+    text = propose(session, config_edits.restore_image(release, image, rejection))
+    return apply(session, text, f"stable to {short(image)}")
+
+
+def _stable_digest(release: ReleaseSettings, state: StackState) -> str:
+    """Return the digest that stable runs, by the file or, if it was built from source, by the state."""
+    if release.stable_image:
+        return digest_of(release.stable_image)
+    return state.tracks["stable"].digest if "stable" in state.tracks else ""
+
+
+def roll_back_canary(session: Session, why: str) -> None:
+    """Print a diagnosis, remove the failed canary, restore stable's replicas, and record the image as unhealthy.
+
+    Raises CommandError if the cluster does not answer, since the canary may then be innocent, and if the update fails;
+    the next command continues from there.
+    """
+    release = session.release
+    session.console.say(f"\n{why}\n\n{diagnosis(session)}\n\nrolling back the canary")
+    text = session.file.edited({**config_edits.remove_canary(release), **_unhealthy(release)})
+    apply(session, text, f"canary {short(release.canary_image)} removed: {why}")
+
+
+def diagnosis(session: Session, track: Track = "canary") -> str:
+    """Return what is wrong with a track, as text. Raises CommandError if the cluster does not answer."""
+    from promotion.diagnosis.diagnose import diagnose, diagnosis_text
+    from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
+
+    return diagnosis_text(diagnose(Cluster.of(session.engine.stack), track))
+
+
+def _unhealthy(release: ReleaseSettings) -> Edits:
+    """Return the verdict on an image that failed before its trial; nothing if it has a verdict against it."""
+    digest, verdict = digest_of(release.canary_image), VerdictRecord.parse(release.canary_verdict)
+    if not digest or (verdict and verdict.digest == digest and verdict.is_against):
+        return {}
+    return {"canaryVerdict": str(VerdictRecord("unhealthy", digest, utc_stamp()))}

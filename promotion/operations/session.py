@@ -1,0 +1,156 @@
+"""One command on one stack: its stack file, its deployed state, its history, and the engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+from pydantic import ValidationError
+
+from contract.settings import ReleaseSettings
+from promotion.errors import WRONG_USE, CommandError
+from promotion.operations.console import Console
+from promotion.operations.options import ChangeOptions
+from promotion.state import engine, git, history
+from promotion.state.history import Update
+from promotion.state.locks import checkout_lock
+from promotion.state.progress import Progress
+from promotion.state.stack_file import StackFile
+from promotion.state.stack_state import StackState
+from promotion.status.table import outputs_text
+
+#: Commits of a stack file that are searched for a verdict.
+SEARCHED_COMMITS = 200
+
+
+@dataclass
+class EngineRun:
+    """Run the engine on the stack ``name``.
+
+    ``outputs`` (without secrets) and ``failed`` (URNs of resources) are those of the last update.
+    """
+
+    name: str
+    console: Console
+    wait_seconds: float = 0
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    failed: list[str] = field(default_factory=list[str])
+    _stack: automation.Stack | None = None
+
+    @property
+    def stack(self) -> automation.Stack:
+        """The stack. Raises MissingStackError if the backend does not have it."""
+        self._stack = self._stack or engine.select_stack(self.name)
+        return self._stack
+
+    def create_stack(self) -> None:
+        """Make the stack if the backend does not have it."""
+        self._stack = engine.select_stack(self.name, create=True)
+
+    def up(self, message: str, *, refresh: bool = True, config_file: Path | None = None) -> None:
+        """Update the stack to its file. Raises CommandError."""
+        progress = Progress(self.console.out, sys.stderr)
+        self.failed = progress.failed
+        self.outputs = engine.up(
+            self.stack,
+            message,
+            refresh=refresh,
+            config_file=config_file,
+            progress=progress,
+            wait_seconds=self.wait_seconds,
+            say=self.console.say,
+        )
+
+    def down(self) -> None:
+        """Destroy the stack's resources and forget the stack. Raises CommandError."""
+        engine.down(self.stack, self.wait_seconds)
+
+
+@dataclass
+class Session:
+    """What a command reads: the stack file, the state and the history."""
+
+    command: str
+    options: ChangeOptions
+    file: StackFile
+    console: Console
+    engine: EngineRun
+    _updates: Sequence[Update] | None = None
+
+    @classmethod
+    def of(cls, command: str, options: ChangeOptions) -> Session:
+        """Return the session of a command. Raises CommandError if there is no stack file."""
+        console = Console.of(options.output, options.yes)
+        run = EngineRun(options.stack, console, options.wait)
+        return cls(command, options, StackFile.of(options.stack), console, run)
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self.engine.name
+
+    @property
+    def release(self) -> ReleaseSettings:
+        """The release in the stack file. Raises CommandError if it is invalid."""
+        return release_settings(self.file, self.file.text())
+
+    def state(self) -> StackState:
+        """Return what is deployed, by the engine's state."""
+        return StackState.of(engine.exported(self.engine.stack))
+
+    def updates(self) -> Sequence[Update]:
+        """Return the stack's updates, newest first; they are read once."""
+        if self._updates is None:
+            self._updates = history.updates(self.engine.stack)
+        return self._updates
+
+    def forget_updates(self) -> None:
+        """Read the updates again next time."""
+        self._updates = None
+
+    def verdicts(self) -> list[str]:
+        """Return the values that `canaryVerdict` has had, newest first: in the stack file, then in the updates.
+
+        With ``--only-config`` they come from Git, since a pull request has no access to the stack.
+        """
+        current = self.release.canary_verdict
+        if not self.options.only_config:
+            return [current, *(update.config.get("canaryVerdict", "") for update in self.updates())]
+        changes = [change for commit in git.commits(self.file, SEARCHED_COMMITS) for change in commit.changes]
+        return [current, *(change.after for change in changes if change.key == "canaryVerdict")]
+
+    def history_message(self, message: str) -> str:
+        """Return the message for the stack's history: the command, what it does, and the person's reason."""
+        command = f"{self.command} --force" if self.options.force else self.command
+        return ": ".join(part for part in (command, message, self.options.message) if part)
+
+    def answer(self, **fields: Any) -> None:
+        """Print what the stack runs now, for people or for scripts."""
+        outputs = self.engine.outputs or engine.outputs(self.engine.stack)
+        document = {"stack": self.name, "command": self.command, **fields, "outputs": outputs}
+        self.console.answer(f"\n{outputs_text(self.name, outputs)}", document)
+
+
+@contextmanager
+def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
+    """Be the only command that changes this stack from this checkout. Raises CommandError."""
+    session = Session.of(command, options)
+    if options.commit and not git.is_in_git(session.file):
+        raise CommandError(f"--commit: {session.file.path.name} is not in a Git checkout", WRONG_USE)
+    with checkout_lock(options.stack, f"promotion {command}", options.wait, session.console.say):
+        yield session
+
+
+def release_settings(file: StackFile, text: str) -> ReleaseSettings:
+    """Return the release in a stack file's text. Raises CommandError; the engine checks the other keys."""
+    values = {key: value for key, value in file.values(text).items() if key in ReleaseSettings.key_names()}
+    try:
+        return ReleaseSettings.model_validate(values)
+    except ValidationError as error:
+        errors = "; ".join(f"{each['loc'][0]} = {each['input']!r}: {each['msg']}" for each in error.errors())
+        raise CommandError(f"{file.path.name}: {errors}", WRONG_USE) from None

@@ -1,0 +1,134 @@
+"""Bring stacks up and down: a stack with its own platform, or a release stack on another stack's platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pulumi import automation
+
+from contract.image import Image
+from contract.project import PROJECT_ROOT
+from promotion.errors import BUSY, DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits
+from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply
+from promotion.state.engine import MissingStackError, error_lines, workspace
+from promotion.state.locks import checkout_lock
+from promotion.state.release_stack_file import ReleaseStackFile, check_name, check_temporary, release_stack_file
+from promotion.state.stack_file import Edits, StackFile
+from promotion.status.table import next_commands, outputs_text
+
+
+def up(options: UpOptions) -> int:
+    """Update a stack to its config, and create it first if necessary; return the exit code. Raises CommandError."""
+    edits = _edits_of(options.set)
+    with open_session("up", options) as session:
+        session.engine.create_stack()
+        apply(session, session.file.edited(edits), "", preview=True)
+        _pin_first_build(session)
+        outputs = session.engine.outputs
+        session.console.say(f"\n{outputs_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}")
+    return DONE
+
+
+def _edits_of(pairs: Sequence[str]) -> Edits:
+    edits: dict[str, str | None] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise CommandError(f"--set {pair}: write KEY=VALUE, such as --set canaryReplicas=1", WRONG_USE)
+        edits[key] = value
+    return edits
+
+
+def _pin_first_build(session: Session) -> None:
+    """If only the first update may build from source, pin stable to the image that it built."""
+    if session.release.build_from_source == "first" and not session.release.stable_image:
+        image = str(session.engine.outputs["tracks"]["stable"]["image"])
+        session.file.write(session.file.edited({"stableImage": image}))
+        session.console.say(f"{session.file.path.name}: stableImage is pinned to the image that was built; commit it")
+
+
+def down(options: ChangeOptions) -> int:
+    """Destroy a stack's resources and keep its file; return the exit code. Raises CommandError."""
+    with open_session("down", options) as session:
+        try:
+            session.engine.down()
+        except MissingStackError:
+            session.console.say(f"stack `{session.name}` does not exist: nothing to destroy{_unpin_images(session)}")
+            return DONE
+        session.console.say(
+            f"stack `{session.name}` is destroyed; {session.file.path.name} stays{_unpin_images(session)}"
+        )
+    return DONE
+
+
+def _unpin_images(session: Session) -> str:
+    """Remove images built from source from the file, since their registry may be gone; return what to tell about it."""
+    release = session.release
+    edits = {**config_edits.remove_canary(release), "stableImage": None, "canaryVerdict": None}
+    text = session.file.edited(edits)
+    if release.build_from_source != "always" or text == session.file.text():
+        return ""
+    session.file.write(text)
+    return "; its images are removed from the file, so that the next `up` builds from source again"
+
+
+def create_release_stack(options: ReleaseStackOptions) -> int:
+    """Create a release stack on another stack's platform; return the exit code. Raises CommandError."""
+    name = options.stack
+    check_name(name)
+    if options.image and not Image.parse(options.image):
+        raise CommandError(f"--image {options.image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
+    file = release_stack_file(name, StackFile.of(options.platform), options.image)
+    with checkout_lock(name, "promotion stack", options.wait, print):
+        check_name(name)  # another command may have created it meanwhile
+        project = workspace(file.secrets_provider)
+        _create_empty_stack(file, project)
+        session = Session.of("stack", options)
+        for key in file.omitted:
+            session.console.say(
+                f"{key} is omitted: only stack `{options.platform}` can decrypt it; set it with `pulumi config set`"
+            )
+        try:
+            apply(session, session.file.text(), f"on the platform of {file.platform}", preview=True)
+        except CommandError as error:
+            if error.code in (WRONG_USE, BUSY):  # nothing was created
+                project.remove_stack(name)
+            raise
+        session.console.say(
+            f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys it"
+            f" again; commit {session.file.path.name} if others work on the stack"
+        )
+    return DONE
+
+
+def _create_empty_stack(file: ReleaseStackFile, project: automation.LocalWorkspace) -> None:
+    """Write the stack file and make the stack; leave neither if that fails. Raises CommandError."""
+    path = PROJECT_ROOT / f"Pulumi.{file.name}.yaml"
+    try:
+        if file.name in {each.name.rpartition("/")[2] for each in project.list_stacks()}:
+            raise CommandError(
+                f"--name {file.name}: this stack already exists, created from another checkout; choose another name",
+                WRONG_USE,
+            )
+        path.write_text(file.text, encoding="utf-8")
+        automation.Stack.create(file.name, project)
+    except automation.CommandError as error:
+        path.unlink(missing_ok=True)
+        raise CommandError(error_lines(error)) from None
+
+
+def destroy_release_stack(options: ChangeOptions) -> int:
+    """Destroy a release stack with its file; the platform stays. Return the exit code. Raises CommandError."""
+    check_temporary(options.stack, StackFile.of(options.stack))
+    with open_session("unstack", options) as session:
+        check_temporary(session.name, session.file)
+        try:
+            session.engine.down()
+        except MissingStackError:  # its creation was interrupted
+            session.console.say(f"stack `{session.name}` was never created; only its file exists")
+        session.file.path.unlink()
+        session.console.say(f"stack `{session.name}` and {session.file.path.name} are gone; the platform is unchanged")
+    return DONE

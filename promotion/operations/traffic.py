@@ -1,0 +1,36 @@
+"""Choose the tracks behind the public Service."""
+
+from __future__ import annotations
+
+from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.operations import config_edits
+from promotion.operations.options import TrafficOptions
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply, propose
+from promotion.state.verdict_record import VerdictRecord
+
+
+def traffic(options: TrafficOptions) -> int:
+    """Route the users to both tracks or to one; return the exit code. Raises CommandError."""
+    with open_session("traffic", options) as session:
+        if options.to == "canary":
+            _require_canary(session)
+        text = propose(session, config_edits.route_traffic(session.release, options.to))
+        if apply(session, text, f"to {options.to}"):
+            session.answer(traffic=options.to)
+    return DONE
+
+
+def _require_canary(session: Session) -> None:
+    """Raise CommandError if there is no canary, or it was found unhealthy and ``--force`` is not given."""
+    release = session.release
+    if not release.has_canary:
+        raise CommandError(
+            f"stack `{session.name}` has no canary to route users to: start one with `python -m promotion canary"
+            f" --stack {session.name}`",
+            WRONG_USE,
+        )
+    verdict = VerdictRecord.parse(release.canary_verdict)
+    against = verdict is not None and verdict.is_against and release.canary_image.endswith(verdict.digest)
+    if verdict and against and not session.options.force:
+        raise CommandError(f"the canary {verdict.sentence}: use --force to route users to it anyway", WRONG_USE)

@@ -1,0 +1,113 @@
+"""Change a stack: edit its file, show the edit, run the engine, and restore the file if nothing was applied."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from components.migration_name import migration_name
+from components.shares import traffic_shares
+from contract.settings import ReleaseSettings
+from promotion.errors import BUSY, WRONG_USE, CommandError
+from promotion.operations.options import Track
+from promotion.operations.session import Session, release_settings
+from promotion.preview.planned import plan
+from promotion.state import git
+from promotion.state.stack_file import Edits, difference
+
+
+def propose(session: Session, edits: Edits) -> str:
+    """Show what the edits change, ask whether to continue, and return the new text of the stack file.
+
+    Raises CommandError if the config would be invalid, or the person says no.
+    """
+    file = session.file
+    before, after = file.text(), file.edited(edits)
+    release = release_settings(file, after)
+    changes = difference(before, after)
+    session.console.say("\n".join([f"{file.path.name}:", *changes]) if changes else f"{file.path.name}: unchanged")
+    session.console.say(f"share of new connections: {shares_text(release)}")
+    session.console.confirm()
+    return after
+
+
+def apply(session: Session, text: str, message: str, *, preview: bool = False) -> bool:
+    """Write the stack file and update the stack to it; return False if only the file was to be edited.
+
+    With ``preview``, policies check the whole change before anything is applied; an update alone checks each resource
+    as it reaches it. If nothing was applied, because the config is invalid, a policy forbids it or the stack is locked,
+    the file is restored. Raises CommandError.
+    """
+    file = session.file
+    before = file.text()
+    message = session.history_message(message)
+    if text != before:
+        file.write(text)
+    if session.options.only_config:
+        commit(session, message)
+        session.console.say(f"{file.path.name} is edited; apply it with `pulumi up` or a merge")
+        return False
+    try:
+        if preview:
+            _preview(session)
+        session.engine.up(message)
+    except CommandError as error:
+        if error.code in (WRONG_USE, BUSY) and file.text() == text:
+            file.write(before)
+        raise
+    commit(session, message)
+    session.forget_updates()
+    return True
+
+
+def _preview(session: Session) -> None:
+    """Raise CommandError if the update could not begin, or a policy forbids it."""
+    errors = plan(session.engine.stack).faults
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    if errors:
+        raise CommandError(f"stack `{session.name}`: refused; see the errors above, nothing was changed", WRONG_USE)
+
+
+def commit(session: Session, message: str) -> None:
+    """Commit the stack file alone, if ``--commit`` asks for it and the file has changed. Raises CommandError."""
+    if session.options.commit and git.commit_file(session.file, f"{session.name}: {message}"):
+        session.console.say(f"committed {session.file.path.name}")
+
+
+def build_image(session: Session, stable_image: str) -> str:
+    """Build and push the image of the build context while the tracks run on; return its reference."""
+    edits: Edits = {"buildAhead": "true", **({"stableImage": stable_image} if stable_image else {})}
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / session.file.path.name
+        config.write_text(session.file.edited(edits), encoding="utf-8")
+        session.engine.up(f"{session.command}: build", refresh=False, config_file=config)
+    image = session.engine.outputs.get("sourceImage")
+    if not isinstance(image, str):
+        raise CommandError(f"stack `{session.name}` built an image, but its output sourceImage is {image}")
+    return image
+
+
+def discard_build(session: Session, why: str) -> None:
+    """Remove an unused build from the stack's state; the registry keeps the image.
+
+    Otherwise the next preview would show its removal as a change.
+    """
+    session.engine.up(session.history_message(why), refresh=False)
+
+
+def track_failed(session: Session, track: Track) -> bool:
+    """Whether the last update failed on a resource of the track, or on its image's migration."""
+    release = session.release
+    image = release.canary_image if track == "canary" else release.stable_image
+    names = (f"-{track}", migration_name("", image))
+    return any(":release:Release$" in urn and urn.endswith(names) for urn in session.engine.failed)
+
+
+def shares_text(release: ReleaseSettings) -> str:
+    """``stable 66.7 % (2 pods), canary 33.3 % (1 pod)``"""
+    return ", ".join(
+        f"{track} {share.percent:g} % ({share.replicas} {'pod' if share.replicas == 1 else 'pods'})"
+        for track, share in traffic_shares(release).items()
+    )

@@ -1,0 +1,101 @@
+"""Judge the canary by its users' requests, and roll it back if it is unhealthy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from contract.image import digest_of
+from promotion.errors import DONE, FAILED, INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.operations.options import VerdictOptions
+from promotion.operations.rollback import FOUND_UNHEALTHY, roll_back_canary
+from promotion.operations.session import Session, open_session
+from promotion.operations.update import apply, commit
+from promotion.state.stack_file import StackFile
+from promotion.state.verdict_record import VerdictRecord
+from promotion.verdict import Result, Verdict, judge
+
+if TYPE_CHECKING:
+    from promotion.state.cluster.cluster import Cluster
+
+CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": FAILED, "inconclusive": INCONCLUSIVE}
+#: Minimum seconds of a trial: a shorter one has no three intervals to compare.
+SHORTEST_TRIAL = 6
+
+
+def verdict(options: VerdictOptions) -> int:
+    """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
+    with open_session("verdict", options) as session:
+        if _finish_rollback(session):
+            return FAILED
+        if not options.keep:
+            session.console.say("an unhealthy canary is rolled back, in the stack file too; --keep leaves it")
+            session.console.confirm()
+        result = try_canary(session, options)
+        if result.result == "unhealthy" and not options.keep:
+            roll_back_canary(session, FOUND_UNHEALTHY)
+            session.answer(**result.as_json(), takenBack=True)
+        elif session.console.json:
+            session.console.answer("", {"stack": session.name, **result.as_json(), "takenBack": False})
+        return CODES[result.result]
+
+
+def _finish_rollback(session: Session) -> bool:
+    """Finish the interrupted rollback of an unhealthy canary; return whether there was one."""
+    record = VerdictRecord.parse(session.release.canary_verdict)
+    unhealthy = record is not None and record.result == "unhealthy"
+    if session.release.has_canary or not record or not unhealthy or "canary" not in session.state().known_tracks:
+        return False
+    session.console.say(f"{record.digest} {record.sentence}, and its rollback was interrupted; finishing it")
+    apply(session, session.file.text(), "finish the interrupted rollback")
+    session.answer(result=record.result, digest=record.digest, takenBack=True)
+    return True
+
+
+def try_canary(session: Session, options: VerdictOptions) -> Verdict:
+    """Judge the stack's canary, print the verdict, and write it to the stack file.
+
+    Raises CommandError, and writes nothing, if there is no canary, the stack file names another one, or the cluster
+    does not answer.
+    """
+    from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
+    from promotion.verdict.table import verdict_text
+
+    if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
+        raise CommandError(f"--for: a trial takes at least {SHORTEST_TRIAL} s and three intervals (--every)", WRONG_USE)
+    cluster = Cluster.of(session.engine.stack)
+    _require_same_canary(session, cluster)
+    result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file))
+    session.console.say(f"\n{verdict_text(result)}")
+    session.file.write(session.file.edited({"canaryVerdict": result.recorded}))
+    commit(session, f"verdict: {result.result}")
+    return result
+
+
+def _require_same_canary(session: Session, cluster: Cluster) -> None:
+    """Raise CommandError if the running canary is not the one in the stack file; the wrong one would be judged."""
+    release, deployment = session.release, cluster.deployment("canary")
+    if deployment is None or (release.has_canary and release.canary_image == "source"):
+        return
+    expected = digest_of(release.canary_image) if release.has_canary else "no canary"
+    running = digest_of(deployment.image)
+    if running != expected:
+        raise CommandError(
+            f"{session.file.path.name} has {expected} on trial, but the stack runs {running}: apply the file with"
+            f" `python -m promotion up --stack {session.name}`",
+            WRONG_USE,
+        )
+
+
+def own_commands(file: StackFile) -> list[list[str]] | None:
+    """Return the stack's own test commands; None if it has none. Raises CommandError."""
+    text = file.values().get("testCommands", "[]")
+    try:
+        return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text) or None
+    except ValidationError:
+        raise CommandError(
+            f"{file.path.name}: testCommands = {text}: write a list of commands, each a list of words, such as"
+            " [[addressbook, ping]]",
+            WRONG_USE,
+        ) from None

@@ -1,0 +1,62 @@
+"""A stack in memory, and images and configs for operations on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from promotion.errors import CommandError
+from promotion.operations.session import Session
+from promotion.state.stack_file import StackFile
+
+OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
+RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"
+TIME = "2026-01-01T00:00:00Z"
+TRIAL = {"stableImage": OLD, "canaryImage": NEW, "canaryReplicas": "1", "stableReplicas": "2"}
+BOTH = {"stable": OLD, "canary": NEW}
+
+
+@dataclass
+class FakeStack:
+    """A stack whose state has these tracks; ``applied`` has the config of each update.
+
+    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``.
+    """
+
+    tracks: dict[str, str]
+    file: StackFile
+    name: str = "dev"
+    error: CommandError | None = None
+    failing: str = ""
+    built: str = NEW
+    forbidden: tuple[str, ...] = ()
+    applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    messages: list[str] = field(default_factory=list[str])
+
+    def export_stack(self) -> Any:
+        resources = [
+            resource
+            for track, image in self.tracks.items()
+            for resource in (
+                {"urn": f"{RELEASE}$delivery:release:Track::{track}"},
+                {
+                    "urn": f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
+                    "inputs": {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}},
+                },
+            )
+        ]
+        return SimpleNamespace(deployment={"resources": resources})
+
+    def up(self, config_file: Path | None, message: str) -> dict[str, Any]:
+        values = self.file.values(config_file.read_text() if config_file else None)
+        self.applied.append(values)
+        self.messages.append(message)
+        if self.error and "canaryImage" in values:
+            raise self.error
+        return {"sourceImage": self.built} if values.get("buildAhead") else {}
+
+
+Make = Callable[..., tuple[Session, FakeStack]]

@@ -1,0 +1,18 @@
+"""What `up` refuses before anything is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from promotion.operations.update import apply
+from tests.unit.promotion.operations.conftest import refused
+from tests.unit.promotion.operations.fake_stack import Make
+
+
+def test_a_policy_violation_changes_nothing(make: Make, capsys: pytest.CaptureFixture[str]):
+    session, stack = make("up", stableReplicas="3")
+    stack.forbidden = ("pod-security: run it as a user of its own",)
+    text = session.file.edited({"memoryLimit": "1Gi"})
+    refused(lambda: apply(session, text, "", preview=True), session, "nothing was changed")
+    assert stack.applied == []
+    assert "error: pod-security: run it as a user of its own" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Recorded verdicts, and which of them counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from promotion.state.verdict_record import VerdictRecord, verdict_against
+
+ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
+TIME = "2026-01-01T00:00:00Z"
+
+
+def test_a_record_is_parsed_as_it_is_written():
+    text = f"unhealthy {ONE} {TIME}"
+    assert VerdictRecord.parse(text) == VerdictRecord("unhealthy", ONE, TIME)
+    assert str(VerdictRecord.parse(text)) == text
+    written = VerdictRecord.rejection(ONE)
+    assert VerdictRecord.parse(str(written)) == written
+
+
+@pytest.mark.parametrize("text", ["", "healthy", f"healthy {ONE}", f"healthy sha256:12 {TIME}", f" {ONE} {TIME} more "])
+def test_other_text_is_no_record(text: str):
+    assert VerdictRecord.parse(text) is None
+
+
+@pytest.mark.parametrize("result", ["unhealthy", "rejected"])
+def test_a_verdict_in_the_stack_file_counts(result: str):
+    found = verdict_against(ONE, [f"{result} {ONE} {TIME}"])
+    assert found is not None
+    assert found.sentence.endswith(f"{result} at {TIME}")
+
+
+def test_a_verdict_in_an_old_update_counts():
+    earlier = ["", f"healthy {OTHER} {TIME}", f"rejected {ONE} {TIME}", ""]
+    assert verdict_against(ONE, [f"rejected {OTHER} {TIME}", *earlier]) == VerdictRecord("rejected", ONE, TIME)
+
+
+@pytest.mark.parametrize(
+    ("in_file", "earlier"),
+    [
+        (f"healthy {ONE} {TIME}", f"rejected {ONE} {TIME}"),
+        (f"inconclusive {ONE} {TIME}", ""),
+        (f"unhealthy {OTHER} {TIME}", f"rejected {OTHER} {TIME}"),
+        ("", ""),
+    ],
+)
+def test_no_verdict_against_an_image(in_file: str, earlier: str):
+    """The later verdict counts, an inconclusive one does not, and neither does one on another image."""
+    assert verdict_against(ONE, [in_file, earlier]) is None
+
+
+def test_a_later_inconclusive_verdict_does_not_count():
+    assert verdict_against(ONE, [f"inconclusive {ONE} {TIME}", f"unhealthy {ONE} {TIME}"]) is not None
