@@ -1,7 +1,7 @@
-"""The book's pipeline for the same service, with plain docker: blocks of jobs, each on a machine of its own.
+"""The book's pipeline for the same service, with plain docker: blocks of jobs, each job on its own machine.
 
-As the book describes it: one job builds the image on the layers of the last one and pushes it; three jobs of tests
-each pull it and run their commands in it; the last pulls it, tags it as the latest and pushes that.
+As in the book, one job builds the image on the previous one's layers and pushes it. Three test jobs pull it and run
+their commands in it. The last job pulls it, tags it `latest` and pushes that.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from benchmarks.machines import Machines, free_port, run
 
 DOCKERFILE = Path(__file__).with_name("book_blocks.Dockerfile")
 BUILD, UNIT, FUNCTIONAL, INTEGRATION, PUSH = "build", "unit", "functional", "integration", "push"
-#: Jobs of one block, which the book runs side by side.
+#: Jobs of one block, which the book runs in parallel.
 TESTS = (UNIT, FUNCTIONAL, INTEGRATION)
 DATABASE_IMAGE = "postgres:15-bookworm"
-#: The same checks that app/Dockerfile has in its stage of tests.
+#: The same checks as in the test stage of app/Dockerfile.
 LINT = "ruff check --no-cache . && ruff format --no-cache --check ."
 UNIT_TESTS = "pytest -p no:cacheprovider tests/test_settings.py tests/test_forms.py"
 ALL_TESTS = "pytest -p no:cacheprovider tests"
@@ -26,7 +26,7 @@ ALL_TESTS = "pytest -p no:cacheprovider tests"
 
 @dataclass(frozen=True)
 class Command:
-    """Arguments of docker, and the part of the pipeline that its seconds belong to; some may fail."""
+    """A docker command, and the part of the pipeline that its time counts for; some may fail."""
 
     part: str
     arguments: tuple[str, ...]
@@ -35,7 +35,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of one command."""
+    """Time of one command, in seconds."""
 
     job: str
     part: str
@@ -43,13 +43,13 @@ class Timed:
 
 
 def jobs(repository: str, tag: str, context: Path, port: int) -> dict[str, list[Command]]:
-    """Each job's commands; the database is at ``port``."""
+    """Return each job's commands; the database listens on ``port``."""
     image, latest = f"{repository}:{tag}", f"{repository}:latest"
     database = {"DB_HOST": "127.0.0.1", "DB_PORT": str(port), "DB_SSL": "false"}
     database |= {"DB_SCHEMA": "addressbook", "DB_USER": "addressbook", "DB_PASSWORD": "of-a-throw-away-database"}
     tests = {f"TEST_{name}": value for name, value in database.items()}
     pull = Command("transfer", ("pull", image))
-    # The cache is written into the image: what `--cache-from` reads, since a pulled image is no cache of BuildKit's.
+    # BuildKit's `--cache-from` needs the cache metadata in the image: a pulled image alone is no cache.
     build = ("build", "--network", "host", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "--cache-from", latest)
     return {
         BUILD: [
@@ -71,7 +71,7 @@ def jobs(repository: str, tag: str, context: Path, port: int) -> dict[str, list[
         INTEGRATION: [
             pull,
             *_database(database),
-            # Here the service's own test wants the tables, which the book's makes by itself.
+            # Unlike the book's, this service's test needs the tables to exist.
             Command("database", _in(image, database, "addressbook", "migrate")),
             Command("database", _in(image, database, "addressbook", "test")),
             Command("integration", _in(image, tests, *ALL_TESTS.split())),
@@ -81,7 +81,7 @@ def jobs(repository: str, tag: str, context: Path, port: int) -> dict[str, list[
 
 
 def timed(machines: Machines, docker: str, tag: str, context: Path, environment: Mapping[str, str]) -> list[Timed]:
-    """Run all jobs one after the other; seconds of each command. A machine's own start is not counted."""
+    """Run all jobs in sequence; return each command's seconds, without the start of machines."""
     taken: list[Timed] = []
     for job, commands in jobs(f"{machines.registry}/book", tag, context, free_port()).items():
         with machines.machine(f"book-{job}") as engine:
@@ -97,7 +97,7 @@ def timed(machines: Machines, docker: str, tag: str, context: Path, environment:
 
 
 def side_by_side(taken: list[Timed]) -> float:
-    """Seconds of the whole when each job of tests has a machine of its own at the same time."""
+    """Return the total seconds if the test jobs ran in parallel."""
     of = {job: sum(each.seconds for each in taken if each.job == job) for job in (BUILD, *TESTS, PUSH)}
     return of[BUILD] + max(of[job] for job in TESTS) + of[PUSH]
 
@@ -108,7 +108,7 @@ def _in(image: str, variables: Mapping[str, str], *command: str) -> tuple[str, .
 
 
 def _database(settings: Mapping[str, str]) -> list[Command]:
-    """Start a PostgreSQL, set as the other pipeline's is, and wait until it answers."""
+    """Start a PostgreSQL, configured like the other pipeline's, and wait until it answers."""
     port, user = settings["DB_PORT"], settings["DB_USER"]
     given = {"USER": user, "PASSWORD": settings["DB_PASSWORD"], "DB": settings["DB_SCHEMA"]}
     variables = [part for name, value in given.items() for part in ("--env", f"POSTGRES_{name}={value}")]

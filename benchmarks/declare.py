@@ -1,7 +1,7 @@
-"""Run a Pulumi program against Pulumi's mocks: all that its Python process does, without an engine.
+"""Run a Pulumi program against Pulumi's mocks: the whole Python process, without an engine.
 
 Usage: python -m benchmarks.declare FOLDER CONFIG.json, where CONFIG.json maps keys with their project's prefix. Prints
-as JSON what it registers: type, name and inputs of each resource.
+the registered resources as JSON: type, name and inputs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks
 
-#: What providers compute and programs go on with; the rest of a resource's state is its inputs.
+#: Outputs that providers compute and programs use; all other outputs are a resource's inputs.
 COMPUTED: dict[str, dict[str, Any]] = {
     "random:index/randomPassword:RandomPassword": {"result": "generated"},
     "docker:index/image:Image": {"repoDigest": "registry.example/addressbook@sha256:" + "ab" * 32},
@@ -25,13 +25,13 @@ COMPUTED: dict[str, dict[str, Any]] = {
 
 
 class Providers(mocks.Mocks):
-    """Providers that make everything at once."""
+    """Providers that create everything immediately."""
 
     def __init__(self) -> None:
         self.registered: list[dict[str, Any]] = []
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        raise LookupError(f"the program calls {args.token}, which this benchmark has no answer to")
+        raise LookupError(f"the program calls {args.token}, which this benchmark does not mock")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append({"type": args.typ, "name": args.name, "inputs": args.inputs})
@@ -39,7 +39,7 @@ class Providers(mocks.Mocks):
 
 
 def main(folder: str, config: str) -> None:
-    """Declare the program in ``folder``."""
+    """Run the program in ``folder``."""
     values: dict[str, str] = json.loads(Path(config).read_text())
     os.chdir(folder)
     sys.path.insert(0, folder)

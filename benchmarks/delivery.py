@@ -1,12 +1,12 @@
-"""How long a push to main takes from lint to the pushed image, beside the book's pipeline for the same service.
+"""Measure the time from lint to the pushed image, against the book's pipeline for the same service.
 
 A commit that changes one line of the service is delivered twice. The commands of .github/workflows/main.yaml, read from
-that file, lint and test the whole checkout first, then build the image once, test it from within and push it, in one
-job. The book's blocks, with plain docker, build and push an image, pull it in each of three jobs of tests, pull it
-again, tag it and push it. What is measured is the last commit of this checkout, in a clone of it.
+that file, lint and test the whole checkout, then build the image once, test it and push it, all in one job. The book's
+blocks, with plain docker, build and push an image, pull it in three test jobs, pull it again, tag it and push it. The
+last commit of this checkout is measured, in a clone.
 
-Real: both pipelines' commands, Docker Engines of the benchmark's own, a registry, PostgreSQL. Simulated: the machines
-of the jobs, which are engines on this one, and the network between them and the registry, which is loopback.
+Real: both pipelines' commands, separate Docker Engines, a registry, PostgreSQL. Simulated: the jobs' machines, which
+are engines on this machine, and the network to the registry, which is loopback.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from typing import Any
 from benchmarks import book_blocks, workflow
 from benchmarks.machines import PROGRAMS, Machines, answers, machines, run
 from benchmarks.paired import Samples, machine
-from benchmarks.startup import ROOT, WrongUse
+from benchmarks.startup import ROOT, UsageError
 from lab.layout import Lab
 from pipeline import docker, errors
 
 THIS, BOOK = "workflow", "book"
 FILE, JOB = ".github/workflows/main.yaml", "image"
-#: What each part of the time was for; what is not named in a step's own lines is the rest.
+#: Parts of the total time; steps that belong to none of them count as the rest.
 PARTS = {
     "program": "lint, types, unit tests of the checkout",
     "image": "image built; its lint and unit tests",
@@ -53,10 +53,10 @@ PART_OF = {
     "integration tests": "integration",
     "push": "transfer",
 }
-#: As `make image` prints the seconds of each of its steps.
+#: How `make image` prints the seconds of each step.
 STEP = re.compile(r"^== (?P<name>.+): (?P<seconds>[\d.]+) s$", re.MULTILINE)
 PINNED = re.compile(r".+@sha256:[0-9a-f]{64}")
-#: Figures of a whole run, in the order of the table.
+#: Figures of a run, in the table's order.
 WHOLES = {
     "lint": "until the linter has spoken",
     "total": "all, one job after the other",
@@ -72,7 +72,7 @@ example:
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of one delivery: until the linter has spoken, by parts, and as it would be with jobs side by side."""
+    """Seconds of one delivery: until the linter finished, by part, and with the jobs in parallel."""
 
     lint: float
     parts: Mapping[str, float]
@@ -86,27 +86,27 @@ class Taken:
 
 
 def main() -> int:
-    """Exit codes: 0 measured, 1 a delivery failed, 2 wrong use, 130 interrupted."""
+    """Return the exit code: 0 measured, 1 a delivery failed, 2 invalid use, 130 interrupted."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         client = _checked(arguments)
         with machines(arguments.mirror, kept=arguments.machines == "kept") as found:
             taken = _rounds(found, client, arguments.rounds)
-    except (WrongUse, errors.UsageError) as fault:
-        return _ended(str(fault), 2)
-    except ValueError as fault:
-        return _ended(str(fault), 1)
+    except (UsageError, errors.UsageError) as error:
+        return _ended(str(error), 2)
+    except ValueError as error:
+        return _ended(str(error), 1)
     except KeyboardInterrupt:
-        return _ended("interrupted; what it had made is removed", 130)
+        return _ended("interrupted; everything it created was removed", 130)
     settings = {"rounds": arguments.rounds, "machines": arguments.machines, "revision": _git(ROOT, "rev-parse", "HEAD")}
     report = {"machine": machine(), **settings, "figures": figures(taken)}
     print(json.dumps(report, indent=2) if arguments.output == "json" else table(report))
     return 0
 
 
-def _ended(fault: str, code: int) -> int:
-    print(f"benchmarks.delivery: {fault}", file=sys.stderr)
+def _ended(error: str, code: int) -> int:
+    print(f"benchmarks.delivery: {error}", file=sys.stderr)
     return code
 
 
@@ -117,12 +117,12 @@ def _arguments() -> argparse.Namespace:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that count, 1 or more (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="measured rounds, 1 or more (default: 3)")
     parser.add_argument(
         "--machines",
         choices=("kept", "new"),
         default="kept",
-        help="a job finds the layers of the round before (default), or nothing, as on a hosted runner",
+        help="jobs start with the previous round's layers (default), or empty, as on a hosted runner",
     )
     parser.add_argument(
         "--mirror", default=Lab.from_environment().registry, help="registry of base images (default: the lab's)"
@@ -132,29 +132,27 @@ def _arguments() -> argparse.Namespace:
 
 
 def _checked(arguments: argparse.Namespace) -> str:
-    """The docker command that builds. Raises WrongUse before anything is made."""
+    """Return the docker command that supports BuildKit. Raises UsageError before anything starts."""
     if arguments.rounds < 1:
-        raise WrongUse(f"--rounds {arguments.rounds}: take 1 or more")
+        raise UsageError(f"--rounds {arguments.rounds}: use 1 or more")
     for command in ("git", "make", "jq", *PROGRAMS):
         if shutil.which(command) is None:
-            raise WrongUse(
-                f"{command} is not on PATH: `make up` installs what the lab needs; jq, git and make are yours"
+            raise UsageError(
+                f"{command} is not on PATH: `make up` installs the lab's programs; install jq, git and make yourself"
             )
     if os.geteuid() != 0:
-        raise WrongUse("Docker Engines of its own need root: run it with sudo")
+        raise UsageError("starting Docker Engines needs root: run it with sudo")
     if not answers(arguments.mirror):
-        raise WrongUse(
-            f"--mirror {arguments.mirror}: no registry answers there; `make up` starts the lab, which has one"
-        )
+        raise UsageError(f"--mirror {arguments.mirror}: no registry answers there; `make up` starts the lab's")
     if subprocess.run(["make", "--question", ".venv/ready"], cwd=ROOT, capture_output=True).returncode:
-        raise WrongUse(".venv is older than the requirements: run `make .venv/ready`")
+        raise UsageError(".venv is older than the requirements: run `make .venv/ready`")
     if subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True).returncode:
-        raise WrongUse(f"{ROOT} is no Git checkout with a commit: what is delivered is a commit")
+        raise UsageError(f"{ROOT} is not a Git checkout with a commit, which the benchmark delivers")
     return docker.client()
 
 
 def _rounds(found: Machines, client: str, rounds: int) -> dict[str, list[Taken]]:
-    """Each pipeline once a round, in turns, with a new commit. A first round, which fills caches, does not count."""
+    """Run each pipeline once per round, alternating, with a new commit. The first round only fills caches."""
     copy = _clone(found.folder / "checkout")
     environment = _environment(found)
     taken: dict[str, list[Taken]] = {THIS: [], BOOK: []}
@@ -172,13 +170,13 @@ def _rounds(found: Machines, client: str, rounds: int) -> dict[str, list[Taken]]
 
 
 def _clone(copy: Path) -> Path:
-    """The last commit, with this checkout's Python packages, as CI has them from its cache."""
+    """Clone the last commit, with this checkout's Python packages, like CI with a warm cache."""
     run(["git", "clone", "--quiet", str(ROOT), str(copy)], ROOT, os.environ)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     for file in (*copy.glob("requirements*.txt"), *copy.glob("*/requirements*.txt")):
-        os.utime(file, (0, 0))  # a clone's files are new; else make would install into this checkout's packages
+        os.utime(file, (0, 0))  # a clone's files are newer, so make would reinstall this checkout's packages
     if subprocess.run(["make", "--question", ".venv/ready"], cwd=copy, capture_output=True).returncode:
-        raise ValueError("make finds the clone's packages out of date, for another reason than their times")
+        raise ValueError("make still considers the clone's packages out of date")
     return copy
 
 
@@ -194,12 +192,12 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _environment(found: Machines) -> dict[str, str]:
-    """The user's, less what leads to a lab or a stack: a runner of CI has neither."""
+    """Return the user's environment without the variables of a lab or stack, which a CI runner does not have."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "DOCKER_", "MAKE"))}
     kept.pop("KUBECONFIG", None)
     return {
         **kept,
-        "CONTEXT": "none",  # else `lab env` puts the lab's Docker Engine before the machine's
+        "CONTEXT": "none",  # otherwise `lab env` selects the lab's Docker Engine
         "XDG_STATE_HOME": str(found.folder / "state"),
         "GITHUB_ACTOR": "benchmark",
     }
@@ -217,25 +215,25 @@ def _by_workflow(found: Machines, copy: Path, environment: Mapping[str, str]) ->
 
 
 def by_workflow(ran: Sequence[workflow.Ran]) -> Taken:
-    """Seconds of the workflow's steps, `make image` by its own steps. Raises ValueError if no image was pushed."""
+    """Return the seconds of the workflow's steps. Raises ValueError if no image was pushed."""
     parts = dict.fromkeys(PARTS, 0.0)
     lint = 0.0
     for step in ran:
-        if step.command == "make lint":  # the linter first, then types
+        if step.command == "make lint":  # linter, then types
             lint = sum(parts.values()) + step.first
         parts[PART_OF.get(step.command, "rest")] += step.seconds
-        for inner in STEP.finditer(step.said):
+        for inner in STEP.finditer(step.output):
             seconds = float(inner["seconds"])
             parts[PART_OF.get(inner["name"], "rest")] += seconds
             parts["rest"] -= seconds
     last = ran[-1]
     if not lint or not PINNED.fullmatch(last.outputs.get("image", "")):
-        raise ValueError(f"the job ran no `make lint`, or ended without an image: {last.said.strip()[-3000:]}")
+        raise ValueError(f"the job did not run `make lint` or ended without an image: {last.output.strip()[-3000:]}")
     return Taken(lint, parts, sum(parts.values()))
 
 
 def by_book(taken: Sequence[book_blocks.Timed]) -> Taken:
-    """Seconds of the book's jobs."""
+    """Return the seconds of the book's jobs."""
     parts = {part: sum(each.seconds for each in taken if each.part == part) for part in PARTS}
     spoken = next(at for at, each in enumerate(taken) if (each.job, each.part) == (book_blocks.UNIT, "image"))
     lint = sum(each.seconds for each in taken[: spoken + 1])
@@ -243,7 +241,7 @@ def by_book(taken: Sequence[book_blocks.Timed]) -> Taken:
 
 
 def figures(taken: Mapping[str, Sequence[Taken]]) -> dict[str, Any]:
-    """Of each part and whole the spread of both pipelines' seconds, and of their ratio, taken round by round."""
+    """Return the spread of both pipelines' seconds and of their ratio per round, for each part and the total."""
     found: dict[str, Any] = {}
     for figure in (*PARTS, *WHOLES):
         samples = Samples({name: [one.figures[figure] for one in rounds] for name, rounds in taken.items()})
@@ -254,7 +252,7 @@ def figures(taken: Mapping[str, Sequence[Taken]]) -> dict[str, Any]:
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """The report for people."""
+    """Return the report as text."""
     lines = [f"seconds, {report['rounds']} rounds, machines {report['machines']}: median (least - most)"]
     lines.append(f"{'':<42}" + "".join(f"{column:>24}" for column in (THIS, BOOK, "ratio")))
     for figure, meaning in {**PARTS, **WHOLES}.items():

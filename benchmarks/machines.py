@@ -1,7 +1,7 @@
-"""Machines for jobs of continuous integration: each a Docker Engine of its own, and one registry for all of them.
+"""Machines for CI jobs: a Docker Engine each, and one registry for all.
 
-Real ones, without a cloud or a network between them: the registry is on loopback, and base images come from the mirror.
-All they make is in one folder, which goes at the end.
+The engines are real, but on one machine: the registry is on loopback, and base images come from the mirror. Everything
+is in one folder, which is removed at the end.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from lab import cgroups
 from lab.engine import answers_ping
 from lab.layout import Lab
 
-#: Programs that they are made of; Debian's docker.io and docker-registry have them.
+#: Required programs, from Debian's docker.io and docker-registry.
 PROGRAMS = ("dockerd", "containerd", "runc", "docker-registry")
-#: Longest wait for an engine or the registry, to begin and to end.
+#: Seconds to wait for an engine or the registry to start or stop.
 PATIENCE_SECONDS = 60.0
 REGISTRY_CONFIG = """\
 version: 0.1
@@ -37,9 +37,9 @@ http: {{addr: "{host}"}}
 
 @dataclass(frozen=True)
 class Machines:
-    """``kept``: a job's machine has the layers that it had when the job ended last; otherwise it is an empty one.
+    """CI machines. ``kept``: a job's machine keeps its layers from the last run; otherwise it starts empty.
 
-    ``registry`` is where images are pushed to, ``mirror`` where base images come from.
+    Images are pushed to ``registry``; base images come from ``mirror``.
     """
 
     folder: Path
@@ -49,7 +49,7 @@ class Machines:
 
     @contextmanager
     def machine(self, job: str) -> Iterator[dict[str, str]]:
-        """The environment that leads docker to the job's machine, which runs for as long as the block."""
+        """Run the job's machine in this context; yield the environment that points docker to it."""
         place = self.folder / job
         place.mkdir(exist_ok=True)
         try:
@@ -72,10 +72,10 @@ class Machines:
             f"--pidfile={place}/docker.pid",
             f"--cgroup-parent=/{self.folder.name}",
             "--exec-opt=native.cgroupdriver=cgroupfs",
-            # Nothing of the machine's network is changed: containers and builds are in it.
+            # Containers and builds use the host's network, and change nothing in it.
             *("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),
             f"--registry-mirror=http://{self.mirror}",
-            # Twice: the engine wants host and port, and its BuildKit takes one for plain HTTP only with the scheme.
+            # Twice: the engine expects host:port, but BuildKit only accepts plain HTTP with the scheme.
             *(
                 f"--insecure-registry={scheme}{host}"
                 for host in (self.mirror, self.registry)
@@ -86,11 +86,11 @@ class Machines:
 
 @contextmanager
 def machines(mirror: str, kept: bool) -> Iterator[Machines]:
-    """Registry and machines; at the end they and all that they made are gone."""
+    """Run registry and machines in this context; remove everything at the end."""
     folder = Path(tempfile.mkdtemp(prefix="benchmark-delivery-"))
     registry = f"127.0.0.1:{free_port()}"
     try:
-        (folder / "client").mkdir()  # so that no login of the user's is read or changed
+        (folder / "client").mkdir()  # the user's logins are neither read nor changed
         plugins = Path.home() / ".docker" / "cli-plugins"
         if plugins.is_dir():
             (folder / "client" / "cli-plugins").symlink_to(plugins)
@@ -105,15 +105,15 @@ def machines(mirror: str, kept: bool) -> Iterator[Machines]:
 
 
 @dataclass(frozen=True)
-class Said:
-    """All that a command said, and after how many seconds the first line of it came."""
+class Output:
+    """A command's output, and the seconds until its first line."""
 
     text: str
     first: float
 
 
-def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Said:
-    """Run a command to its end; when interrupted, end it and all of its processes. Raises ValueError if it fails."""
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Output:
+    """Run a command; if interrupted, end all its processes. Raises ValueError if it fails."""
     began = time.perf_counter()
     started = subprocess.Popen(
         command,
@@ -129,19 +129,19 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
         assert started.stdout
         line = started.stdout.readline()
         first = time.perf_counter() - began
-        said = line + started.communicate()[0]
+        output = line + started.communicate()[0]
     except BaseException:
         os.killpg(started.pid, signal.SIGTERM)
         started.wait(PATIENCE_SECONDS)
         raise
     if started.returncode:
         shown = " ".join(command)
-        raise ValueError(f"`{shown}` ended with exit code {started.returncode}: {said.strip()[-3000:]}")
-    return Said(said, first)
+        raise ValueError(f"`{shown}` ended with exit code {started.returncode}: {output.strip()[-3000:]}")
+    return Output(output, first)
 
 
 def answers(registry: str) -> bool:
-    """Whether a registry of plain HTTP answers there."""
+    """Return whether a plain-HTTP registry answers at this address."""
     try:
         with urllib.request.urlopen(f"http://{registry}/v2/", timeout=5) as response:
             return response.status == 200
@@ -150,7 +150,7 @@ def answers(registry: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens at."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -158,7 +158,7 @@ def free_port() -> int:
 
 @contextmanager
 def _running(program: str, arguments: Sequence[str], folder: Path, ready: Callable[[], bool]) -> Iterator[None]:
-    """A server for as long as the block runs, in a process group of its own: Ctrl-C ends it last."""
+    """Run a server in this context, in its own process group, so that Ctrl-C ends it last."""
     log = folder / f"{program}.log"
     with log.open("wb") as file:
         server = subprocess.Popen([program, *arguments], stdout=file, stderr=file, process_group=0)

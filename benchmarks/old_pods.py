@@ -1,4 +1,4 @@
-"""When the last pod of an earlier version is gone: by a watch on the cluster, not by what a command says of it."""
+"""Measure when the last old pod is gone, by watching the cluster."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-#: Seconds until pods that don't come or go count as stuck.
+#: Seconds after which pods that do not appear or disappear count as stuck.
 STUCK_SECONDS = 600
-#: One line an event: ADDED, MODIFIED or DELETED, and of the pod its name, track and image.
+#: One line per event: ADDED, MODIFIED or DELETED, then the pod's name, track and image.
 SHOWN = (
     'jsonpath={.type} {.object.metadata.name} {.object.metadata.labels.track} {.object.spec.containers[0].image}{"\\n"}'
 )
 
 
 class OldPods:
-    """Watches a release's pods, from the ``with`` on, until none is left but stable's with the new ``image``.
+    """Watch a release's pods until only stable's pods with the new ``image`` are left.
 
     ``kubectl`` is the command with its context and namespace.
     """
@@ -41,7 +41,7 @@ class OldPods:
         self._watch.wait()
 
     def gone(self) -> float:
-        """Wait for the last one's end; returns when that was, on the clock of ``time.perf_counter``."""
+        """Wait until the last old pod is gone; return that time by ``time.perf_counter``."""
         self._await(self._gone, "old pods don't go")
         return self._gone_at
 
@@ -56,13 +56,13 @@ class OldPods:
                 self._seen.set()
             self._left = left
 
-    def _await(self, event: threading.Event, fault: str) -> None:
+    def _await(self, event: threading.Event, error: str) -> None:
         if not event.wait(STUCK_SECONDS):
-            raise ValueError(f"{fault}, after {STUCK_SECONDS} s: {', '.join(sorted(self._left)) or 'none seen'}")
+            raise ValueError(f"{error}, after {STUCK_SECONDS} s: {', '.join(sorted(self._left)) or 'none seen'}")
 
 
 def still_old(left: frozenset[str], event: str, image: str) -> frozenset[str]:
-    """Names of the old pods after an event: all of the canary's, and stable's with another image."""
+    """Return the old pods after an event: the canary's, and stable's with another image."""
     what, name, track, runs = event.split()
     if track == "stable" and runs == image:
         return left

@@ -1,4 +1,4 @@
-"""Timings whose ratios hold on a machine that does other things too: taken in turns, compared round by round."""
+"""Timings with reliable ratios on a busy machine: contenders alternate and are compared per round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, smallest and largest of one figure over the rounds."""
+    """Median, minimum and maximum of a figure over the rounds."""
 
     median: float
     least: float
@@ -30,7 +30,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of each contender, one sample a round; the n-th samples of all were taken one after the other."""
+    """Each contender's seconds, one sample per round."""
 
     seconds: Mapping[str, list[float]]
 
@@ -38,15 +38,14 @@ class Samples:
         return Spread.of(self.seconds[contender])
 
     def ratio(self, contender: str, to: str) -> Spread:
-        """Of two contenders' times, taken in each round and only then summed up."""
+        """Return the spread of the ratio of two contenders' times, taken per round."""
         return Spread.of([a / b for a, b in zip(self.seconds[contender], self.seconds[to], strict=True)])
 
 
 @dataclass(frozen=True)
 class Timings:
-    """``wall``: from start to end. ``processor``: what all processes that ended in between used of it.
-
-    The second hardly depends on what else the machine does.
+    """``wall``: elapsed time. ``processor``: CPU time of all processes that ended meanwhile, which other load hardly
+    changes.
     """
 
     wall: Samples
@@ -54,7 +53,7 @@ class Timings:
 
 
 def take_turns(contenders: Mapping[str, Callable[[], object]], rounds: int, told: Callable[[str], None]) -> Timings:
-    """Run each contender once a round, in an order that rotates. A first round, which fills caches, does not count."""
+    """Run each contender once per round, in rotating order. The first round fills caches and does not count."""
     order = list(contenders)
     wall: dict[str, list[float]] = {name: [] for name in order}
     processor: dict[str, list[float]] = {name: [] for name in order}
@@ -75,7 +74,7 @@ def _processor_seconds() -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on, and how busy it was with other things."""
+    """Return the machine's description and its load."""
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.processor() or "unknown",
@@ -93,7 +92,7 @@ def machine() -> dict[str, Any]:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path) as file:  # noqa: PTH123 a file of the kernel
+        with open(path) as file:  # noqa: PTH123 a kernel file
             return file.read().splitlines()
     except OSError:
         return []

@@ -1,9 +1,9 @@
-"""How long a promotion takes, beside the book's way with bare kubectl.
+"""Measure how long a promotion takes, against the book's way with kubectl.
 
 Two namespaces have the same release: stable, a canary of the next image, a database. In one, `python -m promotion
-promote` moves stable to the canary's image and removes the canary. In the other, which only kubectl touches once it
-is there, `kubectl apply` of the same Deployments, `kubectl rollout status` and `kubectl delete` of the canary do.
-Measured: from the start of the command to the last old pod gone. Both namespaces are removed at the end.
+promote` moves stable to the canary's image and removes the canary. In the other, `kubectl apply` of the same
+Deployments, `kubectl rollout status` and `kubectl delete` of the canary do the same. Measured: from the start of the
+command until the last old pod is gone. Both namespaces are removed at the end.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 from benchmarks.old_pods import OldPods
 from benchmarks.paired import Samples, Spread, machine
 from benchmarks.releases import BareKubectl, Contender, Program, Promotion, program
-from benchmarks.startup import WrongUse
+from benchmarks.startup import UsageError
 
 THIS, BARE = "promote", "kubectl"
-#: Stacks, and the namespaces of their releases.
+#: Stacks, which are also the namespaces of their releases.
 STACKS = {THIS: "benchmark-promotion", BARE: "benchmark-promotion-kubectl"}
-#: An image that does what the one from source does, and is another one.
+#: A different image with the same behaviour as the one from source.
 SECOND_IMAGE = "FROM {image}\nLABEL edition=second\n"
-#: Which seconds of a command each figure is.
+#: The figures of a promotion, in seconds.
 PARTS = ("start", "rollout", "removal")
 EXAMPLE = """\
 example:
@@ -40,7 +40,7 @@ example:
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of one promotion: until the last old pod was ``gone``, until the command had ``ended``, and its parts."""
+    """Seconds of one promotion: until the last old pod was ``gone``, until the command ``ended``, and by part."""
 
     gone: float
     ended: float
@@ -48,7 +48,7 @@ class Taken:
 
 
 def main() -> int:
-    """Exit codes: 0 measured, 1 a promotion failed, 2 wrong use, 130 interrupted."""
+    """Return the exit code: 0 measured, 1 a promotion failed, 2 invalid use, 130 interrupted."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -58,14 +58,14 @@ def main() -> int:
             taken = {
                 replicas: _rounds(contenders, replicas, images, arguments.rounds) for replicas in arguments.replicas
             }
-    except WrongUse as fault:
-        print(f"benchmarks.promotion: {fault}", file=sys.stderr)
+    except UsageError as error:
+        print(f"benchmarks.promotion: {error}", file=sys.stderr)
         return 2
-    except ValueError as fault:
-        print(f"benchmarks.promotion: {fault}", file=sys.stderr)
+    except ValueError as error:
+        print(f"benchmarks.promotion: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("benchmarks.promotion: interrupted; what it had made is removed", file=sys.stderr)
+        print("benchmarks.promotion: interrupted; everything it created was removed", file=sys.stderr)
         return 130
     report = {"machine": machine(), "rounds": arguments.rounds, "replicas": {n: figures(t) for n, t in taken.items()}}
     print(json.dumps(report, indent=2) if arguments.output == "json" else table(report))
@@ -82,7 +82,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--replicas", type=int, nargs="+", default=[3, 10, 30], metavar="N", help="pods of stable (default: 3 10 30)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that count, 1 or more (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="measured rounds, 1 or more (default: 3)")
     parser.add_argument("--context", default="addressbook-lab", help="kubeconfig context (default: the lab)")
     parser.add_argument("--registry", default="10.203.0.1:5000", help="registry for the images (default: the lab's)")
     parser.add_argument("--output", choices=("text", "json"), default="text", help="table or JSON (default: text)")
@@ -91,23 +91,23 @@ def _arguments() -> argparse.Namespace:
 
 def _checked(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
-        raise WrongUse(f"--rounds {arguments.rounds}: take 1 or more")
+        raise UsageError(f"--rounds {arguments.rounds}: use 1 or more")
     if min(arguments.replicas) < 2:
-        raise WrongUse(f"--replicas {min(arguments.replicas)}: take 2 or more, one of which makes room for the canary")
+        raise UsageError(f"--replicas {min(arguments.replicas)}: use 2 or more, because one makes room for the canary")
     for command in ("pulumi", "kubectl"):
         if shutil.which(command) is None:
-            raise WrongUse(f'{command} is not on PATH: `make up`, then `eval "$(make env)"`, puts the lab\'s there')
+            raise UsageError(f'{command} is not on PATH: `make up`, then `eval "$(make env)"`, puts the lab\'s there')
     there = subprocess.run(
         ["kubectl", "--context", arguments.context, "get", "namespace", "-o", "name"], capture_output=True, text=True
     )
     if there.returncode:
-        raise WrongUse(f"--context {arguments.context}: {there.stderr.strip()}; `make up` starts the lab")
+        raise UsageError(f"--context {arguments.context}: {there.stderr.strip()}; `make up` starts the lab")
     for name in set(STACKS.values()) & {line.partition("/")[2] for line in there.stdout.splitlines()}:
-        raise WrongUse(f"namespace {name} exists: another run is at work, or was killed; `kubectl delete ns {name}`")
+        raise UsageError(f"namespace {name} exists: another run is active or was killed; `kubectl delete ns {name}`")
 
 
 def _set_up(copy: Program) -> tuple[tuple[str, str], dict[str, Contender]]:
-    """Two images, and a release of them for each contender."""
+    """Build two images and release them for each contender."""
     _tell("bringing up two releases")
     copy.move("up", STACKS[THIS], "--set=stableReplicas=2")
     first = _images(copy)["stable"]
@@ -130,7 +130,7 @@ def _images(copy: Program) -> dict[str, str]:
 def _rounds(
     contenders: Mapping[str, Contender], replicas: int, images: Sequence[str], rounds: int
 ) -> dict[str, list[Taken]]:
-    """Each contender once a round, in turns, from one image to the other and back. A first round does not count."""
+    """Run each contender once per round, alternating between the two images. The first round does not count."""
     taken: dict[str, list[Taken]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         _tell(f"{replicas} replicas, " + (f"round {number} of {rounds}" if number else "a round that does not count"))
@@ -152,7 +152,7 @@ def _timed(contender: Contender, replicas: int, image: str) -> Taken:
 
 
 def figures(taken: Mapping[str, Sequence[Taken]]) -> dict[str, Any]:
-    """Of each contender the spread of its seconds; the ratio of the two is taken round by round."""
+    """Return the spread of each contender's seconds, and of their ratio per round."""
     gone = Samples({name: [one.gone for one in rounds] for name, rounds in taken.items()})
     ended = {name: Spread.of([one.ended for one in rounds]).as_json() for name, rounds in taken.items()}
     return {
@@ -173,7 +173,7 @@ def figures(taken: Mapping[str, Sequence[Taken]]) -> dict[str, Any]:
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """The report for people."""
+    """Return the report as text."""
     lines = [f"seconds, {report['rounds']} rounds: median (least - most)"]
     columns = ["last old pod gone", "command ended", *PARTS]
     lines.append(f"{'replicas':<9}{'':<8}" + "".join(f"{column:>23}" for column in columns))

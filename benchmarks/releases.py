@@ -1,4 +1,4 @@
-"""A release to promote, and two ways to do it: this project's, and the book's with bare kubectl."""
+"""Two ways to promote a release: this project's, and the book's with kubectl."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ import yaml
 from benchmarks.startup import PROGRAM, ROOT
 
 STABLE, CANARY = "addressbook-stable", "addressbook-canary"
-CONFIG = {"cloud": "local", "cpuRequest": "10m"}  # 30 pods, and those that go, fit on two processors
-#: A line of the program's progress: the resource, what was done to it, and the seconds that took.
+CONFIG = {"cloud": "local", "cpuRequest": "10m"}  # 30 pods and the old ones fit on two processors
+#: A progress line: the resource, the operation and its seconds.
 PROGRESS = re.compile(r"^\s+\S (?P<what>\S+ \S+)\s+(?P<how>created|updated|deleted)(\s+(?P<seconds>[\d.]+) s)?\s*$")
-#: What the API server adds to an object, and nobody applies.
+#: Fields that the API server adds to an object.
 SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
 
 class Contender(Protocol):
-    """A way to promote, on a release of its own."""
+    """A way to promote, with its own release."""
 
     @property
     def kubectl(self) -> Sequence[str]:
-        """The command, with the release's context and namespace."""
+        """Return the kubectl command with the release's context and namespace."""
         ...
 
     def put_on_trial(self, replicas: int, stable: str, canary: str) -> None:
-        """Bring ``stable`` up with one pod less than ``replicas``, as beside a canary of one, and that canary."""
+        """Bring up ``stable`` with one pod fewer than ``replicas``, and a canary of one pod."""
         ...
 
     def promote(self, replicas: int, image: str) -> dict[str, float]:
-        """Move stable to ``image`` and remove the canary; the seconds of the parts."""
+        """Move stable to ``image`` and remove the canary; return the seconds by part."""
         ...
 
 
 @dataclass(frozen=True)
 class Program:
-    """A copy of the program, with the stacks' state beside it."""
+    """A copy of the program with its state."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -58,7 +58,7 @@ class Program:
         return "\n".join(line for _, line in self.lines(*command))
 
     def lines(self, *command: str) -> list[tuple[float, str]]:
-        """Run a command; its lines, with the time each came at. An interrupted one is told so, and its end awaited."""
+        """Run a command and return its lines with their times. If interrupted, pass that on and wait for its end."""
         with tempfile.TemporaryFile("w+") as errors:
             running = subprocess.Popen(
                 command,
@@ -79,20 +79,20 @@ class Program:
                 raise
             if running.returncode:
                 errors.seek(0)
-                said = "\n".join(line for _, line in lines) + errors.read()
-                raise ValueError(f"`{' '.join(command)}` ended with exit code {running.returncode}: {said[-3000:]}")
+                output = "\n".join(line for _, line in lines) + errors.read()
+                raise ValueError(f"`{' '.join(command)}` ended with exit code {running.returncode}: {output[-3000:]}")
         return lines
 
     def kubectl(self, namespace: str) -> list[str]:
         return ["kubectl", "--context", self.context, "--namespace", namespace]
 
     def move(self, command: str, stack: str, *arguments: str) -> list[tuple[float, str]]:
-        """Run a command of `promotion`, its output unbuffered, so that each line comes when it is said."""
+        """Run a `promotion` command unbuffered, so that each line arrives when it is printed."""
         return self.lines(sys.executable, "-u", "-m", "promotion", command, "--stack", stack, *arguments)
 
 
 class Promotion:
-    """This project's way."""
+    """Promote with this project."""
 
     def __init__(self, program: Program, stack: str) -> None:
         self._program, self._stack = program, stack
@@ -115,7 +115,7 @@ class Promotion:
 
 
 class BareKubectl:
-    """The book's way, with the objects that the program made."""
+    """Promote with kubectl, like the book, on the objects that the program created."""
 
     def __init__(self, program: Program, namespace: str) -> None:
         self._program = program
@@ -152,9 +152,9 @@ class BareKubectl:
 
 @contextmanager
 def program(context: str, registry: str, stacks: Collection[str]) -> Iterator[Program]:
-    """A copy of the program with ``stacks``, each with a namespace of its name.
+    """Yield a copy of the program with ``stacks``, each with a namespace of the same name.
 
-    At the end the namespaces go, and with them all that was made.
+    Remove the namespaces at the end.
     """
     with tempfile.TemporaryDirectory(prefix="benchmark-promotion-") as place:
         folder = Path(place) / "program"
@@ -187,7 +187,7 @@ def program(context: str, registry: str, stacks: Collection[str]) -> Iterator[Pr
 
 
 def parts_of(lines: Sequence[tuple[float, str]], began: float, ended: float) -> dict[str, float]:
-    """Where the command's seconds went, by the lines it printed, each with the time it came at."""
+    """Return how a command spent its time, from its timestamped lines."""
     done = {}
     for at, line in lines:
         if found := PROGRESS.match(line):
@@ -195,7 +195,7 @@ def parts_of(lines: Sequence[tuple[float, str]], began: float, ended: float) -> 
     try:
         rollout = done[f"Deployment {STABLE} updated"]
     except KeyError as missing:
-        raise ValueError(f"the promotion says nothing of {missing}: it did not roll stable out") from None
+        raise ValueError(f"the promotion did not roll out stable: no progress line for {missing}") from None
     return {
         "start": rollout[0] - began,
         "rollout": rollout[1] - rollout[0],
@@ -204,7 +204,7 @@ def parts_of(lines: Sequence[tuple[float, str]], began: float, ended: float) -> 
 
 
 def applicable(live: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as somebody would apply it, without what the API server added."""
+    """Return an object as a user would apply it, without the API server's additions."""
     metadata = {key: value for key, value in live["metadata"].items() if key not in SERVERS_OWN}
     metadata["annotations"] = {
         key: value for key, value in metadata.get("annotations", {}).items() if "kubernetes.io/" not in key

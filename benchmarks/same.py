@@ -1,8 +1,8 @@
-"""Whether programs declare the same: the type, name and inputs of every resource.
+"""Compare whether programs declare the same resources: type, name and inputs.
 
-Left out is what has to differ between a program of components and one without. Components only group others, and are in
-their children's URNs alone. The image's tag is made of what is in its build context, by the one that has code for it,
-and the context is a folder of each program's own. A generated name in the cluster is made of the URN.
+Some differences are expected and ignored. Components only group resources and appear in their children's URNs. The
+image's tag depends on the build context, which is a different folder for each program. Generated names depend on the
+URN.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ IMAGE = "docker:index/image:Image"
 TAG_AND_FOLDER = {"imageName", "build.context", "build.dockerfile", "build.args.VERSION"}
 GENERATED = "metadata.annotations.pulumi.com/autonamed"
 GENERATED_NAME = "metadata.name"
-#: Key and value that mark a secret among the values that Pulumi passes on.
+#: Key and value that mark a secret in Pulumi's property values.
 SECRET = (SIGNATURE_KEY, SECRET_SIGNATURE)
 NOTHING = "(nothing)"
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A resource as a program declares it; ``inputs`` by path, such as ``spec.ports[0].port``."""
+    """A declared resource; ``inputs`` by path, such as ``spec.ports[0].port``."""
 
     kind: str
     name: str
@@ -45,18 +45,18 @@ class Declared:
 
 
 def registered(printed: str) -> list[Declared]:
-    """What benchmarks.declare says that a program registered."""
+    """Return the resources in the output of benchmarks.declare."""
     return _resources((each["type"], each["name"], each["inputs"]) for each in json.loads(printed))
 
 
 def previewed(preview: str) -> list[Declared]:
-    """What the steps of a preview would make."""
+    """Return the resources that a preview would create."""
     states = [step["newState"] for step in json.loads(preview)["steps"]]
     return _resources((each["type"], each["urn"].rpartition("::")[2], each.get("inputs", {})) for each in states)
 
 
 def differences(these: Sequence[Declared], those: Sequence[Declared]) -> list[str]:
-    """What ``those`` have other than ``these``, a line for each resource or input."""
+    """Return how ``those`` differ from ``these``, one line for each resource or input."""
     here, there = ({each.title: each for each in declared} for declared in (these, those))
     counts = [Counter(each.title for each in declared) for declared in (these, those)]
     found = [f"{title} is more" for title in sorted(counts[1] - counts[0])]
@@ -76,7 +76,7 @@ def _resources(found: Iterator[tuple[str, str, Any]]) -> list[Declared]:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Path and value of everything in it that has no parts; what is empty is a value, too."""
+    """Yield path and value of every leaf; an empty collection is a leaf."""
     if isinstance(value, Mapping) and value.get(SECRET[0]) == SECRET[1]:
         yield from _leaves(value.get("value"), f"{path} (secret)")
     elif isinstance(value, Mapping) and value:

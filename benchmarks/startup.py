@@ -1,9 +1,9 @@
-"""How long the program takes to start and to preview, beside what a user would write instead.
+"""Measure how long the program takes to start and to preview, against what a user would write instead.
 
 Three programs declare the laptop stack: this one; the same resources written out flat in one file
-(benchmarks/flat); and this one with the SDKs of all clouds imported first, as a program does that imports before it
-knows its cloud. Measured of each: its Python process against Pulumi's mocks, from start to end, and a whole
-`pulumi preview` on an empty state. Measured as well: the imports that each cloud costs. Nothing is ever made.
+(benchmarks/flat); and this one with all clouds' SDKs imported first. Measured for each: its whole Python process
+against Pulumi's mocks, and a `pulumi preview` on an empty state. Also measured: the imports of each cloud. Nothing is
+created.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from benchmarks.same import Declared, differences, previewed, registered
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ("Pulumi.yaml", "__main__.py", "contract", "components", "stacks", "app")
 STACK = "benchmark"
-#: Nothing is made in it; only its name is in what the previews declare.
+#: Namespace in the previews; it is never created.
 NAMESPACE = "benchmark-startup"
-#: Differences told of a program that is not the same.
-MOST_TOLD = 5
+#: Number of differences to report.
+MAX_REPORTED = 5
 THIS, FLAT, ALL = "this program", "flat, one file", "all clouds imported"
 CLOUDS = ("local", "digitalocean", "gcp", "aws")
 IMPORT_ALL = "import stacks.aws, stacks.digitalocean, stacks.gcp, stacks.local\n"
@@ -43,20 +43,20 @@ example:
 """
 
 
-class WrongUse(Exception):
-    """What keeps the benchmark from running, as a sentence."""
+class UsageError(Exception):
+    """Invalid use or a missing prerequisite."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A program in a folder of its own, with the config of its stack and a state that stays empty."""
+    """A program in its own folder, with a stack config and an empty state."""
 
     folder: Path
     config: Mapping[str, str]
     environment: Mapping[str, str]
 
     def declare(self) -> str:
-        """Run its process against mocks; what it registers, as JSON."""
+        """Run the program against mocks; return the registered resources as JSON."""
         command = [sys.executable, "-m", "benchmarks.declare", str(self.folder), str(self.folder / "config.json")]
         return _run(command, ROOT, self.environment).splitlines()[-1]
 
@@ -65,7 +65,7 @@ class Contender:
 
 
 def main() -> int:
-    """Exit codes: 0 measured, 1 the programs can't be compared, 2 wrong use."""
+    """Return the exit code: 0 measured, 1 the programs cannot be compared, 2 invalid use."""
     arguments = _arguments()
     try:
         _checked(arguments)
@@ -83,11 +83,11 @@ def main() -> int:
                     {name: each.preview for name, each in contenders.items()}, arguments.rounds, _tell
                 ),
             }
-    except WrongUse as fault:
-        print(f"benchmarks.startup: {fault}", file=sys.stderr)
+    except UsageError as error:
+        print(f"benchmarks.startup: {error}", file=sys.stderr)
         return 2
-    except ValueError as fault:
-        print(f"benchmarks.startup: {fault}", file=sys.stderr)
+    except ValueError as error:
+        print(f"benchmarks.startup: {error}", file=sys.stderr)
         return 1
     report = _report(arguments.rounds, declared, results)
     print(json.dumps(report, indent=2) if arguments.output == "json" else _table(report))
@@ -101,30 +101,28 @@ def _arguments() -> argparse.Namespace:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count, 1 or more (default: 7)")
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, 1 or more (default: 7)")
     parser.add_argument(
         "--context", default="addressbook-lab", help="kubeconfig context to preview on (default: the lab)"
     )
-    parser.add_argument(
-        "--registry", default="10.203.0.1:5000", help="registry in the images' names (default: the lab's)"
-    )
+    parser.add_argument("--registry", default="10.203.0.1:5000", help="registry in image names (default: the lab's)")
     parser.add_argument("--output", choices=("text", "json"), default="text", help="table or JSON (default: text)")
     return parser.parse_args()
 
 
 def _checked(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
-        raise WrongUse(f"--rounds {arguments.rounds}: take 1 or more")
+        raise UsageError(f"--rounds {arguments.rounds}: use 1 or more")
     for command in ("pulumi", "kubectl"):
         if shutil.which(command) is None:
-            raise WrongUse(f'{command} is not on PATH: `make up`, then `eval "$(make env)"`, puts the lab\'s there')
+            raise UsageError(f'{command} is not on PATH: `make up`, then `eval "$(make env)"`, puts the lab\'s there')
     known = subprocess.run(["kubectl", "config", "get-contexts", "-o", "name"], capture_output=True, text=True)
     if arguments.context not in known.stdout.split():
-        raise WrongUse(f"--context {arguments.context}: the kubeconfig has no such context; `make up` starts the lab")
+        raise UsageError(f"--context {arguments.context}: the kubeconfig has no such context; `make up` starts the lab")
 
 
 def programs(folder: Path, context: str, registry: str) -> dict[str, Contender]:
-    """A copy of each, in the folder."""
+    """Copy each program into the folder."""
     local = {"kubeContext": context, "registry": registry, "namespace": NAMESPACE}
     made = {
         THIS: _contender(folder / "this", {"cloud": "local", "stableReplicas": "2", **local}),
@@ -163,7 +161,7 @@ def _contender(folder: Path, config: Mapping[str, str], source: Path = ROOT) -> 
 
 
 def _same_resources(contenders: Mapping[str, Contender]) -> dict[str, int]:
-    """How many resources of each type every program makes. Raises ValueError where they are not the same."""
+    """Return the number of resources by type. Raises ValueError if the programs differ."""
     refuse_others({name: registered(each.declare()) for name, each in contenders.items()})
     found = {name: previewed(each.preview()) for name, each in contenders.items()}
     refuse_others(found)
@@ -171,10 +169,12 @@ def _same_resources(contenders: Mapping[str, Contender]) -> dict[str, int]:
 
 
 def refuse_others(found: Mapping[str, Sequence[Declared]]) -> None:
-    """Raises ValueError where a program declares something else than this one."""
+    """Raise ValueError if a program declares something different from this one."""
     for name, declared in found.items():
         if others := differences(found[THIS], declared):
-            told = "\n  ".join([*others[:MOST_TOLD], *([f"and {len(others)} in all"] if others[MOST_TOLD:] else [])])
+            told = "\n  ".join(
+                [*others[:MAX_REPORTED], *([f"and {len(others)} in all"] if others[MAX_REPORTED:] else [])]
+            )
             raise ValueError(f"`{name}` is not the same as `{THIS}`:\n  {told}")
 
 

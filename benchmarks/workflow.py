@@ -1,6 +1,6 @@
-"""A job of a workflow file, step by step as GitHub runs it: its commands, its shell, its conditions and outputs.
+"""Run a job of a workflow file step by step, as GitHub does: commands, shell, conditions and outputs.
 
-Steps that use an action (checkout, setup) are left out: what they prepare must be there.
+Steps that use an action (checkout, setup) are skipped: prepare their results first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from benchmarks.machines import run
 
 EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 CONDITION = re.compile(r"steps\.([\w-]+)\.outputs\.([\w-]+) == '([^']*)'")
-#: What GitHub's documentation says that `shell: bash` is, and what runs where no shell is named.
+#: GitHub's definition of `shell: bash`, and of the default shell (GitHub documentation).
 SHELLS = {"bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"), "": ("bash", "-e", "-c")}
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command, the environment that the file gives it, and the output of an earlier step that it asks for."""
+    """A command with its environment, and the output of an earlier step that it depends on."""
 
     id: str
     command: str
@@ -35,17 +35,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a step's command was, its seconds, to its end and to its first line, what it said and set as outputs."""
+    """A finished step: its command, seconds until its end and its first line, its output and the outputs it set."""
 
     command: str
     seconds: float
     first: float
-    said: str
+    output: str
     outputs: Mapping[str, str]
 
 
 def steps(file: Path, job: str, values: Mapping[str, str]) -> list[Step]:
-    """The job's own commands; ``values`` are of the expressions in it. Raises ValueError where one is missing."""
+    """Return the job's commands; ``values`` fill its expressions. Raises ValueError if one is missing."""
     document = yaml.safe_load(file.read_text())
     described = document["jobs"][job]
     common = {**document.get("env", {}), **described.get("env", {})}
@@ -63,7 +63,7 @@ def steps(file: Path, job: str, values: Mapping[str, str]) -> list[Step]:
 
 
 def ran(commands: list[Step], folder: Path, environment: Mapping[str, str], output: Path) -> Iterator[Ran]:
-    """Run them one after the other; ``output`` is a file for GITHUB_OUTPUT. Raises ValueError where one fails."""
+    """Run steps in sequence; ``output`` is the file for GITHUB_OUTPUT. Raises ValueError if one fails."""
     known: dict[str, Mapping[str, str]] = {}
     for step in commands:
         if step.condition:
@@ -72,30 +72,30 @@ def ran(commands: list[Step], folder: Path, environment: Mapping[str, str], outp
                 continue
         output.write_text("")
         began = time.perf_counter()
-        said = run(
+        finished = run(
             [*step.shell, step.command], folder, {**environment, **step.environment, "GITHUB_OUTPUT": str(output)}
         )
         seconds = time.perf_counter() - began
         known[step.id] = dict(line.split("=", 1) for line in output.read_text().splitlines())
-        yield Ran(step.command, seconds, said.first, said.text, known[step.id])
+        yield Ran(step.command, seconds, finished.first, finished.text, known[step.id])
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
     def value(found: re.Match[str]) -> str:
         if found[1] not in values:
-            raise ValueError(f"the workflow has the expression {found[1]!r}, for which there is no value here")
+            raise ValueError(f"the workflow uses expression {found[1]!r}, which has no value here")
         return values[found[1]]
 
     return EXPRESSION.sub(value, text)
 
 
 def _shell(*described: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of step, job and workflow the first that names one."""
+    """Return the first of step, job and workflow that sets a shell."""
     step, *outer = described
     named = [step.get("shell", ""), *(each.get("defaults", {}).get("run", {}).get("shell", "") for each in outer)]
     shell = next(filter(None, named), "")
     if shell not in SHELLS:
-        raise ValueError(f"the workflow has the shell {shell!r}, which can't be run here")
+        raise ValueError(f"the workflow uses shell {shell!r}, which is not supported here")
     return SHELLS[shell]
 
 
@@ -104,5 +104,5 @@ def _condition(text: str | None) -> tuple[str, str, str] | None:
         return None
     found = CONDITION.fullmatch(text.strip())
     if not found:
-        raise ValueError(f"the workflow has the condition {text!r}, which can't be decided here")
+        raise ValueError(f"the workflow uses condition {text!r}, which is not supported here")
     return found[1], found[2], found[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -26,6 +26,6 @@ def declared_keys() -> set[str]:
 @cache
 def declared_defaults() -> dict[str, str]:
     """Return each key's default as the engine passes it to the program: the value that means "unset"."""
-    project = cast(dict[str, Any], yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text()))
+    project: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text())
     defaults = {key: row["default"] for key, row in project["config"].items() if "default" in row}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in defaults.items()}

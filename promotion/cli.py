@@ -9,16 +9,16 @@ import tomllib
 from collections.abc import Sequence
 
 from contract.project import PROJECT_ROOT
-from promotion.commands import release, report, stack
+from promotion import commands
 from promotion.errors import EXIT_CODES, INTERRUPTED, CommandError
 
 #: In the order of a release.
 COMMANDS = (
-    *(stack.add_up, report.add_preview, stack.add_down),
-    *(release.add_canary, release.add_verdict, release.add_promote, release.add_rollback),
-    *(release.add_release, release.add_traffic),
-    *(report.add_status, report.add_history, report.add_diagnose),
-    *(stack.add_stack, stack.add_unstack),
+    *(commands.add_up, commands.add_preview, commands.add_down),
+    *(commands.add_canary, commands.add_verdict, commands.add_promote, commands.add_rollback),
+    *(commands.add_release, commands.add_traffic),
+    *(commands.add_status, commands.add_history, commands.add_diagnose),
+    *(commands.add_stack, commands.add_unstack),
 )
 
 
@@ -39,13 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m promotion",
-        description="Release a service in steps: each command edits the stack file and updates the stack.",
-        epilog=f"example: python -m promotion up --stack dev; {EXIT_CODES}",
+        description="Release a service in steps. Each step edits the stack file and updates the stack.",
+        epilog=f"example: python -m promotion up --stack dev\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for add in COMMANDS:
-        add(commands)
+        add(subparsers)
     return parser
 
 

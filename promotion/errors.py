@@ -10,10 +10,13 @@ INCONCLUSIVE = 3  #: too few samples to judge the canary; it stays on trial
 BUSY = 4  #: another command is running on the stack; nothing was changed
 INTERRUPTED = 130  #: Ctrl-C, as in shells
 
-EXIT_CODES = (
-    "exit codes: 0 done; 1 failed, or unhealthy and rolled back; 2 wrong use, invalid config, or refused: nothing was"
-    " changed; 3 inconclusive; 4 another command is running on the stack; 130 interrupted"
-)
+EXIT_CODES = """exit codes:
+  0    done
+  1    failed, or the canary was unhealthy and is rolled back
+  2    wrong use, invalid config, or refused; nothing was changed
+  3    inconclusive: too few samples to judge the canary
+  4    another command is running on the stack; nothing was changed
+  130  interrupted"""
 
 
 class CommandError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -167,7 +167,7 @@ _MESSAGES = {
 def _described(error: Any, group: type[Keys]) -> str:
     """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it."""
     context: dict[str, Any] = error.get("ctx", {})
-    location = cast(Sequence[str | int], error["loc"])
+    location: Sequence[str | int] = error["loc"]
     message = _MESSAGES.get(error["type"])
     problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")

@@ -1,6 +1,6 @@
-"""What the laptop stack declares, written out by hand: one file, no settings, no components, values in place."""
+"""The laptop stack written out by hand: one file, no settings, no components."""
 
-# Plain dicts, as people write them: the SDK's types do not follow them through shared parts.
+# Plain dicts, as people write them; the SDK's types do not cover shared parts.
 # pyright: reportArgumentType=false
 
 import base64

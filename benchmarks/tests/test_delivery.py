@@ -45,7 +45,7 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
-def test_what_is_timed_is_what_the_workflow_runs():
+def test_timed_commands_are_the_workflow_s():
     steps = workflow.steps(ROOT / delivery.FILE, delivery.JOB, VALUES)
     commands = [step.command for step in steps]
     assert commands[:2] == ["make lint", "make unit"]
@@ -54,11 +54,11 @@ def test_what_is_timed_is_what_the_workflow_runs():
     assert steps[-1].environment["REGISTRY"] == "registry.example/team"
 
 
-@pytest.mark.parametrize(("wanted", "said"), [("true", ["", "registry.example/team t\n"]), ("false", [""])])
-def test_a_step_runs_if_the_output_that_it_asks_for_is_there(tmp_path: Path, wanted: str, said: list[str]):
+@pytest.mark.parametrize(("wanted", "output"), [("true", ["", "registry.example/team t\n"]), ("false", [""])])
+def test_step_runs_if_its_condition_holds(tmp_path: Path, wanted: str, output: list[str]):
     steps = workflow.steps(written(tmp_path, WORKFLOW), "image", VALUES)
     environment = {**os.environ, "WANTED": wanted}
-    assert [each.said for each in workflow.ran(steps, tmp_path, environment, tmp_path / "output")] == said
+    assert [each.output for each in workflow.ran(steps, tmp_path, environment, tmp_path / "output")] == output
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_a_step_runs_if_the_output_that_it_asks_for_is_there(tmp_path: Path, wan
         ("run: echo", "shell: pwsh\n        run: echo", "shell 'pwsh'"),
     ],
 )
-def test_a_workflow_that_can_t_be_run_here_is_no_figure(tmp_path: Path, changed: str, to: str, fault: str):
+def test_unsupported_workflows_are_refused(tmp_path: Path, changed: str, to: str, fault: str):
     with pytest.raises(ValueError, match=fault):
         workflow.steps(written(tmp_path, WORKFLOW.replace(changed, to, 1)), "image", VALUES)
 
 
 @pytest.mark.parametrize(("shell", "fails"), [("", False), ("        shell: bash\n", True)])
-def test_a_pipe_fails_as_it_does_on_github(tmp_path: Path, shell: str, fails: bool):
+def test_pipe_fails_as_on_github(tmp_path: Path, shell: str, fails: bool):
     text = f"jobs:\n  image:\n    steps:\n      - run: false | cat\n{shell}"
     steps = workflow.steps(written(tmp_path, text), "image", {})
     if fails:
@@ -85,12 +85,12 @@ def test_a_pipe_fails_as_it_does_on_github(tmp_path: Path, shell: str, fails: bo
         assert len(list(workflow.ran(steps, tmp_path, os.environ, tmp_path / "output"))) == 1
 
 
-def test_the_steps_of_make_image_have_the_names_that_are_looked_for():
+def test_step_names_of_make_image():
     code = (ROOT / "pipeline" / "image.py").read_text()
     assert [name for name in delivery.PART_OF if not name.startswith("make ") and f'"{name}"' not in code] == []
 
 
-def test_the_parts_make_up_the_whole():
+def test_parts_add_up_to_the_total():
     ran = [
         Ran("make lint", 60, 2, "", {}),
         Ran("make unit", 30, 1, "", {}),
@@ -112,12 +112,12 @@ def test_the_parts_make_up_the_whole():
 
 
 @pytest.mark.parametrize("outputs", [{}, {"image": ""}, {"image": "registry.example/team/addressbook:latest"}])
-def test_a_job_that_pushed_nothing_is_no_figure(outputs: dict[str, str]):
+def test_job_without_a_push_is_refused(outputs: dict[str, str]):
     with pytest.raises(ValueError, match="without an image"):
         delivery.by_workflow([Ran("make lint", 60, 2, "", {}), Ran("make image", 40, 1, IMAGE, outputs)])
 
 
-def test_the_book_s_jobs_of_tests_are_side_by_side():
+def test_book_s_test_jobs_run_in_parallel():
     taken = [
         Timed("build", "image", 20),
         Timed("build", "transfer", 3),
@@ -134,7 +134,7 @@ def test_the_book_s_jobs_of_tests_are_side_by_side():
     assert found.side_by_side == 54
 
 
-def test_the_book_s_jobs_begin_with_what_was_pushed_and_check_what_the_image_s_tests_check():
+def test_book_s_jobs_pull_the_image_and_run_the_same_checks():
     jobs = book_blocks.jobs("registry.example/book", "one", ROOT / "app", 5432)
     for name in (*book_blocks.TESTS, book_blocks.PUSH):
         assert jobs[name][0].arguments == ("pull", "registry.example/book:one")
@@ -145,7 +145,7 @@ def test_the_book_s_jobs_begin_with_what_was_pushed_and_check_what_the_image_s_t
     assert {command.part for commands in jobs.values() for command in commands} <= delivery.PARTS.keys()
 
 
-def test_ratios_are_taken_round_by_round():
+def test_ratios_are_taken_per_round():
     parts = dict.fromkeys(delivery.PARTS, 1.0)
     slow = dict.fromkeys(delivery.PARTS, 10.0)
     none = {"program": 0.0}
@@ -162,7 +162,7 @@ def test_ratios_are_taken_round_by_round():
     assert "0.50 (0.50 - 0.50)" in shown
 
 
-def test_an_interrupted_command_leaves_no_process(tmp_path: Path):
+def test_interrupted_command_leaves_no_process(tmp_path: Path):
     child = tmp_path / "child"
     code = f"""
 import signal, sys; sys.path.insert(0, {str(ROOT)!r})
@@ -191,7 +191,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_a_server_that_does_not_begin_says_why(tmp_path: Path):
+def test_server_that_does_not_start_says_why(tmp_path: Path):
     with (
         pytest.raises(ValueError, match="sh does not answer: no such luck"),
         machines._running("sh", ["-c", "echo no such luck; exit 1"], tmp_path, lambda: False),

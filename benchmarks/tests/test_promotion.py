@@ -21,7 +21,7 @@ dev: share of new connections: stable 100 % (3 pods)
   3 updated, in 20 s""".splitlines()
 
 
-def test_old_are_all_pods_but_stables_with_the_new_image():
+def test_old_pods():
     events = [
         "ADDED s1 stable a",
         "ADDED c1 canary b",
@@ -33,19 +33,19 @@ def test_old_are_all_pods_but_stables_with_the_new_image():
     assert still_old(frozenset({"c1"}), "DELETED c1 canary b", "b") == frozenset()
 
 
-def test_the_parts_make_up_the_whole():
+def test_parts_add_up_to_the_total():
     times = dict(enumerate((1.0, 18.0, 18.5, 25.0, 25.5, 26.0)))
     parts = parts_of([(100 + times[number], line) for number, line in enumerate(LINES)], 100, 127)
     assert parts == {"start": 8.5, "rollout": 9.5, "removal": 9.0}
     assert sum(parts.values()) == 27
 
 
-def test_a_promotion_that_rolled_nothing_out_is_no_figure():
+def test_promotion_without_rollout_is_refused():
     with pytest.raises(ValueError, match="Deployment addressbook-stable"):
         parts_of([(1, line) for line in LINES if "Deployment addressbook-stable" not in line], 0, 2)
 
 
-def test_what_the_server_added_is_not_applied():
+def test_server_side_fields_are_not_applied():
     live: dict[str, Any] = {
         "kind": "Deployment",
         "metadata": {
@@ -65,7 +65,7 @@ def test_what_the_server_added_is_not_applied():
     }
 
 
-def test_the_ratio_is_of_the_last_old_pod_gone_round_by_round():
+def test_ratio_is_per_round_until_the_last_old_pod():
     busy_in_the_second_round = {
         THIS: [Taken(3, 4, {"rollout": 1}), Taken(30, 40, {"rollout": 10}), Taken(3, 4, {"rollout": 1})],
         BARE: [Taken(2, 1, {"rollout": 1}), Taken(20, 10, {"rollout": 10}), Taken(2, 1, {"rollout": 1})],

@@ -14,7 +14,7 @@ from benchmarks.paired import Samples, take_turns
 from benchmarks.same import IMAGE, Declared, differences, previewed, registered
 
 
-def test_contenders_take_turns_and_the_first_round_does_not_count():
+def test_contenders_alternate_after_a_warm_up_round():
     ran: list[str] = []
     timings = take_turns({name: lambda name=name: ran.append(name) for name in "abc"}, 2, lambda _: None)
     assert "".join(ran) == "abc" + "bca" + "cab"
@@ -27,7 +27,7 @@ def test_ratios_are_taken_within_a_round():
     assert (spread.median, spread.least, spread.most) == (2.0, 2.0, 2.0)
 
 
-def test_the_flat_program_is_the_same_until_a_field_differs(tmp_path: Path, kubeconfig: Path):
+def test_flat_program_is_equal_until_a_field_differs(tmp_path: Path, kubeconfig: Path):
     programs = startup.programs(tmp_path, "kind-kind", "localhost:5001")
     this, flat = (programs[name] for name in (startup.THIS, startup.FLAT))
     found = {startup.THIS: registered(this.declare()), startup.FLAT: registered(flat.declare())}
@@ -35,9 +35,9 @@ def test_the_flat_program_is_the_same_until_a_field_differs(tmp_path: Path, kube
     startup.refuse_others(found)
     file = flat.folder / "__main__.py"
     file.write_text(file.read_text().replace('"pulumi.com/waitFor"', '"pulumi.com/waitfor"'))
-    with pytest.raises(ValueError, match="`flat, one file` is not the same") as said:
+    with pytest.raises(ValueError, match="`flat, one file` is not the same") as output:
         startup.refuse_others({**found, startup.FLAT: registered(flat.declare())})
-    assert "Service public has metadata.annotations.pulumi.com/waitFor = '(nothing)' instead of" in str(said.value)
+    assert "Service public has metadata.annotations.pulumi.com/waitFor = '(nothing)' instead of" in str(output.value)
 
 
 def preview(*resources: tuple[str, str, Any]) -> str:
@@ -46,7 +46,7 @@ def preview(*resources: tuple[str, str, Any]) -> str:
     return json.dumps({"steps": steps})
 
 
-def test_components_and_the_stack_are_no_difference():
+def test_components_and_stack_are_ignored():
     this = preview(
         ("pulumi:pulumi:Stack", "urn:pulumi:one::this::pulumi:pulumi:Stack::one", {}),
         ("delivery:release:Track", "urn:pulumi:one::this::delivery:release:Track::stable", {}),
@@ -94,7 +94,7 @@ def test_previews_are_compared_too():
         ("Job", generated("migrate-1"), generated("migrate-2")),
     ],
 )
-def test_what_has_to_differ_is_left_out(kind: str, this: Any, flat: Any):
+def test_expected_differences_are_ignored(kind: str, this: Any, flat: Any):
     assert differences([Declared.of(kind, "one", this)], [Declared.of(kind, "one", flat)]) == []
 
 
@@ -102,7 +102,7 @@ SECRET = {same.SECRET[0]: same.SECRET[1], "value": {"password": "x"}}
 
 
 @pytest.mark.parametrize(
-    ("flat", "said"),
+    ("flat", "output"),
     [
         ([], "Service a is missing"),
         ([("Service", "b", {})], "Service b is more"),
@@ -113,14 +113,14 @@ SECRET = {same.SECRET[0]: same.SECRET[1], "value": {"password": "x"}}
         ([("Service", "a", {"ports": [1, 2], "data": SECRET})], "Service a has data (secret).password = 'x' instead"),
     ],
 )
-def test_everything_else_is_compared(flat: list[tuple[str, str, Any]], said: str):
+def test_all_other_differences_are_reported(flat: list[tuple[str, str, Any]], output: str):
     this = [Declared.of("Service", "a", {"ports": [1, 2]})]
     found = differences(this, [Declared.of(*each) for each in flat])
-    assert [line for line in found if line.startswith(said)], found
+    assert [line for line in found if line.startswith(output)], found
 
 
-def test_of_many_differences_some_are_told():
+def test_long_lists_of_differences_are_cut():
     this = [Declared.of("Service", str(number), {}) for number in range(9)]
-    with pytest.raises(ValueError, match="and 9 in all") as said:
+    with pytest.raises(ValueError, match="and 9 in all") as output:
         startup.refuse_others({startup.THIS: this, startup.FLAT: []})
-    assert str(said.value).count(" is missing") == startup.MOST_TOLD
+    assert str(output.value).count(" is missing") == startup.MAX_REPORTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pulumi
 import pulumi_digitalocean as digitalocean
@@ -82,7 +82,7 @@ class ImageRegistry(Component):
 
 def docker_login(config: str) -> tuple[str, str]:
     """Return user name and password of the only registry in a Docker client's config.json."""
-    auths = cast(dict[str, Any], json.loads(config))["auths"]
+    auths: dict[str, Any] = json.loads(config)["auths"]
     (entry,) = auths.values()
     user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
     return user, password

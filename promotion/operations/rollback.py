@@ -12,8 +12,7 @@ from promotion.operations.update import apply, propose
 from promotion.state.history import SUCCEEDED, image_in_history, releases_of
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
-from promotion.state.timestamp import utc_stamp
-from promotion.state.verdict_record import VerdictRecord, verdict_against
+from promotion.state.verdict_record import VerdictRecord, utc_stamp, verdict_against
 
 #: Why a canary is rolled back after its trial.
 FOUND_UNHEALTHY = "the canary was found unhealthy"

@@ -1,20 +1,20 @@
-"""One command on one stack: its stack file, its deployed state, its history, and the engine."""
+"""One command on one stack: the person, the stack file, the deployed state, the history, and the engine."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pulumi import automation
 from pydantic import ValidationError
 
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
-from promotion.operations.console import Console
 from promotion.operations.options import ChangeOptions
 from promotion.state import engine, git, history
 from promotion.state.history import Update
@@ -26,6 +26,43 @@ from promotion.status.table import outputs_text
 
 #: Commits of a stack file that are searched for a verdict.
 SEARCHED_COMMITS = 200
+
+
+@dataclass
+class Console:
+    """``out`` is for people. With ``json``, standard output has one JSON document and ``out`` is standard error.
+
+    ``yes``: do not ask.
+    """
+
+    json: bool = False
+    yes: bool = False
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+
+    @classmethod
+    def of(cls, output: str, yes: bool) -> Console:
+        """Return the console for ``--output`` and ``--yes``."""
+        return cls(output == "json", yes, sys.stderr if output == "json" else sys.stdout)
+
+    def say(self, text: str = "") -> None:
+        """Print for people."""
+        print(text, file=self.out, flush=True)
+
+    def confirm(self) -> None:
+        """Ask whether to continue, once and only at a terminal. Raises CommandError if the answer is no."""
+        if self.yes or not sys.stdin.isatty():
+            return
+        print("continue? [y/N] ", end="", file=self.out, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("aborted; nothing was changed", WRONG_USE)
+        self.yes = True
+
+    def answer(self, text: str, document: dict[str, Any]) -> None:
+        """Print the result: ``document`` for scripts, ``text`` for people."""
+        if self.json:
+            print(json.dumps(document, indent=2))
+        else:
+            self.say(text)
 
 
 @dataclass

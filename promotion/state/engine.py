@@ -15,8 +15,8 @@ from pulumi import automation
 from contract.errors import INVALID_CONFIG
 from contract.project import PROJECT_ROOT
 from promotion.errors import FAILED, WRONG_USE, CommandError
-from promotion.state import recovery
-from promotion.state.engine_process import EngineProcess
+from promotion.state import stack_state
+from promotion.state.engine_process import TRUNCATED, EngineProcess, delete_truncated_attributes
 from promotion.state.locks import EngineLock, busy, engine_locks
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
@@ -130,7 +130,7 @@ def resolve_pending(stack: automation.Stack) -> bool:
     Raises CommandError if only a person can, and ConcurrentUpdateError if the update is still running.
     """
     state = stack.export_stack()
-    resolved = recovery.resolve_pending(dict(state.deployment or {}))
+    resolved = stack_state.resolve_pending(dict(state.deployment or {}))
     if resolved is None:
         return False
     if stack.export_stack().deployment != state.deployment:
@@ -202,10 +202,10 @@ def _run(stack: automation.Stack, what: str, action: Callable[[], Result], wait_
 
 def _repair_state(workspace: automation.Workspace, error: automation.CommandError, say: Say) -> bool:
     """Delete files that a killed engine left truncated, if the engine failed on one; return whether there were any."""
-    if recovery.TRUNCATED not in str(error):
+    if TRUNCATED not in str(error):
         return False
     try:
-        deleted = recovery.delete_truncated_attributes(workspace.who_am_i().url or "", PROJECT_ROOT)
+        deleted = delete_truncated_attributes(workspace.who_am_i().url or "", PROJECT_ROOT)
     except (automation.CommandError, OSError):
         return False
     for file in deleted:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
 from promotion.errors import UpdateInterruptedError
+
+#: Part of the engine's error about a truncated file.
+TRUNCATED = "EOF"
+#: Seconds in which a running engine finishes writing a file.
+WRITE_SECONDS = 0.5
 
 
 class EngineProcess(automation.PulumiCommand):
@@ -87,3 +96,33 @@ def _wait(process: subprocess.Popen[bytes]) -> bool:
             )
         else:
             return interrupted
+
+
+def delete_truncated_attributes(backend: str, project: Path) -> list[Path]:
+    """Delete truncated .attrs files of a state in a folder; return their paths.
+
+    The engine replaces a state file in one step, but writes the file's attributes (``NAME.attrs``) in place. An engine
+    killed meanwhile leaves a truncated file that no engine can read; the state does not need it. ``backend`` is the
+    URL of the state (only ``file:`` has such files), and relative paths in it start from the folder ``project``.
+    """
+    url = urlsplit(backend)
+    if url.scheme != "file":
+        return []
+    folder = project / Path(unquote(url.netloc + url.path)).expanduser() / ".pulumi"
+    suspects = [file for file in folder.rglob("*.attrs") if _is_truncated(file)]
+    if suspects:
+        time.sleep(WRITE_SECONDS)
+    truncated = [file for file in suspects if _is_truncated(file)]
+    for file in truncated:
+        file.unlink(missing_ok=True)
+    return truncated
+
+
+def _is_truncated(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        return True
+    except OSError:
+        pass  # deleted meanwhile, or another user's
+    return False

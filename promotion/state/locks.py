@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from contract.project import PROJECT_ROOT
 from promotion.errors import BUSY, CommandError
-from promotion.state.timestamp import utc_stamp
+from promotion.state.verdict_record import utc_stamp
 
 #: Folder of the checkout locks.
 LOCKS = PROJECT_ROOT / ".promotion"

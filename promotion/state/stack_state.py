@@ -1,16 +1,24 @@
-"""What each track runs, by the engine's own state."""
+"""What each track runs, by the engine's own state, and how interrupted operations in it are resolved."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from contract.image import digest_of
+from promotion.errors import CommandError
 
 #: Parts of URNs of a track and its Deployment. The package before them is `addressbook` in older states.
 TRACK = ":release:Track::"
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
+
+#: Providers whose objects' ids follow from their names, so that a refresh can look for them.
+KUBERNETES = "kubernetes:"
+#: Resources that leave nothing behind when their creation is interrupted: they exist in the state alone, or are an
+#: image under a name that the next build uses again.
+HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "delivery:", "addressbook:")
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,62 @@ class StackState:
                     tracks[urn.rpartition("-")[2]] = DeployedTrack(image, int(spec.get("replicas", 1)))
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
         return cls(tracks, frozenset(known), [str(operation["resource"]["urn"]) for operation in pending])
+
+
+def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the deployment without its pending operations; None if it has none.
+
+    The engine drops a pending creation, and the next update then fails because the object exists. A Kubernetes object's
+    id is its name, so it is recorded as created: the refresh before the update finds it, or removes the record again.
+
+    Raises CommandError for objects whose id only the provider knows, such as a cloud's cluster. The message also names
+    the pending Kubernetes objects, since the remedy clears their records too.
+    """
+    pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
+    if not pending:
+        return None
+    resources = [*cast(list[dict[str, Any]], deployment.get("resources") or [])]
+    created: list[tuple[dict[str, Any], str | None]] = []
+    for operation in pending:
+        resource = cast(dict[str, Any], operation["resource"])
+        if operation["type"] != "creating" or str(resource["type"]).startswith(HARMLESS):
+            continue
+        id = _kubernetes_id(resource)
+        created.append((resource, id))
+        if id is None:
+            continue
+        # If this was a replacement, the old object is deleted once the new one is in place.
+        resources = [
+            {**other, "delete": True} if other["urn"] == resource["urn"] and not other.get("delete") else other
+            for other in resources
+        ]
+        resources.append({**resource, "id": id, "outputs": resource.get("outputs") or resource["inputs"]})
+    if any(id is None for _, id in created):
+        names = ", ".join(f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}" for each, _ in created)
+        commands = ", ".join(_import_command(each, id or "ID") for each, id in created)
+        raise CommandError(
+            f"creating {names} was interrupted (unless another update is still running), and only the provider knows"
+            f" whether it exists. If it exists, import it with {commands}; then, in either case, run"
+            " `pulumi refresh --clear-pending-creates` and repeat this command"
+        )
+    return {**deployment, "resources": resources, "pending_operations": []}
+
+
+def _import_command(resource: Mapping[str, Any], id: str) -> str:
+    """Return the command that imports a resource under the URN that the program gives it."""
+    provider = str(resource.get("provider", "")).rpartition("::")[0]  # the rest is its id
+    explicit = not provider.rpartition("::")[2].startswith("default")
+    options = {"parent": resource.get("parent"), "provider": provider if explicit else None}
+    arguments = [f"--{option}={option}={shlex.quote(str(urn))}" for option, urn in options.items() if urn]
+    name = str(resource["urn"]).rpartition("::")[2]
+    return f"`pulumi import {' '.join([str(resource['type']), name, id, *arguments, '--protect=false'])}`"
+
+
+def _kubernetes_id(resource: Mapping[str, Any]) -> str | None:
+    """Return ``namespace/name``, or the name of an object without a namespace; None for other providers' resources."""
+    inputs = cast(dict[str, Any], resource.get("inputs") or {})
+    metadata = cast(dict[str, Any], inputs.get("metadata") or {})
+    name = metadata.get("name")
+    if not str(resource["type"]).startswith(KUBERNETES) or not name:
+        return None
+    return f"{metadata['namespace']}/{name}" if metadata.get("namespace") else str(name)

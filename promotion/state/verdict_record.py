@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from promotion.state.timestamp import utc_stamp
+from datetime import UTC, datetime
 
 #: Result in `canaryVerdict` after a person rolled an image back.
 REJECTED = "rejected"
@@ -55,3 +54,8 @@ def verdict_against(digest: str, verdicts: Iterable[str]) -> VerdictRecord | Non
         if verdict and verdict.digest == digest and verdict.result != "inconclusive":
             return verdict if verdict.is_against else None
     return None
+
+
+def utc_stamp(moment: datetime | None = None) -> str:
+    """Return a moment (default: now) in UTC as ISO 8601, to the second: ``2026-01-31T12:00:00Z``."""
+    return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from promotion.state.timestamp import utc_stamp
-from promotion.state.verdict_record import VerdictRecord
+from promotion.state.verdict_record import VerdictRecord, utc_stamp
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from promotion.state.cluster.metrics import Counters, total
-from promotion.state.timestamp import utc_stamp
+from promotion.state.verdict_record import utc_stamp
 from promotion.verdict.comparison import Interval
 from promotion.verdict.result import Check, Verdict
 from promotion.verdict.traffic import STATISTICS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -85,6 +86,24 @@ def names_stored(project: Any) -> list[str]:
     return [person["firstName"] for person in people]
 
 
+#: The clean-up resource's provider in states of versions before 0.9: a pickled reference to its class.
+OLDER_PROVIDER = "gASVKQAAAAAAAACMFGNvbXBvbmVudHMuZmluYWxfam9ilIwJRmluYWxKb2JzlJOUKYGULg=="
+
+
+def store_older_state(project: Any) -> None:
+    """Rewrite the stack's state as a version before 0.9 wrote it, with that version's types."""
+    text = project.pulumi("stack", "export").stdout
+    text = text.replace("delivery:CleanupOnDestroy", "addressbook:FinalJob").replace("delivery:", "addressbook:")
+    document = json.loads(text)
+    for resource in document["deployment"]["resources"]:
+        if resource["type"].endswith(":FinalJob"):
+            for values in (resource["inputs"], resource["outputs"]):
+                values["__provider"] = OLDER_PROVIDER
+    file = project.folder / "older.json"
+    file.write_text(json.dumps(document))
+    project.pulumi("stack", "import", "--file", str(file))
+
+
 def test_each_stack_serves_its_own_data(stacks: Stacks):
     for name in ("platform", "one", "two"):
         Api(getattr(stacks, name).outputs()["url"]).store(f"of-{name}", "Lovelace")
@@ -111,6 +130,12 @@ def test_release_role_reaches_only_its_own_database(stacks: Stacks):
 def test_refreshed_stacks_have_no_changes(stacks: Stacks):
     for project in (stacks.platform, stacks.one, stacks.two):
         project.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes")
+
+
+def test_older_state_has_no_changes(stacks: Stacks):
+    for project in (stacks.platform, stacks.one):
+        store_older_state(project)
+        project.pulumi("preview", "--expect-no-changes")
 
 
 def test_release_stack_holds_no_platform_resources(stacks: Stacks):

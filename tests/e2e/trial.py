@@ -31,7 +31,7 @@ RATE = 200
 HEALTHY_TRIAL = ("--for", "20s", "--every", "1s")
 UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdict is sure
 #: Seconds after which a canary that does not become ready has failed. A healthy one takes three to four.
-ROLLOUT_SECONDS = 20
+ROLLOUT_SECONDS = 30
 LOAD = Path(__file__).with_name("load.py")
 RELEASE_KEYS = ("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic")
 

@@ -21,7 +21,7 @@ from lab.plugins.properties import SIGNATURE_KEY
 from lab.project import CHECKOUT
 from lab.rehearsal import Rehearsal, could_be
 from promotion.errors import CommandError
-from promotion.state.recovery import HARMLESS, resolve_pending
+from promotion.state.stack_state import HARMLESS, resolve_pending
 from tests.e2e.processes import descendants
 
 WAIT_SECONDS = 120

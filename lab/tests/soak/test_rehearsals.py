@@ -21,7 +21,7 @@ from lab.tests.soak.killed_engine import (
     pending,
     records_missing_from,
 )
-from promotion.state.recovery import KUBERNETES
+from promotion.state.stack_state import KUBERNETES
 
 
 @pytest.mark.parametrize("name", ["gcp", "aws"])  # DigitalOcean's life is among the end-to-end tests

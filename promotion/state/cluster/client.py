@@ -1,4 +1,4 @@
-"""The official Kubernetes client: a time limit on every request, its credentials, and its errors as sentences."""
+"""The official Kubernetes client: a timeout on every request, its credentials, and readable errors."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ from kubernetes.config.config_exception import ConfigException
 
 from promotion.errors import CommandError
 
-#: Comes without types.
+#: The module has no types.
 _kubeconfigs: Any = kubeconfigs
 
-#: Seconds for one answer of the API server; a cluster that is asleep or behind a dead VPN must not hold a command up.
+#: Timeout in seconds of one answer of the API server, for clusters that are asleep or behind a dead VPN.
 ANSWER_SECONDS = 20
-#: Thread of the client that passes a port-forward's bytes on.
+#: The client's thread that relays a port-forward's bytes.
 FORWARDER = "Kubernetes port forward proxy"
 
-# Commands in pods and port-forwards go by websocket, whose connections the client gives no limit.
+# Commands in pods and port-forwards use websockets, which have no timeout by default.
 websocket.setdefaulttimeout(ANSWER_SECONDS)
 
 
 class Client(ApiClient):
-    """The official client with a time limit on each request; its own default is none."""
+    """The official client with a timeout on each request; by default it has none."""
 
     def call_api(self, *args: Any, **kwargs: Any) -> Any:
-        # The sixth positional parameter is the time limit; callers that set one keep it.
+        # The sixth positional parameter is the timeout; callers that set one keep it.
         if len(args) < 6 and not kwargs.get("_request_timeout"):
             kwargs["_request_timeout"] = ANSWER_SECONDS
         return cast(Any, super()).call_api(*args, **kwargs)
 
 
 def configuration_of(stack: str, context: str | None, kubeconfig: Any) -> Configuration:
-    """A context of the user's kubeconfig, or else a kubeconfig of the stack's own. Raises CommandError."""
+    """Return the configuration of a context of the user's kubeconfig, or of the stack's own kubeconfig.
+
+    Raises CommandError.
+    """
     configuration = Configuration()
     try:
         if context:
@@ -58,38 +61,38 @@ def configuration_of(stack: str, context: str | None, kubeconfig: Any) -> Config
 
 
 def refusal(error: ApiException, where: str, host: str) -> str:
-    """What the API server says, and where it is about its caller, what that one can do."""
+    """Return the API server's refusal as a sentence, with a remedy if it refuses the credentials."""
     status = status_of(error)
     if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
         return (
             f"{where}: the cluster at {host} refuses these credentials ({status}): {reason_of(error)}; log in again, or"
-            " have the right granted"
+            " ask for the permission"
         )
     return f"{where}: the cluster at {host} answers {status or 'nothing'}: {reason_of(error)}"
 
 
 def status_of(error: ApiException) -> int:
-    """HTTP status; 0 where there was no answer."""
+    """Return the HTTP status; 0 without an answer."""
     return int(cast(Any, error).status or 0)
 
 
 def reason_of(error: BaseException) -> str:
-    """The error's own words, on one line."""
+    """Return the error's message on one line."""
     text = str(getattr(error, "body", None) or getattr(error, "reason", None) or error or type(error).__name__)
     return message_in(text)
 
 
 def message_in(text: str) -> str:
-    """The message in a Status of the API server, or the text itself."""
+    """Return the message in a Status of the API server, or the text itself."""
     status, *_, body = f"{text} -+-+- ".split(" -+-+- ")[:3] if "-+-+-" in text else (text, "")
-    text = f"{status} {body}"  # without the headers that a refused websocket shows between them
+    text = f"{status} {body}"  # a refused websocket shows its headers between them
     with suppress(yaml.YAMLError, KeyError, TypeError):
         text = str(yaml.safe_load(text)["message"])
     return " ".join(text.split())[:300].rstrip(".")
 
 
 def _quiet_forwarders(everything_else: Callable[[threading.ExceptHookArgs], Any]) -> None:
-    """A forwarder whose connection breaks prints a traceback; whoever reads the other end is told of it anyway."""
+    """Silence the traceback of a relay whose connection breaks; the reader of the connection gets the error anyway."""
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
         if not (arguments.thread and arguments.thread.name.startswith(FORWARDER)):

@@ -1,7 +1,6 @@
-"""The cluster that a stack runs on: its Deployments and pods, and ways to a pod's ports and commands.
+"""The cluster that a stack runs on: its Deployments and pods, commands in a pod, and requests to it.
 
-All of it goes through the API server, so it works for a remote cluster as for one on this machine, and no
-NetworkPolicy has to let it in.
+Everything goes through the API server, so a remote cluster works like a local one and no NetworkPolicy has to allow it.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ from promotion.state.cluster.client import (
 from promotion.state.cluster.pods import Deployment, Document, Pod, annotation, labels, name, part, read_items, read_raw
 from promotion.state.engine import all_outputs
 
-#: Comes without types.
+#: The module has no types.
 _streams: Any = streams
 
 Track = Literal["stable", "canary"]
 
-#: Seconds a command in a pod may take.
+#: Maximum seconds of a command in a pod.
 COMMAND_SECONDS = 120
-#: Annotation by which a Deployment and its current ReplicaSet know each other.
+#: Annotation that a Deployment and its current ReplicaSet share.
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 
@@ -65,20 +64,20 @@ class Cluster:
 
     @classmethod
     def of(cls, stack: automation.Stack) -> Cluster:
-        """The cluster in the stack's outputs: a context of the user's kubeconfig, or a kubeconfig of its own.
+        """Return the stack's cluster, by its outputs: a context of the user's kubeconfig, or a kubeconfig.
 
-        Raises CommandError when the stack has no such outputs, or the cluster does not answer.
+        Raises CommandError if the stack has no such outputs, or the cluster does not answer.
         """
         outputs = {name: output.value for name, output in all_outputs(stack).items()}
         missing = [name for name in ("namespace", "service") if not outputs.get(name)]
         if missing or not (outputs.get("kubeContext") or outputs.get("kubeconfig")):
             raise CommandError(
-                f"stack `{stack.name}` does not say where it runs: `python -m promotion up --stack {stack.name}`"
-                " brings it up and its outputs up to date"
+                f"stack `{stack.name}` has no outputs that name its cluster: run `python -m promotion up --stack"
+                f" {stack.name}` to update them"
             )
         configuration = configuration_of(stack.name, outputs.get("kubeContext"), outputs.get("kubeconfig"))
         cluster = cls(Client(configuration), str(outputs["namespace"]), str(outputs["service"]))
-        cluster.deployment("stable")  # an unreachable cluster is said now, and once
+        cluster.deployment("stable")  # fails now if the cluster is unreachable
         return cluster
 
     def deployment(self, track: Track) -> Deployment | None:
@@ -119,9 +118,9 @@ class Cluster:
             return read_items(read, self.namespace, label_selector=f"app={self.service},track={track}")
 
     def exec(self, pod: Pod, command: Sequence[str], seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
-        """Run a command in the pod's container of the service; returns its exit code and all that it printed.
+        """Run a command in the service's container of the pod; return its exit code and its output.
 
-        Raises UnreachableError when it has not ended within ``seconds``, too.
+        Raises UnreachableError also if it has not ended after ``seconds``.
         """
         with self._answering(f"pod {pod.name}"):
             client: Any = _streams.stream(
@@ -147,7 +146,7 @@ class Cluster:
 
     @contextmanager
     def forward(self, pod: Pod, port: int, seconds: float = ANSWER_SECONDS) -> Generator[http.client.HTTPConnection]:
-        """An HTTP connection to a port of the pod, by port-forward; an answer may take ``seconds``."""
+        """Open an HTTP connection to a port of the pod, by port-forward; each answer may take ``seconds``."""
         with self._answering(f"pod {pod.name}, port {port}"):
             forwarded: Any = _streams.portforward(
                 CoreV1Api(Client(self._configuration)).connect_get_namespaced_pod_portforward,
@@ -167,9 +166,9 @@ class Cluster:
     def through_service(
         self, track: Track, method: str, path: str, form: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """Send one request through the track's own Service; returns status and body.
+        """Send one request through the track's own Service; return status and body.
 
-        Raises UnreachableError when there is no ready pod behind it, too.
+        Raises UnreachableError also if the Service has no ready pod.
         """
         headers = {"Accept": "*/*"}
         if form is not None:
@@ -186,13 +185,13 @@ class Cluster:
             answer = client.call_api(*request)
             status, body = int(answer.status), bytes(answer.read()).decode(errors="replace")
         if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in body and '"apiVersion":"v1"' in body:
-            # The API server's own words, not the service's: no such Service, or no ready pod behind it.
+            # The API server answers for the service: there is no such Service, or it has no ready pod.
             raise UnreachableError(f"Service {self.service}-{track} cannot be reached: {message_in(body)}")
         return status, body
 
     @contextmanager
     def _answering(self, what: str = "") -> Generator[None]:
-        """Turns what the client raises into a sentence."""
+        """Turn the client's exceptions into UnreachableError."""
         where = f"{what} in " if what else ""
         try:
             yield
@@ -205,8 +204,8 @@ class Cluster:
             OSError,
         ) as error:
             what = what or f"the cluster at {self._host}"
-            mend = "see that it runs, and that this machine reaches the cluster (`kubectl cluster-info`)"
-            raise UnreachableError(f"{what} does not answer: {reason_of(error)}; {mend}") from None
+            remedy = "check that it runs and that this machine can reach the cluster (`kubectl cluster-info`)"
+            raise UnreachableError(f"{what} does not answer: {reason_of(error)}; {remedy}") from None
 
     @property
     def _host(self) -> str:
@@ -218,7 +217,7 @@ class Cluster:
 
 
 def _exit_code(client: Any) -> tuple[int, str]:
-    """Exit code of an ended command and, where the container could not start it (126, as in a shell), why."""
+    """Return a command's exit code and, if the container could not start it (126, as in a shell), the reason."""
     status: Any = yaml.safe_load(client.read_channel(ERROR_CHANNEL)) or {}
     if status.get("status") == "Success":
         return 0, ""

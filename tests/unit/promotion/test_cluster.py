@@ -33,12 +33,12 @@ def stack(**outputs: Any) -> automation.Stack:
     [{}, {"namespace": "n", "service": "s"}, {"namespace": "n", "kubeContext": "c"}],
     ids=["nothing runs", "no cluster", "an earlier program"],
 )
-def test_outputs_that_name_no_cluster_are_said(outputs: dict[str, str]) -> None:
-    with pytest.raises(CommandError, match="`python -m promotion up --stack dev` brings it up"):
+def test_outputs_without_a_cluster_are_an_error(outputs: dict[str, str]) -> None:
+    with pytest.raises(CommandError, match="`python -m promotion up --stack dev` to update them"):
         Cluster.of(stack(**outputs))
 
 
-def test_an_unknown_context_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_context_is_an_error(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config").write_text(KUBECONFIG)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
@@ -46,7 +46,7 @@ def test_an_unknown_context_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPat
         Cluster.of(stack(namespace="n", service="s", kubeContext="gone"))
 
 
-def test_a_cluster_that_does_not_answer_is_said_without_its_secrets() -> None:
+def test_an_unreachable_cluster_is_an_error_without_secrets() -> None:
     with pytest.raises(
         UnreachableError, match=r"the cluster at http://127.0.0.1:1 does not answer: .*refused"
     ) as raised:
@@ -55,7 +55,7 @@ def test_a_cluster_that_does_not_answer_is_said_without_its_secrets() -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_every_way_to_a_pod_says_that_it_is_unreachable() -> None:
+def test_every_request_raises_if_the_cluster_is_unreachable() -> None:
     configuration = Configuration(host="http://127.0.0.1:1")
     cluster = Cluster(ApiClient(configuration), "n", "s")
     pod = Pod({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "s"}]}})

@@ -8,8 +8,8 @@ import tomllib
 import pytest
 
 from contract.project import PROJECT_ROOT
+from promotion.arguments import seconds
 from promotion.cli import main
-from promotion.commands.arguments import seconds
 from promotion.errors import WRONG_USE
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from promotion.errors import CommandError
-from promotion.state.recovery import resolve_pending
-from promotion.state.stack_state import StackState
+from promotion.state.stack_state import StackState, resolve_pending
 
 IMAGE = f"registry.example/addressbook@sha256:{'a' * 64}"
 RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"

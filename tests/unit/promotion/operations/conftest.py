@@ -13,9 +13,8 @@ import pytest
 
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import update
-from promotion.operations.console import Console
 from promotion.operations.options import ReleaseOptions
-from promotion.operations.session import EngineRun, Session
+from promotion.operations.session import Console, EngineRun, Session
 from promotion.state import engine
 from promotion.state.history import Update
 from promotion.state.progress import Progress

@@ -18,9 +18,8 @@ from contract.image import digest_of
 from promotion.errors import BUSY, DONE, FAILED, INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.operations import rollback
 from promotion.operations import verdict as operation
-from promotion.operations.console import Console
 from promotion.operations.options import ChangeOptions, VerdictOptions
-from promotion.operations.session import EngineRun, Session
+from promotion.operations.session import Console, EngineRun, Session
 from promotion.operations.verdict import CODES, own_commands, try_canary
 from promotion.state import engine
 from promotion.state.cluster import cluster

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from promotion.state import recovery
-from promotion.state.recovery import delete_truncated_attributes
+from promotion.state import engine_process
+from promotion.state.engine_process import delete_truncated_attributes
 
 WHOLE = '{"md5":"vJnqu01MK1ivCbef1PxVIw=="}'
 
@@ -41,6 +41,6 @@ def test_another_backend_has_no_such_files(attributes: Path, tmp_path: Path, url
 
 
 def test_a_file_that_an_engine_is_writing_stays(attributes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(recovery.time, "sleep", lambda _: attributes.write_text(WHOLE))
+    monkeypatch.setattr(engine_process.time, "sleep", lambda _: attributes.write_text(WHOLE))
     assert delete_truncated_attributes(f"file://{tmp_path}/state of ada", tmp_path) == []
     assert attributes.read_text() == WHOLE

@@ -1,22 +1,84 @@
-"""``canary``, ``verdict``, ``promote``, ``rollback``, ``release`` and ``traffic``: the steps of a release."""
+"""The commands: each one's arguments become a frozen options object for its operation."""
 
 from __future__ import annotations
 
 import argparse
 
-from promotion.commands.arguments import Commands, add_change, add_command, add_force, add_keep, seconds
-from promotion.operations import canary, promote, release, rollback, traffic, verdict
+from promotion.arguments import Commands, add_change, add_command, add_force, add_keep, add_output, add_wait, seconds
+from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
     CanaryOptions,
     ChangeOptions,
+    DiagnoseOptions,
+    HistoryOptions,
     ReleaseOptions,
+    ReleaseStackOptions,
     RollbackOptions,
+    StackOptions,
+    StatusOptions,
     TrafficOptions,
+    UpOptions,
     VerdictOptions,
 )
 
 DEFAULT_TRIAL = "5m"
+#: Seconds between two looks of --watch.
+WATCH_SECONDS = 5.0
+
+
+def add_up(commands: Commands) -> None:
+    summary = "update a stack to its config; create it if it does not exist"
+    parser = add_command(commands, "up", stack.up, UpOptions, summary)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="first set a config key in the stack file (repeatable)",
+    )
+    parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history")
+    add_wait(parser)
+
+
+def add_down(commands: Commands) -> None:
+    add_wait(add_command(commands, "down", stack.down, ChangeOptions, "destroy a stack's resources; its file stays"))
+
+
+def add_stack(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "stack",
+        stack.create_release_stack,
+        ReleaseStackOptions,
+        "create a release stack, for a branch or a person, on another stack's platform",
+        "--name feature-x --platform staging",
+        stack=False,
+    )
+    parser.add_argument(
+        "--name", dest="stack", metavar="NAME", required=True, help="name of the stack and of its namespace"
+    )
+    parser.add_argument(
+        "--platform", default="dev", metavar="STACK", help="stack whose platform it uses (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image", default="", help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)"
+    )
+    add_wait(parser)
+
+
+def add_unstack(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "unstack",
+        stack.destroy_release_stack,
+        ChangeOptions,
+        "destroy a release stack, with its namespace, database and file; its platform stays",
+        "--name feature-x",
+        stack=False,
+    )
+    parser.add_argument("--name", dest="stack", metavar="NAME", required=True, help="name of the release stack")
+    add_wait(parser)
 
 
 def add_canary(commands: Commands) -> None:
@@ -114,3 +176,46 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="interval between two looks (default: a 30th of the trial, 2 s to 10 s)",
     )
+
+
+def add_preview(commands: Commands) -> None:
+    summary = "show what `up` would do; nothing is changed"
+    parser = add_command(commands, "preview", report.preview, StackOptions, summary, "--output markdown")
+    parser.add_argument(
+        "--output",
+        choices=["text", "json", "markdown"],
+        default="text",
+        help="form of the result; markdown is the comment on a pull request",
+    )
+
+
+def add_status(commands: Commands) -> None:
+    summary = "show what runs, for whom and how well, and where Git, the stack file and the cluster differ"
+    parser = add_command(commands, "status", report.status, StatusOptions, summary, "--watch")
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=WATCH_SECONDS,
+        metavar="SECONDS",
+        help="look every so many seconds (%(const)s) until Ctrl-C; errors and latencies are those since the last look",
+    )
+    add_output(parser)
+
+
+def add_history(commands: Commands) -> None:
+    summary = "show who changed what when, by the stack's updates and Git"
+    parser = add_command(commands, "history", report.history, HistoryOptions, summary, "--all")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help=f"from the stack's beginning, not only the last {report.SHOWN_ENTRIES} entries",
+    )
+    add_output(parser)
+
+
+def add_diagnose(commands: Commands) -> None:
+    summary = "show what is wrong, why, and how to fix it"
+    parser = add_command(commands, "diagnose", report.diagnose, DiagnoseOptions, summary, "--track canary")
+    parser.add_argument("--track", choices=["stable", "canary"], help="only this track and what both tracks share")
+    add_output(parser)

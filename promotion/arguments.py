@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeAlias, TypeVar
@@ -15,6 +16,8 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # p
 OptionsT = TypeVar("OptionsT")
 #: Seconds that a bare `--wait` waits: longer than a rollout may take.
 WAIT_SECONDS = 600
+#: Columns of a help text.
+HELP_WIDTH = 80
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -33,8 +36,13 @@ def add_command(
     ``example`` is what follows the command's name in its example. ``stack``: it has the argument ``--stack``.
     """
     shown = " ".join(["python -m promotion", name, *(["--stack dev"] if stack else []), example]).rstrip()
-    description = summary[0].upper() + summary[1:] + "."
-    parser = commands.add_parser(name, help=summary, description=description, epilog=f"example: {shown}; {EXIT_CODES}")
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(f"{summary[0].upper()}{summary[1:]}.", HELP_WIDTH),
+        epilog=f"example: {shown}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     if stack:
         parser.add_argument("--stack", default="dev", help="name of the stack (default: %(default)s)")
 

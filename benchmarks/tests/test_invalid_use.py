@@ -12,18 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "arguments", "said"),
+    ("benchmark", "arguments", "output"),
     [
-        ("startup", ["--rounds", "0"], "take 1 or more"),
+        ("startup", ["--rounds", "0"], "use 1 or more"),
         ("startup", [], "pulumi is not on PATH"),
-        ("promotion", ["--rounds", "0"], "take 1 or more"),
+        ("promotion", ["--rounds", "0"], "use 1 or more"),
         ("promotion", ["--replicas", "1"], "makes room for the canary"),
         ("promotion", [], "pulumi is not on PATH"),
-        ("delivery", ["--rounds", "0"], "take 1 or more"),
+        ("delivery", ["--rounds", "0"], "use 1 or more"),
         ("delivery", [], "git is not on PATH"),
     ],
 )
-def test_wrong_use_is_one_sentence(benchmark: str, arguments: list[str], said: str):
+def test_invalid_use_is_one_sentence(benchmark: str, arguments: list[str], output: str):
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{benchmark}", *arguments],
         cwd=ROOT,
@@ -32,5 +32,5 @@ def test_wrong_use_is_one_sentence(benchmark: str, arguments: list[str], said: s
         text=True,
     )
     assert done.returncode == 2
-    assert said in done.stderr
+    assert output in done.stderr
     assert "Traceback" not in done.stderr
