@@ -22,7 +22,7 @@ from promotion.state.locks import checkout_lock
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import StackState
-from promotion.status.report import status_text
+from promotion.status.table import outputs_text
 
 #: Commits of a stack file that are searched for a verdict.
 SEARCHED_COMMITS = 200
@@ -170,7 +170,7 @@ class Session:
         """Print what the stack runs now, for people or for scripts."""
         outputs = self.engine.outputs or engine.outputs(self.engine.stack)
         document = {"stack": self.name, "command": self.command, **fields, "outputs": outputs}
-        self.console.answer(f"\n{status_text(self.name, outputs)}", document)
+        self.console.answer(f"\n{outputs_text(self.name, outputs)}", document)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from promotion.state.engine import MissingStackError, error_lines, workspace
 from promotion.state.locks import checkout_lock
 from promotion.state.release_stack_file import ReleaseStackFile, check_name, check_temporary, release_stack_file
 from promotion.state.stack_file import Edits, StackFile
-from promotion.status.report import next_commands, status_text
+from promotion.status.table import next_commands, outputs_text
 
 
 def up(options: UpOptions) -> int:
@@ -28,7 +28,7 @@ def up(options: UpOptions) -> int:
         apply(session, session.file.edited(edits), "", preview=True)
         _pin_first_build(session)
         outputs = session.engine.outputs
-        session.console.say(f"\n{status_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}")
+        session.console.say(f"\n{outputs_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}")
     return DONE
 
 
@@ -98,7 +98,7 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
                 project.remove_stack(name)
             raise
         session.console.say(
-            f"\n{status_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys it"
+            f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys it"
             f" again; commit {session.file.path.name} if others work on the stack"
         )
     return DONE

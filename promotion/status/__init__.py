@@ -1,1 +1,1 @@
-"""Where a release stands: what runs, how well, and where the records disagree."""
+"""The status of a release: what runs, how well, and where Git, file, state and cluster disagree."""

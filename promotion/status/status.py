@@ -1,4 +1,4 @@
-"""Where a release stands: what runs, for whom, how well, since when, and where the records disagree."""
+"""The status of a release: what runs, for whom, how well, and where Git, file, state and cluster disagree."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
 from promotion.status.live import LiveTrack, Meter, live_tracks
 
-#: Updates looked at for the last one that deployed a config, and the last verdict.
+#: Updates that are searched for the last deployment and the last verdict.
 NEWEST = 20
 
 
 @dataclass(frozen=True)
 class Status:
-    """``live`` is None where the cluster did not answer, and ``unreachable`` says why; ``standing`` is by the state.
+    """What is known about a stack.
 
-    ``window`` is how many seconds the figures of errors and times cover, None where it is since the pods started.
+    ``state`` is what the engine knows. ``live`` is None if the cluster did not answer; ``unreachable`` says why.
+    ``window`` is the number of seconds that errors and latency cover, None for the time since the pods started.
     """
 
     stack: str
     outputs: Mapping[str, Any]
-    standing: StackState
+    state: StackState
     live: Mapping[str, LiveTrack] | None
     unreachable: str
     window: float | None
@@ -50,7 +51,7 @@ class Status:
 
 
 class Observer:
-    """Looks at one stack, once or again and again."""
+    """Looks at one stack, once or repeatedly."""
 
     def __init__(self, stack: automation.Stack, file: StackFile, locks: Path, lifetime: bool) -> None:
         self._stack = stack
@@ -61,7 +62,7 @@ class Observer:
         self._looked: datetime | None = None
 
     def look(self) -> Status:
-        """The stack's status now. Raises CommandError where it runs nothing, or its state cannot be read."""
+        """Return the stack's current status. Raises CommandError if it runs nothing or its state cannot be read."""
         name = self._stack.name
         try:
             state = dict(self._stack.export_stack().deployment or {})
@@ -102,30 +103,30 @@ class Observer:
 
 
 def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Stack outputs as the state has them, secrets still encrypted; asking the engine for them takes another second."""
+    """Return the outputs in the state, secrets still encrypted: asking the engine for them takes another second."""
     resources = cast(list[dict[str, Any]], state["resources"])
-    found = [each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"]
-    return cast(Mapping[str, Any], found[0]) if found and found[0] else {}
+    outputs = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
+    return cast(Mapping[str, Any], outputs or {})
 
 
 def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | None:
     texts = (in_file, *(update.config.get("canaryVerdict", "") for update in updates))
-    return next((found for found in map(VerdictRecord.parse, texts) if found), None)
+    return next(filter(None, map(VerdictRecord.parse, texts)), None)
 
 
 def at_work(lock: Path) -> str:
-    """Who is moving the stack along from this checkout now; "" where nobody is."""
+    """Return which command of this checkout is working on the stack now; "" if none is."""
     try:
         holder = lock.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-    found = re.search(r" on (\S+) \(process (\d+),", holder)
-    if not found or (found[1] == socket.gethostname() and not _lives(int(found[2]))):
+    match = re.search(r" on (\S+) \(process (\d+),", holder)
+    if not match or (match[1] == socket.gethostname() and not _exists(int(match[2]))):
         return ""
     return holder
 
 
-def _lives(process: int) -> bool:
+def _exists(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -136,10 +137,8 @@ def _lives(process: int) -> bool:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """The status for scripts."""
-    running: Mapping[str, LiveTrack | DeployedTrack] = (
-        status.live if status.live is not None else status.standing.tracks
-    )
+    """Return the status for scripts."""
+    running: Mapping[str, LiveTrack | DeployedTrack] = status.live if status.live is not None else status.state.tracks
     tracks = {name: {"digest": track.digest, **asdict(track)} for name, track in running.items()}
     last = status.last
     return {
@@ -161,7 +160,7 @@ def status_json(status: Status) -> dict[str, Any]:
         if last
         else None,
         "atWork": status.at_work or None,
-        "interrupted": list(status.standing.interrupted),
+        "interrupted": list(status.state.interrupted),
         "unpinned": list(status.unpinned),
         "drift": [asdict(each) for each in status.drift],
     }

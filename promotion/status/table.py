@@ -1,54 +1,87 @@
-"""The status as people read it."""
+"""The status as text. This module imports no Kubernetes client, which takes half a second."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from contract.image import short
-from promotion.status.live import LiveTrack, Served
-from promotion.status.status import Status
+
+if TYPE_CHECKING:
+    from promotion.status.live import LiveTrack, Served
+    from promotion.status.status import Status
 
 WIDTH = 110
 COLUMNS = ("TRACK", "IMAGE", "REVISION", "READY", "USERS", "REQUESTS", "ERRORS", "MEDIAN", "P90")
-#: Hex digits of a Git commit, as `git log --oneline` has it or a little more.
+#: Hex digits shown of a Git commit.
 COMMIT_DIGITS = 10
 ORDER = ("stable", "canary")
 TITLES = {
     "git and file": "Git and the stack file",
-    "file and deployed": "the stack file and what was deployed",
-    "deployed and cluster": "what was deployed and the cluster",
+    "file and deployed": "the stack file and the last deployment",
+    "deployed and cluster": "the last deployment and the cluster",
 }
 
 
 def status_text(status: Status) -> str:
-    """Address, tracks, last verdict and update, and what the records disagree about."""
-    outputs = status.outputs
-    lines = [
-        f"stack     {status.stack} (namespace {outputs.get('namespace')}, traffic {outputs.get('traffic')})",
-        f"address   {outputs.get('url')}",
-        "",
-    ]
-    lines += _live_table(status) if status.live is not None else _known_table(status)
+    """Return address, tracks, last verdict and update, and all differences."""
+    lines = [*_head(status.stack, status.outputs), ""]
+    lines += _live_table(status) if status.live is not None else _deployed_table(status)
     lines += ["", *_records(status), *_drift(status)]
     return "\n".join(lines)
+
+
+def outputs_text(stack: str, outputs: Mapping[str, Any]) -> str:
+    """Return address and tracks by the stack's outputs alone."""
+    tracks: Mapping[str, Mapping[str, Any]] = outputs.get("tracks", {})
+    rows = [f"{'TRACK':<9} {'REPLICAS':>8} {'SHARE':>7}  IMAGE"]
+    rows += [
+        f"{name:<9} {tracks[name]['replicas']:>8} {tracks[name]['share']:>6g}%  {tracks[name]['image']}"
+        for name in ORDER
+        if name in tracks
+    ]
+    return "\n".join([*_head(stack, outputs), "", *rows])
+
+
+def next_commands(stack: str, outputs: Mapping[str, Any]) -> str:
+    """Return what to try next."""
+    url = outputs.get("url")
+    return "\n".join(
+        [
+            "Next:",
+            f"  curl -X PUT -d firstName=Ada -d lastName=Lovelace {url}/person",
+            f"  curl {url}/all",
+            '  eval "$(make env)"          # pulumi, kubectl and the lab in this shell',
+            f"  make canary STACK={stack}       # after you have edited the service: build it, run it beside stable",
+            f"  make verdict STACK={stack}      # then: make promote, or make rollback",
+        ]
+    )
+
+
+def _head(stack: str, outputs: Mapping[str, Any]) -> list[str]:
+    return [
+        f"stack     {stack} (namespace {outputs.get('namespace')}, traffic {outputs.get('traffic')})",
+        f"address   {outputs.get('url')}",
+    ]
 
 
 def _live_table(status: Status) -> list[str]:
     tracks = status.live or {}
     rows = [_row(name, tracks[name]) for name in ORDER if name in tracks]
-    over = "since the pods started" if status.window is None else f"in the last {status.window:.0f} s"
+    period = "since the pods started" if status.window is None else f"in the last {status.window:.0f} s"
     lines = _columns([COLUMNS, *rows])
-    lines.append(f"(requests, errors and times {over}; probes are left out)")
+    lines.append(f"(requests, errors and latency {period}, without probes)")
     lines += [f"{name}: {track.unread}" for name, track in tracks.items() if track.unread]
     return lines
 
 
 def _row(name: str, track: LiveTrack) -> tuple[str, ...]:
-    revision = track.revision.partition("-")
-    shown = revision[0][:COMMIT_DIGITS] + "".join(revision[1:])
+    commit, dash, rest = track.revision.partition("-")
+    revision = f"{commit[:COMMIT_DIGITS]}{dash}{rest}"
     pods = f"{track.ready}/{track.wanted}" + (f" (of {track.pods})" if track.pods != track.wanted else "")
-    return (name, short(track.image), shown or "(unknown)", pods, f"{track.share:g} %", *_figures(track.served))
+    return (name, short(track.image), revision or "(unknown)", pods, f"{track.share:g} %", *_figures(track.served))
 
 
 def _figures(served: Served | None) -> tuple[str, ...]:
@@ -60,17 +93,17 @@ def _figures(served: Served | None) -> tuple[str, ...]:
     return (f"{served.requests}", f"{served.error_percent:.2f} %", *times)
 
 
-def _known_table(status: Status) -> list[str]:
-    """Without the cluster: what the engine's state says was deployed."""
-    tracks = status.standing.tracks
+def _deployed_table(status: Status) -> list[str]:
+    """Return what the engine's state says, for a cluster that does not answer."""
+    tracks = status.state.tracks
     shares = status.outputs.get("tracks", {})
     rows = [
         (name, short(tracks[name].image), str(tracks[name].replicas), f"{shares.get(name, {}).get('share', '?')} %")
         for name in ORDER
         if name in tracks
     ]
-    said = textwrap.wrap(f"The cluster cannot be asked: {status.unreachable}", WIDTH)
-    return [*said, "As it was deployed, by the stack's state:", *_columns([("TRACK", "IMAGE", "PODS", "USERS"), *rows])]
+    reason = textwrap.wrap(f"The cluster cannot be reached: {status.unreachable}", WIDTH)
+    return [*reason, "Last deployed, by the stack's state:", *_columns([("TRACK", "IMAGE", "PODS", "USERS"), *rows])]
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
@@ -86,26 +119,26 @@ def _records(status: Status) -> list[str]:
         lines.append(f"verdict   {status.verdict.result} for {short(status.verdict.digest)}, {status.verdict.time}")
     if last := status.last:
         lines.append(f"update    {last.result}, {_time(last.time)}: {last.message or '(no message)'}")
-    if status.standing.interrupted:
-        count = len(status.standing.interrupted)
-        lines.append(f"cut off   an update was, amid {count} resources; the next command clears that up")
+    if count := len(status.state.interrupted):
+        lines.append(
+            f"warning   an update was interrupted with {count} resources in progress; the next command cleans up"
+        )
     if status.unpinned:
-        lines.append(f"unpinned  {' and '.join(status.unpinned)}: the next update builds from the source as it is then")
+        tracks = " and ".join(status.unpinned)
+        lines.append(f"unpinned  {tracks}: the next update builds from the source as it is then")
     return lines
 
 
 def _drift(status: Status) -> list[str]:
     if not status.drift:
-        seen = (
-            "Git, the stack file, what was deployed and the cluster" if status.live is not None else "Git and the file"
-        )
-        return [f"drift     none: {seen} agree"]
+        compared = "Git, stack file, last deployment and cluster" if status.live is not None else "Git and stack file"
+        return [f"drift     none: {compared} agree"]
     lines = ["drift"]
     for between, title in TITLES.items():
-        found = [each for each in status.drift if each.between == between]
-        if found:
+        drift = [each for each in status.drift if each.between == between]
+        if drift:
             lines.append(f"  between {title}:")
-        for each in found:
+        for each in drift:
             lines += textwrap.wrap(
                 f"{each.what}; {each.remedy}",
                 WIDTH,

@@ -75,7 +75,7 @@ def test_status_without_the_cluster_uses_the_state(stack: Any):
     finally:
         stack.environment.update(before)
     assert done.returncode == 1
-    assert "The cluster cannot be asked" in done.stdout
+    assert "The cluster cannot be reached" in done.stdout
     assert "stable" in done.stdout
     assert "Traceback" not in done.stderr
 

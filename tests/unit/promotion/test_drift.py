@@ -1,4 +1,4 @@
-"""Where config, state and cluster disagree."""
+"""Differences between config, state and cluster."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ def file(tmp_path: Path, **config: str) -> StackFile:
     return StackFile(path)
 
 
-def test_what_was_deployed_is_no_drift(tmp_path: Path):
+def test_the_deployed_config_is_no_drift(tmp_path: Path):
     assert config_drift(file(tmp_path), DEPLOYED, "dev") == []
 
 
-def test_a_config_that_is_not_deployed_says_how_to_deploy_it(tmp_path: Path):
-    (found,) = config_drift(file(tmp_path, stableReplicas='"5"', memoryLimit="1Gi"), DEPLOYED, "dev")
-    assert "stableReplicas: 3 -> 5, memoryLimit: 256Mi -> 1Gi" in found.what
-    assert "promotion up --stack dev" in found.remedy
+def test_an_undeployed_config_says_how_to_deploy_it(tmp_path: Path):
+    (drift,) = config_drift(file(tmp_path, stableReplicas='"5"', memoryLimit="1Gi"), DEPLOYED, "dev")
+    assert "stableReplicas: 3 -> 5, memoryLimit: 256Mi -> 1Gi" in drift.what
+    assert "promotion up --stack dev" in drift.remedy
 
 
 def test_a_verdict_needs_no_update(tmp_path: Path):
     assert config_drift(file(tmp_path, canaryVerdict="healthy sha256:ab 2026"), DEPLOYED, "dev") == []
 
 
-def test_json_is_compared_by_what_it_means(tmp_path: Path):
+def test_json_is_compared_by_meaning(tmp_path: Path):
     assert config_drift(file(tmp_path, migrateCommand='["addressbook","migrate"]'), DEPLOYED, "dev") == []
 
 
-def test_an_update_that_failed_is_deployed_in_part(tmp_path: Path):
-    (found,) = config_drift(file(tmp_path), replace(DEPLOYED, result="failed"), "dev")
-    assert "failed, so its config is deployed in part" in found.what
+def test_a_failed_update_is_partly_deployed(tmp_path: Path):
+    (drift,) = config_drift(file(tmp_path), replace(DEPLOYED, result="failed"), "dev")
+    assert "failed, so its config is only partly deployed" in drift.what
 
 
 SPEC: dict[str, Any] = {
@@ -65,12 +65,12 @@ SPEC: dict[str, Any] = {
 
 
 def live(**container: Any) -> dict[str, Any]:
-    """The spec as the cluster gives it back: with defaults, and quantities in its own form."""
+    """The spec as the cluster returns it: with defaults, and quantities in its own form."""
     own = {"image": "a", "resources": {"requests": {"cpu": "500m"}}, "imagePullPolicy": "IfNotPresent", **container}
     return {**SPEC, "revisionHistoryLimit": 10, "template": {"spec": {"containers": [own], "dnsPolicy": "Default"}}}
 
 
-def test_defaults_and_other_forms_of_a_quantity_are_no_drift():
+def test_defaults_and_forms_of_quantities_are_no_drift():
     assert changed_fields(SPEC, live(), "/spec") == []
 
 
@@ -88,21 +88,21 @@ def test_defaults_and_other_forms_of_a_quantity_are_no_drift():
         (live(env=[{"name": "TOKEN", "value": "hush"}]), Change("/spec/template/spec/containers/0/env", "", "set")),
     ],
 )
-def test_what_was_changed_is_named(there: dict[str, Any], change: Change):
+def test_changes_are_named(there: dict[str, Any], change: Change):
     assert changed_fields(SPEC, there, "/spec") == [change]
 
 
-def test_one_container_more():
+def test_an_added_container_is_named():
     there = live()
     there["template"]["spec"]["containers"].append({"name": "sidecar"})
     assert changed_fields(SPEC, there, "/spec") == [Change("/spec/template/spec/containers", "1 entries", "2 entries")]
 
 
-def test_encrypted_values_are_not_compared():
+def test_secret_values_are_not_compared():
     assert changed_fields({"key": {"4dabf18193072939515e22adb298388d": "secret"}}, {"key": "x"}, "/data") == []
 
 
-def test_empty_is_as_good_as_none():
+def test_empty_and_none_are_equal():
     assert changed_fields({"volumes": [{"emptyDir": {}}], "egress": []}, {"volumes": [{}]}, "/spec") == []
 
 
@@ -112,7 +112,7 @@ def test_unpinned_tracks():
     assert unpinned({"stableImage": "a@sha256:b"}) == []
 
 
-def test_how_to_resolve_a_change_and_an_addition():
+def test_changes_and_additions_have_remedies():
     declared = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -120,22 +120,22 @@ def test_how_to_resolve_a_change_and_an_addition():
         "spec": {"type": "LoadBalancer", "selector": {"app": "shop"}},
     }
     there = {**declared, "spec": {"type": "ClusterIP", "selector": {"app": "shop", "example.com/track": "x"}}}
-    changed, added = _drift_of(declared, there, "up takes it back")
+    changed, added = _drift_of(declared, there, "up reverts it")
     assert "spec.type is ClusterIP in the cluster and was deployed as LoadBalancer" in changed.what
-    assert changed.remedy == "up takes it back"
+    assert changed.remedy == "up reverts it"
     assert "spec.selector.example.com/track (x) was added" in added.what
     assert "kubectl patch service shop-lb -n shop --type=json" in added.remedy
     assert '"path": "/spec/selector/example.com~1track"' in added.remedy
-    (deleted,) = _drift_of(declared, None, "up takes it back")
+    (deleted,) = _drift_of(declared, None, "up reverts it")
     assert deleted.what == "Service shop-lb was deleted from the cluster"
 
 
-def test_a_secrets_content_is_not_looked_at():
+def test_the_content_of_secrets_is_not_compared():
     declared = {"kind": "Secret", "metadata": {"name": "x", "namespace": "y"}, "data": {"key": "hush"}}
     assert _drift_of(declared, {"metadata": {}}, "") == []
 
 
-def test_what_autopilot_adjusts_is_no_drift():
+def test_adjustments_of_autopilot_are_no_drift():
     spec = {"containers": [{"resources": {"requests": {"cpu": "50m"}}}]}
     declared = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "y"}, "spec": spec}
     bigger = {"containers": [{"resources": {"requests": {"cpu": "250m"}}}]}

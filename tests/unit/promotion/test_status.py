@@ -1,4 +1,4 @@
-"""The status: what was served, and how it reads."""
+"""The status as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
 from promotion.status.live import LiveTrack, Served
 from promotion.status.status import Status, at_work, status_json
-from promotion.status.table import status_text
+from promotion.status.table import next_commands, outputs_text, status_text
 
 A, B = (f"registry/addressbook@sha256:{digit * 64}" for digit in "ab")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STATUS = Status(
     stack="dev",
     outputs={"url": "http://203.0.113.7", "namespace": "addressbook", "traffic": "split"},
-    standing=StackState(
-        {"stable": DeployedTrack(A, 2), "canary": DeployedTrack(B, 1)}, frozenset({"stable", "canary"})
-    ),
+    state=StackState({"stable": DeployedTrack(A, 2), "canary": DeployedTrack(B, 1)}, frozenset({"stable", "canary"})),
     live={
         "canary": LiveTrack(B, 1, 0, 2, 0.0, "f" * 40 + "-dirty", None, "pod a does not answer"),
         "stable": LiveTrack(A, 2, 2, 2, 100.0, "e" * 40, Served(250, 0.4, 1.25, 7.5)),
@@ -38,11 +36,11 @@ STATUS = Status(
 )
 
 
-def test_without_requests_there_are_no_shares_and_no_times():
+def test_without_requests_there_are_no_figures():
     assert Served.of(Counters()) == Served(0, None, None, None)
 
 
-def test_the_table_has_stable_first_and_says_what_the_figures_cover():
+def test_the_table_shows_stable_first():
     lines = status_text(STATUS).splitlines()
     stable, canary = lines[4].split(), lines[5].split()
     assert " ".join(stable) == "stable sha256:aaaaaaaaaaaa eeeeeeeeee 2/2 100 % 250 0.40 % 1.2 ms 7.5 ms"
@@ -50,30 +48,30 @@ def test_the_table_has_stable_first_and_says_what_the_figures_cover():
     assert "since the pods started" in lines[6]
     assert "canary: pod a does not answer" in lines
     assert any(line.startswith("verdict   unhealthy for sha256:bbbbbbbbbbbb") for line in lines)
-    assert lines[-1] == "drift     none: Git, the stack file, what was deployed and the cluster agree"
+    assert lines[-1] == "drift     none: Git, stack file, last deployment and cluster agree"
     assert "in the last 5 s" in status_text(replace(STATUS, window=5.0))
 
 
-def test_drift_is_sentences_by_where_it_is():
+def test_drift_is_grouped_by_place():
     drift = [
         Drift("git and file", "edited", "commit it"),
-        Drift("deployed and cluster", "scaled", "up takes it back"),
+        Drift("deployed and cluster", "scaled", "up reverts it"),
     ]
     lines = status_text(replace(STATUS, drift=drift)).splitlines()
     assert lines[lines.index("  between Git and the stack file:") + 1] == "  - edited; commit it"
-    assert lines[lines.index("  between what was deployed and the cluster:") + 1] == "  - scaled; up takes it back"
+    assert lines[lines.index("  between the last deployment and the cluster:") + 1] == "  - scaled; up reverts it"
 
 
-def test_without_the_cluster_the_state_speaks():
+def test_without_the_cluster_the_state_is_shown():
     text = status_text(replace(STATUS, live=None, unreachable="the cluster does not answer"))
-    assert "The cluster cannot be asked: the cluster does not answer" in text
+    assert "The cluster cannot be reached: the cluster does not answer" in text
     assert "stable  sha256:aaaaaaaaaaaa  2" in text
     answer = status_json(replace(STATUS, live=None, unreachable="gone"))
     assert answer["cluster"] == {"reachable": False, "reason": "gone"}
     assert answer["tracks"]["canary"] == {"digest": B.partition("@")[2], "image": B, "replicas": 1}
 
 
-def test_json_has_whole_digests_and_figures():
+def test_json_has_full_digests_and_figures():
     answer = status_json(STATUS)
     assert answer["tracks"]["stable"]["digest"] == A.partition("@")[2]
     assert answer["tracks"]["stable"]["served"]["requests"] == 250
@@ -82,13 +80,13 @@ def test_json_has_whole_digests_and_figures():
     assert answer["lastUpdate"]["message"] == "canary: sha256:bb"
 
 
-def test_an_update_that_was_cut_off_is_told():
-    cut = replace(STATUS, standing=replace(STATUS.standing, interrupted=("urn:pulumi:x",)))
-    assert "cut off" in status_text(cut)
-    assert status_json(cut)["interrupted"] == ["urn:pulumi:x"]
+def test_an_interrupted_update_is_shown():
+    status = replace(STATUS, state=replace(STATUS.state, interrupted=("urn:pulumi:x",)))
+    assert "an update was interrupted with 1 resources in progress" in status_text(status)
+    assert status_json(status)["interrupted"] == ["urn:pulumi:x"]
 
 
-def test_who_is_at_work(tmp_path: Path):
+def test_a_working_command_is_shown(tmp_path: Path):
     lock = tmp_path / "dev.lock"
     assert at_work(lock) == ""
     for process, seen in ((os.getpid(), True), (2**22 + 1, False)):  # beyond Linux' largest process id
@@ -98,3 +96,27 @@ def test_who_is_at_work(tmp_path: Path):
     assert at_work(lock)
     lock.write_text("")
     assert at_work(lock) == ""
+
+
+OUTPUTS = {
+    "url": "http://203.0.113.7",
+    "namespace": "addressbook",
+    "traffic": "split",
+    "tracks": {
+        "canary": {"image": "registry/addressbook@sha256:cc", "replicas": 1, "share": 33.3},
+        "stable": {"image": "registry/addressbook@sha256:aa", "replicas": 2, "share": 66.7},
+    },
+}
+
+
+def test_outputs_show_stable_first():
+    lines = outputs_text("dev", OUTPUTS).splitlines()
+    assert lines[1] == "address   http://203.0.113.7"
+    assert lines[-2].split() == ["stable", "2", "66.7%", "registry/addressbook@sha256:aa"]
+    assert lines[-1].split() == ["canary", "1", "33.3%", "registry/addressbook@sha256:cc"]
+
+
+def test_next_commands_use_the_address_and_the_stack():
+    text = next_commands("staging", OUTPUTS)
+    assert "http://203.0.113.7/person" in text
+    assert "make canary STACK=staging" in text
