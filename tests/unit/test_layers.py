@@ -31,9 +31,12 @@ def wrong_imports(root: Path, part: str) -> list[str]:
     wrong: list[str] = []
     for file in sorted([path] if path.is_file() else path.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
-            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
                 modules = [node.module or ""]
+            else:
+                continue
             for module in modules:
                 package = module.partition(".")[0]
                 if package in OURS and package not in ALLOWED[part]:
