@@ -15,7 +15,17 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What a stack needs from the checkout. The stacks' own files are not copied.
-PROGRAM = ("Pulumi.yaml", "__main__.py", "contract", "components", "stacks", "promotion", "policy", "app")
+PROGRAM = (
+    "Pulumi.yaml",
+    "pyproject.toml",
+    "__main__.py",
+    "contract",
+    "components",
+    "stacks",
+    "promotion",
+    "policy",
+    "app",
+)
 PASSPHRASE = "temporary"
 
 
