@@ -18,7 +18,17 @@ from lab.layout import Lab
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 #: The files that `pulumi` and `python -m promotion` need.
-PROGRAM = ("Pulumi.yaml", "__main__.py", "contract", "components", "stacks", "app", "promotion", "policy")
+PROGRAM = (
+    "Pulumi.yaml",
+    "pyproject.toml",
+    "__main__.py",
+    "contract",
+    "components",
+    "stacks",
+    "app",
+    "promotion",
+    "policy",
+)
 #: Public: see the comment in Pulumi.dev.yaml.
 PASSPHRASE = CHECKOUT / "Pulumi.local.passphrase"
 CONFIG_PREFIX = "addressbook:"

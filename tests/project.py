@@ -15,17 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What a stack needs from the checkout. The stacks' own files are not copied.
-PROGRAM = (
-    "Pulumi.yaml",
-    "pyproject.toml",
-    "__main__.py",
-    "contract",
-    "components",
-    "stacks",
-    "promotion",
-    "policy",
-    "app",
-)
+FILES = ("Pulumi.yaml", "pyproject.toml", "__main__.py")
+FOLDERS = ("contract", "components", "stacks", "promotion", "policy", "app")
 PASSPHRASE = "temporary"
 
 
@@ -93,12 +84,10 @@ def copy_program(folder: Path, stack: str, environment: Mapping[str, str], confi
     program, state = folder / "program", folder / "state"
     program.mkdir()
     state.mkdir()
-    for name in PROGRAM:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, program / name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
-        else:
-            shutil.copy(source, program)
+    for name in FILES:
+        shutil.copy(ROOT / name, program)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, program / name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     (program / ".venv").symlink_to(ROOT / ".venv")
     project = Project(
         program,
