@@ -1,35 +1,36 @@
-"""A plan as the comment under a pull request: what it means for the release first, the full diff last and folded."""
+"""A plan as a comment on a pull request: the effect on the release first, the full diff last and folded."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from contract.image import digest_of
 from promotion.preview.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
 from promotion.state.verdict_record import VerdictRecord
 
-#: Longest body that GitHub takes, in characters; counted here in bytes, of which there are never fewer.
+#: Maximum length of a comment on GitHub, in characters. Counted here in bytes, which are never fewer.
 BODY_LIMIT = 65_536
-#: Kept free for the note that says what was left out.
+#: Bytes reserved for the note about omitted lines.
 NOTE_BYTES = 400
-DIGEST_LENGTH = 12  # as the tags and `status` show it
-#: Rows of warnings and advice, and bytes of faults, that are shown: the summary itself never outgrows the limit.
+DIGEST_LENGTH = 12  # the same as in `status`
+#: Maximum rows of warnings and advice, and bytes of errors, so that the summary always fits the limit.
 ROWS_LIMIT = 20
 ROW_BYTES = 600
-FAULTS_BYTES = 3_000
-#: Of a revision that is shown: an image's label may hold any text.
+ERRORS_BYTES = 3_000
+#: Maximum bytes of a revision: an image's label may hold any text.
 REVISION_BYTES = 60
 NOTHING = "none"
 
 
 def mark(plan: Plan) -> str:
-    """First line of the comment, not shown, by which the workflow finds it again."""
+    """Return the hidden first line, by which the workflow finds its earlier comment."""
     return f"<!-- preview of {plan.project}/{plan.stack} -->"
 
 
 def comment(plan: Plan, limit: int = BODY_LIMIT) -> str:
-    """The whole comment in GitHub's Markdown, of at most ``limit`` bytes; the summary is always whole."""
-    sections = [mark(plan), f"## Preview of stack {code(plan.stack)}", *_faults(plan)]
+    """Return the comment in GitHub's Markdown, at most ``limit`` bytes; the summary is never shortened."""
+    sections = [mark(plan), f"## Preview of stack {code(plan.stack)}", *_errors(plan)]
     if not plan.faults:
         sections += [_meaning(plan), _release(plan), *_warnings(plan)]
     sections += _advice(plan)
@@ -44,7 +45,7 @@ def comment(plan: Plan, limit: int = BODY_LIMIT) -> str:
 
 
 def code(text: str) -> str:
-    """A code span from which the text can't break out, in a table's cell either (CommonMark 6.1, GFM 4.10)."""
+    """Return the text as a code span that it cannot close, not even in a table (CommonMark 6.1, GFM 4.10)."""
     line = " ".join(text.split())
     fence = "`" * (_longest_run("`", line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
@@ -52,75 +53,75 @@ def code(text: str) -> str:
 
 
 def fenced(text: str) -> str:
-    """A code block from which the text can't break out: its fence is longer than any in the text."""
+    """Return the text as a code block that it cannot close: the fence is longer than any in the text."""
     fence = "`" * max(3, _longest_run("`", text) + 1)
     return f"{fence}\n{text}\n{fence}"
 
 
 def _meaning(plan: Plan) -> str:
-    """What the update does to the release, in a sentence."""
+    """Say in a sentence what the update does to the release."""
     before, after = plan.before, plan.after
     if after is None:
-        return "**The release goes:** nothing of it is declared any more."
+        return "**The release is removed:** the program no longer declares it."
     if before is None:
         return "**First release** of this stack."
     old, new = before.tracks, after.tracks
     canary, stable = new.get("canary"), new["stable"]
     if "canary" in old and canary is None:
         if stable.image == old["canary"].image:
-            return f"**Promotion:** stable takes the canary's image; the canary goes. {_judged(plan, stable)}"
+            return f"**Promotion:** stable gets the canary's image, and the canary is removed. {_judged(plan, stable)}"
         if stable.image == old["stable"].image:
-            return "**Rollback:** the canary goes; stable keeps its image."
+            return "**Rollback:** the canary is removed, and stable keeps its image."
     if stable.image != old["stable"].image:
         if stable.image is None:
-            return "**Stable is built from source**, and changes where the source has changed."
-        return f"**Stable changes its image** without taking it from a canary. {_judged(plan, stable)}"
+            return "**Stable is built from source:** it changes if the source has changed."
+        return f"**Stable gets a new image** that has not been a canary. {_judged(plan, stable)}"
     if canary and canary != old.get("canary"):
         return f"**Canary on trial:** {_percent(canary)} of the users' connections."
     if before.traffic != after.traffic:
         return f"**Traffic moves** to {code(after.traffic)}."
     if before != after:
-        return "**Replicas change;** the images stay."
+        return "**The replicas change;** the images stay."
     return "No change to the release."
 
 
 def _judged(plan: Plan, stable: TrackState) -> str:
-    said = VerdictRecord.parse(plan.verdict)
-    if said and stable.image and stable.image.endswith(said.digest):
-        return f"Its verdict: {code(said.result)}, {said.time}."
-    return "⚠️ There is no verdict on that image."
+    verdict = VerdictRecord.parse(plan.verdict)
+    if verdict and verdict.digest == digest_of(stable.image or ""):
+        return f"Its verdict: {code(verdict.result)}, {verdict.time}."
+    return "⚠️ This image has no verdict."
 
 
 def _release(plan: Plan) -> str:
-    """Each track's image, replicas and share, from and to."""
+    """Return a table of each track's image, replicas and share, before and after."""
     before, after = plan.before, plan.after
     old: Mapping[str, TrackState] = before.tracks if before else {}
     new: Mapping[str, TrackState] = after.tracks if after else {}
     rows = ["| track | image | replicas | share of users |", "| --- | --- | --- | --- |"]
     for name in sorted({*old, *new}, reverse=True):  # stable first
-        was, will = old.get(name), new.get(name)
+        was, becomes = old.get(name), new.get(name)
         rows.append(
-            f"| {name} | {_arrow(_image(was), _image(will))} | {_arrow(_replicas(was), _replicas(will))} "
-            f"| {_arrow(_percent(was), _percent(will))} |"
+            f"| {name} | {_arrow(_image(was), _image(becomes))} | {_arrow(_replicas(was), _replicas(becomes))} "
+            f"| {_arrow(_percent(was), _percent(becomes))} |"
         )
     return "\n".join([*rows, "", f"Traffic: {_arrow(_traffic(before), _traffic(after))}"])
 
 
-def _arrow(was: str, will: str) -> str:
-    return was if was == will else f"{was} → **{will}**"
+def _arrow(was: str, becomes: str) -> str:
+    return was if was == becomes else f"{was} → **{becomes}**"
 
 
 def _image(track: TrackState | None) -> str:
-    """The image's first digits, and the revision that it was built from where that is known."""
+    """Return the digest's first digits, and the source revision if it is known."""
     if track is None:
         return NOTHING
-    digest = (track.image or "").rpartition("sha256:")[2][:DIGEST_LENGTH]
+    digest = digest_of(track.image or "").removeprefix("sha256:")[:DIGEST_LENGTH]
     shown = code(digest) if digest else "built from source"
     return f"{shown} (revision {code(_revision(track.revision))})" if track.revision else shown
 
 
 def _revision(revision: str) -> str:
-    """As many digits of a commit as of a digest, and what is behind them, such as ``-dirty``."""
+    """Shorten a commit to DIGEST_LENGTH digits; keep a suffix such as ``-dirty``."""
     return _cut(re.sub(rf"^([0-9a-f]{{{DIGEST_LENGTH}}})[0-9a-f]*", r"\1", revision), REVISION_BYTES)
 
 
@@ -136,11 +137,11 @@ def _traffic(release: ReleaseState | None) -> str:
     return code(release.traffic) if release else NOTHING
 
 
-def _faults(plan: Plan) -> list[str]:
+def _errors(plan: Plan) -> list[str]:
     if not plan.faults:
         return []
-    said = _cut("\n\n".join(plan.faults), FAULTS_BYTES)
-    return ["> [!CAUTION]\n> The preview failed: merged like this, nothing would be changed.", fenced(said)]
+    errors = _cut("\n\n".join(plan.faults), ERRORS_BYTES)
+    return ["> [!CAUTION]\n> The preview failed. If this were merged, the update would change nothing.", fenced(errors)]
 
 
 def _warnings(plan: Plan) -> list[str]:
@@ -151,7 +152,7 @@ def _warnings(plan: Plan) -> list[str]:
 
 
 def _loss(change: Change) -> str:
-    verb = "DELETED" if change.operation == "delete" else "REPLACED, the present one deleted"
+    verb = "DELETED" if change.operation == "delete" else "REPLACED, and the existing one deleted"
     return f"The {change.loses} {code(change.name)} ({code(change.kind)}) is {verb}."
 
 
@@ -159,17 +160,17 @@ def _advice(plan: Plan) -> list[str]:
     if not plan.advice:
         return []
     lines = _most([code(_cut(each, ROW_BYTES)) for each in plan.advice])
-    return ["\n".join(["**Advice of the policies**", "", *(f"- {line}" for line in lines)])]
+    return ["\n".join(["**Advice from the policies**", "", *(f"- {line}" for line in lines)])]
 
 
 def _resources(plan: Plan, most: int | None = None) -> str:
-    """Resources that change, in a table, gravest first."""
+    """Return a table of the resources that change, the most dangerous changes first."""
     counted = ", ".join(f"{plan.count(operation)} to {operation}" for operation in OPERATIONS if plan.count(operation))
     title = f"### Resources: {counted or 'no change'}, {plan.unchanged} unchanged"
     if not plan.changes:
         return title
     rows = [_row(change) for change in plan.changes[:most]]
-    return "\n".join([title, "", "| change | resource | type | what differs |", "| --- | --- | --- | --- |", *rows])
+    return "\n".join([title, "", "| change | resource | type | properties |", "| --- | --- | --- | --- |", *rows])
 
 
 def _row(change: Change) -> str:
@@ -185,21 +186,21 @@ def _diff(diff: str) -> str:
 
 
 def _diff_shortened(plan: Plan, room: int) -> str:
-    """As many of the diff's first lines as fit, and how to see the rest."""
+    """Return as much of the diff as fits, and how to see the rest."""
     lines = plan.diff.splitlines()
-    shown = _that_fit(lines, room - _size(_diff("x" + "`" * _longest_run("`", plan.diff))))
+    shown = _fitting(lines, room - _size(_diff("x" + "`" * _longest_run("`", plan.diff))))
     left = len(lines) - len(shown)
-    note = f"The diff's last {left} lines of {len(lines)} don't fit here; {_see_all(plan)} shows them."
+    note = f"The last {left} of the diff's {len(lines)} lines do not fit here; {_see_all(plan)} shows them."
     return _joined([_diff("\n".join(shown)), note])
 
 
 def _table_shortened(plan: Plan, room: int) -> str:
-    shown = _that_fit([_row(change) for change in plan.changes], room - _size(_resources(plan, most=0)))
+    shown = _fitting([_row(change) for change in plan.changes], room - _size(_resources(plan, most=0)))
     left = len(plan.changes) - len(shown)
     return _joined(
         [
             _resources(plan, most=len(shown)),
-            f"{left} more resources and the diff don't fit here; {_see_all(plan)} shows them.",
+            f"{left} more resources and the diff do not fit here; {_see_all(plan)} shows them.",
         ]
     )
 
@@ -208,8 +209,8 @@ def _see_all(plan: Plan) -> str:
     return code(f"pulumi preview --diff --stack {plan.stack}")
 
 
-def _that_fit(lines: Sequence[str], room: int) -> list[str]:
-    """The first lines that take no more bytes than there is room for."""
+def _fitting(lines: Sequence[str], room: int) -> list[str]:
+    """Return the first lines that fit into ``room`` bytes."""
     fitting: list[str] = []
     for line in lines:
         room -= _size(line) + 1
@@ -225,7 +226,7 @@ def _most(rows: Sequence[str]) -> list[str]:
 
 
 def _cut(text: str, size: int) -> str:
-    """At most that many bytes of the text, and a mark where it was longer."""
+    """Shorten the text to ``size`` bytes, and mark it if it was longer."""
     return text if _size(text) <= size else text.encode()[:size].decode(errors="ignore") + " …"
 
 

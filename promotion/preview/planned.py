@@ -1,4 +1,4 @@
-"""What an update would do, gathered from the engine's own preview."""
+"""Plan an update: read what it would do from the engine's own preview."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pulumi import automation
 from pulumi.automation.events import EngineEvent
 from pulumi.runtime.rpc import UNKNOWN
 
+from contract.image import digest_of
 from promotion.errors import CommandError
 from promotion.state.engine import error_lines, outputs, policies
 from promotion.state.progress import NOT_EVALUATED
@@ -18,8 +19,8 @@ from promotion.state.progress import NOT_EVALUATED
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")
 
-#: What is lost or interrupted when a resource of that type (the last part of its token) is deleted or replaced. A cloud
-#: whose types have other names adds them here.
+#: What users lose if a resource of this type (the last part of its token) is deleted or replaced. A cloud with other
+#: types adds them here.
 PRECIOUS: Mapping[str, str] = {
     "Cluster": "cluster",
     "KubernetesCluster": "cluster",
@@ -46,24 +47,22 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """Last part of the type's token, ``Deployment`` of ``kubernetes:apps/v1:Deployment``."""
+        """Last part of the type's token: ``Deployment`` for ``kubernetes:apps/v1:Deployment``."""
         return self.type.rpartition(":")[2]
 
     @property
     def loses(self) -> str | None:
-        """What is lost with it, such as ``database``; None where it can be made anew."""
-        destroyed = self.operation in ("replace", "delete")
-        return (
-            PRECIOUS.get(self.kind) if destroyed and not self.type.startswith(("delivery:", "addressbook:")) else None
-        )
+        """What users lose, such as ``database``; None if the resource can be created again."""
+        if self.operation not in ("replace", "delete") or self.type.startswith(("delivery:", "addressbook:")):
+            return None
+        return PRECIOUS.get(self.kind)
 
 
 @dataclass(frozen=True)
 class TrackState:
-    """A track as it runs or would run.
+    """A track before or after the update.
 
-    ``image`` is None where it is not known before it is built; ``revision`` is the source that it was built from, "" as
-    long as nobody has asked.
+    ``image`` is None if it is not built yet. ``revision`` is the commit of its source; "" if it is unknown.
     """
 
     image: str | None
@@ -74,17 +73,17 @@ class TrackState:
 
 @dataclass(frozen=True)
 class ReleaseState:
-    """The tracks by name, and which of them the public Service selects."""
+    """The tracks by name; ``traffic`` is the config key that selects those behind the public Service."""
 
     tracks: Mapping[str, TrackState]
     traffic: str
 
     @classmethod
     def of(cls, outputs: Mapping[str, Any], configured: Mapping[str, str] | None = None) -> ReleaseState | None:
-        """Read from stack outputs; None where there is no release in them.
+        """Read the release from stack outputs; return None if they have none.
 
-        ``configured`` are the tracks' pinned images: a preview does not know yet how a registry will be called that is
-        still to be made, but the digest is the same there.
+        ``configured`` has the tracks' pinned images. They are shown while the registry does not exist yet: its name is
+        unknown then, but the digest is not.
         """
         if "tracks" not in outputs:
             return None
@@ -101,7 +100,7 @@ class ReleaseState:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an update of the stack would do; ``faults`` says why it would not even begin."""
+    """Effects of an update of the stack; ``faults`` are the errors that keep it from starting."""
 
     project: str
     stack: str
@@ -115,17 +114,17 @@ class Plan:
     advice: tuple[str, ...] = ()
 
     def count(self, operation: Operation) -> int:
-        """Resources to which that would happen."""
+        """Return the number of resources with this operation."""
         return sum(change.operation == operation for change in self.changes)
 
     @property
     def losses(self) -> list[Change]:
-        """Changes that delete or replace something that can't be made anew."""
+        """Changes that delete or replace something that cannot be created again."""
         return [change for change in self.changes if change.loses]
 
 
 class Preview:
-    """Gathers the engine's events; give ``event`` to the Automation API as ``on_event``."""
+    """Collect the engine's events. Pass ``event`` to the Automation API as ``on_event``."""
 
     def __init__(self) -> None:
         self._changes: dict[tuple[Operation, str], Change] = {}
@@ -136,12 +135,12 @@ class Preview:
         self._advice: list[str] = []
 
     def event(self, event: EngineEvent) -> None:
-        """Take in one event."""
+        """Record one event."""
         if event.prelude_event:
             self._config = event.prelude_event.config
         elif event.resource_pre_event:
             metadata = event.resource_pre_event.metadata
-            operation = _word(metadata.op)
+            operation = _operation(metadata.op)
             if operation in OPERATIONS:
                 change = Change(
                     operation, metadata.type, metadata.urn.rpartition("::")[2], tuple(metadata.detailed_diff or ())
@@ -153,27 +152,27 @@ class Preview:
         elif event.policy_event:
             violation = event.policy_event
             where = violation.resource_urn.rpartition("::")[2] if violation.resource_urn else "the stack"
-            said = f"{violation.policy_name}, {where}: {violation.message.strip()}"
-            if NOT_EVALUATED not in said:
-                (self._faults if violation.enforcement_level == "mandatory" else self._advice).append(said)
+            message = f"{violation.policy_name}, {where}: {violation.message.strip()}"
+            if NOT_EVALUATED not in message:
+                (self._faults if violation.enforcement_level == "mandatory" else self._advice).append(message)
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             self._faults.append(event.diagnostic_event.message.strip())
         elif event.summary_event:
-            self._counts.update({_word(kind): n for kind, n in event.summary_event.resource_changes.items()})
+            self._counts.update({_operation(kind): n for kind, n in event.summary_event.resource_changes.items()})
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Why the update could not begin."""
+        """Errors that keep the update from starting."""
         return tuple(self._faults)
 
     def plan(self, project: str, stack: str, outputs: Mapping[str, Any], diff: str) -> Plan:
-        """The plan, when the preview has ended; ``outputs`` are those of the last update."""
+        """Return the plan after the preview has ended; ``outputs`` are those of the last update."""
         return Plan(
             project=project,
             stack=stack,
             before=ReleaseState.of(outputs),
             after=ReleaseState.of(self._outputs, self._configured(project)),
-            changes=tuple(sorted(self._changes.values(), key=_gravest_first)),
+            changes=tuple(sorted(self._changes.values(), key=_most_dangerous_first)),
             unchanged=self._counts["same"],
             verdict=self._config.get(f"{project}:canaryVerdict", ""),
             diff=diff,
@@ -182,15 +181,15 @@ class Preview:
         )
 
     def _configured(self, project: str) -> dict[str, str]:
-        """Images that the config pins the tracks to."""
+        """Return the tracks' images that the config pins by digest."""
         images = {track: self._config.get(f"{project}:{track}Image", "") for track in ("stable", "canary")}
-        return {track: image for track, image in images.items() if "@" in image}
+        return {track: image for track, image in images.items() if digest_of(image)}
 
 
 def plan(stack: automation.Stack) -> Plan:
-    """What an update of the stack would do, or why it could not begin.
+    """Return what an update of the stack would do, or the errors that keep it from starting.
 
-    Raises CommandError when the engine tells neither.
+    Raises CommandError if the preview fails without such errors.
     """
     preview = Preview()
     before = outputs(stack)
@@ -204,7 +203,7 @@ def plan(stack: automation.Stack) -> Plan:
 
 
 def _resources(diff: str) -> str:
-    """The engine's text less its first line, which says that it is a preview, and the counts at its end."""
+    """Return the engine's diff without its heading (``Previewing …``) and the counts at its end."""
     lines = diff.splitlines()
     begin = next((number for number, line in enumerate(lines, 1) if line.startswith("Previewing")), 0)
     end = next((number for number, line in enumerate(lines) if line.startswith("Resources:")), len(lines))
@@ -215,10 +214,10 @@ def _known(value: object) -> str | None:
     return None if value in (None, "", UNKNOWN) else str(value)
 
 
-def _word(operation: object) -> str:
+def _operation(operation: object) -> str:
     return str(getattr(operation, "value", operation))
 
 
-def _gravest_first(change: Change) -> tuple[int, str, str]:
+def _most_dangerous_first(change: Change) -> tuple[int, str, str]:
     order: tuple[Operation, ...] = ("delete", "replace", "update", "create")
     return (0 if change.loses else 1 + order.index(change.operation), change.type, change.name)

@@ -195,7 +195,7 @@ def test_policy_violation_stops_before_any_change(main: Repository):
     main.git("commit", "--quiet", "--all", "--message", "no limits, and a greeting")
 
     comment = main.preview(check=1)
-    assert "The preview failed: merged like this, nothing would be changed." in comment
+    assert "The preview failed. If this were merged, the update would change nothing." in comment
     assert "container-limits" in comment
 
     refused = main.up(check=None)

@@ -34,27 +34,27 @@ def parsed(text: str) -> list[Token]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "verdict", "said"),
+    ("before", "after", "verdict", "expected"),
     [
         (None, STABLE, "", "First release"),
-        (STABLE, None, "", "The release goes"),
+        (STABLE, None, "", "The release is removed"),
         (STABLE, TRIAL, "", "**Canary on trial:** 33.3 % of the users' connections."),
-        (TRIAL, PROMOTED, "", "no verdict on that image"),
+        (TRIAL, PROMOTED, "", "This image has no verdict"),
         (TRIAL, PROMOTED, f"healthy sha256:{'b' * 64} 2026-01-01T00:00:00Z", "`healthy`, 2026-01-01T00:00:00Z"),
-        (TRIAL, PROMOTED, f"healthy sha256:{'a' * 64} 2026-01-01T00:00:00Z", "no verdict on that image"),
+        (TRIAL, PROMOTED, f"healthy sha256:{'a' * 64} 2026-01-01T00:00:00Z", "This image has no verdict"),
         (TRIAL, STABLE, "", "**Rollback:**"),
-        (STABLE, PROMOTED, "", "**Stable changes its image** without"),
-        (STABLE, BUILT, "", "**Stable is built from source**"),
+        (STABLE, PROMOTED, "", "**Stable gets a new image** that"),
+        (STABLE, BUILT, "", "**Stable is built from source:**"),
         (STABLE, replace(STABLE, traffic="stable"), "", "**Traffic moves** to `stable`"),
-        (STABLE, ReleaseState({"stable": TrackState(OLD, 5, 100)}, "split"), "", "**Replicas change;**"),
+        (STABLE, ReleaseState({"stable": TrackState(OLD, 5, 100)}, "split"), "", "**The replicas change;**"),
         (STABLE, STABLE, "", "No change to the release."),
     ],
 )
-def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verdict: str, said: str):
+def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verdict: str, expected: str):
     text = comment(replace(PLAN, before=before, after=after, verdict=verdict))
     assert text.splitlines()[0] == mark(PLAN) == "<!-- preview of addressbook/prod -->"
     meaning = text.split("\n\n")[2]
-    assert said in meaning
+    assert expected in meaning
 
 
 def test_each_track_is_shown_from_and_to():
@@ -145,7 +145,7 @@ def test_whatever_the_size_it_fits_with_the_summary_whole(plan: Plan, limit: int
     assert len(text.encode()) <= limit
     assert "Canary on trial" in text
     assert "| canary |" in text
-    assert "don't fit here; `pulumi preview --diff --stack prod` shows them." in text
+    assert "do not fit here; `pulumi preview --diff --stack prod` shows them." in text
     assert text.count("<details>") == text.count("</details>")
 
 
@@ -166,5 +166,5 @@ def test_a_summary_of_any_size_fits(plan: Plan):
 
 def test_what_fits_is_whole():
     text = comment(replace(PLAN, diff="line\n" * 2_000))
-    assert "don't fit" not in text
+    assert "do not fit" not in text
     assert text.count("\nline") == 2_000
