@@ -49,7 +49,7 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
         try:
             groups[group] = group.model_validate({key: _decoded(value) for key, value in own.items()})
         except ValidationError as invalid:
-            errors += [_described(error, group) for error in invalid.errors()]
+            errors += [describe_error(error, group) for error in invalid.errors()]
     errors += _conflicts(values)
     errors += _missing_build_context(groups)
     errors += _forbidden_builds(groups)
@@ -164,7 +164,7 @@ _MESSAGES = {
 }
 
 
-def _described(error: Any, group: type[Keys]) -> str:
+def describe_error(error: Any, group: type[Keys]) -> str:
     """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it."""
     context: dict[str, Any] = error.get("ctx", {})
     location: Sequence[str | int] = error["loc"]
