@@ -359,9 +359,7 @@ def test_an_unavailable_server_is_an_error_of_the_api(
     assert str(refused.value) == f"{kind.failure} PostgreSQL did not start: no space"  # pyright: ignore
 
 
-def test_a_finished_create_is_not_repeated_and_an_interrupted_one_is(
-    digitalocean: SimulatedCloud, monkeypatch: pytest.MonkeyPatch
-):
+def test_only_interrupted_creates_are_repeated(digitalocean: SimulatedCloud, monkeypatch: pytest.MonkeyPatch):
     statements: list[str] = []
     monkeypatch.setattr(InServer, "sql", lambda _, __, statement: statements.append(statement) or "")
     user: Properties = {"clusterId": UUID, "name": "demouser"}
