@@ -56,7 +56,7 @@ def test_remedy_for_an_added_field_works(calm: Any):
     calm.kubectl("patch", "service", "addressbook-lb", "-n", namespace, "-p", patch)
     (drift,) = [each for each in status(calm)["drift"] if each["between"] == "deployed and cluster"]
     assert "Service addressbook-lb was changed: spec.selector.track (stable) was added" in drift["what"]
-    command = re.search(r"`(kubectl .*)`", drift["remedy"])
+    command = re.search(r"`(kubectl [^`]*)`", drift["remedy"])
     assert command
     calm.run(*shlex.split(command[1]))
     assert cluster_drift(calm) == []
