@@ -122,7 +122,7 @@ def _forbidden_builds(groups: Groups) -> list[str]:
     if not release or release.build_from_source != "never":
         return []
     return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); set the image to one that is built already, as"
+        f"{key}: this stack builds nothing (buildFromSource is `never`); name an existing image as"
         " REPOSITORY@sha256:DIGEST"
         for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
     ]
