@@ -45,7 +45,7 @@ def _acquire(path: Path, what: str, wait: bool) -> TextIO:
             if not wait:
                 file.close()
                 raise LabError(
-                    f"Process {holder} is working on {what}. Run the command again when it has ended, or omit --no-wait."
+                    f"Process {holder} is working on {what}. Run the command again later, or omit --no-wait."
                 ) from None
             say(f"… waiting for process {holder}, which is working on {what}")
             fcntl.flock(file, fcntl.LOCK_EX)
