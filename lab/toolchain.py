@@ -51,8 +51,7 @@ ADDONS = Tool(
 
 LANGUAGE_HOST = "pulumi-language-python"
 
-#: Built from source it has no cloud state backends and no cloud secrets providers (see `pulumi/without_clouds`), and no
-#: Python language host, which has no Go module of this version; the lab has a stand-in.
+#: Built from source it has no Python language host, which has no Go module of this version; the lab has a stand-in.
 PULUMI = Tool(
     "pulumi",
     ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),

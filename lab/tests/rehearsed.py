@@ -99,7 +99,7 @@ def rehearse_whole_life(cloud: Cloud) -> None:
     ]
     assert "no longer builds from source (buildFromSource is `first`)" in seen["preview while nothing is pinned"]
     assert "was copied to" in seen["canary by config"]
-    assert "read from stable and from canary" in seen["the API through stable and canary"]
+    assert "read from stable and canary" in seen["the API through stable and canary"]
     assert "cannot be deleted" in seen["destroy while it is protected"]
     assert any("PostgreSQL" in line for line in report["simulated"])
     assert stack_file.read_bytes() == before

@@ -35,8 +35,8 @@ def up(options: UpOptions) -> int:
 def _edits_of(pairs: Sequence[str]) -> Edits:
     edits: dict[str, str | None] = {}
     for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator:
+        key, _, value = pair.partition("=")
+        if not key or not value:
             raise CommandError(f"--set {pair}: write KEY=VALUE, such as --set canaryReplicas=1", WRONG_USE)
         edits[key] = value
     return edits

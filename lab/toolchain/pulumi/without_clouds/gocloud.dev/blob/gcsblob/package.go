@@ -1,4 +1,0 @@
-// Package gcsblob has no driver; see authhelpers, which opens gs:// URLs.
-package gcsblob
-
-const Scheme = "gs"
