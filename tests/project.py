@@ -75,6 +75,10 @@ class Project:
     def kubectl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run("kubectl", "--context", "addressbook-lab", *arguments, check=check)
 
+    def delete_namespaces(self, *names: str) -> None:
+        """Delete these namespaces. Fixtures do so before use, too: a killed run may have left them in the lab."""
+        self.kubectl("delete", "namespace", *names, "--ignore-not-found", check=False)
+
     def objects(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         chosen = ["-l", selector] if selector else []
         return json.loads(self.kubectl("get", kind, "-n", namespace, "-o", "json", *chosen).stdout)["items"]

@@ -31,13 +31,14 @@ def take_away(project: Project, namespace: str) -> None:
     """Destroy a stack and its namespace, in whatever state a test has left them."""
     project.pulumi("cancel", "--yes", check=False)
     project.pulumi("destroy", "--yes", "--skip-preview", "--refresh", check=False)
-    project.kubectl("delete", "namespace", namespace, "--ignore-not-found", check=False)
+    project.delete_namespaces(namespace)
 
 
 @pytest.fixture(scope="session")
 def stack(lab: dict[str, str], new_project: Callable[..., Project]) -> Iterator[Project]:
     """The addressbook with two stable pods."""
     project = new_project("e2e", lab, **CONFIG)
+    project.delete_namespaces(NAMESPACE)
     try:
         project.up()
         yield project
@@ -58,6 +59,7 @@ def trial_stack(lab: dict[str, str], new_project: Callable[..., Project], worker
     """The addressbook with three stable pods, pinned, and a build context for versions to try."""
     config = trial_config(worker)
     project = new_project("trial", lab, **config)
+    project.delete_namespaces(config["namespace"])
     try:
         project.up()
         trial = Trial(project, project.outputs()["tracks"]["stable"]["image"], config["namespace"])

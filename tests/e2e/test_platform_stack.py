@@ -54,6 +54,7 @@ def stacks(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Sta
     """All three stacks, running."""
     cluster = {"kubeContext": "addressbook-lab", "registry": "10.203.0.1:5000", "namespace": PLATFORM}
     platform = new_project("platform", lab, **LOCAL, **cluster)
+    platform.delete_namespaces(*RELEASES.values(), PLATFORM)
     created = [platform]
     try:
         platform.up()
@@ -65,8 +66,7 @@ def stacks(lab: dict[str, str], new_project: Callable[..., Any]) -> Iterator[Sta
         for project in reversed(created):
             project.pulumi("cancel", "--yes", check=False)
             project.pulumi("destroy", "--yes", "--skip-preview", check=False)
-        for namespace in (*RELEASES.values(), PLATFORM):
-            platform.kubectl("delete", "namespace", namespace, "--ignore-not-found", check=False)
+        platform.delete_namespaces(*RELEASES.values(), PLATFORM)
 
 
 def login(project: Any) -> tuple[str, str, str]:

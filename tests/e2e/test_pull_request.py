@@ -112,6 +112,7 @@ def repository(
 ) -> Iterator[Repository]:
     """The repository, its stack running an image built from source."""
     project = new_project(STACK, lab, **CONFIG)
+    project.delete_namespaces(*BRANCHES.values(), NAMESPACE)
     with registries.registry(tmp_path_factory.mktemp("ci") / "registry") as ci:
         try:
             as_git_repository(project)
@@ -126,8 +127,7 @@ def repository(
                 if release.stack_file.exists() and release.pulumi(*destroy, check=False).returncode:
                     release.pulumi("cancel", "--yes", check=False)
                     release.pulumi(*destroy, check=False)
-            for namespace in (*BRANCHES.values(), NAMESPACE):
-                project.kubectl("delete", "namespace", namespace, "--ignore-not-found", check=False)
+            project.delete_namespaces(*BRANCHES.values(), NAMESPACE)
 
 
 @pytest.fixture
