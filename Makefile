@@ -1,9 +1,10 @@
-# Each target is one line; what it runs also works by hand. `make help` lists them.
+# Each target runs one command, which also works without make. `make help` lists the targets.
 STACK ?= dev
 # Your own cluster: `make up CONTEXT=kind-kind REGISTRY=localhost:5001`. Otherwise the stack file decides.
 CONTEXT ?=
 REGISTRY ?=
-# Further options of a promotion command, as in `make canary ARGS='--replicas 2'`; a target for `traffic` and `rollback`.
+# ARGS: more options for a promotion command, as in `make canary ARGS='--replicas 2'`. TO: the target of `traffic` and
+# `rollback`. NAME: the stack of `stack` and `unstack`.
 ARGS ?=
 TO ?=
 NAME ?=
@@ -55,56 +56,56 @@ preview: .venv/ready ## show what `up` would do; OUTPUT=markdown for a pull requ
 status: .venv/ready ## show what the stack runs
 	@$(PROMOTION) status --stack $(STACK) $(ARGS)
 
-canary: .venv/ready ## put what is built from source on trial beside stable; another image by ARGS
+canary: .venv/ready ## put an image on trial beside stable: built from source, or named in ARGS
 	@$(PROMOTION) canary --stack $(STACK) $(ARGS)
 
-verdict: .venv/ready ## try the canary; an unhealthy one is rolled back
+verdict: .venv/ready ## try the canary; roll it back if it is unhealthy
 	@$(PROMOTION) verdict --stack $(STACK) $(ARGS)
 
-promote: .venv/ready ## stable takes the canary's image
+promote: .venv/ready ## give stable the canary's image
 	@$(PROMOTION) promote --stack $(STACK) $(ARGS)
 
-rollback: .venv/ready ## take the canary back, or stable: TO=release or digest
+rollback: .venv/ready ## remove the canary, or return stable to an earlier image: TO=release or digest
 	@$(PROMOTION) rollback --stack $(STACK) $(if $(TO),--to $(TO)) $(ARGS)
 
-release: .venv/ready ## canary, verdict and promotion in one
+release: .venv/ready ## canary, verdict and promotion in one run
 	@$(PROMOTION) release --stack $(STACK) $(ARGS)
 
-traffic: .venv/ready ## whose pods the users meet: TO=split, stable or canary
+traffic: .venv/ready ## choose which pods serve users: TO=split, stable or canary
 	@$(PROMOTION) traffic --stack $(STACK) $(TO) $(ARGS)
 
-history: .venv/ready ## who moved what when
+history: .venv/ready ## list who changed what and when
 	@$(PROMOTION) history --stack $(STACK) $(ARGS)
 
-diagnose: .venv/ready ## what is wrong, why, and what mends it
+diagnose: .venv/ready ## say what is wrong, why, and how to fix it
 	@$(PROMOTION) diagnose --stack $(STACK) $(ARGS)
 
-stack: .venv/ready ## a release stack NAME of one's own on the platform of STACK
+stack: .venv/ready ## create the release stack NAME on the platform of STACK
 	@$(PROMOTION) stack --name "$(NAME)" --platform $(STACK) $(ARGS)
 
-unstack: .venv/ready ## destroy the release stack NAME, and nothing of its platform
+unstack: .venv/ready ## destroy the release stack NAME; its platform stays
 	@$(PROMOTION) unstack --name "$(NAME)" $(ARGS)
 
-env: .venv/ready ## print the settings with which a shell's pulumi uses the stack: eval "$(make env)"
+env: .venv/ready ## print the settings that make a shell's pulumi use the stack: eval "$(make env)"
 	@$(if $(IN_LAB),$(LAB) env $(TARGET),export -p | grep -E ' (PATH|PULUMI_(SKIP_UPDATE_CHECK|BACKEND_URL|CONFIG_PASSPHRASE_FILE))=')
 
-image: .venv/ready ## build REPOSITORY's image once and test it from within; PUSH=--push pushes it
+image: .venv/ready ## build and test REPOSITORY's image; PUSH=--push also pushes it
 	@$(ENVIRONMENT) $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
 
-scan: .venv/ready ## faults in the workflows, known vulnerabilities of all dependencies (lint has the code's)
+scan: .venv/ready ## check the workflows, and all dependencies for known vulnerabilities (`lint` checks the code)
 	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan
 
-test: .venv/ready ## lint, types and tests in two processes, on a lab that is started if none runs
+test: .venv/ready ## lint, type check and tests in two processes; start the lab if none runs
 	-@$(LAB) up --tools-only --postgres
 	@$(CHECKS) && $(PYTHON) -m pytest $(PARALLEL) $(TESTS)
 
-unit: .venv/ready ## unit tests only
+unit: .venv/ready ## run the unit tests only
 	@$(PYTHON) -m pytest -q $(PARALLEL) tests/unit
 
-soak: .venv/ready ## long tests, before a version is tagged; PART=name runs one part
+soak: .venv/ready ## run the long tests, before a version is tagged; PART=name runs one part
 	@$(PYTHON) -m tests.soak $(PART)
 
-lint: .venv/ready ## lint, format and types only
+lint: .venv/ready ## lint, format and type check only
 	@$(CHECKS)
 
 format: .venv/ready ## format the code

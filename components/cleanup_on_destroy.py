@@ -28,7 +28,7 @@ _CONTROLLERS_PREFIX = "batch.kubernetes.io/"
 _LOG_LINES = 5
 #: Type of this resource in stacks of earlier versions.
 FORMER_TYPE = "pulumi-python:dynamic/addressbook:FinalJob"
-#: Variable with which Pulumi's Kubernetes provider forgets the objects of a cluster that no longer exists.
+#: Variable that makes Pulumi's Kubernetes provider forget the objects of a cluster that no longer exists.
 DELETE_UNREACHABLE = "PULUMI_K8S_DELETE_UNREACHABLE"
 
 
@@ -45,9 +45,9 @@ class CleanupOnDestroyArgs:
     args: Sequence[str]
     #: What the clean-up removes, for messages. A change replaces the resource, so the old clean-up runs.
     subject: str
-    #: Where the subject is. A change replaces the resource.
+    #: Server that the subject is on. A change replaces the resource.
     server: pulumi.Input[str]
-    #: What the user can do if the Job cannot run; part of a sentence.
+    #: Manual remedy if the Job cannot run; part of a sentence.
     by_hand: str
 
 

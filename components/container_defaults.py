@@ -1,4 +1,4 @@
-"""What the service's pods and its migration have in common: user, resources, timeout."""
+"""Settings shared by the service's pods and its migration: user, resources, timeout."""
 
 from __future__ import annotations
 

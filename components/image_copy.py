@@ -135,6 +135,6 @@ def _short(image: str) -> str:
 
 def _not_found(source: str) -> str:
     return (
-        f"the registry has no image {source}; correct stableImage, canaryImage or databaseClientImage, whichever names"
-        f" it (`regctl image digest {repository_of(source)}:TAG` prints a tag's digest)"
+        f"the registry has no image {source}; correct the key that names it: stableImage, canaryImage or"
+        f" databaseClientImage (`regctl image digest {repository_of(source)}:TAG` prints a tag's digest)"
     )

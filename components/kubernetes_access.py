@@ -61,7 +61,7 @@ def kubernetes_provider(
         context=context,
         cluster_identifier=identifier,
         enable_server_side_apply=True,
-        # Git wins: a field that somebody changed by hand (`kubectl scale`) is reset.
+        # Git wins: a field changed by hand (`kubectl scale`) is reset.
         enable_patch_force=True,
         # Secrets and ConfigMaps change in place; a fingerprint annotation restarts the pods.
         enable_config_map_mutable=True,

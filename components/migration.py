@@ -1,4 +1,4 @@
-"""Migrate the database for an image: one Job per image, whichever tracks run it."""
+"""Migrate the database for an image: one Job per image, shared by the tracks that run it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETRIES = 2
 
 @dataclass(frozen=True)
 class MigrationArgs:
-    """Which image migrates, and what it waits for."""
+    """The image that migrates, and the Job's dependencies."""
 
     #: The image's config key: REPOSITORY@sha256:DIGEST, or built from source. It names the Job.
     configured: str
@@ -30,8 +30,8 @@ class MigrationArgs:
     env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
     #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
-    #: The image may have been built from source by an earlier update and be pinned now. An alias keeps its Job then, so
-    #: that the migration does not run twice.
+    #: Whether an earlier update may have built the image that is pinned now. An alias then keeps its Job, so that the
+    #: migration does not run twice.
     built_before: bool = False
 
 

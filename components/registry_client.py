@@ -35,28 +35,28 @@ _WITH_REFERRERS = ["--referrers", "--digest-tags"]
 
 
 class RegistryError(Exception):
-    """A registry or regctl refused; the message is one line."""
+    """A registry or regctl failed; the message is one line."""
 
 
 class ImageNotFound(RegistryError):
-    """The registry answers that it has no such image."""
+    """The registry has no such image."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """Credentials for the registry that is written to."""
+    """Credentials for the target registry."""
 
     username: str
     password: str = field(repr=False)
 
 
 def missing_prerequisites(images: set[str]) -> list[str]:
-    """Return what is missing to copy these images (REPOSITORY@sha256:DIGEST), a sentence each."""
+    """Return an error for each missing prerequisite of copying these images (REPOSITORY@sha256:DIGEST)."""
     return _missing_tool(f"to copy {', '.join(sorted(images))} into the stack's registry") if images else []
 
 
 def missing_tagging_prerequisites() -> list[str]:
-    """Return what is missing to tag each image that a track runs, a sentence each."""
+    """Return an error for each missing prerequisite of tagging the images that tracks run."""
     return _missing_tool("to tag the images in use, so that the registry's clean-up spares them")
 
 
@@ -69,7 +69,7 @@ def _missing_tool(purpose: str) -> list[str]:
 def copy(source: str, repository: str, tag: str, login: Login | None) -> None:
     """Copy the image ``source`` (REPOSITORY@sha256:DIGEST) to ``repository`` under the same digest, and tag it.
 
-    Whatever the repository has already is left alone. If the source is gone but the repository still has the digest,
+    Existing content of the repository stays. If the source is gone but the repository still has the digest,
     only the tag is added. Raises ImageNotFound and RegistryError.
     """
     digest = digest_of(source)
@@ -92,7 +92,7 @@ def copy(source: str, repository: str, tag: str, login: Login | None) -> None:
 
 
 def missing(image: str, login: Login | None) -> bool:
-    """Return whether the registry answers that it has no such image. False if it gives no answer (no login, no net)."""
+    """Return whether the registry reports the image as missing. False if it gives no answer (no login, no network)."""
     with _configured(login, image) as environment:
         try:
             _run(["manifest", "head", image], environment)
@@ -106,7 +106,7 @@ def missing(image: str, login: Login | None) -> bool:
 def label(image: str, name: str, platform: str, timeout_seconds: float) -> str:
     """Return a label of the image (REPOSITORY@sha256:DIGEST), or "" if it has no such label.
 
-    The user's own login is used; of an index, the platform's image is read. Raises RegistryError, also after the
+    Uses the user's own login, and reads the platform's image of an index. Raises RegistryError, also after the
     timeout.
     """
     template = f"{{{{ index .Config.Labels {json.dumps(name)} }}}}"
@@ -117,7 +117,7 @@ def label(image: str, name: str, platform: str, timeout_seconds: float) -> str:
 
 
 def remedy(error: RegistryError, source: str, target: str, login: Login | None) -> str:
-    """Return the end of the message of a refused copy: how to log in to the registry that refused."""
+    """Return how to log in to the registry that refused a copy, to end the error message with; "" for other errors."""
     if not _REFUSED.search(str(error)):
         return ""
     if target not in str(error):
@@ -158,7 +158,7 @@ def _configured(login: Login | None, *names: str) -> Generator[dict[str, str]]:
 
 
 def _own_settings() -> dict[str, Any]:
-    """Return the user's regctl settings, from where regctl reads them. Raises RegistryError if that fails."""
+    """Return the user's regctl settings, from the file that regctl reads. Raises RegistryError if that fails."""
     in_home = Path.home() / ".regctl" / "config.json"
     in_config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "regctl" / "config.json"
     named = os.environ.get("REGCTL_CONFIG")

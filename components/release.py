@@ -39,7 +39,7 @@ class ReleaseArgs:
     #: Which image each track runs, and in how many pods.
     release: ReleaseSettings
     service: ServiceSettings
-    #: Images that are not, or may not be, in the platform's registry.
+    #: Images that are not known to be in the platform's registry.
     images_to_copy: Set[str] = frozenset()
 
 

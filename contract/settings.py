@@ -61,7 +61,7 @@ class Keys(BaseModel):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return a sentence for each command or credential that the group needs and this machine lacks."""
+        """Return an error for each command or credential that the group needs and this machine does not have."""
         return []
 
     @property
@@ -72,7 +72,7 @@ class Keys(BaseModel):
     def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to implement
         """Return whether the image is in the stack's own registry, judged by its name; None if the name cannot tell.
 
-        Images that are not, or may not be, in that registry are copied there.
+        The program copies an image there unless this is true.
         """
         return None
 
@@ -151,7 +151,7 @@ class ReleaseSettings(ToolKeys):
 
     @property
     def unpinned(self) -> list[str]:
-        """Image keys whose track runs what is built from the build context."""
+        """Image keys of the tracks that run an image built from the build context."""
         canary = self.has_canary and self.canary_image == "source"
         return [*([] if self.stable_image else ["stableImage"]), *(["canaryImage"] if canary else [])]
 
@@ -296,7 +296,7 @@ class Settings(Generic[PlatformKeysT]):
 
     @property
     def images_to_copy(self) -> set[str]:
-        """Images that are not, or may not be, in the stack's own registry."""
+        """Images that are not known to be in the stack's own registry."""
         return {image for image in self.release.pinned if not self.platform.owns_image(image)}
 
 

@@ -16,7 +16,7 @@ from lab.control_plane import ADMINISTRATOR
 from lab.errors import LabError
 from lab.layout import Lab
 
-# Why a container waits that would not run on an undisturbed node either.
+# Reasons of waiting containers that would not start on an undisturbed node either.
 FAILING = ("CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "InvalidImageName")
 
 

@@ -43,7 +43,7 @@ class Assembly:
         return [self.etcd, self.api_server, self.containerd, *self.engine, *self.clients]
 
     def supervised(self) -> bool:
-        """Return whether a supervisor runs that was started with the current configuration."""
+        """Return whether the running supervisor was started with the current configuration."""
         mark = self._configured
         current = mark.exists() and mark.read_text(encoding="utf-8") == self.fingerprint
         return current and bool(supervisor.states(self.lab)) and network.complete(self.lab)
@@ -66,7 +66,7 @@ class Assembly:
         return api.pods_to_return(self.lab, self.authority, since=self._configured.stat().st_mtime)
 
     def problems(self) -> list[str]:
-        """Return what keeps the lab from serving, one sentence each."""
+        """Return one sentence for each problem that keeps the lab from serving."""
         states = supervisor.states(self.lab)
         if not states:
             return ["the supervisor does not answer"]

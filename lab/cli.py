@@ -122,7 +122,7 @@ def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lab",
-        description="A real Kubernetes, registry and Docker Engine on this machine, for trying stacks out. Needs root.",
+        description="A real Kubernetes, registry and Docker Engine on this machine, for trying out stacks. Needs root.",
         epilog='Example: python -m lab up && eval "$(python -m lab env)" && kubectl get nodes',
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -134,16 +134,18 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(command=run)
         return subparser
 
-    up = command("up", "start the lab; get or build what is missing", "python -m lab up", _up)
+    up = command("up", "start the lab; download or build any missing parts", "python -m lab up", _up)
     up.add_argument("--tools-only", action="store_true", help="only get Pulumi, its plugins and regctl")
     up.add_argument("--postgres", action="store_true", help="also install PostgreSQL, for rehearsals and tests")
-    up.add_argument(
-        "--retry", "--retry-plugins", action="store_true", help="try again to download what was out of reach"
-    )
+    up.add_argument("--retry", "--retry-plugins", action="store_true", help="retry the downloads that failed")
     down = command("down", "stop and remove the lab; its cache stays", "python -m lab down --cache", _down)
     down.add_argument("--cache", action="store_true", help="also remove the cache of tools and images")
-    status = command("status", "show what runs and what is a stand-in", "python -m lab status --output json", _status)
-    check = command("doctor", "find what keeps the lab from working, with remedies", "python -m lab doctor", _doctor)
+    status = command(
+        "status", "show what runs, and which parts are stand-ins", "python -m lab status --output json", _status
+    )
+    check = command(
+        "doctor", "find problems that keep the lab from working, with remedies", "python -m lab doctor", _doctor
+    )
     play = command(
         "rehearse",
         "take a copy of a stack through its whole life on a simulated cloud",
@@ -158,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     env = command("env", "print the lines that make a shell use the lab", 'eval "$(python -m lab env)"', _env)
     for waiting in (up, down, play):
         waiting.add_argument(
-            "--no-wait", dest="wait", action="store_false", help="fail if another command is at work on the lab"
+            "--no-wait", dest="wait", action="store_false", help="fail if another command is working on the lab"
         )
     for printing in (status, check, play):
         printing.add_argument("--output", choices=("text", "json"), default="text", help="output format")

@@ -49,7 +49,7 @@ def answers_http(host: str, port: int, path: str, authority: Path | None = None)
 
 
 def counted_since_start(host: str, port: int, metric: str) -> Probe:
-    """Return a probe that reads Prometheus metrics and expects one of that name above zero."""
+    """Return a probe that expects the Prometheus metric of that name to be above zero."""
 
     def probe() -> bool:
         connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)

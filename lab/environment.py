@@ -15,7 +15,7 @@ from lab.project import PASSPHRASE, Target
 
 
 def variables(lab: Lab, target: Target) -> dict[str, str]:
-    """Return the environment variables for a stack in the lab. A stack elsewhere gets only the lab's tools."""
+    """Return the environment variables for a stack in the lab. A stack on another cluster gets only the lab's tools."""
     result = {"PATH": os.pathsep.join(_search_path(lab)), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if pulumi_plugins.stand_ins(lab):
         # `up` has tried to install every plugin; asking again in each run would only take time.
@@ -33,7 +33,7 @@ def variables(lab: Lab, target: Target) -> dict[str, str]:
 
 
 def _regctl_settings(lab: Lab) -> Path:
-    """Tell regctl what the lab's Docker Engine knows too: the lab's registry speaks plain HTTP."""
+    """Configure regctl for the lab's registry, which speaks plain HTTP."""
     file = lab.cache / "regctl" / f"{lab.name}.json"
     write(file, json.dumps({"hosts": {lab.registry: {"tls": "disabled"}}}), mode=0o600)
     return file

@@ -112,7 +112,7 @@ def _in_registry(lab: Lab, image: Image) -> bool:
 
 
 def ensure(lab: Lab, images: list[Image]) -> None:
-    """Push the images that the registry does not have, and get those that the cache lacks. Raises LabError."""
+    """Push the images that the registry does not have, after adding missing ones to the cache. Raises LabError."""
     absent = missing(lab, images)
     cached = [image for image in absent if image.in_cache(lab)]
     if cached:  # first, because the others may be built on one of them

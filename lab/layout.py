@@ -147,5 +147,5 @@ class Lab:
 
     @property
     def lock_file(self) -> Path:
-        """Outside the folders that `down` removes: nobody can lock a file that is about to be deleted."""
+        """Outside the folders that `down` removes, so that no process locks a file that is about to be deleted."""
         return Path("/run/lock") / f"{self.name}.lock"

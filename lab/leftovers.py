@@ -1,4 +1,4 @@
-"""What a simulated cloud leaves on this machine besides its account's records: database servers, addresses, DNS zones.
+"""Leftovers of a simulated cloud on this machine, besides its account: database servers, addresses, DNS zones.
 
 The search looks at the machine itself, so it also finds what the records have lost.
 """

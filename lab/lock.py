@@ -45,9 +45,9 @@ def _acquire(path: Path, what: str, wait: bool) -> TextIO:
             if not wait:
                 file.close()
                 raise LabError(
-                    f"Process {holder} is at work on {what}. Wait until it ends, or leave out --no-wait to do so."
+                    f"Process {holder} is working on {what}. Run the command again later, or omit --no-wait."
                 ) from None
-            say(f"… waiting for process {holder}, which is at work on {what}")
+            say(f"… waiting for process {holder}, which is working on {what}")
             fcntl.flock(file, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -44,7 +44,7 @@ SERVICES = {  # systemd unit -> package that installs it
 
 
 def search_path() -> str:
-    """Return PATH, extended by the system folders that a user's PATH may lack."""
+    """Return PATH, extended by the system folders that may be missing from a user's PATH."""
     given = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
     system = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
     return os.pathsep.join(dict.fromkeys([*given, *system]))
@@ -71,14 +71,12 @@ def _static_busybox() -> bool:
 
 
 def ensure() -> None:
-    """Install what is missing, without starting any service. Raises LabError with apt-get's message."""
+    """Install the missing packages without starting any service. Raises LabError with apt-get's message."""
     remove_policy()
     if names := missing():
         _install(names)
     if still := missing():
-        raise LabError(
-            f"apt-get installed {', '.join(still)}, but a program of it is still missing. Reinstall the package."
-        )
+        raise LabError(f"apt-get installed {', '.join(still)}, but a program is still missing. Reinstall the package.")
 
 
 def ensure_postgres() -> None:

@@ -70,7 +70,7 @@ def stack_config(stack: str) -> dict[str, Any]:
 
 
 class SmokeTestError(Exception):
-    """The service did not answer as it must; the message has the request and the answer."""
+    """The service gave an unexpected answer; the message has the request and the answer."""
 
 
 def smoke_test(url: str) -> str:

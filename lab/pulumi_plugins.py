@@ -19,8 +19,8 @@ from lab.project import CHECKOUT
 from lab.simulation import clouds
 
 INSTALL_SECONDS = 60.0  # longest wait for one `pulumi plugin install`
-#: The only providers that have a stand-in for every stack. A simulated cloud is for rehearsals alone, where nobody can
-#: mistake it for the real one.
+#: The only providers that have a stand-in for every stack. A simulated cloud is for rehearsals alone, where it
+#: cannot be mistaken for the real one.
 STAND_INS = frozenset({"docker", "kubernetes", "random"})
 LAUNCHER = """\
 #!/bin/sh

@@ -1,4 +1,4 @@
-"""Remember for a day what could not be reached, because asking again costs time and the answer seldom changes."""
+"""Remember failed downloads for a day, because a retry costs time and seldom succeeds."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Rehearsal:
     folder: Path
     environment: dict[str, str]
     changed: list[str] = field(default_factory=list[str])
-    """How the copy of the stack file differs, one sentence each."""
+    """Changes in the copy of the stack file, one sentence each."""
     secure: list[str] = field(default_factory=list[str])
     """Paths of encrypted values, which cannot be read here."""
     login: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -120,7 +120,7 @@ class Rehearsal:
         if record is not None:
             steps = [each for each in steps if could_be(each["newState"]["inputs"], record.inputs)]
         if len(steps) != 1:
-            raise StepFailed(f"{len(steps)} planned resources of type {kind} match {id}; exactly one must")
+            raise StepFailed(f"{len(steps)} planned resources of type {kind} match {id}, instead of exactly one")
         return steps[0]
 
     def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -130,7 +130,7 @@ class Rehearsal:
         return subprocess.run(command, capture_output=True, text=True)
 
     def left(self) -> list[str]:
-        """Return what is left of the rehearsal: in the account, on this machine, in the cluster."""
+        """Return the rehearsal's leftovers: in the account, on this machine, in the cluster."""
         left = [f"{record.type} {record.id}" for record in self.account.records()]
         left += leftovers.leftovers(self.lab, self.cloud, self.simulation)
         if self.kubectl("get", "namespace", self.namespace).returncode == 0:
@@ -138,7 +138,7 @@ class Rehearsal:
         return left
 
     def clear(self) -> None:
-        """Remove everything that is left, in any state."""
+        """Remove all leftovers, whatever their state."""
         self.simulation.clear(self.account)
         leftovers.remove(self.lab, self.cloud, self.simulation)
         shutil.rmtree(self.account.folder, ignore_errors=True)
@@ -185,7 +185,7 @@ def could_be(planned: Mapping[str, Any], existing: Mapping[str, Any]) -> bool:
 
 
 class StepFailed(Exception):
-    """A step of the rehearsal did not end as it must; the message says what was observed."""
+    """A step of the rehearsal failed; the message says what was observed."""
 
 
 def simulated_cloud(stack: str) -> str:

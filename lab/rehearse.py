@@ -44,11 +44,11 @@ class Report:
     cloud: str
     steps: list[Step] = field(default_factory=list[Step])
     simulated: list[str] = field(default_factory=list[str])
-    """What was not real."""
+    """Parts that were simulated."""
     changed: list[str] = field(default_factory=list[str])
-    """How the copy of the stack file differs."""
+    """Changes in the copy of the stack file."""
     left: list[str] = field(default_factory=list[str])
-    """What could not be removed."""
+    """Leftovers that could not be removed."""
 
     @property
     def ok(self) -> bool:
@@ -273,7 +273,7 @@ def _destroy(rehearsal: Rehearsal, report: Report) -> str:
     rehearsal.pulumi("up", "--yes", "--skip-preview")
     _note_simulated(report, rehearsal.pulumi("destroy", "--yes", "--skip-preview").stdout)
     if left := [*rehearsal.left(), *[f"{_count(rehearsal)} resources in the state"] * bool(_count(rehearsal))]:
-        raise StepFailed(f"destroy has left: {', '.join(left)}")
+        raise StepFailed(f"destroy left resources behind: {', '.join(left)}")
     return "nothing is left"
 
 

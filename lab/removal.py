@@ -13,7 +13,7 @@ from lab.progress import step
 
 
 class Leftover(LabError):
-    """Something of the lab is still on the machine after its removal."""
+    """Parts of the lab are still on the machine after its removal."""
 
 
 def end(lab: Lab) -> None:

@@ -108,7 +108,9 @@ def _obtain(lab: Lab, tool: Tool) -> None:
             with step(f"build {tool.name} from source (once; kept in the cache)") as progress:
                 golang.build(go, tool, binaries, progress)
         if missing := [name for name in tool.executables if not (binaries / name).exists()]:
-            raise LabError(f"The build of {tool.name} lacks {', '.join(missing)}. Check {tool.source / 'go.mod'}.")
+            raise LabError(
+                f"The build of {tool.name} did not produce {', '.join(missing)}. Check {tool.source / 'go.mod'}."
+            )
         shutil.rmtree(tool.folder(lab), ignore_errors=True)
         unfinished.replace(tool.folder(lab))
     finally:

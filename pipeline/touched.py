@@ -40,7 +40,7 @@ def changed_files(base: str, root: Path) -> list[str]:
         ["git", "-C", str(root), "diff", "--name-only", f"{base}...HEAD"], capture_output=True, text=True, check=False
     )
     if result.returncode:
-        reason = result.stderr.strip().splitlines()[-1]
+        reason = result.stderr.strip().splitlines()[0].removeprefix("fatal: ").rstrip(".")
         raise UsageError(f"--base {base}: {reason}; fetch it with its whole history")
     return result.stdout.splitlines()
 

@@ -176,7 +176,7 @@ class PlatformKeys(Keys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return what is missing: commands, valid credentials, a valid resource name."""
+        """Return an error for each missing prerequisite: commands, valid credentials, a valid resource name."""
         return missing_prerequisites()
 
 
@@ -185,7 +185,7 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return what is missing: commands, valid credentials."""
+        """Return an error for each missing prerequisite: commands, valid credentials."""
         return missing_access()
 
 

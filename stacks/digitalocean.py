@@ -114,7 +114,7 @@ class PlatformKeys(DatabaseClientKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return what is missing: token, doctl, a valid resource name."""
+        """Return an error for each missing prerequisite: token, doctl, a valid resource name."""
         return missing_prerequisites()
 
     def owns_image(self, image: str) -> bool:
@@ -127,7 +127,7 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return what is missing: token, doctl, a valid name for the load balancer."""
+        """Return an error for each missing prerequisite: token, doctl, a valid name for the load balancer."""
         return missing_prerequisites()
 
 

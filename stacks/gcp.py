@@ -131,7 +131,7 @@ class PlatformKeys(DatabaseClientKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return what is missing: project, credentials, the plugin that presents them, a valid resource name."""
+        """Return an error for each missing prerequisite: project, credentials, GKE plugin, a valid resource name."""
         return missing_prerequisites()
 
     def owns_image(self, image: str) -> bool:
@@ -144,7 +144,7 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
-        """Return what is missing: credentials, or the plugin that presents them."""
+        """Return an error for each missing prerequisite: credentials, and the plugin that presents them."""
         return missing_access()
 
 

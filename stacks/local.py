@@ -48,7 +48,7 @@ class ReleaseStackKeys(DatabaseClientKeys):
 
 
 def _context_error(context: str) -> str:
-    """Return what is wrong if the kubeconfig lacks the context, else ""."""
+    """Return an error if the kubeconfig does not have the context, else ""."""
     contexts = kube_contexts()
     if context in contexts:
         return ""
@@ -87,7 +87,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
-    """Connect to another stack's platform. Raises pulumi.RunError if the kubeconfig lacks its context."""
+    """Connect to another stack's platform. Raises pulumi.RunError if its context is not in the kubeconfig."""
     context = access["kubeContext"]
     if error := _context_error(context):
         raise invalid_config([f"platformStack = {settings.stack.platform_stack!r}: is on context `{context}`; {error}"])

@@ -49,7 +49,7 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
         try:
             groups[group] = group.model_validate({key: _decoded(value) for key, value in own.items()})
         except ValidationError as invalid:
-            errors += [_described(error, group) for error in invalid.errors()]
+            errors += [describe_error(error, group) for error in invalid.errors()]
     errors += _conflicts(values)
     errors += _missing_build_context(groups)
     errors += _forbidden_builds(groups)
@@ -122,7 +122,7 @@ def _forbidden_builds(groups: Groups) -> list[str]:
     if not release or release.build_from_source != "never":
         return []
     return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); set the image to one that is built already, as"
+        f"{key}: this stack builds nothing (buildFromSource is `never`); name an existing image as"
         " REPOSITORY@sha256:DIGEST"
         for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
     ]
@@ -164,7 +164,7 @@ _MESSAGES = {
 }
 
 
-def _described(error: Any, group: type[Keys]) -> str:
+def describe_error(error: Any, group: type[Keys]) -> str:
     """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it."""
     context: dict[str, Any] = error.get("ctx", {})
     location: Sequence[str | int] = error["loc"]

@@ -49,11 +49,12 @@ class Project:
 
     def configure(self, **config: object) -> None:
         """Write config keys to the stack file, where users edit them too; None removes the key."""
-        document = yaml.safe_load(self.stack_file.read_text())
+        document = yaml.safe_load(self.stack_file.read_text()) or {}
+        keys = document.setdefault("config", {})
         for key, value in config.items():
-            document["config"].pop(f"addressbook:{key}", None)
+            keys.pop(f"addressbook:{key}", None)
             if value is not None:
-                document["config"][f"addressbook:{key}"] = value
+                keys[f"addressbook:{key}"] = value
         self.stack_file.write_text(yaml.safe_dump(document))
 
     def outputs(self) -> dict[str, Any]:

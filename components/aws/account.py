@@ -1,4 +1,4 @@
-"""Prerequisites of work with an AWS account, and the names and tags of its resources."""
+"""Check access to an AWS account, and name and tag its resources."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pulumi
 from components import registry_client
 
 #: The strictest rules for names. Database instances: lower-case letters, digits and single dashes (RDS API reference,
-#: CreateDBInstance). IAM roles: at most 64 characters, of which suffixes take 8.
+#: CreateDBInstance). IAM roles: at most 64 characters, including suffixes of 8.
 _NAME = re.compile(r"^(?!.*--)[a-z][a-z0-9-]{0,54}[a-z0-9]$")
-#: Timeout of a call of the AWS command line, in seconds.
+#: Timeout of an AWS CLI call, in seconds.
 CALL_SECONDS = 30
 INSTALL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 
 
 def missing_prerequisites() -> list[str]:
-    """Return what is missing, a sentence each: a valid resource name, commands, valid AWS credentials."""
+    """Return an error for each missing prerequisite: a valid resource name, commands, valid AWS credentials."""
     errors: list[str] = []
     if not _NAME.match(stack_name()):
         errors.append(
@@ -32,7 +32,7 @@ def missing_prerequisites() -> list[str]:
 
 
 def missing_access() -> list[str]:
-    """Return what is missing for a stack that names nothing in the account after itself."""
+    """Return an error for each missing prerequisite of a stack that names no resource after itself."""
     errors = registry_client.missing_tagging_prerequisites()
     if shutil.which("aws") is None:
         errors.append(
@@ -41,7 +41,7 @@ def missing_access() -> list[str]:
         )
     elif refusal := _refusal():
         errors.append(
-            f"credentials: AWS accepts none from this machine ({refusal}); run `aws sso login` or `aws configure`, or"
+            f"credentials: AWS rejects those of this machine ({refusal}); run `aws sso login` or `aws configure`, or"
             " export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     return errors

@@ -99,7 +99,7 @@ def addon(
         addon_version=version,
         configuration_values=json.dumps(configuration) if configuration else None,
         service_account_role_arn=role,
-        # Git wins over settings that somebody changed by hand.
+        # Git wins over settings changed by hand.
         resolve_conflicts_on_create="OVERWRITE",
         resolve_conflicts_on_update="OVERWRITE",
         opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),

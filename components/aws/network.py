@@ -27,7 +27,7 @@ class NetworkArgs:
     cluster: str
     #: IPv4 CIDR block with a prefix length of 16 to 20.
     address_range: str
-    #: Whether each zone has its own NAT gateway, so that the outage of one does not cut off the other.
+    #: Whether each zone has its own NAT gateway, so that an outage in one leaves the other connected.
     nat_per_zone: bool
 
 

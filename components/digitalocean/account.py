@@ -1,4 +1,4 @@
-"""Prerequisites of work with a DigitalOcean account, and the names and tags of its resources."""
+"""Check access to a DigitalOcean account, and name and tag its resources."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CALL_SECONDS = 30
 
 
 def missing_prerequisites() -> list[str]:
-    """Return what is missing, a sentence each: a valid resource name, an API token, doctl."""
+    """Return an error for each missing prerequisite: a valid resource name, an API token, doctl."""
     errors: list[str] = []
     if not _NAME.match(stack_name()):
         errors.append(
@@ -50,7 +50,7 @@ def missing_prerequisites() -> list[str]:
 
 
 def _token_error() -> str | None:
-    """Return what is wrong with the API token, or None. Provider and doctl read theirs from different places."""
+    """Return the problem with the API token, or None. Provider and doctl read theirs from different places."""
     if os.environ.get(TOKEN_VARIABLE):
         return None
     if not (engine_config.CONFIG.get().get(TOKEN_CONFIG) or os.environ.get(PROVIDER_TOKEN_VARIABLE)):

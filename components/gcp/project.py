@@ -1,4 +1,4 @@
-"""Prerequisites of work in a Google Cloud project, and the names and labels of its resources."""
+"""Check access to a Google Cloud project, and name and label its resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUTH_PLUGIN = "gke-gcloud-auth-plugin"
 LOG_IN = "run `gcloud auth application-default login`"
 #: Form of a project id (Resource Manager documentation).
 _PROJECT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
-#: A cluster's name has at most 40 characters (GKE documentation), of which the random suffix takes 7.
+#: A cluster's name has at most 40 characters (GKE documentation), including a random suffix of 7.
 _NAME = re.compile(r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")
 #: Labels have lower-case letters, digits, dashes and underscores, 63 at most (Resource Manager documentation).
 _NOT_IN_A_LABEL = re.compile(r"[^a-z0-9_-]")
@@ -28,7 +28,7 @@ LABEL_LENGTH = 63
 
 
 def missing_prerequisites() -> list[str]:
-    """Return what is missing, a sentence each: a valid resource name, a project, credentials, the GKE plugin."""
+    """Return an error for each missing prerequisite: a valid resource name, a project, credentials, the GKE plugin."""
     errors: list[str] = []
     if not _NAME.match(stack_name()):
         errors.append(
@@ -46,7 +46,7 @@ def missing_prerequisites() -> list[str]:
 
 
 def missing_access() -> list[str]:
-    """Return what is missing for a stack that creates nothing in the project."""
+    """Return an error for each missing prerequisite of a stack that creates nothing in the project."""
     errors: list[str] = []
     if error := _credentials_error():
         errors.append(f"credentials: {error}")
@@ -60,7 +60,7 @@ def missing_access() -> list[str]:
 
 
 def _credentials_error() -> str | None:
-    """Return what is wrong with the application default credentials, or None.
+    """Return the problem with the application default credentials, or None.
 
     Provider and plugin look for them in this order: the variable's file, gcloud's file, the metadata server (AIP-4110).
     """
@@ -95,7 +95,7 @@ def access_token() -> pulumi.Output[str]:
     try:
         token = gcp.organizations.get_client_config().access_token
     except Exception as error:  # the SDK raises nothing narrower
-        refusal = f"credentials: Google accepts none from this machine ({reason(error)}); {LOG_IN}"
+        refusal = f"credentials: Google rejects those of this machine ({reason(error)}); {LOG_IN}"
         raise invalid_config([refusal]) from None
     return pulumi.Output.secret(token)
 

@@ -21,7 +21,7 @@ EXPIRED = "the credentials have expired or were revoked"
 FAULTS = {
     "quota": "a create is refused because the account has reached its limit",
     "timeout": "the resource is created, but waiting for it times out",
-    "name-taken": "a create is refused because somebody else has the name",
+    "name-taken": "a create is refused because another account has the name",
     "expired": "every request is refused because the credentials have expired (needs no type)",
 }
 

@@ -84,7 +84,7 @@ class DatabaseServer(Kind):
 
 
 class InServer(Kind):
-    """Something inside a database server."""
+    """A resource inside a database server."""
 
     unique_name = False
     server_type: ClassVar[type[DatabaseServer]]
@@ -117,7 +117,7 @@ class ServerDatabase(InServer):
 
     @override
     def delete(self, record: Record) -> None:
-        """Drop it. Without a drop option PostgreSQL refuses while somebody is connected."""
+        """Drop it. Without a drop option PostgreSQL refuses while it has connections."""
         self.sql(record.inputs, f'DROP DATABASE IF EXISTS "{record.inputs["name"]}"{self.drop_option}')
 
 

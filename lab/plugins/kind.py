@@ -39,7 +39,7 @@ class Kind:
     required: ClassVar[tuple[str, ...]] = ()
     """Inputs that the SDK leaves optional and the provider, or the simulation, requires."""
     not_simulated: ClassVar[tuple[str, ...]] = ()
-    """Inputs that would have an effect which the simulation lacks, so they are refused."""
+    """Inputs that are refused, because the simulation cannot reproduce their effect."""
     replaces: ClassVar[tuple[str, ...]] = ()
     """Paths of inputs whose change replaces the resource."""
     defaults: ClassVar[Mapping[str, Value]] = {}
@@ -47,7 +47,7 @@ class Kind:
     filled_in: ClassVar[tuple[str, ...]] = ()
     """Inputs that the provider completes, so that a preview does not know the output."""
     write_only: ClassVar[frozenset[str]] = frozenset()
-    """Inputs that the API never returns, such as passwords: an import lacks them."""
+    """Inputs that the API never returns, such as passwords, so an import has none."""
     references: ClassVar[Mapping[str, str]] = {}
     """Input paths that name another resource, and its type."""
     used_by: ClassVar[Mapping[str, str]] = {}

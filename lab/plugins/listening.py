@@ -49,9 +49,9 @@ def listen(
     Later output to stdout goes to stderr, unless `keep_stdout` keeps it for child processes.
     """
     ended = threading.Event()
-    # Python delivers signals to this thread, the main one.
+    # Python delivers signals to this thread, the main one, which may hold the event's lock: another thread sets it.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: threading.Thread(target=ended.set).start())
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=WORKERS), options=CHANNEL_OPTIONS)
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -50,7 +50,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Failure:
-    """An invalid input: the property's path, and what is wrong with it."""
+    """An invalid input: the property's path, and the problem."""
 
     property: str
     reason: str
@@ -58,7 +58,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Checked:
-    """Inputs with their defaults, and what is wrong with them."""
+    """Inputs with their defaults, and their errors."""
 
     inputs: Properties
     failures: Sequence[Failure] = field(default_factory=list[Failure])

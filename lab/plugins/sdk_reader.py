@@ -1,6 +1,6 @@
 """Read the schema of a cloud's resource types and functions from its Pulumi SDK.
 
-Importing an SDK's module takes up to a second, so `sdk` imports this one only for what its cache lacks.
+Importing an SDK's module takes up to a second, so `sdk` imports this one only for types missing from its cache.
 """
 
 from __future__ import annotations

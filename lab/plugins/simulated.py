@@ -158,7 +158,7 @@ class SimulatedCloud(Provider):
 
     def _owner(self, kind: Kind, taken: list[Record]) -> str:
         if not taken:
-            return "somebody else has it; choose another, or another name for the stack"
+            return "it belongs to another account; choose another name, for this resource or for the stack"
         return (
             f"the account has one, id {taken[0].id}; if an interrupted `up` created it,"
             f" `pulumi import {self.token(kind)} NAME {kind.import_id(taken[0])}` adopts it"

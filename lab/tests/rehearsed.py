@@ -63,10 +63,10 @@ CLOUDS = {
         late="Addon",
         interrupted="RouteTable",
         no_login={"AWS_SECRET_ACCESS_KEY": ""},
-        no_login_message="AWS accepts none from this machine (Unable to locate credentials",
+        no_login_message="AWS rejects those of this machine (Unable to locate credentials",
         server="Instance",
         address=lambda record: (record.outputs["__address"], 5432),
-        expired_message="AWS accepts none from this machine (An error occurred (ExpiredToken)",
+        expired_message="AWS rejects those of this machine (An error occurred (ExpiredToken)",
         refuses_duplicates=False,
     ),
 }

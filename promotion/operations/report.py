@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
+import time
 from dataclasses import asdict
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Entries of the history without `--all`.
 SHOWN_ENTRIES = 20
+#: Seconds between two checks for Ctrl-C while waiting.
+POLL_SECONDS = 0.1
 #: Clears a terminal and moves to its first line (ECMA-48).
 CLEAR = "\x1b[2J\x1b[H"
 
@@ -91,28 +93,37 @@ def status(options: StatusOptions) -> int:
     if options.watch is None:
         return _print_status(observer.look(), options, "")
     clear = CLEAR if options.output == "text" and sys.stdout.isatty() else ""
-    ended = _ended_by_person()
-    while not ended.is_set():
+    stop = _StopRequest()
+    while not stop.received:
         try:
             _print_status(observer.look(), options, clear)
         except CommandError as error:  # for example during a `down`; the stack may come back
             print(f"{clear}{error}", file=sys.stderr if options.output == "json" else sys.stdout, flush=True)
-        ended.wait(options.watch)
+        stop.wait(options.watch)
     return DONE
 
 
-def _ended_by_person() -> threading.Event:
-    """Return an event that the first Ctrl-C or SIGTERM sets, so that a report can finish; a second one interrupts."""
-    ended = threading.Event()
+class _StopRequest:
+    """The first Ctrl-C or SIGTERM, so that a report can finish; a second one interrupts.
 
-    def end(number: int, frame: FrameType | None) -> None:
-        if ended.is_set():
+    Not a threading.Event: a signal that arrives while the main thread holds the event's lock would block forever.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
             signal.default_int_handler(number, frame)
-        ended.set()
+        self.received = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    return ended
+    def wait(self, seconds: float) -> None:
+        """Wait for a request, at most this long."""
+        end = time.monotonic() + seconds
+        while not self.received and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, POLL_SECONDS))
 
 
 def _print_status(status: Status, options: StatusOptions, clear: str) -> int:

@@ -23,6 +23,7 @@ from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import StackState
 from promotion.status.table import outputs_text
+from stacks.parsing import describe_error
 
 #: Number of commits of a stack file to search for a verdict.
 SEARCHED_COMMITS = 200
@@ -194,5 +195,5 @@ def release_settings(file: StackFile, text: str) -> ReleaseSettings:
     try:
         return ReleaseSettings.model_validate(values)
     except ValidationError as error:
-        errors = "; ".join(f"{each['loc'][0]} = {each['input']!r}: {each['msg']}" for each in error.errors())
-        raise CommandError(f"{file.path.name}: {errors}", WRONG_USE) from None
+        errors = [describe_error(each, ReleaseSettings) for each in error.errors()]
+        raise CommandError("\n  - ".join([f"{file.path.name}: invalid config", *errors]), WRONG_USE) from None

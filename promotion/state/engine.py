@@ -73,9 +73,10 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
 
     Raises CommandError if there is no engine or no stack file, MissingStackError if there is no such stack.
     """
+    file = StackFile.of(name)
     # A new stack needs its file's secrets provider: with another one it could not read the file's secrets, and the
     # engine would delete the file's provider and key.
-    provider = StackFile.of(name).secrets_provider if create else None
+    provider = file.secrets_provider if create else None
     choose = automation.Stack.create_or_select if create else automation.Stack.select
     project = workspace(provider)
     try:

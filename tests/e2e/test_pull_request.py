@@ -187,7 +187,7 @@ def test_running_image_is_byte_for_byte_from_ci(main: Repository):
 def test_policy_violation_stops_before_any_change(main: Repository):
     before, pods = main.resources(), names(main.pods(NAMESPACE))
     main.git("switch", "--quiet", "--create", "unlimited")
-    running = main.project.folder / "components" / "running.py"
+    running = main.project.folder / "components" / "container_defaults.py"
     assert LIMIT in running.read_text()
     running.write_text(running.read_text().replace(LIMIT, ""))
     # This change is allowed, and would be applied first: variables come before pods.

@@ -56,7 +56,7 @@ def test_remedy_for_an_added_field_works(calm: Any):
     calm.kubectl("patch", "service", "addressbook-lb", "-n", namespace, "-p", patch)
     (drift,) = [each for each in status(calm)["drift"] if each["between"] == "deployed and cluster"]
     assert "Service addressbook-lb was changed: spec.selector.track (stable) was added" in drift["what"]
-    command = re.search(r"`(kubectl .*)`", drift["remedy"])
+    command = re.search(r"`(kubectl [^`]*)`", drift["remedy"])
     assert command
     calm.run(*shlex.split(command[1]))
     assert cluster_drift(calm) == []
@@ -86,9 +86,12 @@ def test_ctrl_c_ends_watching(stack: Any):
         command, cwd=stack.folder, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
-        looks = [json.loads(process.stdout.readline()) for _ in range(2)]
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        try:
+            looks = [json.loads(process.stdout.readline()) for _ in range(2)]
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0, err
     assert err == ""
     assert looks[0]["servedSeconds"] is None

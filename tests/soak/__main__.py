@@ -79,8 +79,8 @@ class Part:
 
 
 def hashes(paths: Sequence[str], root: Path = ROOT) -> dict[str, str]:
-    """Return a hash of each file under the paths, caches left out."""
-    files = [file for path in paths for file in (root / path, *(root / path).rglob("*"))]
+    """Return a hash of each file under the paths (globs are allowed), except caches."""
+    files = [file for path in paths for match in root.glob(path) for file in (match, *match.rglob("*"))]
     return {
         str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files

@@ -72,9 +72,9 @@ def test_last_duration_replaces_the_estimate():
     assert part("a", minutes=8).minutes == 3
 
 
-def test_every_part_names_existing_tests_and_takes_at_most_20_minutes():
+def test_parts_name_existing_tests_and_fit_into_20_minutes():
     root = Path(soak.__file__).resolve().parents[2]
     for each in parts():
         assert (root / each.tests[0]).is_file(), each.name
-        assert [path for path in each.paths if not (root / path).exists()] == [], each.name
+        assert [path for path in each.paths if not any(root.glob(path))] == [], each.name
         assert each.estimate <= 20, each.name

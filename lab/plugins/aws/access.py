@@ -1,4 +1,4 @@
-"""Who may do what in a cluster. This is only stored: whoever rehearses is the lab's administrator."""
+"""Who may do what in a cluster. This is only stored: a rehearsal runs as the lab's administrator."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class LifecyclePolicy(AwsKind):
 
 
 def _rule_problems(rule: dict[str, Any], priorities: list[Any]) -> list[str]:
-    """Return what is wrong with a rule by ECR's documentation of lifecycle policy properties."""
+    """Return a rule's errors, by ECR's documentation of lifecycle policy properties."""
     found: list[str] = []
     selection: dict[str, Any] = rule.get("selection") or {}
     listed = bool(selection.get("tagPrefixList") or selection.get("tagPatternList"))

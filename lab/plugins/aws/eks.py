@@ -29,7 +29,7 @@ MINIMUM_ZONES = 2
 
 
 class EksKind(AwsKind):
-    """Something of EKS; all but clusters belong to a cluster."""
+    """An EKS resource; all but clusters belong to a cluster."""
 
     module = "eks"
     common_rules: ClassVar[Mapping[str, Rule]] = {
@@ -152,6 +152,4 @@ def check_role(kind: AwsKind, arn: str, service: str, policies: list[str]) -> No
         )
     attached = {each.inputs["policyArn"] for each in kind.account.records("RolePolicyAttachment", role=role.id)}
     if missing := [each for each in policies if AWS_POLICY + each not in attached]:
-        raise ApiError(
-            f"400 InvalidParameterException: role {role.id} lacks policies that it needs: {', '.join(missing)}"
-        )
+        raise ApiError(f"400 InvalidParameterException: role {role.id} is missing policies: {', '.join(missing)}")

@@ -21,7 +21,7 @@ PUBLIC_ADDRESSES = ipaddress.IPv4Network("203.0.113.0/24")
 
 
 class _WithRange(AwsKind):
-    """Something with a range of addresses."""
+    """A resource with an address range."""
 
     module = "ec2"
 

@@ -27,7 +27,7 @@ POLICY: Properties = {"day": "any", "startTime": "00:00", "duration": "4h0m0s"}
 
 
 def pool_failures(pool: Properties, path: str = "") -> list[Failure]:
-    """Return what is wrong with a pool's numbers and tags."""
+    """Return the errors in a pool's numbers and tags."""
     found = tag_failures(pool.get("tags"), f"{path}tags")
     if pool.get("autoScale"):
         lowest, highest = pool.get("minNodes", 0), pool.get("maxNodes", 0)

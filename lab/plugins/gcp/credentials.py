@@ -25,7 +25,7 @@ def write_credentials(file: Path) -> None:
 
 
 def credentials_problem() -> str:
-    """Return what is wrong with the credentials that the environment names, "" if they are valid here."""
+    """Return the problem with the credentials that the environment names, "" if they are valid here."""
     if credentials_expired():
         return EXPIRED
     named = os.environ.get(VARIABLE, "")

@@ -21,7 +21,7 @@ HOST = matches(r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+", "a name with 
 
 
 class _InDns(GoogleKind):
-    """Something in Cloud DNS."""
+    """A Cloud DNS resource."""
 
     module = "dns"
     api = "dns"

@@ -211,7 +211,7 @@ def _certificate(server: Server) -> Properties:
 
 
 class _InInstance(InServer, GoogleKind):
-    """Something inside an instance. With the policy ABANDON it is left to go with the instance."""
+    """A resource inside an instance. With the policy ABANDON it is deleted only together with the instance."""
 
     module = "sql"
     api = "sqladmin"

@@ -29,7 +29,7 @@ _COVERED = {AUTONAMED, PATCH_FORCE, REPLACE_UNREADY, SKIP, TIMEOUT, WAIT_FOR}
 
 
 def check(settings: Settings, kind: Kind, resource: Resource, old: Properties, new: Properties) -> Checked:
-    """Complete the inputs and report what is wrong with them."""
+    """Complete the inputs and report their errors."""
     obj = normalize({"apiVersion": kind.api_version, "kind": kind.name, **to_object(new)})
     failures = [*_name(resource, obj, to_object(old)), *_check_annotations(obj)]
     if settings.namespace and "namespace" not in metadata(obj) and kind.namespaced:

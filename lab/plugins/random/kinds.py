@@ -40,7 +40,7 @@ class Kind:
     secret: frozenset[str] = field(default=frozenset())
 
     def invalid(self, inputs: Properties) -> list[Failure]:
-        """Return what is wrong with complete and known inputs."""
+        """Return the errors in complete and known inputs."""
         size = inputs[self.size]
         if size < 1:
             return [Failure(self.size, f"is {size}, and must be at least 1.")]

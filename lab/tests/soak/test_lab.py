@@ -202,7 +202,7 @@ def test_second_command_waits_or_refuses(second: SecondLab) -> None:
     shown = first.stderr.readline()  # after its first step it holds the lock
     assert "✓" in shown
     refused = second.run("up", "--context", NAME, "--no-wait", fails_with=2)
-    assert f"Process {first.pid} is at work on the lab" in refused
+    assert f"Process {first.pid} is working on the lab" in refused
     waited = second.up()
     assert f"waiting for process {first.pid}" in waited
     first.communicate(timeout=PATIENCE)

@@ -67,7 +67,7 @@ def test_up_continues_after_a_killed_engine_and_refusals(rehearsal: Rehearsal, c
 
     for error, message in (
         (f"quota:{cloud.late}", "the account's limit is reached"),
-        (f"name-taken:{cloud.late}", "the name is taken: somebody else has it"),
+        (f"name-taken:{cloud.late}", "the name is taken: it belongs to another account"),
         ("expired", cloud.expired_message),
     ):
         created = ids(rehearsal)

@@ -46,7 +46,7 @@ def holder(tmp_path: Path):
 def test_without_waiting_the_error_names_the_holder(holder: tuple[Path, subprocess.Popen[str]]) -> None:
     path, process = holder
     with (
-        pytest.raises(LabError, match=f"Process {process.pid} is at work on the lab"),
+        pytest.raises(LabError, match=f"Process {process.pid} is working on the lab"),
         exclusive(path, "the lab", False),
     ):
         pass

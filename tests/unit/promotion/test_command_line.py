@@ -48,3 +48,12 @@ def test_durations(text: str, value: float):
 def test_an_invalid_duration_is_refused(text: str):
     with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 5m or 1h"):
         seconds(text)
+
+
+@pytest.mark.parametrize("command", ["status", "history", "diagnose", "preview"])
+def test_reading_commands_need_a_stack_file(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("shutil.which", lambda *_args, **_options: "/usr/bin/pulumi")
+    assert main([command, "--stack", "nobody"]) == 2
+    assert "there is no Pulumi.nobody.yaml" in capsys.readouterr().err

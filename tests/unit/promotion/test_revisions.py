@@ -91,7 +91,7 @@ def test_an_image_that_ran_before_is_looked_for_where_ci_pushes(regctl: Regctl):
 
 
 @pytest.mark.parametrize("line", ["true", "exit 1", "echo unauthorized >&2; exit 1", "kill -9 $$"])
-def test_where_a_registry_does_not_tell_the_comment_does_not_either(regctl: Regctl, line: str):
+def test_comment_omits_revisions_that_are_unknown(regctl: Regctl, line: str):
     regctl.knows({"*": line})
     found = with_revisions(PLAN, CONFIG)
     assert comment(found) == comment(PLAN)
@@ -109,9 +109,7 @@ def test_without_regctl_nothing_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
 
 
-def test_settings_of_regctl_that_cannot_be_read_are_no_fault_of_the_preview(
-    regctl: Regctl, monkeypatch: pytest.MonkeyPatch
-):
+def test_preview_works_with_unreadable_regctl_settings(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
     (regctl.folder / "settings").write_text("{")
     monkeypatch.setenv("REGCTL_CONFIG", str(regctl.folder / "settings"))
     assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
@@ -148,7 +146,7 @@ def head(folder: Path) -> str:
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True).stdout.strip()
 
 
-def test_what_is_built_from_source_has_the_revision_of_the_checkout(regctl: Regctl, checkout: Path):
+def test_image_built_from_source_has_the_checkouts_revision(regctl: Regctl, checkout: Path):
     said = comment(with_revisions(SOURCE, {}))
     assert f"**built from source (revision `{head(checkout)[:12]}`)**" in said
     (checkout / "app" / "file").write_text("edited")

@@ -97,7 +97,7 @@ def test_a_role_that_eks_cannot_use_is_refused(aws: Aws):
     for number, (service, policies, message) in enumerate(
         [
             ("ec2.amazonaws.com", [], "does not trust eks"),
-            ("eks.amazonaws.com", [], "lacks policies that it needs: AmazonEKSClusterPolicy"),
+            ("eks.amazonaws.com", [], "is missing policies: AmazonEKSClusterPolicy"),
             ("eks.amazonaws.com", ["AmazonEKSClusterPolice"], "does not exist or is not attachable"),
         ]
     ):

@@ -151,7 +151,7 @@ def test_check_names_the_wrong_input(
     assert [each.property for each in found] == ([wrong] if wrong else [])
 
 
-def test_a_secret_is_checked_and_shown_to_nobody_else(digitalocean: SimulatedCloud):
+def test_a_secret_is_checked_and_never_shown_to_others(digitalocean: SimulatedCloud):
     (wrong,) = digitalocean.check(resource(digitalocean, "Vpc"), {}, {"region": Secret("mars1")}).failures
     assert wrong.property == "region"
 
@@ -210,7 +210,7 @@ def test_a_resource_stays_until_it_is_deleted(cloud: SimulatedCloud):
     ("fault", "message", "left"),
     [
         ("quota:{}", "limit is reached", 0),
-        ("name-taken:{}", "somebody else has it", 0),
+        ("name-taken:{}", "it belongs to another account", 0),
         ("timeout:{}", "it exists in the account all the same", 1),
         ("expired", "credentials have expired", 0),
     ],
@@ -359,9 +359,7 @@ def test_an_unavailable_server_is_an_error_of_the_api(
     assert str(refused.value) == f"{kind.failure} PostgreSQL did not start: no space"  # pyright: ignore
 
 
-def test_a_finished_create_is_not_repeated_and_an_interrupted_one_is(
-    digitalocean: SimulatedCloud, monkeypatch: pytest.MonkeyPatch
-):
+def test_only_interrupted_creates_are_repeated(digitalocean: SimulatedCloud, monkeypatch: pytest.MonkeyPatch):
     statements: list[str] = []
     monkeypatch.setattr(InServer, "sql", lambda _, __, statement: statements.append(statement) or "")
     user: Properties = {"clusterId": UUID, "name": "demouser"}

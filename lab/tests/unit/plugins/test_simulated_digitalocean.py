@@ -27,7 +27,7 @@ def test_a_pool_name_is_given_once_in_each_cluster(digitalocean: DigitalOcean):
     ("kind", "inputs", "import_id"),
     [("DatabaseUser", {"name": "demouser"}, f"{UUID},demouser"), ("DatabaseFirewall", {"rules": []}, UUID)],
 )
-def test_after_a_timeout_the_error_names_the_documented_import_id(
+def test_timeout_error_names_the_documented_import_id(
     digitalocean: DigitalOcean, monkeypatch: pytest.MonkeyPatch, kind: str, inputs: Properties, import_id: str
 ):
     monkeypatch.setattr(InServer, "sql", lambda *_: "")

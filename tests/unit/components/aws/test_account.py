@@ -19,7 +19,7 @@ def test_refused_credentials_are_reported(errors: Callable[..., list[str]], acco
         "#!/bin/sh\necho 'The security token included in the request is expired' >&2\nexit 254\n"
     )
     (error,) = errors()
-    assert error.startswith("credentials: AWS accepts none from this machine (The security token")
+    assert error.startswith("credentials: AWS rejects those of this machine (The security token")
     assert "aws sso login" in error
 
 

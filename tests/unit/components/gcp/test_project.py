@@ -64,8 +64,6 @@ def test_refused_credentials_are_reported_once(graph: Callable[..., Any], cloud:
     with pytest.raises(pulumi.RunError, match=r"errors: 1") as raised:
         graph()
     (line,) = str(raised.value).splitlines()[1:]
-    assert (
-        "credentials: Google accepts none from this machine (1 error occurred: * invalid_grant: Bad Request);" in line
-    )
+    assert "credentials: Google rejects those of this machine (1 error occurred: * invalid_grant: Bad Request);" in line
     assert "gcloud auth application-default login" in line
     assert created == []
