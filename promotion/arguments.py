@@ -33,7 +33,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add a command that calls ``operation`` with its arguments as ``options``, a dataclass.
 
-    ``example`` is what follows the command's name in its example. ``stack``: it has the argument ``--stack``.
+    ``example`` has the arguments of the example in the help text. ``stack``: add the argument ``--stack``.
     """
     shown = " ".join(["python -m promotion", name, *(["--stack dev"] if stack else []), example]).rstrip()
     parser = commands.add_parser(
@@ -56,12 +56,12 @@ def add_command(
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add ``--output``: with ``json``, standard output has one JSON document and standard error all else."""
+    """Add ``--output``: with ``json``, standard output has one JSON document, and all else goes to standard error."""
     parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the result")
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:
-    """Add ``--wait``, for commands of which a stack runs one at a time."""
+    """Add ``--wait``, for commands that need the stack to themselves."""
     parser.add_argument(
         "--wait",
         type=float,
@@ -69,7 +69,7 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
         const=WAIT_SECONDS,
         default=0,
         metavar="SECONDS",
-        help="wait until another command on the stack has ended (default without SECONDS: %(const)s)",
+        help="wait for another command on the stack to end (default without SECONDS: %(const)s)",
     )
 
 

@@ -23,7 +23,7 @@ from promotion.operations.options import (
 )
 
 DEFAULT_TRIAL = "5m"
-#: Seconds between two looks of --watch.
+#: Default seconds between two updates of the status with --watch.
 WATCH_SECONDS = 5.0
 
 
@@ -89,7 +89,7 @@ def add_canary(commands: Commands) -> None:
 
 
 def add_verdict(commands: Commands) -> None:
-    summary = "judge the canary by its users' requests; an unhealthy one is diagnosed and rolled back"
+    summary = "judge the canary by its users' requests; diagnose an unhealthy canary and roll it back"
     parser = add_command(commands, "verdict", verdict.verdict, VerdictOptions, summary, "--for 5m")
     _add_trial(parser)
     add_keep(parser)
@@ -97,7 +97,7 @@ def add_verdict(commands: Commands) -> None:
 
 
 def add_promote(commands: Commands) -> None:
-    summary = "give stable the canary's image, and remove the canary"
+    summary = "give the canary's image to stable, and remove the canary"
     example = "--message 'healthy for a day'"
     parser = add_command(commands, "promote", promote.promote, ChangeOptions, summary, example)
     add_force(parser, "promote without a healthy verdict")
@@ -112,13 +112,15 @@ def add_rollback(commands: Commands) -> None:
         metavar="DIGEST|RELEASE",
         help="earlier image for stable: a digest, its first digits, or a release's number in `history`",
     )
-    parser.add_argument("--reject", action="store_true", help="record the canary as rejected, judged or not")
+    parser.add_argument(
+        "--reject", action="store_true", help="record the canary as rejected, with or without a verdict"
+    )
     add_force(parser, "return to an image even if it was rejected")
     add_change(parser)
 
 
 def add_release(commands: Commands) -> None:
-    summary = "canary, verdict and promotion in one run; an unhealthy canary is diagnosed and rolled back"
+    summary = "run canary, verdict and promotion in one go; diagnose an unhealthy canary and roll it back"
     example = "--image source --for 5m"
     parser = add_command(commands, "release", release.release, ReleaseOptions, summary, example)
     _add_image(parser)
@@ -130,7 +132,7 @@ def add_traffic(commands: Commands) -> None:
     summary = "route users to both tracks (split), to stable (a dark canary), or to the canary (a blue/green switch)"
     parser = add_command(commands, "traffic", traffic.traffic, TrafficOptions, summary, "canary")
     parser.add_argument("to", choices=["split", "stable", "canary"], help="the tracks that serve users")
-    add_force(parser, "route all users to a canary that was found unhealthy")
+    add_force(parser, "route all users to a canary with an unhealthy verdict")
     add_change(parser)
 
 
@@ -149,12 +151,12 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
         "--stable-replicas",
         type=int,
         metavar="N",
-        help="stable's pods beside it (default: fewer by the canary's pods, but at least 2)",
+        help="stable's pods during the trial (default: reduced by the canary's pods, but at least 2)",
     )
     parser.add_argument(
         "--traffic",
         choices=["split", "stable"],
-        help="split: users reach the canary by its share of pods; stable: only its own Service reaches it",
+        help="split: the canary gets users by its share of pods; stable: only its own Service reaches it",
     )
     add_keep(parser)
     add_force(parser, "try an image even if it was rejected")
@@ -174,7 +176,7 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         "--every",
         type=seconds,
         metavar="DURATION",
-        help="interval between two looks (default: a 30th of the trial, 2 s to 10 s)",
+        help="time between two measurements (default: a 30th of the trial, 2 s to 10 s)",
     )
 
 
@@ -190,7 +192,7 @@ def add_preview(commands: Commands) -> None:
 
 
 def add_status(commands: Commands) -> None:
-    summary = "show what runs, for whom and how well, and where Git, the stack file and the cluster differ"
+    summary = "show the tracks, their traffic and health, and differences between Git, the stack file and the cluster"
     parser = add_command(commands, "status", report.status, StatusOptions, summary, "--watch")
     parser.add_argument(
         "--watch",
@@ -198,18 +200,18 @@ def add_status(commands: Commands) -> None:
         nargs="?",
         const=WATCH_SECONDS,
         metavar="SECONDS",
-        help="look every so many seconds (%(const)s) until Ctrl-C; errors and latencies are those since the last look",
+        help="repeat every SECONDS (default: %(const)s) until Ctrl-C, with the figures since the last time",
     )
     add_output(parser)
 
 
 def add_history(commands: Commands) -> None:
-    summary = "show who changed what when, by the stack's updates and Git"
+    summary = "show who changed what and when, from the stack's updates and Git"
     parser = add_command(commands, "history", report.history, HistoryOptions, summary, "--all")
     parser.add_argument(
         "--all",
         action="store_true",
-        help=f"from the stack's beginning, not only the last {report.SHOWN_ENTRIES} entries",
+        help=f"show all entries, not only the last {report.SHOWN_ENTRIES}",
     )
     add_output(parser)
 
@@ -217,5 +219,7 @@ def add_history(commands: Commands) -> None:
 def add_diagnose(commands: Commands) -> None:
     summary = "show what is wrong, why, and how to fix it"
     parser = add_command(commands, "diagnose", report.diagnose, DiagnoseOptions, summary, "--track canary")
-    parser.add_argument("--track", choices=["stable", "canary"], help="only this track and what both tracks share")
+    parser.add_argument(
+        "--track", choices=["stable", "canary"], help="show only this track and the objects that both tracks share"
+    )
     add_output(parser)

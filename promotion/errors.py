@@ -28,4 +28,4 @@ class CommandError(Exception):
 
 
 class UpdateInterruptedError(CommandError):
-    """An update was interrupted from outside, such as by a killed engine; this says nothing about the release."""
+    """An update was interrupted from outside, for example by a killed engine. The release may be fine."""

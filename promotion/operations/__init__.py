@@ -1,1 +1,1 @@
-"""Operations: what a command does to a stack, each a story from top to bottom."""
+"""Operations: one module for each command, readable from top to bottom."""

@@ -38,7 +38,7 @@ class Trial:
 
 
 def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
-    """Decide which image goes on trial, and ask; change nothing that runs.
+    """Choose the image for the trial and ask for confirmation, without changing what runs.
 
     An image from source is built and pushed now, and goes on trial by its digest, so that the stack file never depends
     on the working tree. For the same reason a stable that was built from source is pinned to the image it runs.
@@ -50,7 +50,7 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     if not from_source:
         _refuse_rejected(session, options.image)
     if from_source and not options.only_config:
-        session.console.say("the image is built from source first, and goes on trial by its digest")
+        session.console.say("building the image from source first; it goes on trial by its digest")
     text = propose(session, _edits(session, options, options.image, stable_image))
     if not from_source or options.only_config:
         return Trial(options.image, text)
@@ -59,16 +59,16 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     try:
         _refuse_rejected(session, image)
     except CommandError:
-        discard_build(session, "the image that was built is a rejected one")
+        discard_build(session, "the new image was rejected earlier")
         raise
     return Trial(image, session.file.edited(_edits(session, options, image, stable_image)))
 
 
 def start_trial(session: Session, trial: Trial) -> bool:
-    """Deploy the canary; return False if only the file was to be edited.
+    """Deploy the canary; return False with ``--only-config``.
 
-    Roll back a canary that does not become ready. An update that fails on another resource says nothing about the
-    canary, which then stays. Raises CommandError in both cases.
+    Roll back a canary that does not become ready. If the update fails on another resource, the canary is not to blame
+    and stays. Raises CommandError in both cases.
     """
     try:
         return apply(session, trial.text, f"{short(trial.image)} on trial", preview=True)
@@ -110,7 +110,7 @@ def _image_to_pin(session: Session) -> str:
     tracks = session.state().tracks
     if "stable" not in tracks:
         raise CommandError(
-            f"stack `{session.name}` has no stable yet to put a canary beside: run `python -m promotion up --stack"
+            f"stack `{session.name}` has no stable yet, and a canary needs one: run `python -m promotion up --stack"
             f" {session.name}` first"
         )
     return tracks["stable"].image

@@ -7,18 +7,18 @@ from contract.settings import ReleaseSettings
 from promotion.state.stack_file import Edits
 from promotion.state.verdict_record import VerdictRecord
 
-#: Pods of a canary, and of stable beside it if it has that many: the book's CANARY_PODS and STABLE_PODS.
+#: Default pods of a canary, and minimum pods of stable beside it: the book's CANARY_PODS and STABLE_PODS.
 CANARY_REPLICAS = 1
 STABLE_BESIDE_CANARY = 2
 
 
 def promised_replicas(release: ReleaseSettings) -> int:
-    """Return stable's replicas without a canary beside it."""
+    """Return stable's replicas outside a trial."""
     return release.stable_replicas_after_trial or release.stable_replicas
 
 
 def stable_beside(promised: int, canary: int) -> int:
-    """Return stable's replicas during a trial: it gives up as many as the canary has, but keeps two."""
+    """Return stable's replicas during a trial: reduced by the canary's, but at least two if it had two."""
     return max(promised - canary, min(promised, STABLE_BESIDE_CANARY))
 
 
@@ -47,7 +47,7 @@ def start_canary(
 
 
 def remove_canary(release: ReleaseSettings) -> Edits:
-    """Restore stable's replicas, remove the canary, and leave no user on it."""
+    """Restore stable's replicas, remove the canary, and route its users to stable."""
     return {
         **_restore_stable(release),
         "canaryImage": None,
@@ -62,14 +62,14 @@ def promote(release: ReleaseSettings) -> Edits:
 
 
 def restore_image(release: ReleaseSettings, image: str, verdict: str | None) -> Edits:
-    """Give stable an earlier image; ``verdict`` is recorded for the image it leaves."""
+    """Give stable an earlier image; ``verdict`` is recorded for its present image."""
     return {"stableImage": image, **remove_canary(release), **({"canaryVerdict": verdict} if verdict else {})}
 
 
 def route_traffic(release: ReleaseSettings, to: str) -> Edits:
     """Point the public Service at other tracks.
 
-    A canary that serves all users needs all the pods that they were promised, and so does stable for the way back.
+    A canary that serves all users needs as many pods as stable. Stable keeps its own, so that users can return to it.
     """
     if to != "canary":
         return {"traffic": None if to == "split" else to}

@@ -1,4 +1,4 @@
-"""What a person may ask of each operation. The command line fills these in; ``stack`` is the stack's name."""
+"""Options of each operation, as the command line fills them in. ``stack`` is the stack's name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ChangeOptions(StackOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryOptions(ChangeOptions):
-    """``image``: REPOSITORY@sha256:DIGEST, or ``source`` to build it. ``stable_replicas``: None for what is left."""
+    """``image``: REPOSITORY@sha256:DIGEST, or ``source`` to build it. ``stable_replicas``: None for the default."""
 
     image: str = "source"
     replicas: int = CANARY_REPLICAS
@@ -49,7 +49,7 @@ class CanaryOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictOptions(ChangeOptions):
-    """Seconds of the ``trial``, and between two looks (``every``; None for a default that fits the trial)."""
+    """Seconds of the ``trial``, and between two measurements (``every``; None for a default by the trial's length)."""
 
     trial: float = 300
     every: float | None = None
@@ -62,7 +62,7 @@ class ReleaseOptions(CanaryOptions, VerdictOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackOptions(ChangeOptions):
-    """``to``: the image that stable returns to; None removes the canary. ``reject``: record the canary as rejected."""
+    """``to``: the earlier image for stable; None removes the canary. ``reject``: record the canary as rejected."""
 
     to: str | None = None
     reject: bool = False
@@ -92,14 +92,14 @@ class ReleaseStackOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions(StackOptions):
-    """``watch``: seconds between two looks; None looks once."""
+    """``watch``: seconds between two reports; None reports once."""
 
     watch: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryOptions(StackOptions):
-    """``all``: from the stack's beginning."""
+    """``all``: show every entry."""
 
     all: bool = False
 

@@ -21,10 +21,10 @@ def promote(options: ChangeOptions) -> int:
 
 
 def promote_canary(session: Session) -> bool:
-    """Give stable the canary's image and remove the canary; return False if only the file was to be edited.
+    """Give stable the canary's image and remove the canary; return False with ``--only-config``.
 
-    An interrupted promotion is finished: the file then has the image as stable's already. Raises CommandError if there
-    is no canary, or no healthy verdict on this image.
+    Finish an interrupted promotion, whose file already names the image as stable's. Raises CommandError if there is no
+    canary, or no healthy verdict on this image.
     """
     if not session.release.has_canary:
         return _finish_promotion(session, session.release)
@@ -35,18 +35,18 @@ def promote_canary(session: Session) -> bool:
     healthy = _require_healthy(session, release, digest)
     _require_deployed(session, release, digest)
     text = propose(session, config_edits.promote(release))
-    verdict = "healthy" if healthy else "not found healthy"
+    verdict = "healthy" if healthy else "without a healthy verdict"
     return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
 
 
 def _require_healthy(session: Session, release: ReleaseSettings, digest: str) -> bool:
-    """Return whether the image was found healthy. Raises CommandError if not, unless ``--force`` is given."""
+    """Return whether the image has a healthy verdict. Raises CommandError if not, unless ``--force`` is given."""
     verdict = VerdictRecord.parse(release.canary_verdict)
     healthy = verdict is not None and verdict.result == "healthy" and verdict.digest == digest
     if not healthy and not session.options.force:
         last = f"the last verdict is `{release.canary_verdict}`" if release.canary_verdict else "there is no verdict"
         raise CommandError(
-            f"the canary {digest} has not been found healthy ({last}): run `python -m promotion verdict --stack"
+            f"the canary {digest} has no healthy verdict ({last}): run `python -m promotion verdict --stack"
             f" {session.name}`, or promote it with --force",
             WRONG_USE,
         )
@@ -54,12 +54,12 @@ def _require_healthy(session: Session, release: ReleaseSettings, digest: str) ->
 
 
 def _require_deployed(session: Session, release: ReleaseSettings, digest: str) -> None:
-    """Raise CommandError if the stack runs another canary than the file names."""
+    """Raise CommandError if the stack does not run the canary in the file."""
     running = session.state().tracks.get("canary")
     if running is None or running.digest != digest:
-        actual = f"runs {running.digest}" if running else "has no canary that is ready"
+        actual = f"runs {running.digest}" if running else "has no ready canary"
         raise CommandError(
-            f"{session.file.path.name} has {digest} on trial, but the stack {actual}: deploy it with `python -m"
+            f"{session.file.path.name} names the canary {digest}, but the stack {actual}: deploy it with `python -m"
             f" promotion canary --stack {session.name} --image {release.canary_image}`",
             WRONG_USE,
         )
@@ -86,4 +86,4 @@ def _finish_promotion(session: Session, release: ReleaseSettings) -> bool:
             WRONG_USE,
         )
     session.console.say("the stack file already has this image; re-running the update")
-    return apply(session, session.file.text(), f"{short(release.stable_image)} to stable, once more")
+    return apply(session, session.file.text(), f"{short(release.stable_image)} to stable, repeated")

@@ -1,4 +1,4 @@
-"""Canary, verdict and promotion in one run; or the canary rolled back, with a diagnosis."""
+"""Run canary, verdict and promotion in one go, or roll the canary back with a diagnosis."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def release(options: ReleaseOptions) -> int:
         _finish_last_run(session)
         trial = prepare_trial(session, options)
         if _is_released(session, trial):
-            session.console.say(f"stable already runs {trial.digest}: there is nothing to release")
+            session.console.say(f"stable already runs {trial.digest}; nothing to release")
             if options.image == "source":
-                discard_build(session, "the image that was built is the one that stable runs")
+                discard_build(session, "stable already runs the new image")
             session.answer(result="done", image=trial.image)
             return DONE
         start_trial(session, trial)
@@ -41,9 +41,11 @@ def release(options: ReleaseOptions) -> int:
 
 
 def _finish_last_run(session: Session) -> None:
-    """Finish an interrupted promotion or rollback, which leaves a canary that the stack file no longer has."""
+    """Finish an interrupted promotion or rollback: its canary runs, but is no longer in the stack file."""
     if not session.release.has_canary and "canary" in session.state().known_tracks:
-        session.console.say("the stack has a canary that its file no longer has; finishing the interrupted run")
+        session.console.say(
+            "the stack still runs a canary that is no longer in its file; finishing the interrupted run"
+        )
         apply(session, session.file.text(), "finish the interrupted run")
 
 
@@ -56,7 +58,7 @@ def _judge(session: Session, options: ReleaseOptions, trial: Trial) -> tuple[str
     """Return the result and the verdict; no verdict if an interrupted run has already recorded the result."""
     record = VerdictRecord.parse(session.release.canary_verdict)
     if record and record.digest == trial.digest and record.result == "healthy":
-        session.console.say(f"found healthy at {record.time}")
+        session.console.say(f"the verdict of {record.time} is healthy")
         return record.result, None
     verdict = try_canary(session, options)
     return verdict.result, verdict

@@ -20,7 +20,6 @@ from promotion.preview.revisions import with_revisions
 from promotion.state.engine import select_stack
 from promotion.state.git import commits
 from promotion.state.history import releases_of, updates
-from promotion.state.locks import LOCKS
 from promotion.state.stack_file import StackFile
 
 if TYPE_CHECKING:
@@ -51,19 +50,19 @@ def preview(options: StackOptions) -> int:
 
 
 def preview_code(plan: Plan) -> int:
-    """Return the exit code of a preview: whether the update could begin."""
+    """Return the exit code of a preview: DONE if the update could start."""
     if any(INVALID_CONFIG in error for error in plan.faults):
         return WRONG_USE
     return FAILED if plan.faults else DONE
 
 
 def history(options: HistoryOptions) -> int:
-    """Print who changed what when; return the exit code. Raises CommandError."""
+    """Print who changed what and when; return the exit code. Raises CommandError."""
     stack = select_stack(options.stack)
-    found = updates(stack)
-    releases = releases_of(found)
+    all_updates = updates(stack)
+    releases = releases_of(all_updates)
     limit = None if options.all else SHOWN_ENTRIES
-    entries = timeline(found, commits(StackFile.of(options.stack), limit))[:limit]
+    entries = timeline(all_updates, commits(StackFile.of(options.stack), limit))[:limit]
     if options.output == "json":
         print(json.dumps(timeline_json(options.stack, entries, releases), indent=2))
     else:
@@ -86,11 +85,11 @@ def diagnose(options: DiagnoseOptions) -> int:
 
 
 def status(options: StatusOptions) -> int:
-    """Print what runs, for whom and how well, once or until Ctrl-C; return the exit code. Raises CommandError."""
+    """Print the release's status, once or until Ctrl-C; return the exit code. Raises CommandError."""
     from promotion.status.status import Observer  # the Kubernetes client takes half a second to import
 
     stack = select_stack(options.stack)
-    observer = Observer(stack, StackFile.of(options.stack), LOCKS, lifetime=options.watch is None)
+    observer = Observer(stack, StackFile.of(options.stack), lifetime=options.watch is None)
     if options.watch is None:
         return _print_status(observer.look(), options, "")
     clear = CLEAR if options.output == "text" and sys.stdout.isatty() else ""
@@ -105,9 +104,9 @@ def status(options: StatusOptions) -> int:
 
 
 class _StopRequest:
-    """The first Ctrl-C or SIGTERM, so that a look can finish; a second one interrupts.
+    """The first Ctrl-C or SIGTERM, so that a report can finish; a second one interrupts.
 
-    Not a threading.Event: a signal that arrives while the main thread holds the event's lock would block for ever.
+    Not a threading.Event: a signal that arrives while the main thread holds the event's lock would block forever.
     """
 
     def __init__(self) -> None:
@@ -133,7 +132,7 @@ def _print_status(status: Status, options: StatusOptions, clear: str) -> int:
     from promotion.status.table import status_text
 
     if options.output == "json":
-        # While watching, one document for each line.
+        # With --watch, each line is one document.
         print(json.dumps(status_json(status), indent=2 if options.watch is None else None), flush=True)
     else:
         print(f"{clear}{status_text(status)}", flush=True)

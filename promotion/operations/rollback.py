@@ -1,4 +1,4 @@
-"""Remove the canary, by a person's wish or because it failed, or return stable to an earlier image."""
+"""Remove the canary on request or because it failed, or return stable to an earlier image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, utc_stamp, verdict_against
 
 #: Why a canary is rolled back after its trial.
-FOUND_UNHEALTHY = "the canary was found unhealthy"
+FOUND_UNHEALTHY = "the canary is unhealthy"
 
 
 def rollback(options: RollbackOptions) -> int:
@@ -28,10 +28,10 @@ def rollback(options: RollbackOptions) -> int:
 
 
 def remove_canary(session: Session, *, reject: bool = False) -> bool:
-    """Remove the canary and restore stable's replicas; return False if only the file was to be edited.
+    """Remove the canary and restore stable's replicas; return False with ``--only-config``.
 
-    A canary that was judged is recorded as rejected, so that it is not promoted by accident. An interrupted promotion
-    is undone: stable returns to its image in the last finished update. Raises CommandError if there is no canary.
+    Record a canary that was judged as rejected, so that it is not promoted by accident. Undo an interrupted promotion:
+    stable returns to its image in the last finished update. Raises CommandError if there is no canary.
     """
     release, state = session.release, session.state()
     edits: Edits = config_edits.remove_canary(release)
@@ -55,7 +55,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     if digest and (reject or judged) and not (own and own.is_against):
         edits = {**edits, "canaryVerdict": str(VerdictRecord.rejection(digest))}
     text = propose(session, edits)
-    return apply(session, text, f"canary {short(image) or '(never up)'} removed")
+    return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
 
 
 def _image_before_promotion(session: Session, release: ReleaseSettings) -> str:
@@ -68,9 +68,9 @@ def _image_before_promotion(session: Session, release: ReleaseSettings) -> str:
 
 
 def restore_stable(session: Session, to: str) -> bool:
-    """Return stable to an earlier image, reject the one it leaves, and remove the canary.
+    """Return stable to an earlier image, reject its present one, and remove the canary.
 
-    Returns False if only the file was to be edited. Raises CommandError if the history has no such image.
+    Return False with ``--only-config``. Raises CommandError if the history has no such image.
     """
     release, updates = session.release, session.updates()
     image = image_in_history(to, releases_of(updates), updates)
@@ -78,7 +78,7 @@ def restore_stable(session: Session, to: str) -> bool:
     current = _stable_digest(release, session.state())
     if digest == current and not release.has_canary and digest == digest_of(release.stable_image):
         session.console.say("the stack file already has this image; re-running the update")
-        return apply(session, session.file.text(), f"stable to {short(image)}, once more")
+        return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
     verdict = verdict_against(digest, session.verdicts())
     if verdict and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
@@ -88,7 +88,7 @@ def restore_stable(session: Session, to: str) -> bool:
 
 
 def _stable_digest(release: ReleaseSettings, state: StackState) -> str:
-    """Return the digest that stable runs, by the file or, if it was built from source, by the state."""
+    """Return stable's digest from the file or, for an image built from source, from the state."""
     if release.stable_image:
         return digest_of(release.stable_image)
     return state.tracks["stable"].digest if "stable" in state.tracks else ""
@@ -97,8 +97,8 @@ def _stable_digest(release: ReleaseSettings, state: StackState) -> str:
 def roll_back_canary(session: Session, why: str) -> None:
     """Print a diagnosis, remove the failed canary, restore stable's replicas, and record the image as unhealthy.
 
-    Raises CommandError if the cluster does not answer, since the canary may then be innocent, and if the update fails;
-    the next command continues from there.
+    Raises CommandError if the cluster does not answer, since the canary may not be to blame, or if the update fails.
+    The next command continues from there.
     """
     release = session.release
     session.console.say(f"\n{why}\n\n{diagnosis(session)}\n\nrolling back the canary")
@@ -107,7 +107,7 @@ def roll_back_canary(session: Session, why: str) -> None:
 
 
 def diagnosis(session: Session, track: Track = "canary") -> str:
-    """Return what is wrong with a track, as text. Raises CommandError if the cluster does not answer."""
+    """Return the diagnosis of a track as text. Raises CommandError if the cluster does not answer."""
     from promotion.diagnosis.diagnose import diagnose, diagnosis_text
     from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
 
@@ -115,7 +115,7 @@ def diagnosis(session: Session, track: Track = "canary") -> str:
 
 
 def _unhealthy(release: ReleaseSettings) -> Edits:
-    """Return the verdict on an image that failed before its trial; nothing if it has a verdict against it."""
+    """Return the edit that records the canary as unhealthy; no edit if it has such a verdict already."""
     digest, verdict = digest_of(release.canary_image), VerdictRecord.parse(release.canary_verdict)
     if not digest or (verdict and verdict.digest == digest and verdict.is_against):
         return {}

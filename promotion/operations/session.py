@@ -1,4 +1,4 @@
-"""One command on one stack: the person, the stack file, the deployed state, the history, and the engine."""
+"""Session of one command on one stack: the console, the stack file, the state, the history, and the engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from promotion.state.stack_state import StackState
 from promotion.status.table import outputs_text
 from stacks.parsing import describe_error
 
-#: Commits of a stack file that are searched for a verdict.
+#: Number of commits of a stack file to search for a verdict.
 SEARCHED_COMMITS = 200
 
 
@@ -87,7 +87,7 @@ class EngineRun:
         return self._stack
 
     def create_stack(self) -> None:
-        """Make the stack if the backend does not have it."""
+        """Create the stack if the backend does not have it."""
         self._stack = engine.select_stack(self.name, create=True)
 
     def up(self, message: str, *, refresh: bool = True, config_file: Path | None = None) -> None:
@@ -111,7 +111,7 @@ class EngineRun:
 
 @dataclass
 class Session:
-    """What a command reads: the stack file, the state and the history."""
+    """Access of one command to its stack: the file, the state, the history and the engine."""
 
     command: str
     options: ChangeOptions
@@ -138,7 +138,7 @@ class Session:
         return release_settings(self.file, self.file.text())
 
     def state(self) -> StackState:
-        """Return what is deployed, by the engine's state."""
+        """Return the deployed tracks, from the engine's state."""
         return StackState.of(engine.exported(self.engine.stack))
 
     def updates(self) -> Sequence[Update]:
@@ -152,7 +152,7 @@ class Session:
         self._updates = None
 
     def verdicts(self) -> list[str]:
-        """Return the values that `canaryVerdict` has had, newest first: in the stack file, then in the updates.
+        """Return the past values of `canaryVerdict`, newest first: from the stack file, then from the updates.
 
         With ``--only-config`` they come from Git, since a pull request has no access to the stack.
         """
@@ -168,7 +168,7 @@ class Session:
         return ": ".join(part for part in (command, message, self.options.message) if part)
 
     def answer(self, **fields: Any) -> None:
-        """Print what the stack runs now, for people or for scripts."""
+        """Print the stack's outputs and the given fields, for people or for scripts."""
         outputs = self.engine.outputs or engine.outputs(self.engine.stack)
         document = {"stack": self.name, "command": self.command, **fields, "outputs": outputs}
         self.console.answer(f"\n{outputs_text(self.name, outputs)}", document)
@@ -176,10 +176,15 @@ class Session:
 
 @contextmanager
 def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
-    """Be the only command that changes this stack from this checkout. Raises CommandError."""
+    """Open a session while no other command of this checkout changes the stack. Raises CommandError.
+
+    With ``--commit``, Git is tried first: a command must not fail on it after the update.
+    """
     session = Session.of(command, options)
-    if options.commit and not git.is_in_git(session.file):
-        raise CommandError(f"--commit: {session.file.path.name} is not in a Git checkout", WRONG_USE)
+    if options.commit:
+        if not git.is_in_git(session.file):
+            raise CommandError(f"--commit: {session.file.path.name} is not in a Git checkout", WRONG_USE)
+        git.git(session.file.path.parent, "status", "--porcelain", "--", session.file.path.name)
     with checkout_lock(options.stack, f"promotion {command}", options.wait, session.console.say):
         yield session
 

@@ -1,4 +1,4 @@
-"""Bring stacks up and down: a stack with its own platform, or a release stack on another stack's platform."""
+"""Create and destroy stacks: a stack with its own platform, or a release stack on another stack's platform."""
 
 from __future__ import annotations
 
@@ -35,9 +35,13 @@ def up(options: UpOptions) -> int:
 def _edits_of(pairs: Sequence[str]) -> Edits:
     edits: dict[str, str | None] = {}
     for pair in pairs:
-        key, _, value = pair.partition("=")
-        if not key or not value:
-            raise CommandError(f"--set {pair}: write KEY=VALUE, such as --set canaryReplicas=1", WRONG_USE)
+        key, separator, value = pair.partition("=")
+        if not (key and separator and value):
+            raise CommandError(
+                f"--set {pair}: write KEY=VALUE, such as --set canaryReplicas=1. To unset a key, delete its line in the"
+                " stack file",
+                WRONG_USE,
+            )
         edits[key] = value
     return edits
 
@@ -47,7 +51,7 @@ def _pin_first_build(session: Session) -> None:
     if session.release.build_from_source == "first" and not session.release.stable_image:
         image = str(session.engine.outputs["tracks"]["stable"]["image"])
         session.file.write(session.file.edited({"stableImage": image}))
-        session.console.say(f"{session.file.path.name}: stableImage is pinned to the image that was built; commit it")
+        session.console.say(f"{session.file.path.name}: stableImage is pinned to the new image; commit the file")
 
 
 def down(options: ChangeOptions) -> int:
@@ -65,7 +69,7 @@ def down(options: ChangeOptions) -> int:
 
 
 def _unpin_images(session: Session) -> str:
-    """Remove images built from source from the file, since their registry may be gone; return what to tell about it."""
+    """Unpin images built from source, since their registry may be gone; return the end of the closing message."""
     release = session.release
     edits = {**config_edits.remove_canary(release), "stableImage": None, "canaryVerdict": None}
     text = session.file.edited(edits)
@@ -83,13 +87,13 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
         raise CommandError(f"--image {options.image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
     file = release_stack_file(name, StackFile.of(options.platform), options.image)
     with checkout_lock(name, "promotion stack", options.wait, print):
-        check_name(name)  # another command may have created it meanwhile
+        check_name(name)  # another command may have created it while this one waited
         project = workspace(file.secrets_provider)
         _create_empty_stack(file, project)
         session = Session.of("stack", options)
         for key in file.omitted:
             session.console.say(
-                f"{key} is omitted: only stack `{options.platform}` can decrypt it; set it with `pulumi config set`"
+                f"{key} is omitted, since only stack `{options.platform}` can decrypt it: use `pulumi config set`"
             )
         try:
             apply(session, session.file.text(), f"on the platform of {file.platform}", preview=True)
@@ -98,14 +102,14 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
                 project.remove_stack(name)
             raise
         session.console.say(
-            f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys it"
-            f" again; commit {session.file.path.name} if others work on the stack"
+            f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys"
+            f" it; commit {session.file.path.name} if others work on the stack"
         )
     return DONE
 
 
 def _create_empty_stack(file: ReleaseStackFile, project: automation.LocalWorkspace) -> None:
-    """Write the stack file and make the stack; leave neither if that fails. Raises CommandError."""
+    """Write the stack file and create the stack; undo both if that fails. Raises CommandError."""
     path = PROJECT_ROOT / f"Pulumi.{file.name}.yaml"
     try:
         if file.name in {each.name.rpartition("/")[2] for each in project.list_stacks()}:
@@ -130,5 +134,7 @@ def destroy_release_stack(options: ChangeOptions) -> int:
         except MissingStackError:  # its creation was interrupted
             session.console.say(f"stack `{session.name}` was never created; only its file exists")
         session.file.path.unlink()
-        session.console.say(f"stack `{session.name}` and {session.file.path.name} are gone; the platform is unchanged")
+        session.console.say(
+            f"stack `{session.name}` and {session.file.path.name} are deleted; the platform is unchanged"
+        )
     return DONE

@@ -26,7 +26,7 @@ def timeline(updates: Sequence[Update], commits: Sequence[Commit]) -> list[Entry
 def timeline_text(stack: str, entries: Sequence[Entry], releases: Sequence[Release]) -> str:
     """Return the releases, then every entry with its changes."""
     if not entries:
-        return f"nothing has been deployed on stack `{stack}`, and Git has no change of its file"
+        return f"stack `{stack}` has no updates, and Git has no commits of its file"
     lines = [f"releases of stack {stack} (`rollback --to` takes a number or a digest)"]
     lines += [_release_line(release, newest=release is releases[0]) for release in releases[:LISTED_RELEASES]]
     lines += ["", "changes"]
@@ -61,7 +61,7 @@ def _indent(lines: Sequence[str]) -> list[str]:
 
 
 def timeline_json(stack: str, entries: Sequence[Entry], releases: Sequence[Release]) -> dict[str, Any]:
-    """Return the timeline for scripts, with what each entry changed and not its whole config."""
+    """Return the timeline for scripts: each entry with its changes, without its whole config."""
     return {
         "stack": stack,
         "releases": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract.image import digest_of
 from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import TrafficOptions
@@ -22,15 +23,15 @@ def traffic(options: TrafficOptions) -> int:
 
 
 def _require_canary(session: Session) -> None:
-    """Raise CommandError if there is no canary, or it was found unhealthy and ``--force`` is not given."""
+    """Raise CommandError if there is no canary, or a verdict is against it and ``--force`` is not given."""
     release = session.release
     if not release.has_canary:
         raise CommandError(
-            f"stack `{session.name}` has no canary to route users to: start one with `python -m promotion canary"
+            f"stack `{session.name}` has no canary to serve the users: start one with `python -m promotion canary"
             f" --stack {session.name}`",
             WRONG_USE,
         )
     verdict = VerdictRecord.parse(release.canary_verdict)
-    against = verdict is not None and verdict.is_against and release.canary_image.endswith(verdict.digest)
+    against = verdict is not None and verdict.is_against and digest_of(release.canary_image) == verdict.digest
     if verdict and against and not session.options.force:
         raise CommandError(f"the canary {verdict.sentence}: use --force to route users to it anyway", WRONG_USE)

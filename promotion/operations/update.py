@@ -20,7 +20,7 @@ from promotion.state.stack_file import Edits, difference
 def propose(session: Session, edits: Edits) -> str:
     """Show what the edits change, ask whether to continue, and return the new text of the stack file.
 
-    Raises CommandError if the config would be invalid, or the person says no.
+    Raises CommandError if the config would be invalid, or the answer is no.
     """
     file = session.file
     before, after = file.text(), file.edited(edits)
@@ -33,11 +33,11 @@ def propose(session: Session, edits: Edits) -> str:
 
 
 def apply(session: Session, text: str, message: str, *, preview: bool = False) -> bool:
-    """Write the stack file and update the stack to it; return False if only the file was to be edited.
+    """Write the stack file and update the stack to it; return False with ``--only-config``.
 
-    With ``preview``, policies check the whole change before anything is applied; an update alone checks each resource
-    as it reaches it. If nothing was applied, because the config is invalid, a policy forbids it or the stack is locked,
-    the file is restored. Raises CommandError.
+    With ``preview``, the policies check the whole change before anything is applied. An update alone checks each
+    resource only when its turn comes. Restore the file if nothing was applied, because the config is invalid, a policy
+    forbids it or the stack is locked. Raises CommandError.
     """
     file = session.file
     before = file.text()
@@ -62,12 +62,12 @@ def apply(session: Session, text: str, message: str, *, preview: bool = False) -
 
 
 def _preview(session: Session) -> None:
-    """Raise CommandError if the update could not begin, or a policy forbids it."""
+    """Raise CommandError if the update could not start, or a policy forbids it."""
     errors = plan(session.engine.stack).faults
     for error in errors:
         print(f"error: {error}", file=sys.stderr, flush=True)
     if errors:
-        raise CommandError(f"stack `{session.name}`: refused; see the errors above, nothing was changed", WRONG_USE)
+        raise CommandError(f"stack `{session.name}`: refused, nothing was changed; see the errors above", WRONG_USE)
 
 
 def commit(session: Session, message: str) -> None:
@@ -77,7 +77,7 @@ def commit(session: Session, message: str) -> None:
 
 
 def build_image(session: Session, stable_image: str) -> str:
-    """Build and push the image of the build context while the tracks run on; return its reference."""
+    """Build and push the image of the build context without changing the tracks; return its reference."""
     edits: Edits = {"buildAhead": "true", **({"stableImage": stable_image} if stable_image else {})}
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / session.file.path.name
@@ -98,7 +98,7 @@ def discard_build(session: Session, why: str) -> None:
 
 
 def track_failed(session: Session, track: Track) -> bool:
-    """Whether the last update failed on a resource of the track, or on its image's migration."""
+    """Return whether the last update failed on a resource of the track, or on its image's migration."""
     release = session.release
     image = release.canary_image if track == "canary" else release.stable_image
     names = (f"-{track}", migration_name("", image))
@@ -106,7 +106,7 @@ def track_failed(session: Session, track: Track) -> bool:
 
 
 def shares_text(release: ReleaseSettings) -> str:
-    """``stable 66.7 % (2 pods), canary 33.3 % (1 pod)``"""
+    """Return text such as ``stable 66.7 % (2 pods), canary 33.3 % (1 pod)``."""
     return ", ".join(
         f"{track} {share.percent:g} % ({share.replicas} {'pod' if share.replicas == 1 else 'pods'})"
         for track, share in traffic_shares(release).items()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
 
 CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": FAILED, "inconclusive": INCONCLUSIVE}
-#: Minimum seconds of a trial: a shorter one has no three intervals to compare.
+#: Minimum seconds of a trial: a shorter one has fewer than three intervals to compare.
 SHORTEST_TRIAL = 6
 
 
@@ -30,7 +30,7 @@ def verdict(options: VerdictOptions) -> int:
         if _finish_rollback(session):
             return FAILED
         if not options.keep:
-            session.console.say("an unhealthy canary is rolled back, in the stack file too; --keep leaves it")
+            session.console.say("an unhealthy canary is removed from the stack and its file, unless you give --keep")
             session.console.confirm()
         result = try_canary(session, options)
         if result.result == "unhealthy" and not options.keep:
@@ -63,26 +63,31 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     from promotion.verdict.table import verdict_text
 
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
-        raise CommandError(f"--for: a trial takes at least {SHORTEST_TRIAL} s and three intervals (--every)", WRONG_USE)
+        raise CommandError(f"--for: a trial needs at least {SHORTEST_TRIAL} s and three intervals (--every)", WRONG_USE)
     cluster = Cluster.of(session.engine.stack)
     _require_same_canary(session, cluster)
     result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file))
     session.console.say(f"\n{verdict_text(result)}")
     session.file.write(session.file.edited({"canaryVerdict": result.recorded}))
-    commit(session, f"verdict: {result.result}")
+    try:
+        commit(session, f"verdict: {result.result}")
+    except CommandError as error:
+        if result.result != "unhealthy":
+            raise
+        session.console.say(f"{error}; the rollback goes on without this commit")
     return result
 
 
 def _require_same_canary(session: Session, cluster: Cluster) -> None:
-    """Raise CommandError if the running canary is not the one in the stack file; the wrong one would be judged."""
+    """Raise CommandError if the stack does not run the canary in its file: the wrong one would be judged."""
     release, deployment = session.release, cluster.deployment("canary")
     if deployment is None or (release.has_canary and release.canary_image == "source"):
         return
-    expected = digest_of(release.canary_image) if release.has_canary else "no canary"
-    running = digest_of(deployment.image)
+    expected = f"the canary {digest_of(release.canary_image)}" if release.has_canary else "no canary"
+    running = f"the canary {digest_of(deployment.image)}"
     if running != expected:
         raise CommandError(
-            f"{session.file.path.name} has {expected} on trial, but the stack runs {running}: apply the file with"
+            f"{session.file.path.name} names {expected}, but the stack runs {running}: apply the file with"
             f" `python -m promotion up --stack {session.name}`",
             WRONG_USE,
         )

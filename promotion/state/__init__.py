@@ -1,1 +1,1 @@
-"""What the commands read and write: the stack file, Git, the engine, its history, and the cluster."""
+"""Readers and writers of a stack's data: the stack file, Git, the engine, its history, and the cluster."""

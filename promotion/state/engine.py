@@ -26,7 +26,7 @@ POLICY_PACK = PROJECT_ROOT / "policy"
 FIRST_RELEASE = POLICY_PACK / "first-release.json"
 #: Seconds between two attempts on a locked stack.
 RETRY_SECONDS = 2
-#: An error of the engine's, on a line of its own or behind the stream's name that the Automation API adds.
+#: A line with an error of the engine; the Automation API may put the stream's name before it.
 ERROR_LINE = re.compile(r"^\s*(?:std(?:out|err): )?error: (.*)", re.MULTILINE)
 Say = Callable[[str], None]
 Result = TypeVar("Result")
@@ -59,7 +59,8 @@ def workspace(secrets_provider: str | None = None) -> automation.LocalWorkspace:
     """Return the project's workspace. Raises CommandError if the engine is not installed."""
     if shutil.which("pulumi") is None:
         raise CommandError(
-            '`pulumi` is not on PATH: install it, or use the lab\'s with `make up` and `eval "$(make env)"`',
+            "`pulumi` is not on PATH: install it (https://www.pulumi.com/docs/install/). In the lab, run `python -m lab"
+            ' up --tools-only` and `eval "$(make env)"` instead',
             WRONG_USE,
         )
     return automation.LocalWorkspace(
@@ -68,7 +69,7 @@ def workspace(secrets_provider: str | None = None) -> automation.LocalWorkspace:
 
 
 def select_stack(name: str, create: bool = False) -> automation.Stack:
-    """Return the stack; with ``create``, make it first if the backend does not have it.
+    """Return the stack; with ``create``, create it first if the backend does not have it.
 
     Raises CommandError if there is no engine or no stack file, MissingStackError if there is no such stack.
     """
@@ -105,8 +106,8 @@ def up(
 ) -> dict[str, Any]:
     """Update the stack to its config; return its outputs without secrets.
 
-    What an interrupted update left is resolved first. The state is refreshed first, so that changes made by hand are
-    found and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file.
+    First resolve the pending operations of an interrupted update, and refresh the state, so that manual changes are
+    detected and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file.
     Raises CommandError; the engine has then printed why.
     """
     progress = progress or Progress()
@@ -217,7 +218,7 @@ def _repair_state(workspace: automation.Workspace, error: automation.CommandErro
 def _pass_locks(
     stack: automation.Stack, locks: list[EngineLock], deadline: float, announced: set[str], say: Say
 ) -> None:
-    """Return when another attempt may succeed. Raises CommandError with code BUSY if another command is running."""
+    """Delete stale locks, or wait before the next attempt. Raises CommandError (BUSY) if another command is running."""
     stale = [lock for lock in locks if lock.is_stale]
     for lock in stale:
         say(f"deleting the stale lock of {lock.holder}: the process no longer exists")

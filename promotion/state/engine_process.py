@@ -1,4 +1,4 @@
-"""The ``pulumi`` command, run so that an interruption never leaves an update half done."""
+"""Run ``pulumi`` so that an interruption does not end an update halfway."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ WRITE_SECONDS = 0.5
 class EngineProcess(automation.PulumiCommand):
     """Run the engine in its own process group, with its output in files.
 
-    With the Automation API's own command, Ctrl-C reaches the engine through the terminal and this process ends first;
-    and if this process is killed, the engine dies of its broken pipes in the middle of an update. Here Ctrl-C is passed
-    on once and the engine's end awaited, and an engine that loses this process still finishes its update.
+    With the Automation API's own command, Ctrl-C reaches the engine through the terminal, and this process ends first.
+    If this process is killed, broken pipes kill the engine in the middle of an update. This class passes Ctrl-C on and
+    waits for the engine to end. If this process is killed, the engine still finishes its update.
     """
 
     def run(
@@ -43,8 +43,8 @@ class EngineProcess(automation.PulumiCommand):
     ) -> automation.CommandResult:
         """Run a command.
 
-        Raises automation.CommandError if it fails, UpdateInterruptedError if it was killed, and KeyboardInterrupt once
-        an interrupted one has ended.
+        Raises automation.CommandError if it fails, UpdateInterruptedError if it was killed, and KeyboardInterrupt after
+        Ctrl-C, once it has ended.
         """
         flags = [] if "--non-interactive" in args else ["--non-interactive"]
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
@@ -90,7 +90,7 @@ def _wait(process: subprocess.Popen[bytes]) -> bool:
             interrupted = True
             process.send_signal(signal.SIGINT)
             print(
-                "interrupted: the engine finishes its current step first; press Ctrl-C again to abandon that",
+                "interrupted: the engine finishes its current step first; press Ctrl-C again to stop it at once",
                 file=sys.stderr,
                 flush=True,
             )
@@ -124,5 +124,5 @@ def _is_truncated(file: Path) -> bool:
     except ValueError:
         return True
     except OSError:
-        pass  # deleted meanwhile, or another user's
+        pass  # deleted since the listing, or owned by another user
     return False

@@ -26,7 +26,7 @@ class Commit:
 
 
 def is_in_git(file: StackFile) -> bool:
-    """Whether the stack file is in a Git checkout."""
+    """Return whether the stack file is in a Git checkout."""
     folder = file.path.parent.resolve()
     return any((parent / ".git").exists() for parent in (folder, *folder.parents))
 
@@ -46,11 +46,11 @@ def commits(file: StackFile, newest: int | None) -> list[Commit]:
         return []
     texts = _texts_at(file, [*(row[0] for row in rows), f"{rows[-1][0]}~"])
     keys = [_release_keys(file, text) for text in texts]
-    found: list[Commit] = []
+    with_changes: list[Commit] = []
     for (commit, seconds, author, message), after, before in zip(rows, keys[:-1], keys[1:], strict=True):
         if changes := differences(before, after):
-            found.append(Commit(commit, datetime.fromtimestamp(int(seconds), UTC), author, message, changes))
-    return found
+            with_changes.append(Commit(commit, datetime.fromtimestamp(int(seconds), UTC), author, message, changes))
+    return with_changes
 
 
 def committed_text(file: StackFile) -> str | None:
@@ -86,7 +86,7 @@ def _git(folder: Path, *arguments: str, stdin: str = "") -> bytes:
 
 
 def _has_commits(file: StackFile) -> bool:
-    """Whether HEAD is a commit; False outside Git and in a fresh repository."""
+    """Return whether HEAD is a commit; False outside Git and in a new repository."""
     if not is_in_git(file):
         return False
     shown = git(file.path.parent, "cat-file", "--batch-check", stdin="HEAD\n")

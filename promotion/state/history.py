@@ -17,9 +17,9 @@ from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.engine import error_lines
 
-#: Key that is set while an image is built ahead of the update that runs it; it changes nothing that runs.
+#: Key that is set only while `canary` builds an image before its trial; it does not change what runs.
 BUILD_AHEAD = "buildAhead"
-#: Keys that decide what runs, in the order in which a person reads them.
+#: Keys of the release, in the order in which they are declared.
 RELEASE_KEYS = tuple(key for key in declared_defaults() if key in ReleaseSettings.key_names() - {BUILD_AHEAD})
 #: Updates to fetch at a time. Without a size the engine returns 10, not all.
 PAGE = 200
@@ -43,8 +43,8 @@ class Change:
 class Update:
     """A run of the engine that could change the stack: ``up``, ``refresh``, ``destroy``, …
 
-    ``number`` counts from 1, the stack's first; 0 if it is unknown. ``author`` and ``commit`` belong to the Git commit
-    that was checked out, and ``edited`` tells whether files had uncommitted changes (only Pulumi Cloud records users).
+    ``number`` counts from 1, the stack's first; 0 if it is unknown. ``author`` and ``commit`` are those of the Git
+    checkout, since only Pulumi Cloud records users. ``edited``: files had uncommitted changes.
     ``config`` is the whole config without secrets, defaults included.
     """
 
@@ -67,7 +67,7 @@ class Release:
     """A period in which stable ran one image.
 
     ``number`` counts from 1, the stack's first. ``image`` is REPOSITORY@sha256:DIGEST; "" if it was built from source
-    and never pinned, so that the history does not have it. ``time`` is when the first update to it began. ``result`` is
+    and never pinned, since the history does not record it. ``time`` is when the first update to it began. ``result`` is
     "succeeded" if one of its ``updates`` (numbers) succeeded.
     """
 
@@ -90,7 +90,7 @@ def releases(stack: automation.Stack) -> list[Release]:
 
 
 def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
-    """Return the stack's updates, newest first: all of them, or the ``newest`` few, which then have no numbers.
+    """Return the stack's updates, newest first: all with their numbers, or only the ``newest`` few without.
 
     Raises CommandError if the backend is unreadable.
     """
@@ -149,7 +149,7 @@ def _count(counts: Mapping[Any, int], operation: str) -> int:
 
 
 def normal_form(value: str) -> str:
-    """Return arrays and objects in one JSON form: the engine, the schema and people differ in spaces."""
+    """Return arrays and objects in one JSON form, since the engine, the schema and people use different spaces."""
     try:
         return json.dumps(json.loads(value)) if value[:1] in ("[", "{") else value
     except ValueError:
@@ -167,7 +167,7 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Cha
 
 
 def releases_of(updates: Sequence[Update]) -> list[Release]:
-    """Return the releases that the updates (newest first) made, newest first."""
+    """Group the updates (newest first) into releases, newest first."""
     groups: list[list[Update]] = []
     fresh = True
     for update in reversed(updates):
@@ -189,7 +189,7 @@ def _same_release(earlier: Update, later: Update) -> bool:
 
 
 def _only_pinned(update: Update) -> bool:
-    """Whether an update that pinned stable's image kept the image.
+    """Return whether an update that pinned stable's image kept the same image.
 
     A different image would have replaced stable's migration Job or, without one, updated its Deployment.
     """
@@ -215,9 +215,9 @@ def changes_text(changes: Iterable[Change]) -> list[str]:
 
 
 def image_in_history(to: str, releases: Sequence[Release], updates: Sequence[Update]) -> str:
-    """Return the image that ``to`` names: an image, a digest, its first digits, or a release's number.
+    """Return the image for ``rollback --to``: an image, a digest, its first digits, or a release's number.
 
-    Raises CommandError if it names none, or several.
+    Raises CommandError if none matches, or several do.
     """
     if Image.parse(to):
         return to

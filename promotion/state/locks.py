@@ -23,11 +23,11 @@ from promotion.state.verdict_record import utc_stamp
 LOCKS = PROJECT_ROOT / ".promotion"
 #: Seconds between two attempts to take a lock that another command holds.
 RETRY_SECONDS = 0.5
-#: How the engine names the locks of a backend that is a folder or a bucket.
+#: A line of the engine's message about a lock, for a backend that is a folder or a bucket.
 ENGINE_LOCK = re.compile(
     r"^\s*(?P<url>\S+): created by (?P<user>.*)@(?P<host>\S*) \(pid (?P<pid>\d+)\) at (?P<since>\S+)\s*$"
 )
-#: Processes other than process 1 that adopt a process whose parent has died.
+#: Commands, besides process 1, that adopt orphaned processes.
 ADOPTERS = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init")
 
 
@@ -35,10 +35,10 @@ ADOPTERS = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init")
 def checkout_lock(
     stack: str, command: str, wait_seconds: float, say: Callable[[str], None], folder: Path = LOCKS
 ) -> Generator[None]:
-    """Hold the stack's lock in this checkout. The kernel frees it when the process ends, however it ends.
+    """Hold the stack's lock in this checkout. The kernel releases it when the process ends, even if it is killed.
 
-    It covers what the engine's own lock does not: the edit of the stack file before an update, and the trial between
-    two updates. Raises CommandError with code BUSY if another command holds it for longer than ``wait_seconds``.
+    Unlike the engine's own lock, it also covers the edit of the stack file before an update and the trial between two
+    updates. Raises CommandError with code BUSY if another command holds it for longer than ``wait_seconds``.
     """
     path = folder / f"{stack}.lock"
     folder.mkdir(exist_ok=True)
@@ -98,15 +98,15 @@ def _is_alive(process: int) -> bool:
 
 
 def busy(holder: str, stack: str, remedy: str = "") -> CommandError:
-    """Return the error for a stack that another command works on."""
+    """Return the error for a stack that is in use by another command."""
     return CommandError(
-        f"{holder} is working on stack `{stack}`: wait until it ends, or let `--wait` do so{remedy}", BUSY
+        f"{holder} is working on stack `{stack}`: try again when it has ended, or add `--wait`{remedy}", BUSY
     )
 
 
 @dataclass(frozen=True)
 class EngineLock:
-    """The lock of an engine's run: on which host, by which process, since when (ISO 8601)."""
+    """The lock of one run of the engine. ``since`` is in ISO 8601."""
 
     url: str
     user: str
@@ -116,24 +116,24 @@ class EngineLock:
 
     @property
     def is_local(self) -> bool:
-        """Whether the run is, or was, on this machine."""
+        """Whether the lock was taken on this machine."""
         return self.host == socket.gethostname()
 
     @property
     def is_stale(self) -> bool:
-        """Whether its process on this machine no longer exists."""
+        """Whether the lock was taken on this machine by a process that no longer exists."""
         return self.is_local and _parent_of_engine(self.process) is None
 
     @property
     def is_orphaned(self) -> bool:
-        """Whether the engine runs on this machine, but the command that started it is gone. It will end by itself."""
+        """Whether the engine still runs on this machine after its command was killed. It will end by itself."""
         parent = _parent_of_engine(self.process) if self.is_local else None
         adopter = _process(parent) if parent else None
         return parent == 1 or (adopter is not None and adopter.command in ADOPTERS)
 
     @property
     def holder(self) -> str:
-        """Who holds it, for people: user, host, process and since when."""
+        """Text for people: user, host, process and start time."""
         return f"{self.user} on {self.host} (process {self.process}, since {self.since})"
 
     def delete(self) -> bool:
@@ -147,7 +147,7 @@ class EngineLock:
 
 
 def engine_locks(message: str) -> list[EngineLock]:
-    """Return the locks that the engine's message names; none if the backend keeps no lock files."""
+    """Parse the locks in the engine's message; return none if the backend has no lock files."""
     matches = [match for line in message.splitlines() if (match := ENGINE_LOCK.match(line))]
     return [
         EngineLock(match["url"], match["user"], match["host"], int(match["pid"]), match["since"].rstrip("."))
@@ -156,9 +156,9 @@ def engine_locks(message: str) -> list[EngineLock]:
 
 
 def _parent_of_engine(process: int) -> int | None:
-    """Return the parent's id of a running `pulumi`; None if no such process has this id."""
-    found = _process(process)
-    return found.parent if found and "pulumi" in found.command and not found.state.startswith("Z") else None
+    """Return the parent's id of a running `pulumi`; None if the process is not one."""
+    engine = _process(process)
+    return engine.parent if engine and "pulumi" in engine.command and not engine.state.startswith("Z") else None
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Process:
 
 
 def _process(process: int) -> _Process | None:
-    """Return what the system knows about a process; None if it does not exist."""
+    """Look up a process; return None if it does not exist."""
     if Path("/proc/self/stat").is_file():
         try:
             before, _, after = Path(f"/proc/{process}/stat").read_text().rpartition(")")

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from pulumi.automation.events import EngineEvent, OpType, PolicyEvent, StepEventMetadata
 
-#: Start of the engine's message about a policy that it could not evaluate, because a value is known after the update.
+#: Start of the engine's message about a policy that it cannot evaluate before the update because of an unknown value.
 NOT_EVALUATED = "can't run policy"
 #: Seconds between two lines about a resource that is not ready yet.
 WAITING_SECONDS = 10
@@ -18,8 +18,8 @@ SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±", "refresh"
 PAST_TENSE = {"create": "created", "update": "updated", "delete": "deleted", "import": "imported"}
 #: The engine's colour marks in messages, such as <{%reset%}>.
 COLOR_MARK = re.compile(r"<\{%[^%]*%\}>")
-#: Lines that the engine adds to each run and that help nobody: where it found a provider plugin, and that the program
-#: ended after the program itself has printed why.
+#: Useless lines that the engine adds to each run: the path of a provider plugin, and "program exited" after the program
+#: has printed the reason itself.
 NOISE = re.compile(
     r"^using pulumi-\S+ from \$PATH|^an unhandled error occurred: program exited with non-zero exit code"
 )
@@ -38,7 +38,7 @@ class Progress:
         self.failed: list[str] = []
 
     def event(self, event: EngineEvent) -> None:
-        """Print the event if it tells a person something."""
+        """Print the event if it is useful to people."""
         if event.resource_pre_event:
             self._start(event.resource_pre_event.metadata)
         elif event.res_outputs_event:

@@ -19,13 +19,13 @@ from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, St
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.stack_file import StackFile
 
-#: Name of a stack (Pulumi documentation, Stacks), without those that other commands would read as an option.
+#: Valid stack names (Pulumi documentation, Stacks), except those that look like an option.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 #: Maximum length of a namespace, as in `contract/settings.py`.
 NAMESPACE_LENGTH = 39
-#: Hex digits that tell apart names that Kubernetes would not: `Feature_X` and `feature-x`.
+#: Hex digits that distinguish names with the same DNS label, such as `Feature_X` and `feature-x`.
 DIGEST_DIGITS = 6
-#: Keys of a stack file beside `config`: how the values of its secrets are encrypted.
+#: Keys of a stack file that say how its secrets are encrypted.
 ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
 POLICY = PROJECT_ROOT / "policy" / "policy-config.json"
 
@@ -46,10 +46,10 @@ class ReleaseStackFile:
 
 
 def release_stack_file(name: str, like: StackFile, image: str = "") -> ReleaseStackFile:
-    """Return the file of a release stack on the platform of the stack ``like``, or on the platform that it uses itself.
+    """Return the file of a release stack on the platform of the stack ``like``, or on that stack's platform.
 
-    The service is the other stack's, and so are its secrets if both can decrypt them. The release starts afresh: one
-    pod, of ``image`` or built from source. Raises CommandError.
+    Copy the service's config, and its secrets if both stacks can decrypt them. The new release is one pod of ``image``,
+    or of an image built from source. Raises CommandError.
     """
     document = cast(dict[str, Any], yaml.safe_load(like.text()) or {})
     config = cast(dict[str, Any], document.get("config") or {})
@@ -92,7 +92,7 @@ def namespace_of(name: str, platform: str) -> str:
 
 
 def check_name(name: str, folder: Path = PROJECT_ROOT) -> None:
-    """Raise CommandError if a release stack cannot have that name, as far as this checkout knows."""
+    """Raise CommandError if the name is invalid, protected, or in use in this checkout."""
     if not NAME.fullmatch(name):
         raise CommandError(
             f"--name {name!r}: a stack's name has 1 to 100 letters, digits, dots, dashes and underscores, and starts"
@@ -138,13 +138,13 @@ def _cloud(file: StackFile, config: Mapping[str, Any]) -> str:
 
 
 def _is_shared(key: str, prefix: str) -> bool:
-    """Whether a key describes the service, which both stacks share, or configures the cloud's provider."""
+    """Return whether a key belongs to the service, which both stacks share, or to the cloud's provider."""
     shared = ServiceSettings.key_names() | DatabaseClientKeys.key_names()
     return not key.startswith(prefix) or key.removeprefix(prefix) in shared
 
 
 def _is_secret(value: object) -> bool:
-    """Whether the value contains an encrypted one (``secure``, as the engine writes it)."""
+    """Return whether the value contains an encrypted value (``secure``, as the engine writes it)."""
     if isinstance(value, Mapping):
         mapping = cast(Mapping[str, object], value)
         return "secure" in mapping or any(_is_secret(each) for each in mapping.values())
@@ -152,7 +152,7 @@ def _is_secret(value: object) -> bool:
 
 
 def _has_deletion_protection(cloud: str) -> bool:
-    """Whether the cloud's release stacks have the key ``deletionProtection``."""
+    """Return whether the cloud's release stacks have the key ``deletionProtection``."""
     keys = getattr(import_module(f"stacks.{cloud}"), "ReleaseStackKeys", None) if cloud in clouds() else None
     return keys is not None and "deletionProtection" in keys.key_names()
 
@@ -162,6 +162,6 @@ def _default_namespace() -> str:
 
 
 def _production_patterns() -> list[str]:
-    """Return the name patterns by which the policies know production stacks."""
+    """Return the name patterns of production stacks in the policies' config."""
     rules = cast(Mapping[str, Mapping[str, Any]], json.loads(POLICY.read_text(encoding="utf-8")))
     return list(rules["deletion-protection"]["stacks"])

@@ -17,7 +17,7 @@ import yaml
 from contract.project import PROJECT_ROOT, declared_defaults
 from promotion.errors import WRONG_USE, CommandError
 
-#: A comment behind a value; the value may be in quotes.
+#: A comment after a value; the value may be in quotes.
 COMMENT = re.compile(r"""^[^#'"]*:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^'"#\s][^#]*?)(\s+#.*)$""")
 #: New value of each key as text; None removes the key.
 Edits = Mapping[str, str | None]
@@ -36,7 +36,7 @@ class StackFile:
         path = folder / f"Pulumi.{stack}.yaml"
         if not path.is_file():
             raise CommandError(
-                f"there is no {path.name} in {folder}: write one, or name another stack with --stack", WRONG_USE
+                f"there is no {path.name} in {folder}: write one, or choose another stack with --stack", WRONG_USE
             )
         project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text()))
         return cls(path, f"{project['name']}:")
@@ -45,7 +45,7 @@ class StackFile:
         return self.path.read_text(encoding="utf-8")
 
     def values(self, text: str | None = None) -> dict[str, str]:
-        """Return the keys that are set, without prefix and secrets, with values as the engine passes them."""
+        """Return the keys without the prefix, except secrets; the values are text, as the engine passes them."""
         config = self._config(self.text() if text is None else text)
         return {
             key.removeprefix(self.prefix): _as_text(value)
@@ -55,14 +55,14 @@ class StackFile:
 
     @property
     def secrets_provider(self) -> str | None:
-        """What encrypts the file's secrets, such as ``awskms://alias/ours``; None for the backend's default."""
+        """Encryption of the file's secrets, such as ``awskms://alias/ours``; None for the backend's default."""
         provider = self._document(self.text()).get("secretsprovider")
         return str(provider) if provider else None
 
     def edited(self, edits: Edits) -> str:
         """Return the file's text with the keys changed; new keys are placed in the order of Pulumi.yaml.
 
-        Raises CommandError if the file's form does not allow changing a single line.
+        Raises CommandError if a key is not on a line of its own.
         """
         before = self.text()
         lines = before.splitlines()
@@ -147,7 +147,7 @@ class StackFile:
 
 
 def _end_of(lines: list[str], at: int) -> int:
-    """Return the line after a key and its value, the lines that are indented more."""
+    """Return the number of the line after a key and its value, which may be several indented lines."""
     depth = len(lines[at]) - len(lines[at].lstrip())
     end = at + 1
     while end < len(lines) and lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > depth:

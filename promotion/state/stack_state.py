@@ -1,4 +1,4 @@
-"""What each track runs, by the engine's own state, and how interrupted operations in it are resolved."""
+"""Read the tracks from the engine's state, and resolve its interrupted operations."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
 
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
-#: Resources that leave nothing behind when their creation is interrupted: they exist in the state alone, or are an
-#: image under a name that the next build uses again.
+#: Resources that leave nothing to clean up after an interrupted creation: they exist only in the state, or are an image
+#: that the next build overwrites.
 HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "delivery:", "addressbook:")
 
 
 @dataclass(frozen=True)
 class DeployedTrack:
-    """A track's Deployment as the state has it; ``image`` is REPOSITORY@sha256:DIGEST."""
+    """A track's Deployment in the state; ``image`` is REPOSITORY@sha256:DIGEST."""
 
     image: str
     replicas: int
@@ -36,9 +36,9 @@ class DeployedTrack:
 
 @dataclass(frozen=True)
 class StackState:
-    """The deployed ``tracks`` by name; ``known_tracks`` also has those without a Deployment, such as half-removed ones.
+    """The deployed ``tracks`` by name. ``known_tracks`` also has partly removed ones, without a Deployment.
 
-    ``interrupted`` are the URNs of operations that an update did not finish.
+    ``interrupted`` are the URNs of unfinished operations.
     """
 
     tracks: Mapping[str, DeployedTrack] = field(default_factory=dict[str, DeployedTrack])
@@ -69,8 +69,8 @@ def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:
     The engine drops a pending creation, and the next update then fails because the object exists. A Kubernetes object's
     id is its name, so it is recorded as created: the refresh before the update finds it, or removes the record again.
 
-    Raises CommandError for objects whose id only the provider knows, such as a cloud's cluster. The message also names
-    the pending Kubernetes objects, since the remedy clears their records too.
+    Raises CommandError for objects with an id that only the provider knows, such as a cloud's cluster. The message also
+    names the pending Kubernetes objects, since the remedy clears their records too.
     """
     pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
     if not pending:
@@ -103,7 +103,7 @@ def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _import_command(resource: Mapping[str, Any], id: str) -> str:
-    """Return the command that imports a resource under the URN that the program gives it."""
+    """Return the command that imports a resource under its URN in the program."""
     provider = str(resource.get("provider", "")).rpartition("::")[0]  # the rest is its id
     explicit = not provider.rpartition("::")[2].startswith("default")
     options = {"parent": resource.get("parent"), "provider": provider if explicit else None}

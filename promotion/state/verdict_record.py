@@ -28,7 +28,7 @@ class VerdictRecord:
 
     @classmethod
     def rejection(cls, digest: str) -> VerdictRecord:
-        """Return a person's decision against an image, made now."""
+        """Return the record of a rejection by a person, dated now."""
         return cls(REJECTED, digest, utc_stamp())
 
     @property
@@ -38,17 +38,17 @@ class VerdictRecord:
 
     @property
     def sentence(self) -> str:
-        """``was found unhealthy at TIME``, ``was rejected at TIME``"""
-        return f"was {'' if self.result == REJECTED else 'found '}{self.result} at {self.time}"
+        """End of a sentence: ``was judged unhealthy at TIME`` or ``was rejected at TIME``."""
+        return f"was {'' if self.result == REJECTED else 'judged '}{self.result} at {self.time}"
 
     def __str__(self) -> str:
         return f"{self.result} {self.digest} {self.time}"
 
 
 def verdict_against(digest: str, verdicts: Iterable[str]) -> VerdictRecord | None:
-    """Return the verdict against the digest, if its last conclusive verdict is one.
+    """Return the digest's last conclusive verdict if it is against the image; None otherwise.
 
-    ``verdicts`` are the values that `canaryVerdict` has had, newest first.
+    ``verdicts`` are past values of `canaryVerdict`, newest first.
     """
     for verdict in map(VerdictRecord.parse, verdicts):
         if verdict and verdict.digest == digest and verdict.result != "inconclusive":

@@ -1,1 +1,1 @@
-"""The status of a release: what runs, how well, and where Git, file, state and cluster disagree."""
+"""The status of a release: its tracks, their health, and the drift."""

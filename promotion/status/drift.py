@@ -32,19 +32,19 @@ from promotion.state.stack_file import StackFile
 
 Between = Literal["git and file", "file and deployed", "deployed and cluster"]
 
-#: Keys that do not affect what runs: a change of them needs no update.
+#: Keys that do not affect the pods: a change needs no update.
 RECORDS = ("canaryVerdict", BUILD_AHEAD)
 #: Key by which the engine marks a value that is a secret or unknown.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 #: Objects read at the same time.
 READERS = 8
-#: Media type of an answer without the object's content: of a Secret, only its existence matters.
+#: Media type of an answer without the object's content: only the existence of a Secret matters.
 METADATA_ALONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 #: Fields of an object that are compared; a Secret's data is not read.
 COMPARED = ("spec", "data")
 #: Annotation of workloads whose resources GKE Autopilot has adjusted.
 ADJUSTED = "autopilot.gke.io/resource-adjustment"
-#: Fields to which the cluster itself adds nothing, and fields that it never adds.
+#: Fields that the cluster never extends, and fields that it never adds.
 WHOLE = frozenset({"selector", "matchLabels", "data", "nodeSelector"})
 NEVER_ADDED = frozenset({"env", "envFrom", "command", "args", "nodeSelector"})
 
@@ -64,7 +64,7 @@ def git_drift(file: StackFile) -> list[Drift]:
     if not is_in_git(file):
         return []
     if before is None:
-        return [Drift("git and file", f"{name} is not in Git, so nobody else knows what runs", f"`git add {name}`")]
+        return [Drift("git and file", f"{name} is not in Git, so others cannot see what runs", f"`git add {name}`")]
     # Defaults on both sides: writing out a default changes nothing.
     changes = differences(_with_defaults(file.values(before)), _with_defaults(file.values()))
     if not changes:
@@ -100,7 +100,7 @@ def _with_defaults(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> list[Drift]:
-    """Compare the engine's state with the cluster: what somebody changed or deleted there.
+    """Compare the engine's state with the cluster, and return manual changes and deletions.
 
     Raises UnreachableError if the cluster does not answer.
     """
@@ -146,7 +146,7 @@ def _drift_of(declared: Mapping[str, Any], live: Mapping[str, Any] | None, rever
 
 
 def _removal(declared: Mapping[str, Any], pointer: str) -> str:
-    """Return how to remove what somebody added: server-side apply leaves alone what it did not write."""
+    """Return the command that removes an addition, since server-side apply keeps fields that it did not write."""
     patch = json.dumps([{"op": "remove", "path": pointer}])
     kind, namespace = str(declared["kind"]).lower(), declared["metadata"]["namespace"]
     return f"`kubectl patch {kind} {_name(declared)} -n {namespace} --type=json -p '{patch}'` removes it; `up` does not"
@@ -186,7 +186,7 @@ def _live(cluster: Cluster, declared: Mapping[str, Any]) -> Mapping[str, Any] | 
 
 
 def changed_fields(declared: Any, live: Any, path: str) -> list[Change]:
-    """Return declared values that differ in the cluster, and additions to fields to which the cluster adds nothing.
+    """Return declared values that differ in the cluster, and additions that the cluster itself never makes.
 
     The keys are JSON pointers (RFC 6901) below ``path``; ``before`` is "" for an addition.
     """
@@ -230,7 +230,7 @@ def _escaped(key: str) -> str:
 
 
 def _alike(declared: Any, live: Any) -> bool:
-    """Return whether two values mean the same, as "0.5" and "500m" do, or an empty value and none."""
+    """Return whether two values mean the same, such as "0.5" and "500m", or an empty value and none."""
     if declared == live or (not declared and not live):
         return True
     if isinstance(declared, str) and isinstance(live, str):

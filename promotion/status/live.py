@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from contract.image import digest_of
 from promotion.state.cluster.cluster import Cluster, Track
 from promotion.state.cluster.metrics import CounterDeltas, Counters, read_pods, total
 from promotion.state.cluster.pods import Pod, labels
@@ -50,18 +51,18 @@ class LiveTrack:
     @property
     def digest(self) -> str:
         """``sha256:…``"""
-        return self.image.partition("@")[2]
+        return digest_of(self.image)
 
 
 @dataclass
 class Meter:
-    """Reads the pods' metrics: since the pods started (``lifetime``), or after the first look since the last one."""
+    """Read the pods' metrics: since the pods started with ``lifetime``, otherwise since the last look."""
 
     lifetime: bool
     _deltas: dict[Track, CounterDeltas] = field(default_factory=dict[Track, CounterDeltas])
 
     def look(self, cluster: Cluster, track: Track, pods: Sequence[Pod]) -> tuple[Served | None, str, str]:
-        """Return what the track served, the revision that it reports, and why nothing could be read."""
+        """Return the track's requests, its revision, and the reason if no metrics could be read."""
         readings = read_pods(cluster, pods)
         revision = next((reading.revision for reading in readings if reading.revision), "")
         is_first = track not in self._deltas
@@ -86,7 +87,7 @@ def live_tracks(cluster: Cluster, meter: Meter) -> dict[Track, LiveTrack]:
         deployment = cluster.deployment(track)
         if deployment is None:
             continue
-        # During a rollout the track also has pods of the image before; their requests say nothing about this one.
+        # During a rollout the track also has pods of the previous image; their requests must not count.
         current = [pod for pod in pods[track] if pod.image == deployment.image and pod.running]
         served, revision, unread = meter.look(cluster, track, current)
         tracks[track] = LiveTrack(

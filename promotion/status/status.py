@@ -1,36 +1,32 @@
-"""The status of a release: what runs, for whom, how well, and where Git, file, state and cluster disagree."""
+"""The status of a release: its tracks, their traffic and health, and the drift."""
 
 from __future__ import annotations
 
-import os
-import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 from pulumi import automation
 
 from promotion.errors import CommandError
-from promotion.state import engine as stacks
-from promotion.state import history
+from promotion.state import engine, history
 from promotion.state.cluster.cluster import Cluster
 from promotion.state.history import Update
+from promotion.state.locks import checkout_lock_holder
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
 from promotion.status.live import LiveTrack, Meter, live_tracks
 
-#: Updates that are searched for the last deployment and the last verdict.
+#: Number of updates to search for the last deployment and the last verdict.
 NEWEST = 20
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is known about a stack.
+    """The status of a stack.
 
     ``state`` is what the engine knows. ``live`` is None if the cluster did not answer; ``unreachable`` says why.
     ``window`` is the number of seconds that errors and latency cover, None for the time since the pods started.
@@ -51,12 +47,11 @@ class Status:
 
 
 class Observer:
-    """Looks at one stack, once or repeatedly."""
+    """Read one stack's status, once or repeatedly."""
 
-    def __init__(self, stack: automation.Stack, file: StackFile, locks: Path, lifetime: bool) -> None:
+    def __init__(self, stack: automation.Stack, file: StackFile, lifetime: bool) -> None:
         self._stack = stack
         self._file = file
-        self._lock = locks / f"{stack.name}.lock"
         self._meter = Meter(lifetime)
         self._cluster: Cluster | None = None
         self._looked: datetime | None = None
@@ -64,10 +59,7 @@ class Observer:
     def look(self) -> Status:
         """Return the stack's current status. Raises CommandError if it runs nothing or its state cannot be read."""
         name = self._stack.name
-        try:
-            state = dict(self._stack.export_stack().deployment or {})
-        except automation.CommandError as error:
-            raise CommandError(f"the state of stack `{name}` cannot be read: {stacks.error_lines(error)}") from None
+        state = engine.exported(self._stack)
         if not state.get("resources"):
             raise CommandError(f"stack `{name}` runs nothing: `python -m promotion up --stack {name}` starts it")
         outputs = _outputs(state)
@@ -83,8 +75,8 @@ class Observer:
             self._cluster = self._cluster or Cluster.of(self._stack)
             live = {**live_tracks(self._cluster, self._meter)}
             drift += cluster_drift(self._cluster, state, name)
-        except CommandError as fault:
-            unreachable, self._cluster = str(fault), None
+        except CommandError as error:
+            unreachable, self._cluster = str(error), None
         values = self._file.values()
         return Status(
             name,
@@ -95,7 +87,7 @@ class Observer:
             window,
             _last_verdict(values.get("canaryVerdict", ""), updates),
             last,
-            at_work(self._lock),
+            checkout_lock_holder(name),
             drift,
             unpinned(values),
             taken,
@@ -103,7 +95,7 @@ class Observer:
 
 
 def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the outputs in the state, secrets still encrypted: asking the engine for them takes another second."""
+    """Return the outputs in the state, with secrets encrypted. Asking the engine would take another second."""
     resources = cast(list[dict[str, Any]], state["resources"])
     outputs = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
     return cast(Mapping[str, Any], outputs or {})
@@ -112,28 +104,6 @@ def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
 def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | None:
     texts = (in_file, *(update.config.get("canaryVerdict", "") for update in updates))
     return next(filter(None, map(VerdictRecord.parse, texts)), None)
-
-
-def at_work(lock: Path) -> str:
-    """Return which command of this checkout is working on the stack now; "" if none is."""
-    try:
-        holder = lock.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-    match = re.search(r" on (\S+) \(process (\d+),", holder)
-    if not match or (match[1] == socket.gethostname() and not _exists(int(match[2]))):
-        return ""
-    return holder
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def status_json(status: Status) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def status_text(status: Status) -> str:
 
 
 def outputs_text(stack: str, outputs: Mapping[str, Any]) -> str:
-    """Return address and tracks by the stack's outputs alone."""
+    """Return address and tracks from the stack's outputs alone."""
     tracks: Mapping[str, Mapping[str, Any]] = outputs.get("tracks", {})
     rows = [f"{'TRACK':<9} {'REPLICAS':>8} {'SHARE':>7}  IMAGE"]
     rows += [
@@ -46,7 +46,7 @@ def outputs_text(stack: str, outputs: Mapping[str, Any]) -> str:
 
 
 def next_commands(stack: str, outputs: Mapping[str, Any]) -> str:
-    """Return what to try next."""
+    """Return commands to try next."""
     url = outputs.get("url")
     return "\n".join(
         [
@@ -94,7 +94,7 @@ def _figures(served: Served | None) -> tuple[str, ...]:
 
 
 def _deployed_table(status: Status) -> list[str]:
-    """Return what the engine's state says, for a cluster that does not answer."""
+    """Return the tracks from the engine's state, for a cluster that does not answer."""
     tracks = status.state.tracks
     shares = status.outputs.get("tracks", {})
     rows = [
@@ -103,7 +103,7 @@ def _deployed_table(status: Status) -> list[str]:
         if name in tracks
     ]
     reason = textwrap.wrap(f"The cluster cannot be reached: {status.unreachable}", WIDTH)
-    return [*reason, "Last deployed, by the stack's state:", *_columns([("TRACK", "IMAGE", "PODS", "USERS"), *rows])]
+    return [*reason, "Last deployed, from the stack's state:", *_columns([("TRACK", "IMAGE", "PODS", "USERS"), *rows])]
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
@@ -125,7 +125,7 @@ def _records(status: Status) -> list[str]:
         )
     if status.unpinned:
         tracks = " and ".join(status.unpinned)
-        lines.append(f"unpinned  {tracks}: the next update builds from the source as it is then")
+        lines.append(f"unpinned  {tracks}: the next update builds the source in the working tree")
     return lines
 
 

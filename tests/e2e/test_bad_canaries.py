@@ -67,4 +67,4 @@ def test_verdict_command_rolls_back_an_unhealthy_canary(trial: Trial):
     assert trial.config() == config
     assert trial.tracks() == tracks
     assert users.report["failed"] <= 0.05 * SHARE * 2 * users.report["requests"], users.report["failures"]
-    assert "was found unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr
+    assert "was judged unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr

@@ -61,4 +61,4 @@ def test_json_for_scripts_without_the_whole_config():
 
 
 def test_an_empty_timeline():
-    assert "nothing has been deployed on stack `dev`" in timeline_text("dev", [], [])
+    assert "stack `dev` has no updates" in timeline_text("dev", [], [])

@@ -28,7 +28,7 @@ def prepare(session: Session) -> Trial:
 def test_a_rejected_image_needs_force(make: Make, image: str):
     earlier = [{"canaryVerdict": f"unhealthy sha256:{'b' * 64} {TIME}"}]
     session, stack = make("canary", earlier=earlier, options={"image": image}, stableImage=OLD)
-    refused(lambda: prepare(session), session, f"was found unhealthy at {TIME}")
+    refused(lambda: prepare(session), session, f"was judged unhealthy at {TIME}")
     built = [{"stableImage": OLD, "buildAhead": "true"}, {"stableImage": OLD}]
     assert stack.applied == (built if image == "source" else []), "at most built, and the build is removed again"
     session = forced(session)
@@ -146,4 +146,4 @@ def test_only_config_finds_rejections_in_git(make: Make):
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     commit(stableImage=OLD, canaryVerdict=f"unhealthy sha256:{'b' * 64} {TIME}")
     commit(stableImage=OLD)
-    refused(lambda: prepare(session), session, f"was found unhealthy at {TIME}")
+    refused(lambda: prepare(session), session, f"was judged unhealthy at {TIME}")

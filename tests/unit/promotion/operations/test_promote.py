@@ -20,12 +20,12 @@ from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, OTHER, TI
 )
 def test_promote_needs_a_healthy_verdict_on_this_image(make: Make, verdict: str):
     session, stack = make(tracks=BOTH, **TRIAL, canaryVerdict=verdict)
-    refused(lambda: promote_canary(session), session, "has not been found healthy")
+    refused(lambda: promote_canary(session), session, "has no healthy verdict")
     assert not stack.applied
     assert promote_canary(forced(session))
     assert stack.applied[-1]["stableImage"] == NEW
     assert stack.messages[-1].startswith("promote --force: ")
-    assert "not found healthy" in stack.messages[-1]
+    assert "without a healthy verdict" in stack.messages[-1]
 
 
 def test_promote_with_a_healthy_verdict(make: Make):

@@ -119,7 +119,7 @@ def test_an_unhealthy_canary_is_rolled_back_and_diagnosed(bench: Bench, capsys: 
     assert bench.run(output="json", message="nightly") == FAILED
     assert bench.applied == [ROLLED_BACK]
     assert bench.values() == ROLLED_BACK
-    assert bench.messages == [f"verdict: canary sha256:{'b' * 12} removed: the canary was found unhealthy: nightly"]
+    assert bench.messages == [f"verdict: canary sha256:{'b' * 12} removed: the canary is unhealthy: nightly"]
     assert "the disk is full" in bench.out.getvalue()
     answer = json.loads(capsys.readouterr().out)
     assert (answer["result"], answer["digest"], answer["takenBack"]) == ("unhealthy", DIGEST, True)
@@ -173,7 +173,7 @@ def test_one_yes_covers_trial_and_rollback(bench: Bench, monkeypatch: pytest.Mon
 def test_a_canary_that_is_not_in_the_file_is_not_judged(bench: Bench, config: dict[str, str]):
     """Otherwise the wrong image would be rolled back and recorded as unhealthy."""
     bench.write(**config)
-    with pytest.raises(CommandError, match=f"but the stack runs {DIGEST}") as error:
+    with pytest.raises(CommandError, match=f"but the stack runs the canary {DIGEST}") as error:
         bench.run()
     assert error.value.code == WRONG_USE
     assert bench.values() == config
@@ -240,3 +240,13 @@ def test_test_commands_are_lists_of_words(tmp_path: Path):
 def test_other_forms_of_test_commands_are_refused(tmp_path: Path, value: str):
     with pytest.raises(CommandError, match=r"testCommands.*a list of commands, each a list of words"):
         commands(tmp_path, f"  addressbook:testCommands: {value}")
+
+
+def test_a_failed_commit_does_not_stop_the_rollback(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    def commit(*_: object) -> None:
+        raise CommandError("`git commit` failed")
+
+    monkeypatch.setattr(operation, "commit", commit)
+    assert bench.run() == FAILED
+    assert bench.applied == [ROLLED_BACK]
+    assert "`git commit` failed" in bench.out.getvalue()
