@@ -15,7 +15,7 @@ from typing import Any, cast
 import yaml
 
 from contract.project import PROJECT_ROOT, clouds
-from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings
+from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings, VerdictKeys
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.stack_file import StackFile
 
@@ -138,7 +138,7 @@ def _cloud(file: StackFile, config: Mapping[str, Any]) -> str:
 
 def _is_shared(key: str, prefix: str) -> bool:
     """Return whether a key belongs to the service, which both stacks share, or to the cloud's provider."""
-    shared = ServiceSettings.key_names() | DatabaseClientKeys.key_names()
+    shared = ServiceSettings.key_names() | VerdictKeys.key_names() | DatabaseClientKeys.key_names()
     return not key.startswith(prefix) or key.removeprefix(prefix) in shared
 
 
