@@ -89,8 +89,14 @@ class ToolKeys(Keys):
     )
     canary_verdict: str = Field(
         default="",
-        description="Latest verdict, as `RESULT DIGEST TIME`. `verdict` writes the result for the canary's image;"
-        " `rollback` writes `rejected`.",
+        description="Latest verdict, as `RESULT DIGEST TIME stable=DIGEST settings=FINGERPRINT`. `verdict` writes the"
+        " result for the canary's image, and what it was compared with; `rollback` writes `rejected`.",
+    )
+    migrated_image: str = Field(
+        default="",
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+        description="Digest of an image that gets no migration, because it ran before. `rollback --to` sets it, so that"
+        " nothing stands between the users and the earlier image; `promote` removes it.",
     )
     build_ahead: bool = Field(
         default=False,

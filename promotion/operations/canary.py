@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 from contract.image import Image, digest_of, short
 from promotion.errors import FAILED, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
 from promotion.operations import config_edits
+from promotion.operations.config_edits import Move
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import CanaryOptions
 from promotion.operations.rollback import roll_back_canary
 from promotion.operations.session import Session, open_session
 from promotion.operations.update import apply, build_image, discard_build, propose, track_failed
-from promotion.state.stack_file import Edits
 from promotion.state.verdict_record import verdict_against
+
+#: Seconds between two looks at a stable that is not available: a pod may be late for a moment.
+SETTLE_SECONDS = 3.0
 
 
 def canary(options: CanaryOptions) -> int:
@@ -50,9 +54,11 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     stable_image = _image_to_pin(session)
     if not from_source:
         _refuse_rejected(session, options.image)
+    if _stable_is_failing(session):
+        options = _leave_stable_alone(session, options)
     if from_source and not options.only_config:
         session.console.say("building the image from source first; it goes on trial by its digest")
-    text = propose(session, _edits(session, options, options.image, stable_image))
+    text = propose(session, _move(options, options.image, stable_image))
     if not from_source or options.only_config:
         return Trial(options.image, text)
     image = build_image(session, stable_image)
@@ -62,7 +68,7 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     except CommandError:
         discard_build(session, "the new image was rejected earlier")
         raise
-    return Trial(image, session.file.edited(_edits(session, options, image, stable_image)))
+    return Trial(image, session.file.edited(_move(options, image, stable_image)(session.release)))
 
 
 def start_trial(session: Session, trial: Trial) -> bool:
@@ -72,7 +78,9 @@ def start_trial(session: Session, trial: Trial) -> bool:
     answer, the canary is not to blame and stays. Raises CommandError in each case.
     """
     try:
-        return apply(session, trial.text, f"{short(trial.image)} on trial", preview=True)
+        applied = apply(session, trial.text, f"{short(trial.image)} on trial", preview=True)
+        session.engine.excluded = ()
+        return applied  # noqa: TRY300 the handler is about the update alone
     except CommandError as error:
         interrupted = isinstance(error, UpdateInterruptedError)
         if error.code != FAILED or interrupted or not track_failed(session, "canary"):
@@ -105,10 +113,35 @@ def _check_options(session: Session, options: CanaryOptions) -> None:
         )
 
 
-def _edits(session: Session, options: CanaryOptions, image: str, stable_image: str) -> Edits:
-    return config_edits.start_canary(
-        session.release, image, options.replicas, options.stable_replicas, stable_image, options.traffic
+def _move(options: CanaryOptions, image: str, stable_image: str) -> Move:
+    return lambda release: config_edits.start_canary(
+        release, image, options.replicas, options.stable_replicas, stable_image, options.traffic
     )
+
+
+def _stable_is_failing(session: Session) -> bool:
+    """Return whether stable has lacked available pods for some seconds; False if the cluster does not tell."""
+    if session.options.only_config:
+        return False
+    for pause in (0.0, SETTLE_SECONDS):
+        time.sleep(pause)
+        try:
+            deployment = session.cluster().deployment("stable")
+        except CommandError:
+            return False  # the update will say so
+        if deployment is None or deployment.is_available:
+            return False
+    return True
+
+
+def _leave_stable_alone(session: Session, options: CanaryOptions) -> CanaryOptions:
+    """Keep the update from changing stable or waiting for it: the canary may be what mends it."""
+    stable = session.state().tracks.get("stable")
+    session.engine.excluded = [stable.urn] if stable else []
+    session.console.say(
+        "stable's pods are not all available: it keeps its replicas, and the update does not wait for it"
+    )
+    return replace(options, stable_replicas=session.release.stable_replicas)
 
 
 def _image_to_pin(session: Session) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from contract.image import digest_of
 from contract.settings import ReleaseSettings
 from promotion.state.stack_file import Edits
@@ -10,11 +12,13 @@ from promotion.state.verdict_record import VerdictRecord
 #: Default pods of a canary, and minimum pods of stable beside it: the book's CANARY_PODS and STABLE_PODS.
 CANARY_REPLICAS = 1
 STABLE_BESIDE_CANARY = 2
+#: A step of a release. Applied to its own result it changes nothing more, so that an interrupted step can be repeated.
+Move = Callable[[ReleaseSettings], Edits]
 
 
 def promised_replicas(release: ReleaseSettings) -> int:
-    """Return stable's replicas outside a trial."""
-    return release.stable_replicas_after_trial or release.stable_replicas
+    """Return stable's replicas outside a trial: the larger number, if `stableReplicas` was raised during the trial."""
+    return max(release.stable_replicas_after_trial, release.stable_replicas)
 
 
 def stable_beside(promised: int, canary: int) -> int:
@@ -38,7 +42,7 @@ def start_canary(
     return {
         **({"stableImage": stable_image} if stable_image and not release.stable_image else {}),
         **({"stableReplicas": str(beside)} if beside != release.stable_replicas else {}),
-        "stableReplicasAfterTrial": str(promised) if promised != beside else None,
+        "stableReplicasAfterTrial": str(promised) if promised > beside else None,
         "canaryImage": image,
         "canaryReplicas": str(replicas),
         **({} if same_image else {"canaryVerdict": None}),
@@ -58,12 +62,21 @@ def remove_canary(release: ReleaseSettings) -> Edits:
 
 def promote(release: ReleaseSettings) -> Edits:
     """Give stable the canary's image. The verdict stays on record."""
-    return {"stableImage": release.canary_image, **remove_canary(release)}
+    image: Edits = {"stableImage": release.canary_image} if release.has_canary else {}
+    return {**image, **remove_canary(release), "migratedImage": None}
 
 
-def restore_image(release: ReleaseSettings, image: str, verdict: str | None) -> Edits:
-    """Give stable an earlier image; ``verdict`` is recorded for its present image."""
-    return {"stableImage": image, **remove_canary(release), **({"canaryVerdict": verdict} if verdict else {})}
+def restore_image(release: ReleaseSettings, image: str, verdict: str | None = None, *, migrated: bool = True) -> Edits:
+    """Give stable an earlier image; ``verdict`` is recorded for its present image.
+
+    ``migrated``: the image ran before, so its migration does not run again.
+    """
+    return {
+        "stableImage": image,
+        **remove_canary(release),
+        "migratedImage": digest_of(image) if migrated else None,
+        **({"canaryVerdict": verdict} if verdict else {}),
+    }
 
 
 def route_traffic(release: ReleaseSettings, to: str) -> Edits:

@@ -7,8 +7,11 @@ from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import ChangeOptions
+from promotion.operations.proof import require_proof
 from promotion.operations.session import Session, open_session
+from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, propose
+from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord
 
 
@@ -31,31 +34,17 @@ def promote_canary(session: Session) -> bool:
     if session.release.canary_image == "source":
         _pin_canary(session)
     release = session.release
-    digest = digest_of(release.canary_image)
-    healthy = _require_healthy(session, release, digest)
-    _require_deployed(session, release, digest)
-    text = propose(session, config_edits.promote(release))
+    state = session.state()
+    healthy = require_proof(session, state, "promote it")
+    _require_deployed(session, release, state)
+    text = propose(session, config_edits.promote)
     verdict = "healthy" if healthy else "without a healthy verdict"
     return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
 
 
-def _require_healthy(session: Session, release: ReleaseSettings, digest: str) -> bool:
-    """Return whether the image has a healthy verdict. Raises CommandError if not, unless ``--force`` is given."""
-    verdict = VerdictRecord.parse(release.canary_verdict)
-    healthy = verdict is not None and verdict.result == "healthy" and verdict.digest == digest
-    if not healthy and not session.options.force:
-        last = f"the last verdict is `{release.canary_verdict}`" if release.canary_verdict else "there is no verdict"
-        raise CommandError(
-            f"the canary {digest} has no healthy verdict ({last}): run `python -m promotion verdict --stack"
-            f" {session.name}`, or promote it with --force",
-            WRONG_USE,
-        )
-    return healthy
-
-
-def _require_deployed(session: Session, release: ReleaseSettings, digest: str) -> None:
+def _require_deployed(session: Session, release: ReleaseSettings, state: StackState) -> None:
     """Raise CommandError if the stack does not run the canary in the file."""
-    running = session.state().tracks.get("canary")
+    digest, running = digest_of(release.canary_image), state.tracks.get("canary")
     if running is None or running.digest != digest:
         actual = f"runs {running.digest}" if running else "has no ready canary"
         raise CommandError(
@@ -85,5 +74,6 @@ def _finish_promotion(session: Session, release: ReleaseSettings) -> bool:
             f"stack `{session.name}` has no canary: start one with `python -m promotion canary --stack {session.name}`",
             WRONG_USE,
         )
+    refuse_stale(session, config_edits.promote)
     session.console.say("the stack file already has this image; re-running the update")
     return apply(session, session.file.text(), f"{short(release.stable_image)} to stable, repeated")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from promotion.errors import DONE, FAILED, INCONCLUSIVE, UNHEALTHY, CommandError, UpdateInterruptedError
+from promotion.operations import config_edits
 from promotion.operations.canary import Trial, prepare_trial, start_trial
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.promote import promote_canary
+from promotion.operations.proof import missing_proof
 from promotion.operations.rollback import FOUND_UNHEALTHY, remove_canary, roll_back_canary
 from promotion.operations.session import Session, open_session
+from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit, discard_build, track_failed
 from promotion.operations.verdict import try_canary
-from promotion.state.verdict_record import VerdictRecord
 from promotion.verdict import Verdict
 
 
@@ -48,6 +50,7 @@ def _finish_last_run(session: Session) -> None:
         session.console.say(
             "the stack still runs a canary that is no longer in its file; finishing the interrupted run"
         )
+        refuse_stale(session, config_edits.promote, config_edits.remove_canary)
         apply(session, session.file.text(), "finish the interrupted run")
 
 
@@ -58,10 +61,9 @@ def _is_released(session: Session, trial: Trial) -> bool:
 
 def _judge(session: Session, options: ReleaseOptions, trial: Trial) -> tuple[str, Verdict | None]:
     """Return the result and the verdict; no verdict if an interrupted run has already recorded the result."""
-    record = VerdictRecord.parse(session.release.canary_verdict)
-    if record and record.digest == trial.digest and record.result == "healthy":
-        session.console.say(f"the verdict of {record.time} is healthy")
-        return record.result, None
+    if not missing_proof(session, trial.digest, session.state()):
+        session.console.say("the canary already has a healthy verdict")
+        return "healthy", None
     verdict = try_canary(session, options)
     return verdict.result, verdict
 

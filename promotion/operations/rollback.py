@@ -1,19 +1,20 @@
-"""Remove the canary on request or because it failed, or return stable to an earlier image."""
+"""Remove the canary on request or because it failed, or return stable to an earlier or the previous image."""
 
 from __future__ import annotations
 
-from contract.image import digest_of, short
+from contract.image import Image, digest_of, short
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.explanation import Explanation
-from promotion.operations.options import RollbackOptions
+from promotion.operations.options import ChangeOptions, RollbackOptions
 from promotion.operations.session import Session, open_session
+from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, propose
 from promotion.state.history import SUCCEEDED, image_in_history, releases_of
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
-from promotion.state.verdict_record import VerdictRecord, utc_stamp, verdict_against
+from promotion.state.verdict_record import VerdictRecord, last_verdict, utc_stamp, verdict_against
 
 #: Why a canary is rolled back after its trial.
 FOUND_UNHEALTHY = "the canary is unhealthy"
@@ -24,8 +25,19 @@ WAIT_SECONDS = 600
 def rollback(options: RollbackOptions) -> int:
     """Remove the canary, or return stable to an earlier image; return the exit code. Raises CommandError."""
     with open_session("rollback", options) as session:
-        applied = restore_stable(session, options.to) if options.to else remove_canary(session, reject=options.reject)
+        if options.to is None:
+            applied = remove_canary(session, reject=options.reject)
+        else:
+            applied = restore_stable(session, options.to)
         if applied:
+            session.answer(image=session.release.stable_image)
+        return session.exit_code
+
+
+def undo(options: ChangeOptions) -> int:
+    """Return stable to the image that it ran before; return the exit code. Raises CommandError."""
+    with open_session("undo", options) as session:
+        if restore_stable(session, previous_image(session)):
             session.answer(image=session.release.stable_image)
         return session.exit_code
 
@@ -37,14 +49,14 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     stable returns to its image in the last finished update. Raises CommandError if there is no canary.
     """
     release, state = session.release, session.state()
-    edits: Edits = config_edits.remove_canary(release)
-    image = release.canary_image if release.has_canary else ""
+    image, previous = release.canary_image if release.has_canary else "", ""
     if image == "source":
         image = state.tracks["canary"].image if "canary" in state.tracks else ""
+    if not session.options.only_config:
+        session.do_without_history()
     if not release.has_canary and "canary" in state.known_tracks:
         previous = _image_before_promotion(session, release)
-        if previous and previous != release.stable_image:
-            image, edits = release.stable_image, {**edits, "stableImage": previous}
+        image = release.stable_image if previous else image
     elif not release.has_canary and not release.canary_image:
         raise CommandError(
             f"stack `{session.name}` has no canary. To return stable to an earlier image, use `--to` with one that"
@@ -55,39 +67,83 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     verdict = VerdictRecord.parse(release.canary_verdict)
     own = verdict if verdict and verdict.digest == digest else None
     judged = own is not None and own.result in ("healthy", "unhealthy")
+    rejection: Edits = {}
     if digest and (reject or judged) and not (own and own.is_against):
-        edits = {**edits, "canaryVerdict": str(VerdictRecord.rejection(digest))}
-    text = propose(session, edits)
+        rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest))}
+
+    def move(release: ReleaseSettings) -> Edits:
+        restored = config_edits.restore_image(release, previous) if previous else config_edits.remove_canary(release)
+        return {**restored, **rejection}
+
+    text = propose(session, move)
     return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
 
 
 def _image_before_promotion(session: Session, release: ReleaseSettings) -> str:
-    """Return stable's image before an interrupted promotion, by the last finished update with a canary."""
+    """Return stable's image before an interrupted promotion, by the last finished update with a canary; "" if none."""
     for update in session.updates():
         if update.kind == "update" and update.result == SUCCEEDED and update.config.get("canaryImage"):
-            promoted = update.config["canaryImage"] == release.stable_image
-            return update.config.get("stableImage", "") if promoted else ""
+            previous = update.config.get("stableImage", "")
+            promoted = update.config["canaryImage"] == release.stable_image != previous
+            return previous if promoted else ""
     return ""
 
 
 def restore_stable(session: Session, to: str) -> bool:
     """Return stable to an earlier image, reject its present one, and remove the canary.
 
-    Return False with ``--only-config``. Raises CommandError if the history has no such image.
+    An image named in full needs no readable history. Return False with ``--only-config``. Raises CommandError if the
+    history has no such image, it was rejected, or it never ran.
     """
+    has_history = session.do_without_history() if Image.parse(to) else True
     release, updates = session.release, session.updates()
     image = image_in_history(to, releases_of(updates), updates)
     digest = digest_of(image)
     current = _stable_digest(release, session.state())
     if digest == current and not release.has_canary and digest == digest_of(release.stable_image):
+        refuse_stale(session, lambda release: config_edits.restore_image(release, image))
         session.console.say("the stack file already has this image; re-running the update")
         return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
-    verdict = verdict_against(digest, session.verdicts())
-    if verdict and not session.options.force:
+    verdict = last_verdict(digest, session.verdicts())
+    if verdict and verdict.is_against and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
+    ran = not has_history or digest in _stable_digests(session) or (verdict is not None and verdict.result == "healthy")
+    if not ran and not session.options.force:
+        raise CommandError(
+            f"{digest} has never been stable's in stack `{session.name}` and has no healthy verdict: try it with `python"
+            f" -m promotion canary --stack {session.name} --image {image}`, or use --force",
+            WRONG_USE,
+        )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
-    text = propose(session, config_edits.restore_image(release, image, rejection))
+    text = propose(session, lambda release: config_edits.restore_image(release, image, rejection, migrated=ran))
     return apply(session, text, f"stable to {short(image)}")
+
+
+def previous_image(session: Session) -> str:
+    """Return the newest image before stable's present one that ran as stable and was not rejected since.
+
+    Raises CommandError if there is none, or the history cannot be read.
+    """
+    running = session.state().tracks.get("stable")
+    present, verdicts = running.digest if running else "", session.verdicts()
+    for digest, image in _stable_digests(session).items():
+        if digest != present and not verdict_against(digest, verdicts):
+            return image
+    raise CommandError(
+        f"stack `{session.name}` has no earlier stable: name an image with `python -m promotion rollback --stack"
+        f" {session.name} --to REPOSITORY@sha256:DIGEST`",
+        WRONG_USE,
+    )
+
+
+def _stable_digests(session: Session) -> dict[str, str]:
+    """Return the images that stable ran in updates that succeeded, newest first, by digest."""
+    images = [
+        update.config.get("stableImage", "")
+        for update in session.updates()
+        if update.kind == "update" and update.result == SUCCEEDED
+    ]
+    return {digest_of(image): image for image in images if image}
 
 
 def _stable_digest(release: ReleaseSettings, state: StackState) -> str:

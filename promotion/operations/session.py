@@ -73,12 +73,14 @@ class Console:
 class EngineRun:
     """Run the engine on the stack ``name``.
 
-    ``outputs`` (without secrets) and ``failed`` (URNs of resources) are those of the last update.
+    ``excluded`` are the URNs of resources that updates leave alone. ``outputs`` (without secrets) and ``failed`` (URNs
+    of resources) are those of the last update.
     """
 
     name: str
     console: Console
     wait_seconds: float = 0
+    excluded: Sequence[str] = ()
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: list[str] = field(default_factory=list[str])
     _stack: automation.Stack | None = None
@@ -102,6 +104,7 @@ class EngineRun:
             message,
             refresh=refresh,
             config_file=config_file,
+            excluded=self.excluded,
             progress=progress,
             wait_seconds=self.wait_seconds,
             say=self.console.say,
@@ -169,12 +172,25 @@ class Session:
             self._updates = history.updates(self.engine.stack)
         return self._updates
 
+    def do_without_history(self) -> bool:
+        """Go on with an empty history if it cannot be read, and say so; return whether it can be read.
+
+        For steps that get users back to what worked: they must not need it.
+        """
+        try:
+            self.updates()
+        except CommandError as error:
+            self.console.say(f"{error}; going on without the history")
+            self._updates = ()
+            return False
+        return True
+
     def forget_updates(self) -> None:
         """Read the updates again next time."""
         self._updates = None
 
     def verdicts(self) -> list[str]:
-        """Return the past values of `canaryVerdict`, newest first: from the stack file, then from the updates.
+        """Return the values of `canaryVerdict` in the stack file and in the stack's updates.
 
         With ``--only-config`` they come from Git, since a pull request has no access to the stack.
         """

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 from pulumi import automation
 
-from contract.image import Image
+from contract.image import Image, digest_of
 from contract.project import PROJECT_ROOT
 from promotion.errors import BUSY, DONE, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
-from promotion.operations.session import Session, open_session
+from promotion.operations.session import Session, open_session, release_settings
+from promotion.operations.stale import refuse_older_commit
 from promotion.operations.update import apply
 from promotion.state.engine import MissingStackError, error_lines, workspace
 from promotion.state.locks import checkout_lock
 from promotion.state.release_stack_file import ReleaseStackFile, check_name, check_temporary, release_stack_file
 from promotion.state.stack_file import Edits, StackFile
+from promotion.state.verdict_record import verdict_against
 from promotion.status.table import next_commands, outputs_text
 
 
@@ -25,11 +27,30 @@ def up(options: UpOptions) -> int:
     edits = _edits_of(options.set)
     with open_session("up", options) as session:
         session.engine.create_stack()
-        apply(session, session.file.edited(edits), "", preview=True)
+        text = session.file.edited(edits)
+        refuse_older_commit(session, text)
+        _refuse_rejected_canary(session, text)
+        apply(session, text, "", preview=True)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.say(f"\n{outputs_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}")
     return DONE
+
+
+def _refuse_rejected_canary(session: Session, text: str) -> None:
+    """Raise CommandError if the update would put a canary back that was rejected, whatever the file says about it."""
+    release = release_settings(session.file, text)
+    digest = digest_of(release.canary_image) if release.has_canary else ""
+    verdict = verdict_against(digest, session.verdicts()) if digest and not session.options.force else None
+    if verdict is None:
+        return
+    running = session.state().tracks.get("canary")
+    if running is None or running.digest != digest:
+        raise CommandError(
+            f"{session.file.path.name} names the canary {digest}, which {verdict.sentence}: remove it with `python -m"
+            f" promotion rollback --stack {session.name} --only-config`, or use --force",
+            WRONG_USE,
+        )
 
 
 def _edits_of(pairs: Sequence[str]) -> Edits:

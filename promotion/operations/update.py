@@ -11,21 +11,30 @@ from components.migration_name import migration_name
 from components.shares import traffic_shares
 from contract.settings import ReleaseSettings
 from promotion.errors import BUSY, WRONG_USE, CommandError
+from promotion.operations.config_edits import Move
 from promotion.operations.options import Track
 from promotion.operations.session import Session, release_settings
+from promotion.operations.stale import refuse_stale
 from promotion.preview.planned import plan
 from promotion.state import git
 from promotion.state.stack_file import Edits, difference
 
 
-def propose(session: Session, edits: Edits) -> str:
-    """Show what the edits change, ask whether to continue, and return the new text of the stack file.
+def propose(session: Session, move: Move) -> str:
+    """Show what the move changes, ask whether to continue, and return the new text of the stack file.
 
-    Raises CommandError if the config would be invalid, or the answer is no.
+    Raises CommandError if the config would be invalid, the file is stale, or the answer is no.
     """
-    file = session.file
-    before, after = file.text(), file.edited(edits)
+    file, present = session.file, session.release
+    before, after = file.text(), file.edited(move(present))
     release = release_settings(file, after)
+    refuse_stale(session, move)
+    raised = present.stable_replicas_after_trial and present.stable_replicas > present.stable_replicas_after_trial
+    if raised and not release.stable_replicas_after_trial:
+        session.console.say(
+            f"stableReplicas was raised to {present.stable_replicas} during the trial; it stays, instead of"
+            f" {present.stable_replicas_after_trial}"
+        )
     changes = difference(before, after)
     session.console.say("\n".join([f"{file.path.name}:", *changes]) if changes else f"{file.path.name}: unchanged")
     session.console.say(f"share of new connections: {shares_text(release)}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contract.image import digest_of
 from promotion.errors import DONE, INCONCLUSIVE, UNHEALTHY, WRONG_USE, CommandError
+from promotion.operations import config_edits
 from promotion.operations.options import VerdictOptions
 from promotion.operations.rollback import FOUND_UNHEALTHY, roll_back_canary
 from promotion.operations.session import Session, open_session
+from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit
 from promotion.state.stack_file import StackFile
-from promotion.state.verdict_record import VerdictRecord
+from promotion.state.verdict_record import VerdictRecord, utc_stamp
 from promotion.verdict import Result, Verdict, judge
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ SHORTEST_TRIAL = 6
 def verdict(options: VerdictOptions) -> int:
     """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
     with open_session("verdict", options) as session:
+        session.do_without_history()
+        refuse_stale(session, config_edits.remove_canary)
         if _finish_rollback(session):
             return UNHEALTHY
         if not options.keep:
@@ -67,9 +72,13 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
         raise CommandError(f"--for: a trial needs at least {SHORTEST_TRIAL} s and three intervals (--every)", WRONG_USE)
     cluster = session.cluster()
     _require_same_canary(session, cluster)
+    state = session.state()
     result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file))
     session.console.say(f"\n{verdict_text(result)}")
-    session.file.write(session.file.edited({"canaryVerdict": result.recorded}))
+    record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended))
+    if stable := state.tracks.get("stable"):
+        record = replace(record, stable=stable.digest, settings=state.settings)
+    session.file.write(session.file.edited({"canaryVerdict": str(record)}))
     session.changed = True
     return result
 

@@ -17,6 +17,8 @@ from promotion.errors import WRONG_USE, CommandError
 from promotion.state.engine import error_lines
 from promotion.state.engine_yaml import normal_form
 
+#: Keys that the program only reads; they do not affect what runs.
+RECORDS = ("canaryVerdict", "buildAhead")
 #: Key that is set only while `canary` builds an image before its trial; it does not change what runs.
 BUILD_AHEAD = "buildAhead"
 #: Keys of the release, in the order in which they are declared.
@@ -146,6 +148,11 @@ def _updates_of(summaries: Sequence[automation.UpdateSummary], prefix: str, tota
 def _count(counts: Mapping[Any, int], operation: str) -> int:
     """Return how many resources an operation changed; its key is text or the Automation API's enumeration."""
     return sum(number for key, number in counts.items() if str(getattr(key, "value", key)) == operation)
+
+
+def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
+    """Return every declared key in its normal form, so that writing out a default changes nothing."""
+    return {key: normal_form(value) for key, value in {**declared_defaults(), **values}.items()}
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from promotion.state.cluster.pods import service_container
 TRACK = ":release:Track::"
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
 
+#: Hex digits of the settings' fingerprint: enough to tell two apart by accident, few enough for a line of a file.
+SETTINGS_DIGITS = 12
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
 #: Resources that leave nothing to clean up after an interrupted creation: they exist only in the state, or are an image
@@ -24,10 +28,11 @@ HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "delivery:", "add
 
 @dataclass(frozen=True)
 class DeployedTrack:
-    """A track's Deployment in the state; ``image`` is REPOSITORY@sha256:DIGEST."""
+    """A track's Deployment in the state; ``image`` is REPOSITORY@sha256:DIGEST, ``urn`` the engine's name for it."""
 
     image: str
     replicas: int
+    urn: str = ""
 
     @property
     def digest(self) -> str:
@@ -39,29 +44,42 @@ class DeployedTrack:
 class StackState:
     """The deployed ``tracks`` by name. ``known_tracks`` also has partly removed ones, without a Deployment.
 
-    ``interrupted`` are the URNs of unfinished operations.
+    ``interrupted`` are the URNs of unfinished operations. ``settings`` is a fingerprint of the tracks' pod templates
+    without their images, 12 hex digits: it changes with whatever else the pods run with.
     """
 
     tracks: Mapping[str, DeployedTrack] = field(default_factory=dict[str, DeployedTrack])
     known_tracks: frozenset[str] = frozenset()
     interrupted: Sequence[str] = ()
+    settings: str = ""
 
     @classmethod
     def of(cls, deployment: Mapping[str, Any]) -> StackState:
         """Read an exported deployment."""
         tracks: dict[str, DeployedTrack] = {}
         known: set[str] = set()
+        templates: dict[str, Any] = {}
         for resource in cast(list[dict[str, Any]], deployment.get("resources") or []):
             urn = str(resource["urn"])
             if TRACK in urn:
                 known.add(urn.rpartition("::")[2])
             if TRACK_DEPLOYMENT in urn and not resource.get("delete"):
                 spec = resource["inputs"]["spec"]
-                image = service_container(spec["template"])["image"]
+                track, image = urn.rpartition("-")[2], service_container(spec["template"])["image"]
+                templates[track] = spec["template"]
                 if isinstance(image, str):
-                    tracks[urn.rpartition("-")[2]] = DeployedTrack(image, int(spec.get("replicas", 1)))
+                    tracks[track] = DeployedTrack(image, int(spec.get("replicas", 1)), urn)
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
-        return cls(tracks, frozenset(known), [str(operation["resource"]["urn"]) for operation in pending])
+        interrupted = [str(operation["resource"]["urn"]) for operation in pending]
+        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates))
+
+
+def _fingerprint(templates: Mapping[str, Any]) -> str:
+    """Return a hash of the pod templates without the image of the service's container."""
+    text = json.dumps(templates, sort_keys=True)
+    for template in templates.values():
+        text = text.replace(json.dumps(service_container(template)["image"], sort_keys=True), '""')
+    return hashlib.sha256(text.encode()).hexdigest()[:SETTINGS_DIGITS]
 
 
 def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:

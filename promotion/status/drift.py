@@ -14,12 +14,10 @@ from typing import Any, Literal, cast
 import urllib3
 from kubernetes.utils.quantity import parse_quantity  # pyright: ignore[reportUnknownVariableType] without types
 
-from contract.project import declared_defaults
 from promotion.state.cluster.cluster import Cluster, UnreachableError
-from promotion.state.engine_yaml import normal_form
 from promotion.state.git import committed_text, is_in_git
 from promotion.state.history import (
-    BUILD_AHEAD,
+    RECORDS,
     SECRET,
     SUCCEEDED,
     Change,
@@ -27,13 +25,12 @@ from promotion.state.history import (
     changes_text,
     differences,
     short,
+    with_defaults,
 )
 from promotion.state.stack_file import StackFile
 
 Between = Literal["git and file", "file and deployed", "deployed and cluster"]
 
-#: Keys that do not affect the pods: a change needs no update.
-RECORDS = ("canaryVerdict", BUILD_AHEAD)
 #: Key by which the engine marks a value that is a secret or unknown.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 #: Objects read at the same time.
@@ -66,7 +63,7 @@ def git_drift(file: StackFile) -> list[Drift]:
     if before is None:
         return [Drift("git and file", f"{name} is not in Git, so others cannot see what runs", f"`git add {name}`")]
     # Defaults on both sides: writing out a default changes nothing.
-    changes = differences(_with_defaults(file.values(before)), _with_defaults(file.values()))
+    changes = differences(with_defaults(file.values(before)), with_defaults(file.values()))
     if not changes:
         return []
     what = f"{name} has uncommitted changes: {', '.join(changes_text(changes))}"
@@ -84,19 +81,12 @@ def config_drift(file: StackFile, last: Update | None, stack: str) -> list[Drift
         drift.append(Drift("file and deployed", what, f"fix the cause and run {up}, or roll back"))
     secret = {key for key, value in last.config.items() if value == SECRET}
     deployed = {key: value for key, value in last.config.items() if key not in secret}
-    wanted = {key: value for key, value in _with_defaults(file.values()).items() if key not in secret}
+    wanted = {key: value for key, value in with_defaults(file.values()).items() if key not in secret}
     changed = [change for change in differences(deployed, wanted) if change.key not in RECORDS]
     if changed:
         what = f"{file.path.name} has changes that are not deployed: {', '.join(changes_text(changed))}"
         drift.append(Drift("file and deployed", what, f"{up} deploys them"))
     return drift
-
-
-def _with_defaults(values: Mapping[str, str]) -> dict[str, str]:
-    return {
-        **{key: normal_form(value) for key, value in declared_defaults().items()},
-        **{k: normal_form(v) for k, v in values.items()},
-    }
 
 
 def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> list[Drift]:

@@ -113,6 +113,11 @@ class Deployment:
         return float(self.document["spec"].get("progressDeadlineSeconds", 600))
 
     @property
+    def is_available(self) -> bool:
+        """Whether all replicas are available."""
+        return int(part(self.document, "status").get("availableReplicas") or 0) >= self.replicas
+
+    @property
     def past_deadline(self) -> bool:
         return condition(self.document, "Progressing").get("status") == "False"
 

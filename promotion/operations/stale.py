@@ -1,0 +1,185 @@
+"""Refuse to apply a stale stack file: one from before the last update, or from an older commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pulumi import automation
+from pydantic import ValidationError
+
+from contract.image import digest_of, short
+from contract.project import declared_keys
+from contract.settings import ReleaseSettings
+from promotion.errors import WRONG_USE, CommandError
+from promotion.operations.config_edits import Move
+from promotion.operations.session import Session, release_settings
+from promotion.state import checkout, git
+from promotion.state.engine import error_lines
+from promotion.state.history import RECORDS, SECRET, SUCCEEDED, Change, Update, differences, with_defaults
+from promotion.state.stack_state import StackState
+
+#: Newest entries of the history among which the last update is.
+NEWEST_UPDATES = 20
+#: Digits of a commit in a message.
+COMMIT_DIGITS = 12
+
+
+def refuse_stale(session: Session, *moves: Move) -> None:
+    """Raise CommandError if a move would change more than it announces.
+
+    A move applied to the stack file must give the same config as applied to what is deployed, the config of the last
+    update. Of several ``moves``, one must. A move that was interrupted passes, since a move repeated changes nothing.
+    With ``--only-config`` nothing is compared: a pull request has no access to the stack.
+    """
+    if session.options.only_config:
+        return
+    deployed = deployed_config(session.updates())
+    if deployed is None:
+        return
+    found = [_unannounced(session, deployed, move) for move in moves]
+    if not all(found):
+        return
+    name = session.file.path.name
+    lines = [
+        f"  - {each.key}: {_shown(each.before)} is deployed, the file has {_shown(each.after)}" for each in found[0]
+    ]
+    if session.options.force:
+        session.console.say("\n".join([f"--force: {name} also changes", *lines]))
+        return
+    remedy = (
+        f"If the file is out of date, get the current one (`git pull`); if the changes are meant, apply them first with"
+        f" `python -m promotion up --stack {session.name}`, or use --force."
+    )
+    raise CommandError(
+        "\n".join([f"{name} is not what is deployed, and `{session.command}` would also change:", *lines, remedy]),
+        WRONG_USE,
+    )
+
+
+def deployed_config(updates: Sequence[Update]) -> dict[str, str] | None:
+    """Return the config of the last update, defaults included; None if nothing is deployed."""
+    last = next((each for each in updates if each.kind in ("update", "destroy")), None)
+    return with_defaults(last.config) if last and last.kind == "update" else None
+
+
+def _unannounced(session: Session, deployed: Mapping[str, str], move: Move) -> list[Change]:
+    """Return the keys that differ after the move, with their values before it."""
+    in_file = _file_config(session)
+    before, after = _pinned(session, deployed, in_file)
+    keys = declared_keys() - {*RECORDS}
+    changes = [each for each in differences(_moved(before, move), _moved(after, move)) if each.key in keys]
+    changes = [Change(each.key, *_originals(each, before, after)) for each in changes]
+    secret = [key for key in keys if before.get(key) == after.get(key) == SECRET]
+    return changes + [Change(key, SECRET, "another secret") for key in _changed_secrets(session, secret)]
+
+
+def _originals(change: Change, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, str]:
+    originals = before.get(change.key, ""), after.get(change.key, "")
+    return originals if originals[0] != originals[1] else (change.before, change.after)
+
+
+def _file_config(session: Session) -> dict[str, str]:
+    file = session.file
+    secret = {
+        key.removeprefix(file.prefix): SECRET
+        for key, value in file.config().items()
+        if key.startswith(file.prefix) and _holds_secret(value)
+    }
+    return with_defaults({**file.values(), **secret})
+
+
+def _holds_secret(value: object) -> bool:
+    if isinstance(value, Mapping):
+        mapping = cast(Mapping[str, object], value)
+        return "secure" in mapping or any(map(_holds_secret, mapping.values()))
+    return isinstance(value, list) and any(map(_holds_secret, cast(list[object], value)))
+
+
+def _pinned(
+    session: Session, before: Mapping[str, str], after: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return both configs with the images that run where only one of them names the image by digest.
+
+    An image built from source is pinned to what was built, which changes nothing.
+    """
+    pinned = dict(before), dict(after)
+    state: StackState | None = None
+    for track, key, unpinned in (("stable", "stableImage", ""), ("canary", "canaryImage", "source")):
+        values = before.get(key, ""), after.get(key, "")
+        if values[0] == values[1] or unpinned not in values or (track == "canary" and "" in values):
+            continue
+        state = state or session.state()
+        running = state.tracks.get(track)
+        if running and running.digest in map(digest_of, values):
+            for config in pinned:
+                config[key] = running.image
+    return pinned
+
+
+def _moved(values: Mapping[str, str], move: Move) -> dict[str, str]:
+    """Return the config after the move; without it if the release in it is invalid, since it was never deployed."""
+    names = ReleaseSettings.key_names()
+    try:
+        release = ReleaseSettings.model_validate({key: value for key, value in values.items() if key in names})
+    except ValidationError:
+        return dict(values)
+    edits = move(release)
+    defaults = with_defaults({})
+    return {**values, **{key: defaults.get(key, "") if value is None else value for key, value in edits.items()}}
+
+
+def _changed_secrets(session: Session, keys: Sequence[str]) -> list[str]:
+    """Return the keys whose secret values in the file are not the deployed ones. The values are compared in memory."""
+    if not keys:
+        return []
+    stack = session.engine.stack
+    try:
+        wanted = cast(Mapping[str, Any], stack.get_all_config())
+        summaries = stack.history(page_size=NEWEST_UPDATES, page=1, show_secrets=True)
+    except automation.CommandError as error:
+        raise CommandError(f"stack `{session.name}`: cannot compare its secrets: {error_lines(error)}") from None
+    last = next((each for each in summaries if each.kind == "update"), None)
+    if last is None:
+        return []
+    names = [(key, f"{session.file.prefix}{key}") for key in keys]
+    return [key for key, name in names if _value(last.config, name) != _value(wanted, name)]
+
+
+def _value(config: Mapping[str, Any], name: str) -> str:
+    return with_defaults({name: config[name].value})[name] if name in config else ""
+
+
+def _shown(value: str) -> str:
+    return short(value) or "(unset)"
+
+
+def refuse_older_commit(session: Session, text: str) -> None:
+    """Raise CommandError if HEAD is older than the commit of the last update: an old workflow run, started again.
+
+    Also if the checkout cannot tell and ``text``, the new stack file, changes an image. ``--force`` skips both.
+    """
+    done = [each for each in session.updates() if each.kind == "update" and each.result == SUCCEEDED]
+    last = next((each for each in done if each.commit), None)
+    if last is None or session.options.force or not git.is_in_git(session.file):
+        return
+    commit, relation = last.commit[:COMMIT_DIGITS], checkout.relation_to(session.file, last.commit)
+    if relation == "older":
+        raise CommandError(
+            f"this checkout is older than commit {commit}, from which stack `{session.name}` was last updated: it would"
+            " go back to an earlier config. Update from the newest commit, or use --force",
+            WRONG_USE,
+        )
+    if relation == "unknown" and _changes_image(session, done[0], text):
+        raise CommandError(
+            f"this checkout cannot tell whether it is newer than commit {commit}, from which stack `{session.name}` was"
+            " last updated, and an image would change. Fetch the whole history (`git fetch --unshallow`; in a workflow"
+            " `fetch-depth: 0`), or use --force",
+            WRONG_USE,
+        )
+
+
+def _changes_image(session: Session, last: Update, text: str) -> bool:
+    release = release_settings(session.file, text)
+    wanted = {"stableImage": release.stable_image, "canaryImage": release.canary_image if release.has_canary else ""}
+    return any(image and image != last.config.get(key, "") for key, image in wanted.items())
