@@ -39,7 +39,7 @@ CHECKS = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/
 PARALLEL = --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose stack unstack env image scan test unit soak lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose undo stack unstack env image scan test unit soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -66,7 +66,10 @@ promote: .venv/ready ## give stable the canary's image
 	@$(PROMOTION) promote --stack $(STACK) $(ARGS)
 
 rollback: .venv/ready ## remove the canary, or return stable to an earlier image: TO=release or digest
-	@$(PROMOTION) rollback --stack $(STACK) $(if $(TO),--to $(TO)) $(ARGS)
+	@$(PROMOTION) rollback --stack $(STACK) $(if $(filter file,$(origin TO)),,--to "$(TO)") $(ARGS)
+
+undo: .venv/ready ## return stable to the image that it ran before
+	@$(PROMOTION) undo --stack $(STACK) $(ARGS)
 
 release: .venv/ready ## canary, verdict and promotion in one run
 	@$(PROMOTION) release --stack $(STACK) $(ARGS)

@@ -44,7 +44,7 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if stack:
-        parser.add_argument("--stack", default="dev", help="name of the stack (default: %(default)s)")
+        parser.add_argument("--stack", type=text, default="dev", help="name of the stack (default: %(default)s)")
 
     def run(arguments: argparse.Namespace) -> int:
         names = {field.name for field in fields(options)}  # pyright: ignore[reportArgumentType] it is a dataclass
@@ -76,7 +76,9 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
 def add_change(parser: argparse.ArgumentParser, *, only_config: bool = True) -> None:
     """Add the arguments of every command that edits the stack file and updates the stack."""
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked")
-    parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history and the commit")
+    parser.add_argument(
+        "--message", "-m", type=text, metavar="TEXT", help="the reason, for the stack's history and the commit"
+    )
     if only_config:
         parser.add_argument(
             "--only-config", action="store_true", help="edit the stack file and stop, for a pull request"
@@ -96,9 +98,16 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="do not roll back a canary that fails, for debugging")
 
 
-def seconds(text: str) -> float:
+def text(value: str) -> str:
+    """Return a value that is not empty. An empty one is an unset variable of a script, and would mean something else."""
+    if not value.strip():
+        raise argparse.ArgumentTypeError("is empty, perhaps from an unset variable: give a value, or omit the option")
+    return value
+
+
+def seconds(value: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value.strip())
     if not match or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 5m or 1h")
+        raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")
     return float(match[1]) * UNITS.get(match[2], 1)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from promotion.arguments import Commands, add_change, add_command, add_force, add_keep, add_output, add_wait, seconds
+from promotion.arguments import (
+    Commands,
+    add_change,
+    add_command,
+    add_force,
+    add_keep,
+    add_output,
+    add_wait,
+    seconds,
+    text,
+)
 from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
@@ -37,7 +47,8 @@ def add_up(commands: Commands) -> None:
         metavar="KEY=VALUE",
         help="first set a config key in the stack file (repeatable)",
     )
-    parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history")
+    parser.add_argument("--message", "-m", type=text, metavar="TEXT", help="the reason, for the stack's history")
+    add_force(parser, "update from an older commit, or to a canary that was rejected")
     add_wait(parser)
 
 
@@ -56,13 +67,20 @@ def add_stack(commands: Commands) -> None:
         stack=False,
     )
     parser.add_argument(
-        "--name", dest="stack", metavar="NAME", required=True, help="name of the stack and of its namespace"
+        "--name", dest="stack", type=text, metavar="NAME", required=True, help="name of the stack and of its namespace"
     )
     parser.add_argument(
-        "--platform", default="dev", metavar="STACK", help="stack whose platform it uses (default: %(default)s)"
+        "--platform",
+        type=text,
+        default="dev",
+        metavar="STACK",
+        help="stack whose platform it uses (default: %(default)s)",
     )
     parser.add_argument(
-        "--image", default="", help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)"
+        "--image",
+        type=text,
+        default="",
+        help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)",
     )
     add_wait(parser)
 
@@ -77,7 +95,9 @@ def add_unstack(commands: Commands) -> None:
         "--name feature-x",
         stack=False,
     )
-    parser.add_argument("--name", dest="stack", metavar="NAME", required=True, help="name of the release stack")
+    parser.add_argument(
+        "--name", dest="stack", type=text, metavar="NAME", required=True, help="name of the release stack"
+    )
     add_wait(parser)
 
 
@@ -93,6 +113,7 @@ def add_verdict(commands: Commands) -> None:
     parser = add_command(commands, "verdict", verdict.verdict, VerdictOptions, summary, "--for 5m")
     _add_trial(parser)
     add_keep(parser)
+    add_force(parser, "judge although the stack file is not what is deployed")
     add_change(parser, only_config=False)
 
 
@@ -100,7 +121,7 @@ def add_promote(commands: Commands) -> None:
     summary = "give the canary's image to stable, and remove the canary"
     example = "--message 'healthy for a day'"
     parser = add_command(commands, "promote", promote.promote, ChangeOptions, summary, example)
-    add_force(parser, "promote without a healthy verdict")
+    add_force(parser, "promote without a healthy verdict, or from a stale stack file")
     add_change(parser)
 
 
@@ -109,13 +130,21 @@ def add_rollback(commands: Commands) -> None:
     parser = add_command(commands, "rollback", rollback.rollback, RollbackOptions, summary, "--to 3")
     parser.add_argument(
         "--to",
+        type=text,
         metavar="DIGEST|RELEASE",
         help="earlier image for stable: a digest, its first digits, or a release's number in `history`",
     )
     parser.add_argument(
         "--reject", action="store_true", help="record the canary as rejected, with or without a verdict"
     )
-    add_force(parser, "return to an image even if it was rejected")
+    add_force(parser, "return to an image even if it was rejected or never ran, or from a stale stack file")
+    add_change(parser)
+
+
+def add_undo(commands: Commands) -> None:
+    summary = "return stable to the image that it ran before, and remove the canary"
+    parser = add_command(commands, "undo", rollback.undo, ChangeOptions, summary, "--message 'errors since noon'")
+    add_force(parser, "undo from a stale stack file")
     add_change(parser)
 
 
@@ -132,7 +161,7 @@ def add_traffic(commands: Commands) -> None:
     summary = "route users to both tracks (split), to stable (a dark canary), or to the canary (a blue/green switch)"
     parser = add_command(commands, "traffic", traffic.traffic, TrafficOptions, summary, "canary")
     parser.add_argument("to", choices=["split", "stable", "canary"], help="the tracks that serve users")
-    add_force(parser, "route all users to a canary with an unhealthy verdict")
+    add_force(parser, "route all users to a canary without a healthy verdict, or from a stale stack file")
     add_change(parser)
 
 
@@ -140,6 +169,7 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that describe the canary."""
     parser.add_argument(
         "--image",
+        type=text,
         default="source",
         metavar="source|IMAGE",
         help="REPOSITORY@sha256:DIGEST, or `source` to build it from the build context (default: %(default)s)",
@@ -159,7 +189,7 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
         help="split: the canary gets users by its share of pods; stable: only its own Service reaches it",
     )
     add_keep(parser)
-    add_force(parser, "try an image even if it was rejected")
+    add_force(parser, "try an image even if it was rejected, or from a stale stack file")
 
 
 def _add_trial(parser: argparse.ArgumentParser) -> None:

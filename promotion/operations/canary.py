@@ -138,9 +138,7 @@ def _leave_stable_alone(session: Session, options: CanaryOptions) -> CanaryOptio
     """Keep the update from changing stable or waiting for it: the canary may be what mends it."""
     stable = session.state().tracks.get("stable")
     session.engine.excluded = [stable.urn] if stable else []
-    session.console.say(
-        "stable's pods are not all available: it keeps its replicas, and the update does not wait for it"
-    )
+    session.console.say("stable's pods are not all available: the update leaves stable as it is and does not wait")
     return replace(options, stable_replicas=session.release.stable_replicas)
 
 

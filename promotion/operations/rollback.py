@@ -110,8 +110,8 @@ def restore_stable(session: Session, to: str) -> bool:
     ran = not has_history or digest in _stable_digests(session) or (verdict is not None and verdict.result == "healthy")
     if not ran and not session.options.force:
         raise CommandError(
-            f"{digest} has never been stable's in stack `{session.name}` and has no healthy verdict: try it with `python"
-            f" -m promotion canary --stack {session.name} --image {image}`, or use --force",
+            f"{digest} has never been stable in stack `{session.name}` and has no healthy verdict: try it with"
+            f" `python -m promotion canary --stack {session.name} --image {image}`, or use --force",
             WRONG_USE,
         )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None

@@ -39,7 +39,10 @@ def up(options: UpOptions) -> int:
 
 def _refuse_rejected_canary(session: Session, text: str) -> None:
     """Raise CommandError if the update would put a canary back that was rejected, whatever the file says about it."""
-    release = release_settings(session.file, text)
+    try:
+        release = release_settings(session.file, text)
+    except CommandError:
+        return  # the preview reports all errors at once
     digest = digest_of(release.canary_image) if release.has_canary else ""
     verdict = verdict_against(digest, session.verdicts()) if digest and not session.options.force else None
     if verdict is None:
@@ -48,7 +51,7 @@ def _refuse_rejected_canary(session: Session, text: str) -> None:
     if running is None or running.digest != digest:
         raise CommandError(
             f"{session.file.path.name} names the canary {digest}, which {verdict.sentence}: remove it with `python -m"
-            f" promotion rollback --stack {session.name} --only-config`, or use --force",
+            f" promotion rollback --stack {session.name}`, or use --force",
             WRONG_USE,
         )
 

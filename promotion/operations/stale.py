@@ -41,9 +41,7 @@ def refuse_stale(session: Session, *moves: Move) -> None:
     if not all(found):
         return
     name = session.file.path.name
-    lines = [
-        f"  - {each.key}: {_shown(each.before)} is deployed, the file has {_shown(each.after)}" for each in found[0]
-    ]
+    lines = [f"  - {each.key}: deployed {_shown(each.before)}, file {_shown(each.after)}" for each in found[0]]
     if session.options.force:
         session.console.say("\n".join([f"--force: {name} also changes", *lines]))
         return
@@ -180,6 +178,9 @@ def refuse_older_commit(session: Session, text: str) -> None:
 
 
 def _changes_image(session: Session, last: Update, text: str) -> bool:
-    release = release_settings(session.file, text)
+    try:
+        release = release_settings(session.file, text)
+    except CommandError:
+        return False  # the preview reports all errors at once
     wanted = {"stableImage": release.stable_image, "canaryImage": release.canary_image if release.has_canary else ""}
     return any(image and image != last.config.get(key, "") for key, image in wanted.items())
