@@ -99,7 +99,7 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
 
 
 def text(value: str) -> str:
-    """Return a value that is not empty. An empty one is an unset variable of a script, and would mean something else."""
+    """Return the value of an option. Refuse an empty one, which a script's unset variable leaves."""
     if not value.strip():
         raise argparse.ArgumentTypeError("is empty, perhaps from an unset variable: give a value, or omit the option")
     return value

@@ -62,19 +62,15 @@ def deployed_config(updates: Sequence[Update]) -> dict[str, str] | None:
 
 
 def _unannounced(session: Session, deployed: Mapping[str, str], move: Move) -> list[Change]:
-    """Return the keys that differ after the move, with their values before it."""
-    in_file = _file_config(session)
-    before, after = _pinned(session, deployed, in_file)
+    """Return the keys with values, before the move, that make the results of the move differ."""
+    before, after = _pinned(session, deployed, _file_config(session))
     keys = declared_keys() - {*RECORDS}
-    changes = [each for each in differences(_moved(before, move), _moved(after, move)) if each.key in keys]
-    changes = [Change(each.key, *_originals(each, before, after)) for each in changes]
+    results = [each for each in differences(_moved(before, move), _moved(after, move)) if each.key in keys]
+    causes = [each for each in differences(before, after) if each.key in keys]
+    differing = {each.key for each in results}
+    changes = results and ([each for each in causes if each.key in differing] or causes)
     secret = [key for key in keys if before.get(key) == after.get(key) == SECRET]
     return changes + [Change(key, SECRET, "another secret") for key in _changed_secrets(session, secret)]
-
-
-def _originals(change: Change, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, str]:
-    originals = before.get(change.key, ""), after.get(change.key, "")
-    return originals if originals[0] != originals[1] else (change.before, change.after)
 
 
 def _file_config(session: Session) -> dict[str, str]:

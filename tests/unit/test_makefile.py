@@ -74,3 +74,16 @@ def test_a_clouds_stack_gets_no_backend_and_no_passphrase(project: Path) -> None
     lines = make(project, "env", "STACK=prod")
     assert "PULUMI_SKIP_UPDATE_CHECK" in lines
     assert not [word for word in ("BACKEND", "PASSPHRASE") if word in lines]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "passed"),
+    [([], {}, ""), (["TO=3"], {}, '--to "3"'), (["TO="], {}, '--to ""'), ([], {"TO": ""}, '--to ""')],
+)
+def test_rollback_passes_an_empty_target_on(
+    project: Path, arguments: list[str], variables: dict[str, str], passed: str
+) -> None:
+    """`make rollback TO=$RELEASE` must not remove the canary when the variable is unset; the command refuses it."""
+    (project / "Pulumi.dev.yaml").write_text("config:\n  addressbook:cloud: gcp\n")
+    line = make(project, "--dry-run", "rollback", *arguments, **variables)
+    assert line.split("--stack dev")[1].strip() == passed

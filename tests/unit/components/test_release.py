@@ -71,6 +71,17 @@ def test_each_image_migrates_once(declare: Declare):
     assert promoted["addressbook-migrate-cdcdcd"].urn == trial["addressbook-migrate-cdcdcd"].urn
 
 
+def test_an_image_that_ran_before_does_not_migrate_again(declare: Declare):
+    """`rollback --to` notes it; another image still migrates."""
+    note = {"migratedImage": DIGEST}
+    graph = declare(stableImage=PINNED, **note)
+    assert jobs(graph) == {}
+    (deployment,) = graph.all("Deployment")
+    assert not any("migrate" in urn for urn in deployment.dependencies)
+    assert jobs(declare(stableImage=BUILT, **note)).keys() == {"addressbook-migrate-ababab"}
+    assert jobs(declare(**note)).keys() == {"addressbook-migrate-source"}
+
+
 def test_a_build_keeps_its_migration(declare: Declare):
     """Its name is in use, so another image's migration must not have it as an alias."""
     trial = jobs(declare(stableImage=PINNED, canaryImage="source", canaryReplicas=1))

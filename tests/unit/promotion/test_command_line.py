@@ -14,7 +14,7 @@ from promotion.errors import WRONG_USE
 
 
 def test_every_command_has_an_example_and_exit_codes(capsys: pytest.CaptureFixture[str]):
-    with_stack = ("up", "preview", "down", "canary", "verdict", "promote", "rollback", "release", "traffic")
+    with_stack = ("up", "preview", "down", "canary", "verdict", "promote", "rollback", "undo", "release", "traffic")
     for command in (*with_stack, "status", "history", "diagnose", "stack", "unstack"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
@@ -57,3 +57,28 @@ def test_reading_commands_need_a_stack_file(
     monkeypatch.setattr("shutil.which", lambda *_args, **_options: "/usr/bin/pulumi")
     assert main([command, "--stack", "nobody"]) == 2
     assert "there is no Pulumi.nobody.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rollback", "--to", ""],
+        ["rollback", "--to", " "],
+        ["undo", "--stack", ""],
+        ["canary", "--image", ""],
+        ["stack", "--name", "x", "--image", ""],
+        ["stack", "--name", "x", "--platform", ""],
+        ["unstack", "--name", ""],
+        ["promote", "--message", ""],
+        ["traffic", ""],
+        ["up", "--set", ""],
+    ],
+)
+def test_an_unset_variable_of_a_script_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    """Without its value, `rollback --to` would remove the canary, and `stack --image` would build."""
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == WRONG_USE
+    assert "error: " in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from promotion.state.verdict_record import VerdictRecord, verdict_against
 
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
-TIME = "2026-01-01T00:00:00Z"
+TIME, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
 
 
 def test_a_record_is_parsed_as_it_is_written():
@@ -38,7 +38,8 @@ def test_a_verdict_in_an_old_update_counts():
 @pytest.mark.parametrize(
     ("in_file", "earlier"),
     [
-        (f"healthy {ONE} {TIME}", f"rejected {ONE} {TIME}"),
+        (f"healthy {ONE} {LATER}", f"rejected {ONE} {TIME}"),
+        (f"rejected {ONE} {TIME}", f"healthy {ONE} {LATER}"),
         (f"inconclusive {ONE} {TIME}", ""),
         (f"unhealthy {OTHER} {TIME}", f"rejected {OTHER} {TIME}"),
         ("", ""),
@@ -51,3 +52,29 @@ def test_no_verdict_against_an_image(in_file: str, earlier: str):
 
 def test_a_later_inconclusive_verdict_does_not_count():
     assert verdict_against(ONE, [f"inconclusive {ONE} {TIME}", f"unhealthy {ONE} {TIME}"]) is not None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_record_with_the_latest_time_decides(order: int):
+    """An old verdict that `git revert` brings back does not beat the rejection after it."""
+    records = [f"healthy {ONE} {TIME}", f"rejected {ONE} {LATER}"][::order]
+    assert verdict_against(ONE, records) == VerdictRecord("rejected", ONE, LATER)
+
+
+def test_the_record_against_counts_at_the_same_second():
+    assert verdict_against(ONE, [f"healthy {ONE} {TIME}", f"rejected {ONE} {TIME}"]) is not None
+
+
+def test_a_record_says_what_the_canary_was_compared_with():
+    text = f"healthy {ONE} {TIME} stable={OTHER} settings=0123456789ab"
+    record = VerdictRecord("healthy", ONE, TIME, OTHER, "0123456789ab")
+    assert (VerdictRecord.parse(text), str(record)) == (record, text)
+
+
+@pytest.mark.parametrize("rest", [f"stable={OTHER}", "settings=0123456789ab", f"stable={OTHER} settings=xyz"])
+def test_half_a_comparison_is_no_record(rest: str):
+    assert VerdictRecord.parse(f"healthy {ONE} {TIME} {rest}") is None
+
+
+def test_a_malformed_time_is_the_earliest():
+    assert verdict_against(ONE, [f"rejected {ONE} {TIME}", f"healthy {ONE} yesterday"]) is not None

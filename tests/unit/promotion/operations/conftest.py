@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,14 +12,17 @@ from typing import Any, cast
 import pytest
 
 from promotion.errors import WRONG_USE, CommandError
-from promotion.operations import update
+from promotion.operations import canary, update
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.session import Console, EngineRun, Session
-from promotion.state import engine
+from promotion.state import engine, history
+from promotion.state.cluster.cluster import Cluster
 from promotion.state.history import Update
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
 from tests.unit.promotion.operations.fake_stack import NEW, OLD, FakeStack, Make
+
+LONG_AGO = "2025-01-01T00:00:00+00:00"
 
 
 @pytest.fixture
@@ -38,20 +41,40 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         chosen = ReleaseOptions(**{"image": NEW, **(options or {})})
         file = StackFile(path)
         stack = FakeStack(tracks if tracks is not None else {"stable": OLD}, file)
-        plain: dict[str, Any] = {"kind": "update", "message": "", "result": "succeeded", "author": "", "commit": ""}
-        updates = [Update(number=0, time=datetime.now(UTC), edited=False, config=each, **plain) for each in earlier]
+        updates = [update_to(each) for each in earlier]
         console = Console(chosen.output == "json", chosen.yes, io.StringIO())
         session = Session(command, chosen, file, console, EngineRun("dev", console, _stack=cast(Any, stack)), updates)
 
-        def up(stack: Any, message: str, *, config_file: Path | None, progress: Progress, **_: Any) -> dict[str, Any]:
+        def up(
+            stack: Any, message: str, *, config_file: Path | None, progress: Progress, excluded: Sequence[str], **_: Any
+        ) -> dict[str, Any]:
+            stack.excluded.append([*excluded])
             progress.failed += [stack.failing] if stack.failing else []
             return stack.up(config_file, message)
 
+        def cluster(_: Session) -> Cluster:
+            return cast(Cluster, SimpleNamespace(deployment=lambda _: SimpleNamespace(is_available=stack.available)))
+
+        def history_of(_: object) -> list[Update]:
+            return [*(update_to(each) for each in reversed(stack.applied)), *updates]
+
+        monkeypatch.setattr(history, "updates", history_of)
+        monkeypatch.setattr(Session, "cluster", cluster)
+        monkeypatch.setattr(canary, "SETTLE_SECONDS", 0)
         monkeypatch.setattr(engine, "up", up)
         monkeypatch.setattr(update, "plan", lambda stack: SimpleNamespace(faults=stack.forbidden))
         return session, stack
 
     return make
+
+
+def update_to(config: Mapping[str, str]) -> Update:
+    """Return a finished update to this config; the keys ``result``, ``time`` and ``commit`` describe the update."""
+    fields: dict[str, Any] = {"result": "succeeded", "time": LONG_AGO, "commit": "", **config}
+    described = {name: fields[name] for name in ("result", "commit")}
+    keys = {key: value for key, value in config.items() if key not in ("result", "time", "commit")}
+    time = datetime.fromisoformat(fields["time"])
+    return Update(number=0, time=time, kind="update", message="", author="", edited=False, config=keys, **described)
 
 
 def refused(action: Callable[[], object], session: Session, match: str, code: int = WRONG_USE) -> None:

@@ -21,7 +21,9 @@ BOTH = {"stable": OLD, "canary": NEW}
 
 @dataclass
 class FakeStack:
-    """A stack whose state has these tracks; ``applied`` has the config of each update.
+    """A stack whose state has these tracks, with pods of an ``environment``; ``applied`` has the config of each update.
+
+    ``excluded`` has what each update left alone.
 
     An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``.
     """
@@ -32,6 +34,9 @@ class FakeStack:
     error: CommandError | None = None
     failing: str = ""
     built: str = NEW
+    available: bool = True
+    environment: str = "env"
+    excluded: list[list[str]] = field(default_factory=list[list[str]])
     forbidden: tuple[str, ...] = ()
     applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     messages: list[str] = field(default_factory=list[str])
@@ -44,7 +49,9 @@ class FakeStack:
                 {"urn": f"{RELEASE}$delivery:release:Track::{track}"},
                 {
                     "urn": f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-{track}",
-                    "inputs": {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}},
+                    "inputs": {
+                        "spec": {"template": {"spec": {"containers": [{"image": image, "env": self.environment}]}}}
+                    },
                 },
             )
         ]

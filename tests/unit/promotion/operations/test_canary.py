@@ -170,3 +170,20 @@ def test_only_config_finds_rejections_in_git(make: Make):
     commit(stableImage=OLD, canaryVerdict=f"unhealthy sha256:{'b' * 64} {TIME}")
     commit(stableImage=OLD)
     refused(lambda: prepare(session), session, f"was judged unhealthy at {TIME}")
+
+
+def test_a_failing_stable_does_not_hold_up_its_mending(make: Make):
+    session, stack = make("canary", stableImage=OLD, stableReplicas="3")
+    stack.available = False
+    assert start_trial(session, prepare(session))
+    assert stack.applied[-1]["stableReplicas"] == "3", "no change, so nothing to wait for"
+    assert stack.excluded == [[CANARY.replace("-canary", "-stable")]], "an update retries a failed Deployment otherwise"
+    assert "leaves stable as it is" in cast(io.StringIO, session.console.out).getvalue()
+    assert not session.engine.excluded, "the promotion after it changes stable"
+
+
+def test_an_available_stable_is_part_of_the_update(make: Make):
+    session, stack = make("canary", stableImage=OLD, stableReplicas="3")
+    assert start_trial(session, prepare(session))
+    assert stack.applied[-1]["stableReplicas"] == "2"
+    assert stack.excluded == [[]]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import pytest
 
-from promotion.errors import WRONG_USE, CommandError
+from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations import stack
 from promotion.operations.options import UpOptions
+from promotion.operations.session import EngineRun, Session, open_session
 from promotion.operations.update import apply
 from tests.unit.promotion.operations.conftest import refused
-from tests.unit.promotion.operations.fake_stack import Make
+from tests.unit.promotion.operations.fake_stack import BOTH, OLD, TIME, TRIAL, Make
 
 
 @pytest.mark.parametrize("pair", ["stableImage=", "stableImage", "=3"])
@@ -26,3 +30,40 @@ def test_a_policy_violation_changes_nothing(make: Make, capsys: pytest.CaptureFi
     refused(lambda: apply(session, text, "", preview=True), session, "nothing was changed")
     assert stack.applied == []
     assert "error: pod-security: run it as a user of its own" in capsys.readouterr().err
+
+
+def update(session: Session, monkeypatch: pytest.MonkeyPatch, force: bool = False) -> Callable[[], int]:
+    """Return `up` on this session."""
+    session = Session("up", UpOptions(force=force), *list(vars(session).values())[2:6])
+    monkeypatch.setattr(Session, "of", lambda *_: session)
+    monkeypatch.setattr(EngineRun, "create_stack", lambda _: None)
+    monkeypatch.setattr(stack, "outputs_text", lambda *_: "")
+    monkeypatch.setattr(stack, "next_commands", lambda *_: "")
+    return lambda: stack.up(cast(UpOptions, session.options))
+
+
+REJECTED = {"stableImage": OLD, "canaryVerdict": f"rejected sha256:{'b' * 64} {TIME}"}
+
+
+@pytest.mark.parametrize("in_file", ["", f"healthy sha256:{'b' * 64} 2025-12-31T23:59:59Z"])
+def test_up_does_not_put_a_rejected_canary_back(make: Make, monkeypatch: pytest.MonkeyPatch, in_file: str):
+    session, fake = make("up", {"stable": OLD}, [REJECTED], **TRIAL, canaryVerdict=in_file)
+    refused(update(session, monkeypatch), session, f"was rejected at {TIME}")
+    assert not fake.applied
+    assert update(session, monkeypatch, force=True)() == DONE
+
+
+def test_up_keeps_a_canary_that_runs_in_spite_of_its_verdict(make: Make, monkeypatch: pytest.MonkeyPatch):
+    """As after `verdict --keep`: nothing is put back."""
+    session, _ = make("up", BOTH, [REJECTED], **TRIAL)
+    assert update(session, monkeypatch)() == DONE
+
+
+def test_an_error_after_a_change_never_says_nothing_changed(make: Make, monkeypatch: pytest.MonkeyPatch):
+    session, _ = make("canary", stableImage=OLD)
+    monkeypatch.setattr(Session, "of", lambda *_: session)
+    for code in (WRONG_USE, BUSY):
+        with pytest.raises(CommandError, match="too late") as error, open_session("canary", session.options):
+            apply(session, session.file.edited({"stableReplicas": "4"}), "")
+            raise CommandError("too late", code)
+        assert error.value.code == FAILED

@@ -24,6 +24,7 @@ from promotion.operations.session import Console, EngineRun, Session
 from promotion.operations.verdict import CODES, own_commands, try_canary
 from promotion.state import engine
 from promotion.state.cluster import cluster
+from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
 from promotion.verdict import Result, Verdict
 
@@ -62,6 +63,7 @@ class Bench:
         self.applied: list[dict[str, str]] = []
         self.messages: list[str] = []
         self.seen: dict[str, str] = {}
+        self.updates: list[Update] = []
         self.waited: list[float] = []
         self.write(**TRIAL)
 
@@ -79,7 +81,7 @@ class Bench:
     def session(self, command: str, options: ChangeOptions) -> Session:
         console = Console(options.output == "json", options.yes, self.out)
         run = EngineRun("dev", console, _stack=cast(Any, self))
-        return Session(command, options, StackFile(self.path), console, run)
+        return Session(command, options, StackFile(self.path), console, run, self.updates)
 
     def export_stack(self) -> Any:
         track = "urn:pulumi:dev::addressbook::delivery:release:Release$delivery:release:Track::"
