@@ -54,8 +54,8 @@ class Pairs:
 class Comparison:
     """``difference`` of the shares (canary less stable, 0 to 1) with its errors, and the requests behind it.
 
-    ``scatter`` is the standard error by the intervals, worth ``independent`` ones; ``sampling`` the one by the number of
-    requests.
+    ``scatter`` is the standard error by the intervals, which are worth ``independent`` ones; ``sampling`` the one by
+    the number of requests.
     """
 
     canary: Any
@@ -99,10 +99,12 @@ def compare(pairs: Pairs) -> Comparison:
     independent = _independent(residuals, count)
     squares = (residuals**2).sum(-1) / (1 - 1 / independent)
     scatter = np.sqrt(squares * count / independent) / weight
-    sums = [np.where(both, each, 0.0).sum((-1, -2)) for each in (pairs.canary, pairs.canary_hits)]
-    sums += [np.where(both, each, 0.0).sum((-1, -2)) for each in (pairs.stable, pairs.stable_hits)]
-    sampling = np.sqrt(_binomial(*sums[:2]) + _binomial(*sums[2:]))
-    return Comparison(*sums, count, mean, scatter, independent, sampling)
+    sums = [
+        np.where(both, each, 0.0).sum((-1, -2))
+        for each in (pairs.canary, pairs.canary_hits, pairs.stable, pairs.stable_hits)
+    ]
+    sampling = np.sqrt(_binomial(sums[0], sums[1]) + _binomial(sums[2], sums[3]))
+    return Comparison(*sums, count, mean, scatter, independent, sampling)  # pyright: ignore[reportCallIssue]
 
 
 def _independent(residuals: Array, count: Array) -> Array:

@@ -131,9 +131,7 @@ class PodWatch:
         if (note := f"{what}; this is not counted against it") not in self.notes:
             self.notes.append(note)
 
-    def _count_restarts(
-        self, pod: Pod, since: datetime | None, node_ooms: Sequence[tuple[str, datetime]]
-    ) -> None:
+    def _count_restarts(self, pod: Pod, since: datetime | None, node_ooms: Sequence[tuple[str, datetime]]) -> None:
         if pod.uid not in self._ignored:
             self._ignored[pod.uid] = _restarts_before(pod, since)
         restarts = max(0, pod.restarts - self._ignored[pod.uid])
@@ -161,7 +159,9 @@ def _outside_cause(pod: Pod, node_ooms: Sequence[tuple[str, datetime]]) -> str:
         return f"its node or the container runtime was restarted (reason {end['reason']})"
     if end.get("exitCode") == KILLED and end.get("finishedAt"):
         ended = parse_time(str(end["finishedAt"]))
-        near = [time for node, time in node_ooms if node == pod.node and abs((time - ended).total_seconds()) <= OOM_SECONDS]
+        near = [
+            time for node, time in node_ooms if node == pod.node and abs((time - ended).total_seconds()) <= OOM_SECONDS
+        ]
         return f"node {pod.node} itself ran out of memory" if near else ""
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,17 @@ from contract.settings import VerdictKeys
 from promotion.state.cluster.metrics import Route
 from promotion.verdict.comparison import Comparison, Pairs, compare
 from promotion.verdict.result import Check, Result
-from promotion.verdict.samples import ERROR, REFUSED, SUCCESS, Array, Interval, Samples, differing_buckets, quantile
-from promotion.verdict.traffic import ENDED_EARLY, ROUTE_MINIMUM, failures, percent, points, route_minimum, slower
+from promotion.verdict.samples import ERROR, REFUSED, SUCCESS, Interval, Samples, differing_buckets, quantile
+from promotion.verdict.traffic import (
+    ENDED_EARLY,
+    ROUTE_MINIMUM,
+    failures,
+    percent,
+    points,
+    route_minimum,
+    skipped_rules,
+    slower,
+)
 
 NAME = "routes"
 #: How much larger the canary's share of failed or slow requests on one route may be. Wide, because a route may have few
@@ -26,7 +36,7 @@ MISSING_SHARE = 0.01
 BEYOND_SHARE = 0.10
 #: Share of a route's answers that makes it one that works.
 WORKING = 0.9
-RULE = "share of a route's requests that fail (4xx, 5xx) or are slow, canary less stable; and routes that are lost"
+RULE = "share of one route's requests that fail (4xx, 5xx) or are slow, canary less stable; lost routes"
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,9 @@ class _Lost:
         expected = stable * canary.sum() / max(1.0, stable.sum())
         missing = (canary == 0) & stable_works & (expected >= ROUTE_MINIMUM)
         new = (stable == 0) & canary_works & (canary >= ROUTE_MINIMUM)
-        return cls(_chosen(samples, missing), float(stable[missing].sum() / max(1.0, stable.sum())), _chosen(samples, new))
+        return cls(
+            _chosen(samples, missing), float(stable[missing].sum() / max(1.0, stable.sum())), _chosen(samples, new)
+        )
 
     @property
     def names(self) -> str:
@@ -70,6 +82,12 @@ def routes_check(samples: Samples, keys: VerdictKeys, chance: float, final: bool
         why = f"the canary got no request for {lost.names}: send it some, for instance through its own Service"
         return _check("not tried: " + _names(lost.missing), samples, "inconclusive", why, judged)
     return _check(worst, samples, "healthy", "", judged)
+
+
+def skipped_checks(keys: VerdictKeys, why: str) -> list[Check]:
+    """Return every check of the traffic, inconclusive, for a trial without traffic."""
+    routes = Check(NAME, "not measured", points(ROUTE_LIMIT), "none", RULE, "inconclusive", why)
+    return [*skipped_rules(keys, why), routes]
 
 
 def hopeless(samples: Samples, intervals: Sequence[Interval], keys: VerdictKeys) -> str:
@@ -117,8 +135,8 @@ def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str
     compared: list[tuple[Route, str, Comparison]] = []
     for what, pairs in kinds:
         parts = pairs(blocks)
-        for index in np.flatnonzero(enough & (parts.canary.sum(0) > 0) & (parts.stable.sum(0) > 0)):
-            compared.append((samples.routes[index], what, compare(_only(parts, int(index)))))
+        for index in _positions(enough & (parts.canary.sum(0) > 0) & (parts.stable.sum(0) > 0)):
+            compared.append((samples.routes[index], what, compare(_only(parts, index))))
     if not compared:
         return "nothing to compare", "", 0
     chance = chance / len(compared)
@@ -148,8 +166,12 @@ def _check(value: str, samples: Samples, result: Result, reason: str, judged: in
     return Check(NAME, value, points(ROUTE_LIMIT), requests, RULE, result, reason)
 
 
-def _chosen(samples: Samples, mask: Array) -> list[Route]:
-    return [samples.routes[index] for index in np.flatnonzero(mask)]
+def _positions(mask: Any) -> list[int]:
+    return [int(index) for index in np.flatnonzero(mask)]
+
+
+def _chosen(samples: Samples, mask: Any) -> list[Route]:
+    return [samples.routes[index] for index in _positions(mask)]
 
 
 def _names(routes: Sequence[Route]) -> str:

@@ -35,8 +35,8 @@ class Interval:
 class Requests:
     """One track's requests.
 
-    ``answers[interval, route, kind]``: by success, refusal (4xx) and error (5xx). ``durations[interval, route, bucket]``:
-    requests that took at most the bucket's bound (cumulative).
+    ``answers[interval, route, kind]``: by success, refusal (4xx) and error (5xx).
+    ``durations[interval, route, bucket]``: requests that took at most the bucket's bound (cumulative).
     """
 
     answers: Array
@@ -55,7 +55,8 @@ class Requests:
     def blocks(self, count: int) -> Requests:
         """Merge the intervals into at most ``count`` blocks of consecutive ones."""
         length = self.answers.shape[-3]
-        starts = np.unique(np.linspace(0, length, min(count, length), endpoint=False).astype(int))
+        count = min(count, length)
+        starts = [length * block // count for block in range(count)]
         return Requests(
             np.add.reduceat(self.answers, starts, axis=-3), np.add.reduceat(self.durations, starts, axis=-3)
         )
@@ -120,9 +121,7 @@ def differing_buckets(intervals: Sequence[Interval]) -> list[Route]:
         }
         for track in ("canary", "stable")
     }
-    return sorted(
-        route for route, own in bounds["canary"].items() if own != bounds["stable"].get(route, own)
-    )
+    return sorted(route for route, own in bounds["canary"].items() if own != bounds["stable"].get(route, own))
 
 
 def _common_bounds(counters: Sequence[tuple[Counters, Counters]], route: Route) -> list[float]:
@@ -157,7 +156,9 @@ def quantile(durations: Array, bounds: Array, share: float) -> Array:
     count = durations[..., -1:]
     upper = np.argmax(durations >= share * count, axis=-1)[..., None]
     top = np.take_along_axis(np.broadcast_to(bounds, durations.shape), upper, -1)
-    low = np.where(upper > 0, np.take_along_axis(np.broadcast_to(bounds, durations.shape), np.maximum(upper - 1, 0), -1), 0)
+    low = np.where(
+        upper > 0, np.take_along_axis(np.broadcast_to(bounds, durations.shape), np.maximum(upper - 1, 0), -1), 0
+    )
     before = np.where(upper > 0, np.take_along_axis(durations, np.maximum(upper - 1, 0), -1), 0)
     inside = np.take_along_axis(durations, upper, -1) - before
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -111,7 +111,7 @@ def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
             f"slower than {factor:g} times stable's {what}",
             limit=0.0,
             minimum=max(100, round(5 / (1 - share))),
-            rule=f"share of requests over {factor:g} times stable's {what} on their route, less stable's over 1 time",
+            rule=f"share over {factor:g} times stable's {what} on the route, less stable's share over it",
             pairs=slower(share, factor),
         )
 
@@ -156,7 +156,7 @@ def traffic_checks(
     return [_check(rule, samples, pods, chance, final=look >= looks) for rule in rules(keys)]
 
 
-def skipped_checks(keys: VerdictKeys, why: str) -> list[Check]:
+def skipped_rules(keys: VerdictKeys, why: str) -> list[Check]:
     """Return the same checks, inconclusive, for a trial without traffic."""
     return [
         Check(each.name, "not measured", points(each.limit), "none", each.rule, "inconclusive", why)

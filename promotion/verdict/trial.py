@@ -17,10 +17,10 @@ from promotion.verdict.comparison import MIN_INTERVALS, chance_at
 from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check
 from promotion.verdict.pods import KILLED, PodWatch, is_hopeless, readiness_check, restarts_check
 from promotion.verdict.result import Check, Verdict, worst
-from promotion.verdict.routes import hopeless, routes_check
+from promotion.verdict.routes import hopeless, routes_check, skipped_checks
 from promotion.verdict.samples import Interval, Samples
 from promotion.verdict.table import chart, progress
-from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY, bad_pods, skipped_checks, traffic_checks
+from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY, bad_pods, traffic_checks
 
 #: A trial is cut into this many intervals, each of at least and at most so many seconds.
 INTERVALS = 30

@@ -132,7 +132,9 @@ class Cluster:
         """
         with self._answering("the events of nodes"):
             events = read_items(self.core.list_namespaced_event, "default", field_selector="reason=SystemOOM")
-        times = [(part(event, "involvedObject"), event.get("lastTimestamp") or event.get("eventTime")) for event in events]
+        times = [
+            (part(event, "involvedObject"), event.get("lastTimestamp") or event.get("eventTime")) for event in events
+        ]
         return [(str(node.get("name")), parse_time(str(time))) for node, time in times if time]
 
     def public_selector(self) -> Mapping[str, str]:

@@ -131,20 +131,5 @@ def _below(world: World, level: Array) -> Array:
     if world.tail:
         least = np.exp(medians) * 2 ** (-1 / world.tail)
         with np.errstate(divide="ignore"):
-            return np.where(BUCKETS > least[..., None], 1 - (least[..., None] / BUCKETS) ** world.tail, 0.0)
+            return np.where(least[..., None] < BUCKETS, 1 - (least[..., None] / BUCKETS) ** world.tail, 0.0)
     return special.ndtr((np.log(BUCKETS) - medians[..., None]) / world.spread)
-
-
-WORLDS = {
-    "independent": World(),
-    "shared bursts": World(shared_bursts=0.15),
-    "uneven, 90 seconds": World(seconds=90, every=3, noise=0.5),
-    "autocorrelated": World(memory=0.9, noise=0.3, error_noise=1.0, failing=0.005),
-    "bursty": World(own_bursts=0.05, clumped=0.7),
-    "cold start": World(cold=9.0),
-    "heavy-tailed": World(tail=1.3, noise=0.2),
-    "slow canary pod": World(pods=(3, 3), slow_pod=(4.0, 1.0)),
-    "slow stable pod": World(pods=(1, 3), slow_pod=(1.0, 4.0)),
-    "few requests": World(rate=3),
-    "very few requests": World(rate=0.5),
-}
