@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,7 +82,7 @@ class Trial:
         deadline = time.monotonic() + self._deployment("canary").deadline_seconds
         shown = ""
         while True:
-            pods = {track: self.cluster.current_pods(track) for track in TRACKS}
+            pods = self._pods()
             wanted = {track: self._deployment(track).replicas for track in TRACKS}
             ready = sum(pod.ready for pod in pods["canary"])
             is_up = ready >= wanted["canary"]
@@ -103,13 +103,13 @@ class Trial:
 
     def _functional_checks(self) -> list[Check]:
         """Run commands and round trip before the first reading of the metrics, which then counts only users."""
+        running = self._pods()
         for track in TRACKS:
-            self._readings(track)  # shows whether the service is the addressbook
+            self._readings(track, running[track])  # shows whether the service is the addressbook
         commands = self.commands if self.commands is not None else ADDRESSBOOK_COMMANDS if self.addressbook else ()
         ready: dict[Track, Pod] = {}
         for track in TRACKS:
-            pods = [pod for pod in self.cluster.current_pods(track) if pod.ready]
-            if pods:
+            if pods := [pod for pod in running[track] if pod.ready]:
                 ready[track] = pods[0]
         checks = command_checks(self.cluster, ready, commands)
         checks += [round_trip_check(self.cluster)] if self.addressbook else []
@@ -121,7 +121,7 @@ class Trial:
         """Wait until every pod has been ready for as long as the warm-up, so that the trial counts all of them."""
         deadline = time.monotonic() + self.keys.warm_up_seconds
         shown = False
-        while cold := self._cold_pods():
+        while cold := self._cold_processes(self._pods()):
             left = min(max(cold.values()), deadline - time.monotonic())
             if left <= 0:
                 return
@@ -133,10 +133,13 @@ class Trial:
             if worst(self._pod_checks()) == "unhealthy":
                 return
 
-    def _cold_pods(self) -> dict[str, float]:
+    def _pods(self) -> dict[Track, list[Pod]]:
+        return {track: self.cluster.current_pods(track) for track in TRACKS}
+
+    def _cold_processes(self, pods: Mapping[Track, Sequence[Pod]]) -> dict[str, float]:
         """Return the processes of ready pods that are still warming up, and their seconds left."""
         left: dict[str, float] = {}
-        for pod in (pod for track in TRACKS for pod in self.cluster.current_pods(track)):
+        for pod in (pod for track in TRACKS for pod in pods[track]):
             if since := pod.ready_since:
                 age = (datetime.now(UTC) - since).total_seconds()
                 age = min(max(age, 0.0), self.keys.warm_up_seconds)  # this machine's clock may be wrong
@@ -205,17 +208,18 @@ class Trial:
 
     def _interval(self) -> Interval | None:
         """Return what both tracks added since the last reading; None if one could not be read at all."""
-        cold = self._cold_pods().keys()
-        readings = {track: self._readings(track) for track in TRACKS}
+        running = self._pods()
+        cold = self._cold_processes(running).keys()
+        readings = {track: self._readings(track, running[track]) for track in TRACKS}
         if self.unread:
             return None
         pods = self.deltas["canary"].add_by_pod(readings["canary"], cold)
         stable = self.deltas["stable"].add_by_pod(readings["stable"], cold)
         return Interval(total(pods.values()), total(stable.values()), pods)
 
-    def _readings(self, track: Track) -> list[Reading]:
+    def _readings(self, track: Track, pods: Sequence[Pod]) -> list[Reading]:
         """Read the track's pods. If none can be read, note why in ``unread``."""
-        readings = read_pods(self.cluster, [pod for pod in self.cluster.current_pods(track) if pod.running])
+        readings = read_pods(self.cluster, [pod for pod in pods if pod.running])
         if any(reading.counters for reading in readings):
             self.unread.pop(track, None)
         else:
@@ -234,10 +238,12 @@ class Trial:
         """Look at the track's pods; ask about their nodes only if something is wrong with them."""
         lost_nodes: set[str] = set()
         ooms: list[tuple[str, datetime]] = []
-        with suppress(UnreachableError):  # a role may read the namespace only; the canary is then to blame as before
-            if any(not pod.ready for pod in pods):
+        # A role may be allowed to read the namespace only. The canary is then to blame for what its node does.
+        if any(not pod.ready for pod in pods):
+            with suppress(UnreachableError):
                 lost_nodes = self.cluster.lost_nodes()
-            if any(pod.last_end.get("exitCode") == KILLED for pod in pods):
+        if any(pod.last_end.get("exitCode") == KILLED for pod in pods):
+            with suppress(UnreachableError):
                 ooms = self.cluster.system_ooms()
         self.watches[track].look(pods, wanted, since, lost_nodes, ooms)
 

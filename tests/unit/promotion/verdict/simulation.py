@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def _pods(track: Track) -> list[Requests]:
     return [Requests(*pod) for pod in zip(track.answers, track.durations, strict=True)]
 
 
-def _seen(requests: Requests, trials: Array, look: int) -> Requests:
+def _seen(requests: Requests, trials: Any, look: int) -> Requests:
     return Requests(requests.answers[trials, :look], requests.durations[trials, :look])
 
 

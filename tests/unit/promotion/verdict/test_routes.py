@@ -41,8 +41,8 @@ ALL, PERSON, RARE = Answers("/all", 40), Answers("/person/{id}", 160), Answers("
 
 
 def trial(canary: list[Answers], stable: list[Answers], count: int = LOOKS) -> list[Interval]:
-    tracks = (total(answers.counters() for answers in track) for track in (canary, stable))
-    return [Interval(*tracks)] * count
+    own, other = (total(answers.counters() for answers in track) for track in (canary, stable))
+    return [Interval(own, other)] * count
 
 
 def check(canary: list[Answers], stable: list[Answers]) -> Check:

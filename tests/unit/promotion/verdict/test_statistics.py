@@ -31,7 +31,7 @@ def test_twice_the_limit_is_hardly_ever_healthy(world: str, what: str) -> None:
     assert judge(WORLDS[world], BAD[what], TRIALS, seed=2).healthy <= MISSES * TRIALS
 
 
-@pytest.mark.parametrize(("world", "share"), [("independent", 0.95), ("shared bursts", 0.7), ("heavy-tailed", 0.95)])
+@pytest.mark.parametrize(("world", "share"), [("independent", 0.95), ("shared bursts", 0.6), ("heavy-tailed", 0.95)])
 def test_a_good_canary_is_usually_healthy(world: str, share: float) -> None:
     assert judge(WORLDS[world], IDENTICAL, TRIALS, seed=3).healthy >= share * TRIALS
 
