@@ -107,7 +107,15 @@ def text(value: str) -> str:
 
 def seconds(value: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
+    duration = seconds_or_zero(value)
+    if not duration:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")
+    return duration
+
+
+def seconds_or_zero(value: str) -> float:
+    """Return the same; 0 is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value.strip())
-    if not match or not float(match[1]):
+    if not match:
         raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")
     return float(match[1]) * UNITS.get(match[2], 1)

@@ -13,6 +13,7 @@ from promotion.arguments import (
     add_output,
     add_wait,
     seconds,
+    seconds_or_zero,
     text,
 )
 from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
@@ -207,6 +208,12 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="DURATION",
         help="time between two measurements (default: a 30th of the trial, 2 s to 10 s)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=seconds_or_zero,
+        metavar="DURATION",
+        help="time after a pod's start in which its requests do not count (default: config key warmUpSeconds)",
     )
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pydantic import ValidationError
-
 from contract.image import digest_of, short
 from contract.settings import VerdictKeys
 from promotion.errors import WRONG_USE, CommandError
-from promotion.operations.session import Session
+from promotion.operations.session import Session, keys_of
 from promotion.state.history import SUCCEEDED
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, last_verdict
@@ -50,7 +48,7 @@ def missing_proof(session: Session, digest: str, state: StackState) -> str:
         return f"it was compared with stable {short(record.stable)}, and stable runs {now} now"
     if state.settings != record.settings:
         return f"the settings of the pods have changed since the verdict of {record.time}"
-    hours = _valid_hours(session)
+    hours = keys_of(session.file, VerdictKeys).verdict_valid_hours
     if datetime.now(UTC) - record.moment > timedelta(hours=hours):
         return f"the verdict of {record.time} is older than {hours} hours (verdictValidHours)"
     if _was_undone(session, record):
@@ -67,14 +65,3 @@ def _was_undone(session: Session, record: VerdictRecord) -> bool:
         and digest_of(update.config.get("stableImage", "")) == record.digest
         for update in session.updates()
     )
-
-
-def _valid_hours(session: Session) -> int:
-    values = {key: value for key, value in session.file.values().items() if key in VerdictKeys.key_names()}
-    try:
-        return VerdictKeys.model_validate(values).verdict_valid_hours
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CommandError(
-            f"{session.file.path.name}: {first['loc'][0]} = {first['input']!r}: {first['msg']}", WRONG_USE
-        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from promotion.errors import WRONG_USE, CommandError
-from promotion.state.git import git, is_in_git
+from promotion.state.git import git, is_in_git, is_shallow
 from promotion.state.stack_file import StackFile
 
 #: Files in Git's folder that exist while an operation is unfinished; `git commit -- FILE` refuses to run meanwhile.
@@ -22,7 +22,8 @@ Relation = Literal["same", "older", "newer", "diverged", "unknown"]
 
 def require_committable(file: StackFile) -> None:
     """Raise CommandError if a commit of the stack file could not succeed, apart from the repository's own hooks."""
-    name, folder = file.path.name, file.path.parent
+    target = file.path.resolve()
+    name, folder = target.name, target.parent
     if not is_in_git(file):
         raise _refused(f"{name} is not in a Git checkout")
     paths = git(folder, "rev-parse", *(part for each in (*UNFINISHED, "index.lock") for part in ("--git-path", each)))
@@ -46,17 +47,14 @@ def _refused(why: str) -> CommandError:
 
 def relation_to(file: StackFile, commit: str) -> Relation:
     """Return how HEAD relates to ``commit``. Raises CommandError if Git fails."""
-    folder = file.path.parent
-    head = git(folder, "rev-parse", "HEAD").strip()
-    if head == commit:
-        return "same"
-    known = not git(folder, "cat-file", "--batch-check", stdin=f"{commit}\n").endswith("missing\n")
-    if not known:
+    folder = file.path.resolve().parent
+    names = git(folder, "cat-file", "--batch-check=%(objectname)", stdin=f"HEAD\n{commit}\n").splitlines()
+    if any(name.endswith(" missing") for name in names):
         return "unknown"
-    base = set(git(folder, "rev-list", "--max-count=1", head, f"^{commit}").split())
-    if not base:  # HEAD has no commit that `commit` does not have
+    if names[0] == names[1]:
+        return "same"
+    if not git(folder, "rev-list", "--max-count=1", "HEAD", f"^{commit}"):  # no commit that `commit` does not have
         return "older"
-    if not git(folder, "rev-list", "--max-count=1", commit, f"^{head}").split():
+    if not git(folder, "rev-list", "--max-count=1", commit, "^HEAD"):
         return "newer"
-    shallow = git(folder, "rev-parse", "--is-shallow-repository").strip() == "true"
-    return "unknown" if shallow else "diverged"
+    return "unknown" if is_shallow(file) else "diverged"
