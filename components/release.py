@@ -153,7 +153,8 @@ class Release(Component):
     def _migration(self, image: str, after: Sequence[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
         """Return the image's migration, if the service has one. Tracks share it, so a promotion does not migrate."""
         service = self._args.service
-        if not service.migrate_command or (image and digest_of(image) == self._args.release.migrated_image):
+        migrated = self._args.release.migrated_image
+        if not service.migrate_command or (migrated and digest_of(image) == migrated):
             return []
         name = migration_name(service.name, image)
         if name not in self._migrations:

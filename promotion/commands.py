@@ -80,7 +80,7 @@ def add_stack(commands: Commands) -> None:
     parser.add_argument(
         "--image",
         type=text,
-        default="",
+        default=argparse.SUPPRESS,
         help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)",
     )
     add_wait(parser)

@@ -136,8 +136,7 @@ def _stable_is_failing(session: Session) -> bool:
 
 def _leave_stable_alone(session: Session, options: CanaryOptions) -> CanaryOptions:
     """Keep the update from changing stable or waiting for it: the canary may be what mends it."""
-    stable = session.state().tracks.get("stable")
-    session.engine.excluded = [stable.urn] if stable else []
+    session.engine.excluded = [urn for track, urn in session.state().urns.items() if track == "stable"]
     session.console.say("stable's pods are not all available: the update leaves stable as it is and does not wait")
     return replace(options, stable_replicas=session.release.stable_replicas)
 

@@ -28,11 +28,10 @@ HARMLESS = ("random:", "docker:", "pulumi:", "pulumi-python:", "delivery:", "add
 
 @dataclass(frozen=True)
 class DeployedTrack:
-    """A track's Deployment in the state; ``image`` is REPOSITORY@sha256:DIGEST, ``urn`` the engine's name for it."""
+    """A track's Deployment in the state; ``image`` is REPOSITORY@sha256:DIGEST."""
 
     image: str
     replicas: int
-    urn: str = ""
 
     @property
     def digest(self) -> str:
@@ -45,13 +44,14 @@ class StackState:
     """The deployed ``tracks`` by name. ``known_tracks`` also has partly removed ones, without a Deployment.
 
     ``interrupted`` are the URNs of unfinished operations. ``settings`` is a fingerprint of the tracks' pod templates
-    without their images, 12 hex digits: it changes with whatever else the pods run with.
+    without their images, 12 hex digits: it changes with whatever else the pods run with. ``urns`` are the Deployments'.
     """
 
     tracks: Mapping[str, DeployedTrack] = field(default_factory=dict[str, DeployedTrack])
     known_tracks: frozenset[str] = frozenset()
     interrupted: Sequence[str] = ()
     settings: str = ""
+    urns: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(cls, deployment: Mapping[str, Any]) -> StackState:
@@ -59,6 +59,7 @@ class StackState:
         tracks: dict[str, DeployedTrack] = {}
         known: set[str] = set()
         templates: dict[str, Any] = {}
+        urns: dict[str, str] = {}
         for resource in cast(list[dict[str, Any]], deployment.get("resources") or []):
             urn = str(resource["urn"])
             if TRACK in urn:
@@ -68,10 +69,11 @@ class StackState:
                 track, image = urn.rpartition("-")[2], service_container(spec["template"])["image"]
                 templates[track] = spec["template"]
                 if isinstance(image, str):
-                    tracks[track] = DeployedTrack(image, int(spec.get("replicas", 1)), urn)
+                    tracks[track] = DeployedTrack(image, int(spec.get("replicas", 1)))
+                    urns[track] = urn
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
         interrupted = [str(operation["resource"]["urn"]) for operation in pending]
-        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates))
+        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates), urns)
 
 
 def _fingerprint(templates: Mapping[str, Any]) -> str:

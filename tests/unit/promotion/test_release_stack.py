@@ -97,7 +97,6 @@ def test_undecryptable_secrets_are_omitted(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("", "1 to 100 letters"),
         ("feature/x", "1 to 100 letters"),
         ("-x", "1 to 100 letters"),
         ("dev", "Pulumi.dev.yaml already exists"),
