@@ -10,7 +10,6 @@ from dataclasses import asdict
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from contract.errors import INVALID_CONFIG
 from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import DiagnoseOptions, HistoryOptions, StackOptions, StatusOptions
 from promotion.operations.timeline import timeline, timeline_json, timeline_text
@@ -50,10 +49,8 @@ def preview(options: StackOptions) -> int:
 
 
 def preview_code(plan: Plan) -> int:
-    """Return the exit code of a preview: DONE if the update could start."""
-    if any(INVALID_CONFIG in error for error in plan.faults):
-        return WRONG_USE
-    return FAILED if plan.faults else DONE
+    """Return the exit code of a preview: DONE if the update could start, and otherwise the one that `up` has."""
+    return WRONG_USE if plan.faults else DONE
 
 
 def history(options: HistoryOptions) -> int:

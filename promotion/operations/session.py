@@ -109,7 +109,8 @@ class EngineRun:
 
     def down(self) -> None:
         """Destroy the stack's resources and forget the stack. Raises CommandError."""
-        engine.down(self.stack, self.wait_seconds)
+        progress = Progress(self.console.out, sys.stderr)
+        engine.down(self.stack, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
 
 
 @dataclass

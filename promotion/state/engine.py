@@ -141,14 +141,17 @@ def resolve_pending(stack: automation.Stack) -> bool:
     return True
 
 
-def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
+def down(
+    stack: automation.Stack, *, progress: Progress | None = None, wait_seconds: float = 0, say: Say = _say
+) -> None:
     """Destroy the stack's resources and forget the stack; its file stays. Raises CommandError."""
+    progress = progress or Progress()
 
     def run() -> None:
         resolve_pending(stack)
-        stack.destroy(on_event=Progress().event, refresh=True)
+        stack.destroy(on_event=progress.event, refresh=True)
 
-    _run(stack, "destroy", run, wait_seconds, _say)
+    _run(stack, "destroy", run, wait_seconds, say)
     stack.workspace.remove_stack(stack.name, preserve_config=True)
 
 
