@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from promotion.arguments import WAIT_SECONDS, Commands, add_change, add_command, add_force, add_keep, add_output, add_wait, add_yes, seconds
+from promotion.arguments import (
+    WAIT_SECONDS,
+    Commands,
+    add_change,
+    add_command,
+    add_force,
+    add_keep,
+    add_output,
+    add_wait,
+    add_yes,
+    seconds,
+)
 from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (

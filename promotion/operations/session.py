@@ -52,9 +52,14 @@ class Console:
         """Print for people."""
         print(text, file=self.out, flush=True)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether ``confirm`` asks: at a terminal, without ``--yes``."""
+        return not self.yes and sys.stdin.isatty()
+
     def confirm(self) -> None:
         """Ask whether to continue, once and only at a terminal. Raises CommandError if the answer is no."""
-        if self.yes or not sys.stdin.isatty():
+        if not self.can_ask:
             return
         print("continue? [y/N] ", end="", file=self.out, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
