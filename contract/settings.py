@@ -8,7 +8,7 @@ the ``config:`` block of ``Pulumi.yaml`` and ``docs/reference/config.md`` from h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
@@ -291,10 +291,26 @@ class CanaryKeys(Keys):
         " `pulumi config set --secret --path canarySecretEnvironment.NAME`.",
     )
 
+    @property
+    def differing(self) -> list[str]:
+        """Names of the settings that differ."""
+        return differing(self.canary_settings, self.canary_secret_environment)
+
     def over(self, service: ServiceSettings) -> ServiceSettings:
         """Return the canary's settings: the service's, overlaid with these. Raises pydantic.ValidationError."""
         own = service.model_dump(by_alias=True)
         return ServiceSettings.model_validate(overlay(own, self.canary_settings, self.canary_secret_environment))
+
+
+def differing(canary_settings: Mapping[str, Any], canary_secrets: Iterable[str]) -> list[str]:
+    """Return the names of the canary's settings, such as ``environment.LOG_LEVEL``, ``memoryLimit``."""
+    plain = dict(canary_settings)
+    variables = plain.pop("environment", {})
+    return [
+        *plain,
+        *(f"environment.{name}" for name in variables),
+        *(f"secretEnvironment.{name}" for name in canary_secrets),
+    ]
 
 
 def overlay(
