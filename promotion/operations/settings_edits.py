@@ -13,16 +13,22 @@ from typing import Any, cast
 from contract.settings import overlay
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.engine_yaml import text_of
+from promotion.state.history import SECRET
 from promotion.state.stack_file import Edits
 
 VARIABLES = ("environment", "secretEnvironment")
 
 
 def canary_settings_to_stable(config: Mapping[str, Any]) -> Edits:
-    """Return the edits that give stable the canary's settings; ``config`` has the file's keys, decoded.
+    """Return the edits that give stable the canary's settings.
 
-    Raises CommandError if a key does not hold an object, or is encrypted as a whole so that its variables are unknown.
+    ``config`` has the keys of the file, decoded, or those of an update in the history, which hides secrets. Raises
+    CommandError if a key does not hold an object, or is encrypted as a whole so that its variables are unknown.
     """
+    hidden = SECRET in (config.get("secretEnvironment"), config.get("canarySecretEnvironment"))
+    if hidden:
+        plain = {key: value for key, value in config.items() if value != SECRET}
+        return {**canary_settings_to_stable(plain), "secretEnvironment": SECRET}
     settings = _object(config, "canarySettings")
     secrets = _object(config, "canarySecretEnvironment")
     if not settings and not secrets:

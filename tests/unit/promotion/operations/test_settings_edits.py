@@ -13,6 +13,7 @@ from contract.settings import ReleaseSettings
 from promotion.errors import CommandError
 from promotion.operations import config_edits
 from promotion.operations.settings_edits import canary_settings_to_stable
+from promotion.state.history import SECRET
 from promotion.state.stack_file import StackFile
 
 OLD, NEW = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "ab")
@@ -23,7 +24,10 @@ ONE, TWO, THREE = ({"secure": f"v1:{number}"} for number in "123")
 def moved(**config: Any) -> dict[str, Any]:
     """Return the edits of a promotion, decoded."""
     edits = canary_settings_to_stable(config)
-    return {key: value and (json.loads(value) if value[0] in "[{" else value) for key, value in edits.items()}
+    return {
+        key: value and (json.loads(value) if value[0] in "[{" and value != SECRET else value)
+        for key, value in edits.items()
+    }
 
 
 CASES = {
@@ -55,6 +59,10 @@ CASES = {
     "a secret variable is removed": (
         {"secretEnvironment": {"A": ONE, "B": TWO}, "canarySettings": {"environment": {"A": None}}},
         {"secretEnvironment": {"B": TWO}},
+    ),
+    "secrets that the history hides": (
+        {"environment": '{"A": "1"}', "canarySecretEnvironment": "[secret]", "canarySettings": '{"port": 80}'},
+        {"port": "80", "secretEnvironment": "[secret]"},
     ),
     "an object in JSON": (
         {"environment": '{"A": "1"}', "canarySettings": '{"environment": {"A": "2"}}'},
