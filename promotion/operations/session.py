@@ -187,11 +187,18 @@ class Session:
     def verdicts(self) -> list[str]:
         """Return the past values of `canaryVerdict`, newest first: from the stack file, then from the updates.
 
-        With ``--only-config`` they come from Git, since a pull request has no access to the stack.
+        With ``--only-config`` they come from Git, since a pull request has no access to the stack. Raises CommandError
+        if Git's history is incomplete, unless ``--force`` is given.
         """
         current = self.release.canary_verdict
         if not self.options.only_config:
             return [current, *(update.config.get("canaryVerdict", "") for update in self.updates())]
+        if git.is_shallow(self.file) and not self.options.force:
+            raise CommandError(
+                "--only-config: this clone is shallow, so it may lack the record of a rejection: fetch its history"
+                " (`fetch-depth: 0` in actions/checkout, or `git fetch --unshallow`), or add --force",
+                WRONG_USE,
+            )
         changes = [change for commit in git.commits(self.file, SEARCHED_COMMITS) for change in commit.changes]
         return [current, *(change.after for change in changes if change.key == "canaryVerdict")]
 
