@@ -98,7 +98,15 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
 
 def seconds(text: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
+    duration = seconds_or_zero(text)
+    if not duration:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 5m or 1h")
+    return duration
+
+
+def seconds_or_zero(text: str) -> float:
+    """Return the same; 0 is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    if not match or not float(match[1]):
+    if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 5m or 1h")
     return float(match[1]) * UNITS.get(match[2], 1)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from promotion.arguments import Commands, add_change, add_command, add_force, add_keep, add_output, add_wait, seconds
+from promotion.arguments import (
+    Commands,
+    add_change,
+    add_command,
+    add_force,
+    add_keep,
+    add_output,
+    add_wait,
+    seconds,
+    seconds_or_zero,
+)
 from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
@@ -177,6 +187,12 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="DURATION",
         help="time between two measurements (default: a 30th of the trial, 2 s to 10 s)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=seconds_or_zero,
+        metavar="DURATION",
+        help="time after a pod's start in which its requests do not count (default: config key warmUpSeconds)",
     )
 
 

@@ -8,12 +8,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from pulumi import automation
 from pydantic import ValidationError
 
-from contract.settings import CanaryKeys, ReleaseSettings
+from contract.settings import CanaryKeys, Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
 from promotion.state import checkout, engine, git, history
@@ -27,6 +27,8 @@ from stacks.parsing import describe_error
 
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
+
+Group = TypeVar("Group", bound=Keys)
 
 #: Number of commits of a stack file to search for a verdict.
 SEARCHED_COMMITS = 200
@@ -234,9 +236,14 @@ def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
 
 def release_settings(file: StackFile, text: str) -> ReleaseSettings:
     """Return the release in a stack file's text. Raises CommandError; the engine checks the other keys."""
-    values = {key: value for key, value in file.values(text).items() if key in ReleaseSettings.key_names()}
+    return keys_of(file, ReleaseSettings, text)
+
+
+def keys_of(file: StackFile, group: type[Group], text: str | None = None) -> Group:
+    """Return a group of keys in a stack file, or in its ``text``. Raises CommandError if one is invalid."""
+    values = {key: value for key, value in file.values(text).items() if key in group.key_names()}
     try:
-        return ReleaseSettings.model_validate(values)
+        return group.model_validate(values)
     except ValidationError as error:
-        errors = [describe_error(each, ReleaseSettings) for each in error.errors()]
+        errors = [describe_error(each, group) for each in error.errors()]
         raise CommandError("\n  - ".join([f"{file.path.name}: invalid config", *errors]), WRONG_USE) from None

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, cast
 
 import urllib3
@@ -31,7 +32,19 @@ from promotion.state.cluster.client import (
     refusal,
     status_of,
 )
-from promotion.state.cluster.pods import Deployment, Document, Pod, annotation, name, owners, part, read_items, read_raw
+from promotion.state.cluster.pods import (
+    Deployment,
+    Document,
+    Pod,
+    annotation,
+    condition,
+    name,
+    owners,
+    parse_time,
+    part,
+    read_items,
+    read_raw,
+)
 from promotion.state.engine import all_outputs
 
 #: The module has no types.
@@ -110,6 +123,24 @@ class Cluster:
             if annotation(each, REVISION) == revision and str(deployment.document["metadata"]["uid"]) in owners(each)
         }
         return [pod for pod in self.pods(track) if current & owners(pod.document)]
+
+    def lost_nodes(self) -> set[str]:
+        """Return the names of the nodes that are not ready. Raises UnreachableError also without the right to ask."""
+        with self._answering("the list of nodes"):
+            nodes = read_items(self.core.list_node)
+        return {name(node) for node in nodes if condition(node, "Ready").get("status", "True") != "True"}
+
+    def system_ooms(self) -> list[tuple[str, datetime]]:
+        """Return each node's latest kills for lack of memory on the node itself, with their times.
+
+        Raises UnreachableError also without the right to read events of namespace default, where those of nodes are.
+        """
+        with self._answering("the events of nodes"):
+            events = read_items(self.core.list_namespaced_event, "default", field_selector="reason=SystemOOM")
+        times = [
+            (part(event, "involvedObject"), event.get("lastTimestamp") or event.get("eventTime")) for event in events
+        ]
+        return [(str(node.get("name")), parse_time(str(time))) for node, time in times if time]
 
     def public_selector(self) -> Mapping[str, str]:
         """Return the labels that the public Service selects; those of the whole service if it does not exist."""
