@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from pulumi import automation
 from pydantic import ValidationError
 
-from contract.settings import Keys, ReleaseSettings
+from contract.settings import CanaryKeys, Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
 from promotion.state import checkout, engine, git, history
@@ -154,6 +154,17 @@ class Session:
     def release(self) -> ReleaseSettings:
         """The release in the stack file. Raises CommandError if it is invalid."""
         return release_settings(self.file, self.file.text())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The project's keys in the stack file, decoded; a secret is ``{"secure": …}``. Raises CommandError."""
+        prefix = self.file.prefix
+        return {key.removeprefix(prefix): value for key, value in self.file.config().items() if key.startswith(prefix)}
+
+    @property
+    def has_canary_settings(self) -> bool:
+        """Whether the stack file has settings for a trial."""
+        return any(self.config.get(key) for key in CanaryKeys.key_names())
 
     def state(self) -> StackState:
         """Return the deployed tracks, from the engine's state."""
