@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from contract.image import Image, digest_of, short
+from contract.settings import CanaryKeys
 from promotion.errors import FAILED, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
 from promotion.operations import config_edits
 from promotion.operations.config_edits import Move
@@ -13,6 +14,7 @@ from promotion.operations.explanation import Explanation
 from promotion.operations.options import CanaryOptions
 from promotion.operations.rollback import roll_back_canary
 from promotion.operations.session import Session, open_session
+from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.operations.update import apply, build_image, discard_build, propose, track_failed
 from promotion.state.verdict_record import verdict_against
 
@@ -58,7 +60,7 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
         options = _leave_stable_alone(session, options)
     if from_source and not options.only_config:
         session.console.say("building the image from source first; it goes on trial by its digest")
-    text = propose(session, _move(options, options.image, stable_image))
+    text = propose(session, _move(options, options.image, stable_image), CanaryKeys.key_names())
     if not from_source or options.only_config:
         return Trial(options.image, text)
     image = build_image(session, stable_image)
@@ -68,7 +70,7 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     except CommandError:
         discard_build(session, "the new image was rejected earlier")
         raise
-    return Trial(image, session.file.edited(_move(options, image, stable_image)(session.release)))
+    return Trial(image, session.file.edited(_move(options, image, stable_image)(session.release, {})))
 
 
 def start_trial(session: Session, trial: Trial) -> bool:
@@ -98,6 +100,7 @@ def start_trial(session: Session, trial: Trial) -> bool:
 
 
 def _check_options(session: Session, options: CanaryOptions) -> None:
+    canary_settings_to_stable(session.config)  # raises an error now rather than at the promotion
     if options.replicas < 1:
         raise CommandError("--replicas: a canary needs at least 1 pod; `rollback` removes it", WRONG_USE)
     if options.image == "source":
@@ -114,7 +117,7 @@ def _check_options(session: Session, options: CanaryOptions) -> None:
 
 
 def _move(options: CanaryOptions, image: str, stable_image: str) -> Move:
-    return lambda release: config_edits.start_canary(
+    return lambda release, _: config_edits.start_canary(
         release, image, options.replicas, options.stable_replicas, stable_image, options.traffic
     )
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from contract.image import digest_of
-from contract.settings import ReleaseSettings
+from contract.settings import CanaryKeys, ReleaseSettings
+from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.state.stack_file import Edits
 from promotion.state.verdict_record import VerdictRecord
 
 #: Default pods of a canary, and minimum pods of stable beside it: the book's CANARY_PODS and STABLE_PODS.
 CANARY_REPLICAS = 1
 STABLE_BESIDE_CANARY = 2
-#: A step of a release. Applied to its own result it changes nothing more, so that an interrupted step can be repeated.
-Move = Callable[[ReleaseSettings], Edits]
+#: A step of a release: its edits to a release and to the whole config, decoded. Applied to its own result it changes
+#: nothing more, so that an interrupted step can be repeated.
+Move = Callable[[ReleaseSettings, Mapping[str, Any]], Edits]
 
 
 def promised_replicas(release: ReleaseSettings) -> int:
@@ -50,29 +53,48 @@ def start_canary(
     }
 
 
+def without_canary_settings() -> Edits:
+    """Remove the canary's settings."""
+    return dict.fromkeys(sorted(CanaryKeys.key_names()))
+
+
 def remove_canary(release: ReleaseSettings) -> Edits:
-    """Restore stable's replicas, remove the canary, and route its users to stable."""
+    """Restore stable's replicas, remove the canary with its settings, and route its users to stable."""
     return {
         **_restore_stable(release),
         "canaryImage": None,
         "canaryReplicas": None,
+        **without_canary_settings(),
         **({"traffic": None} if release.traffic == "canary" else {}),
     }
 
 
-def promote(release: ReleaseSettings) -> Edits:
-    """Give stable the canary's image. The verdict stays on record."""
-    image: Edits = {"stableImage": release.canary_image} if release.has_canary else {}
-    return {**image, **remove_canary(release), "migratedImage": None}
+def promote(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
+    """Give stable the canary's image and settings. The verdict stays on record.
+
+    ``config`` has the file's keys, decoded. Raises CommandError if the settings cannot be merged.
+    """
+    edits: Edits = (
+        {"stableImage": release.canary_image, **canary_settings_to_stable(config)} if release.has_canary else {}
+    )
+    return {**edits, **remove_canary(release), "migratedImage": None}
 
 
-def restore_image(release: ReleaseSettings, image: str, verdict: str | None = None, *, migrated: bool = True) -> Edits:
-    """Give stable an earlier image; ``verdict`` is recorded for its present image.
+def restore_image(
+    release: ReleaseSettings,
+    image: str,
+    verdict: str | None = None,
+    settings: Edits | None = None,
+    *,
+    migrated: bool = True,
+) -> Edits:
+    """Give stable an earlier image and its settings; ``verdict`` is recorded for its present image.
 
     ``migrated``: the image ran before, so its migration does not run again.
     """
     return {
         "stableImage": image,
+        **(settings or {}),
         **remove_canary(release),
         "migratedImage": digest_of(image) if migrated else None,
         **({"canaryVerdict": verdict} if verdict else {}),

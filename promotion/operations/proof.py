@@ -58,10 +58,15 @@ def missing_proof(session: Session, digest: str, state: StackState) -> str:
 
 def _was_undone(session: Session, record: VerdictRecord) -> bool:
     """Return whether stable ran the image after its verdict; `git revert` brings such a verdict back."""
-    return not session.options.only_config and any(
-        update.kind == "update"
-        and update.result == SUCCEEDED
-        and update.time > record.moment
-        and digest_of(update.config.get("stableImage", "")) == record.digest
-        for update in session.updates()
+    promotes = record.digest != record.stable  # else only settings are on trial
+    return (
+        promotes
+        and not session.options.only_config
+        and any(
+            update.kind == "update"
+            and update.result == SUCCEEDED
+            and update.time > record.moment
+            and digest_of(update.config.get("stableImage", "")) == record.digest
+            for update in session.updates()
+        )
     )

@@ -50,13 +50,14 @@ def _finish_last_run(session: Session) -> None:
         session.console.say(
             "the stack still runs a canary that is no longer in its file; finishing the interrupted run"
         )
-        refuse_stale(session, config_edits.promote, config_edits.remove_canary)
+        refuse_stale(session, config_edits.promote, lambda release, _: config_edits.remove_canary(release))
         apply(session, session.file.text(), "finish the interrupted run")
 
 
 def _is_released(session: Session, trial: Trial) -> bool:
     current = session.release
-    return not current.has_canary and current.stable_image.endswith(f"@{trial.digest}")
+    same_image = current.stable_image.endswith(f"@{trial.digest}")
+    return same_image and not current.has_canary and not session.has_canary_settings
 
 
 def _judge(session: Session, options: ReleaseOptions, trial: Trial) -> tuple[str, Verdict | None]:

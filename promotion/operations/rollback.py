@@ -9,9 +9,10 @@ from promotion.operations import config_edits
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import ChangeOptions, RollbackOptions
 from promotion.operations.session import Session, open_session
+from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, propose
-from promotion.state.history import SUCCEEDED, image_in_history, releases_of
+from promotion.state.history import SECRET, SUCCEEDED, image_in_history, releases_of, with_defaults
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, last_verdict, utc_stamp, verdict_against
@@ -49,13 +50,14 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     stable returns to its image in the last finished update. Raises CommandError if there is no canary.
     """
     release, state = session.release, session.state()
-    image, previous = release.canary_image if release.has_canary else "", ""
+    image = release.canary_image if release.has_canary else ""
+    previous: Edits = {}
     if image == "source":
         image = state.tracks["canary"].image if "canary" in state.tracks else ""
     if not session.options.only_config:
         session.do_without_history()
     if not release.has_canary and "canary" in state.known_tracks:
-        previous = _image_before_promotion(session, release)
+        previous = _stable_before_promotion(session, release)
         image = release.stable_image if previous else image
     elif not release.has_canary and not release.canary_image:
         raise CommandError(
@@ -71,22 +73,32 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     if digest and (reject or judged) and not (own and own.is_against):
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest))}
 
-    def move(release: ReleaseSettings) -> Edits:
-        restored = config_edits.restore_image(release, previous) if previous else config_edits.remove_canary(release)
-        return {**restored, **rejection}
+    def move(release: ReleaseSettings, _: object) -> Edits:
+        if not previous:
+            return {**config_edits.remove_canary(release), **rejection}
+        return {**config_edits.restore_image(release, str(previous["stableImage"]), settings=previous), **rejection}
 
     text = propose(session, move)
     return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
 
 
-def _image_before_promotion(session: Session, release: ReleaseSettings) -> str:
-    """Return stable's image before an interrupted promotion, by the last finished update with a canary; "" if none."""
+def _stable_before_promotion(session: Session, release: ReleaseSettings) -> Edits:
+    """Return stable's image and settings before an interrupted promotion, by the last finished update with a canary.
+
+    Return no edits if it was not a promotion that was interrupted. Secrets are not in the history; they stay.
+    """
     for update in session.updates():
         if update.kind == "update" and update.result == SUCCEEDED and update.config.get("canaryImage"):
-            previous = update.config.get("stableImage", "")
-            promoted = update.config["canaryImage"] == release.stable_image != previous
-            return previous if promoted else ""
-    return ""
+            before = with_defaults(update.config)
+            if not update.config["canaryImage"] == release.stable_image != before["stableImage"]:
+                return {}
+            settings = {key: before[key] for key in canary_settings_to_stable(before) if before[key] != SECRET}
+            defaults = with_defaults({})
+            return {
+                "stableImage": before["stableImage"],
+                **{key: None if value == defaults[key] else value for key, value in settings.items()},
+            }
+    return {}
 
 
 def restore_stable(session: Session, to: str) -> bool:
@@ -101,7 +113,7 @@ def restore_stable(session: Session, to: str) -> bool:
     digest = digest_of(image)
     current = _stable_digest(release, session.state())
     if digest == current and not release.has_canary and digest == digest_of(release.stable_image):
-        refuse_stale(session, lambda release: config_edits.restore_image(release, image))
+        refuse_stale(session, lambda release, _: config_edits.restore_image(release, image))
         session.console.say("the stack file already has this image; re-running the update")
         return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
     verdict = last_verdict(digest, session.verdicts())
@@ -115,7 +127,7 @@ def restore_stable(session: Session, to: str) -> bool:
             WRONG_USE,
         )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
-    text = propose(session, lambda release: config_edits.restore_image(release, image, rejection, migrated=ran))
+    text = propose(session, lambda release, _: config_edits.restore_image(release, image, rejection, migrated=ran))
     return apply(session, text, f"stable to {short(image)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, cast
 
 from pulumi import automation
@@ -25,19 +25,20 @@ NEWEST_UPDATES = 20
 COMMIT_DIGITS = 12
 
 
-def refuse_stale(session: Session, *moves: Move) -> None:
+def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset()) -> None:
     """Raise CommandError if a move would change more than it announces.
 
     A move applied to the stack file must give the same config as applied to what is deployed, the config of the last
     update. Of several ``moves``, one must. A move that was interrupted passes, since a move repeated changes nothing.
-    With ``--only-config`` nothing is compared: a pull request has no access to the stack.
+    ``announced`` are keys that the person has edited for this move, such as the settings of a trial. With
+    ``--only-config`` nothing is compared: a pull request has no access to the stack.
     """
     if session.options.only_config:
         return
     deployed = deployed_config(session.updates())
     if deployed is None:
         return
-    found = [_unannounced(session, deployed, move) for move in moves]
+    found = [_unannounced(session, deployed, move, announced) for move in moves]
     if not all(found):
         return
     name = session.file.path.name
@@ -61,11 +62,12 @@ def deployed_config(updates: Sequence[Update]) -> dict[str, str] | None:
     return with_defaults(last.config) if last and last.kind == "update" else None
 
 
-def _unannounced(session: Session, deployed: Mapping[str, str], move: Move) -> list[Change]:
+def _unannounced(session: Session, deployed: Mapping[str, str], move: Move, announced: Set[str]) -> list[Change]:
     """Return the keys with values, before the move, that make the results of the move differ."""
     before, after = _pinned(session, deployed, _file_config(session))
-    keys = declared_keys() - {*RECORDS}
-    results = [each for each in differences(_moved(before, move), _moved(after, move)) if each.key in keys]
+    keys = declared_keys() - {*RECORDS} - announced
+    moved = _moved(before, move, before), _moved(after, move, session.config)
+    results = [each for each in differences(*moved) if each.key in keys]
     causes = [each for each in differences(before, after) if each.key in keys]
     differing = {each.key for each in results}
     changes = results and ([each for each in causes if each.key in differing] or causes)
@@ -111,16 +113,21 @@ def _pinned(
     return pinned
 
 
-def _moved(values: Mapping[str, str], move: Move) -> dict[str, str]:
-    """Return the config after the move; without it if the release in it is invalid, since it was never deployed."""
+def _moved(values: Mapping[str, str], move: Move, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values after the move; without it if the release in them is invalid, since it was never deployed.
+
+    ``config`` has the same keys, decoded if possible.
+    """
     names = ReleaseSettings.key_names()
     try:
         release = ReleaseSettings.model_validate({key: value for key, value in values.items() if key in names})
     except ValidationError:
         return dict(values)
-    edits = move(release)
-    defaults = with_defaults({})
-    return {**values, **{key: defaults.get(key, "") if value is None else value for key, value in edits.items()}}
+    edits = move(release, config)
+    edited = {key: value for key, value in edits.items() if value is not None}
+    kept = {key: value for key, value in values.items() if key not in edits}
+    hidden = {key: SECRET for key, value in edited.items() if '"secure":' in value}
+    return with_defaults({**kept, **edited, **hidden})
 
 
 def _changed_secrets(session: Session, keys: Sequence[str]) -> list[str]:

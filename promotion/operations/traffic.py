@@ -15,7 +15,7 @@ def traffic(options: TrafficOptions) -> int:
     with open_session("traffic", options) as session:
         if options.to == "canary":
             _require_canary(session)
-        text = propose(session, lambda release: config_edits.route_traffic(release, options.to))
+        text = propose(session, lambda release, _: config_edits.route_traffic(release, options.to))
         if apply(session, text, f"to {options.to}"):
             session.answer(traffic=options.to)
         return session.exit_code

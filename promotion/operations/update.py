@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
+from collections.abc import Set
 from pathlib import Path
 
 from components.migration_name import migration_name
 from components.shares import traffic_shares
 from contract.settings import ReleaseSettings
 from promotion.errors import BUSY, WRONG_USE, CommandError
+from promotion.operations import config_edits
 from promotion.operations.config_edits import Move
 from promotion.operations.options import Track
 from promotion.operations.session import Session, release_settings
@@ -20,15 +22,16 @@ from promotion.state import git
 from promotion.state.stack_file import Edits, difference
 
 
-def propose(session: Session, move: Move) -> str:
+def propose(session: Session, move: Move, announced: Set[str] = frozenset()) -> str:
     """Show what the move changes, ask whether to continue, and return the new text of the stack file.
 
-    Raises CommandError if the config would be invalid, the file is stale, or the answer is no.
+    ``announced`` are keys that the person has edited for this move. Raises CommandError if the config would be invalid,
+    the file is stale, or the answer is no.
     """
     file, present = session.file, session.release
-    before, after = file.text(), file.edited(move(present))
+    before, after = file.text(), file.edited(move(present, session.config))
     release = release_settings(file, after)
-    refuse_stale(session, move)
+    refuse_stale(session, move, announced=announced)
     raised = present.stable_replicas_after_trial and present.stable_replicas > present.stable_replicas_after_trial
     if raised and not release.stable_replicas_after_trial:
         session.console.say(
@@ -103,7 +106,11 @@ def commit(session: Session, message: str) -> None:
 
 def build_image(session: Session, stable_image: str) -> str:
     """Build and push the image of the build context without changing the tracks; return its reference."""
-    edits: Edits = {"buildAhead": "true", **({"stableImage": stable_image} if stable_image else {})}
+    edits: Edits = {
+        "buildAhead": "true",
+        **({"stableImage": stable_image} if stable_image else {}),
+        **({} if session.release.has_canary else config_edits.without_canary_settings()),
+    }
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / session.file.path.name
         config.write_text(session.file.edited(edits), encoding="utf-8")

@@ -32,7 +32,7 @@ def verdict(options: VerdictOptions) -> int:
     """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
     with open_session("verdict", options) as session:
         session.do_without_history()
-        refuse_stale(session, config_edits.remove_canary)
+        refuse_stale(session, lambda release, _: config_edits.remove_canary(release))
         if _finish_rollback(session):
             return UNHEALTHY
         if not options.keep:

@@ -161,3 +161,15 @@ def test_replicas_raised_during_the_trial_stay(make: Make, step: str):
 
 def raised() -> dict[str, str]:
     return {**TRIAL, "stableReplicas": "8", "stableReplicasAfterTrial": "3"}
+
+
+def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
+    trial = {**TRIAL, "stableReplicasAfterTrial": "3", "environment": '{"A": "1"}'}
+    earlier = [{**trial, "canarySettings": '{"environment": {"A": "2"}, "memoryLimit": "1Gi"}'}]
+    session, stack = make("rollback", BOTH, earlier, stableImage=NEW, stableReplicas="3")
+    text = session.file.edited({"environment": '{"A": "2"}', "memoryLimit": "1Gi"})
+    session.file.write(text)
+    assert remove_canary(session)
+    applied = stack.applied[-1]
+    assert (applied["stableImage"], applied["environment"]) == (OLD, '{"A": "1"}')
+    assert "memoryLimit" not in applied

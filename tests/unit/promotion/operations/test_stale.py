@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from contract.settings import ReleaseSettings
 from promotion.errors import CommandError
 from promotion.operations import config_edits, promote
 from promotion.operations.canary import prepare_trial, start_trial
@@ -20,6 +21,7 @@ from promotion.operations.rollback import remove_canary, restore_stable
 from promotion.operations.session import Session
 from promotion.operations.stale import refuse_older_commit, refuse_stale
 from promotion.state.history import SECRET
+from promotion.state.stack_file import Edits
 from tests.unit.promotion.operations.conftest import forced, refused
 from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, OTHER, TIME, FakeStack, Make
 
@@ -30,6 +32,10 @@ PROMOTED = {"stableImage": NEW, "stableReplicas": "3"}
 
 def canary(session: Session) -> bool:
     return start_trial(session, prepare_trial(session, cast(CanaryOptions, session.options)))
+
+
+def removal(release: ReleaseSettings, _: object) -> Edits:
+    return config_edits.remove_canary(release)
 
 
 def earlier_image(session: Session) -> bool:
@@ -127,7 +133,7 @@ def test_only_config_compares_nothing(make: Make):
 def test_after_a_destroy_nothing_is_deployed(make: Make):
     session, _ = make("canary", earlier=[PROMOTED], **STABLE)
     object.__setattr__(session.updates()[0], "kind", "destroy")
-    refuse_stale(session, config_edits.remove_canary)
+    refuse_stale(session, removal)
 
 
 def with_secret(make: Make, value: str | None, deployed: str | None) -> Session:
@@ -152,12 +158,12 @@ def with_secret(make: Make, value: str | None, deployed: str | None) -> Session:
 def test_another_secret_is_refused_and_not_shown(make: Make, value: str | None, deployed: str | None):
     session = with_secret(make, value, deployed)
     with pytest.raises(CommandError, match="- secretEnvironment: ") as error:
-        refuse_stale(session, config_edits.remove_canary)
+        refuse_stale(session, removal)
     assert not any(secret in str(error.value) for secret in ("s3cret", "t0ken"))
 
 
 def test_the_same_secret_is_no_difference(make: Make):
-    refuse_stale(with_secret(make, "s3cret", "s3cret"), config_edits.remove_canary)
+    refuse_stale(with_secret(make, "s3cret", "s3cret"), removal)
 
 
 @pytest.fixture
@@ -211,3 +217,26 @@ def test_a_shallow_clone_cannot_tell(make: Make, commits: list[str], tmp_path: P
 def test_up_outside_git_compares_nothing(make: Make):
     session, _ = up(make, "f" * 40)
     refuse_older_commit(session, session.file.text())
+
+
+SETTINGS = 'addressbook:canarySettings: {environment: {A: "2"}}'
+
+
+def test_settings_on_trial_are_announced_by_the_canary(make: Make):
+    session, stack = make("canary", earlier=[STABLE], **STABLE)
+    session.file.write(session.file.text() + f"  {SETTINGS}\n")
+    assert canary(session)
+    assert stack.applied
+
+
+def test_settings_edited_after_the_trial_are_refused(make: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(promote, "require_proof", lambda *_: True)
+    deployed = {**TRIAL, "canarySettings": '{"environment": {"A": "1"}}'}
+    for expected, settings in (("refused", SETTINGS), ("done", SETTINGS.replace("2", "1"))):
+        session, _ = make("promote", BOTH, [deployed], **TRIAL)
+        session.file.write(session.file.text() + f"  {settings}\n")
+        if expected == "done":
+            assert promote_canary(session)
+            assert session.file.values()["environment"] == '{"A": "1"}'
+        else:
+            refused(lambda session=session: promote_canary(session), session, "would also change:\n  - canarySettings")
