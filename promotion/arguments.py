@@ -73,9 +73,14 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--yes``."""
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked")
+
+
 def add_change(parser: argparse.ArgumentParser, *, only_config: bool = True) -> None:
     """Add the arguments of every command that edits the stack file and updates the stack."""
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked")
+    add_yes(parser)
     parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history and the commit")
     if only_config:
         parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from promotion.arguments import (
+    WAIT_SECONDS,
     Commands,
     add_change,
     add_command,
@@ -12,6 +13,7 @@ from promotion.arguments import (
     add_keep,
     add_output,
     add_wait,
+    add_yes,
     seconds,
     seconds_or_zero,
 )
@@ -48,11 +50,16 @@ def add_up(commands: Commands) -> None:
         help="first set a config key in the stack file (repeatable)",
     )
     parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history")
+    add_yes(parser)
     add_wait(parser)
+    add_output(parser)
 
 
 def add_down(commands: Commands) -> None:
-    add_wait(add_command(commands, "down", stack.down, ChangeOptions, "destroy a stack's resources; its file stays"))
+    parser = add_command(commands, "down", stack.down, ChangeOptions, "destroy a stack's resources; its file stays")
+    add_yes(parser)
+    add_wait(parser)
+    add_output(parser)
 
 
 def add_stack(commands: Commands) -> None:
@@ -75,6 +82,7 @@ def add_stack(commands: Commands) -> None:
         "--image", default="", help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)"
     )
     add_wait(parser)
+    add_output(parser)
 
 
 def add_unstack(commands: Commands) -> None:
@@ -89,6 +97,7 @@ def add_unstack(commands: Commands) -> None:
     )
     parser.add_argument("--name", dest="stack", metavar="NAME", required=True, help="name of the release stack")
     add_wait(parser)
+    add_output(parser)
 
 
 def add_canary(commands: Commands) -> None:
@@ -210,13 +219,23 @@ def add_preview(commands: Commands) -> None:
 def add_status(commands: Commands) -> None:
     summary = "show the tracks, their traffic and health, and differences between Git, the stack file and the cluster"
     parser = add_command(commands, "status", report.status, StatusOptions, summary, "--watch")
-    parser.add_argument(
+    repeated = parser.add_mutually_exclusive_group()
+    repeated.add_argument(
         "--watch",
         type=float,
         nargs="?",
         const=WATCH_SECONDS,
         metavar="SECONDS",
         help="repeat every SECONDS (default: %(const)s) until Ctrl-C, with the figures since the last time",
+    )
+    repeated.add_argument(
+        "--wait",
+        dest="ready_within",
+        type=float,
+        nargs="?",
+        const=WAIT_SECONDS,
+        metavar="SECONDS",
+        help="wait until all pods of both tracks are ready, or fail after SECONDS (default: %(const)s)",
     )
     add_output(parser)
 

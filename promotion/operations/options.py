@@ -96,9 +96,13 @@ class ReleaseStackOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions(StackOptions):
-    """``watch``: seconds between two reports; None reports once."""
+    """``watch``: seconds between two reports; None reports once.
+
+    ``ready_within``: seconds in which all tracks must become ready; None does not wait.
+    """
 
     watch: float | None = None
+    ready_within: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from pulumi import automation
 from pydantic import ValidationError
 
-from contract.settings import Keys, ReleaseSettings
+from contract.settings import CanaryKeys, Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
 from promotion.state import checkout, engine, git, history
@@ -54,9 +54,14 @@ class Console:
         """Print for people."""
         print(text, file=self.out, flush=True)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether ``confirm`` asks: at a terminal, without ``--yes``."""
+        return not self.yes and sys.stdin.isatty()
+
     def confirm(self) -> None:
         """Ask whether to continue, once and only at a terminal. Raises CommandError if the answer is no."""
-        if self.yes or not sys.stdin.isatty():
+        if not self.can_ask:
             return
         print("continue? [y/N] ", end="", file=self.out, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -111,7 +116,8 @@ class EngineRun:
 
     def down(self) -> None:
         """Destroy the stack's resources and forget the stack. Raises CommandError."""
-        engine.down(self.stack, self.wait_seconds)
+        progress = Progress(self.console.out, sys.stderr)
+        engine.down(self.stack, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
 
 
 @dataclass
@@ -148,6 +154,17 @@ class Session:
     def release(self) -> ReleaseSettings:
         """The release in the stack file. Raises CommandError if it is invalid."""
         return release_settings(self.file, self.file.text())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The project's keys in the stack file, decoded; a secret is ``{"secure": …}``. Raises CommandError."""
+        prefix = self.file.prefix
+        return {key.removeprefix(prefix): value for key, value in self.file.config().items() if key.startswith(prefix)}
+
+    @property
+    def has_canary_settings(self) -> bool:
+        """Whether the stack file has settings for a trial."""
+        return any(self.config.get(key) for key in CanaryKeys.key_names())
 
     def state(self) -> StackState:
         """Return the deployed tracks, from the engine's state."""

@@ -194,7 +194,7 @@ def test_policy_violation_stops_before_any_change(main: Repository):
     main.project.pulumi("config", "set", "--path", "environment.GREETING", "hello")
     main.git("commit", "--quiet", "--all", "--message", "no limits, and a greeting")
 
-    comment = main.preview(check=1)
+    comment = main.preview(check=2)
     assert "The preview failed. If this were merged, the update would change nothing." in comment
     assert "container-limits" in comment
 

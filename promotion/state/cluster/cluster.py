@@ -38,8 +38,8 @@ from promotion.state.cluster.pods import (
     Pod,
     annotation,
     condition,
-    labels,
     name,
+    owners,
     parse_time,
     part,
     read_items,
@@ -56,7 +56,6 @@ Track = Literal["stable", "canary"]
 COMMAND_SECONDS = 120
 #: Annotation that a Deployment and its current ReplicaSet share.
 REVISION = "deployment.kubernetes.io/revision"
-TEMPLATE_HASH = "pod-template-hash"
 
 
 class UnreachableError(CommandError):
@@ -110,14 +109,20 @@ class Cluster:
         return [pod for pod in pods if not pod.deleting]
 
     def current_pods(self, track: Track) -> list[Pod]:
-        """Return the pods of the track's current ReplicaSet: those with the image that its Deployment names."""
+        """Return the pods of the track's current ReplicaSet: those with the image that its Deployment names.
+
+        A former Deployment of the same name may have left a ReplicaSet and pods that are not deleted yet.
+        """
         deployment = self.deployment(track)
         if deployment is None:
             return []
         revision = annotation(deployment.document, REVISION)
-        sets = self._of_track(self.apps.list_namespaced_replica_set, track)
-        hashes = {labels(each).get(TEMPLATE_HASH) for each in sets if annotation(each, REVISION) == revision}
-        return [pod for pod in self.pods(track) if labels(pod.document).get(TEMPLATE_HASH) in hashes]
+        current = {
+            str(each["metadata"]["uid"])
+            for each in self._of_track(self.apps.list_namespaced_replica_set, track)
+            if annotation(each, REVISION) == revision and str(deployment.document["metadata"]["uid"]) in owners(each)
+        }
+        return [pod for pod in self.pods(track) if current & owners(pod.document)]
 
     def lost_nodes(self) -> set[str]:
         """Return the names of the nodes that are not ready. Raises UnreachableError also without the right to ask."""

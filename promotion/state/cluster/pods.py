@@ -180,6 +180,11 @@ def labels(thing: Document) -> Mapping[str, str]:
     return part(thing, "metadata", "labels")
 
 
+def owners(thing: Document) -> set[str]:
+    """Return the UIDs of the objects that own the object."""
+    return {str(owner["uid"]) for owner in parts(thing, "metadata", "ownerReferences")}
+
+
 def annotation(thing: Document, key: str) -> str | None:
     return part(thing, "metadata", "annotations").get(key)
 
