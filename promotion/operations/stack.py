@@ -13,6 +13,7 @@ from promotion.operations import config_edits
 from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
 from promotion.operations.session import Session, open_session
 from promotion.operations.update import apply
+from promotion.preview.reviewed import ReviewedPreview
 from promotion.state.engine import MissingStackError, error_lines, workspace
 from promotion.state.locks import checkout_lock
 from promotion.state.release_stack_file import ReleaseStackFile, check_name, check_temporary, release_stack_file
@@ -23,9 +24,11 @@ from promotion.status.table import next_commands, outputs_text
 def up(options: UpOptions) -> int:
     """Update a stack to its config, and create it first if necessary; return the exit code. Raises CommandError."""
     edits = _edits_of(options.set)
+    reviewed = ReviewedPreview.of(options.expect, options.stack) if options.expect is not None else None
     with open_session("up", options) as session:
-        session.engine.create_stack()
-        apply(session, session.file.edited(edits), "", preview=True)
+        if not reviewed:  # a stack that does not exist has no preview
+            session.engine.create_stack()
+        apply(session, session.file.edited(edits), "", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.say(f"\n{outputs_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}")
