@@ -73,7 +73,8 @@ def _preview(session: Session, save: Path | None = None) -> Plan:
 
     Raises CommandError if the update could not start, or a policy forbids it.
     """
-    planned = plan(session.engine.stack, save)
+    # Policies judge the program's own values, which need no refresh.
+    planned = plan(session.engine.stack, refresh=save is not None, save=save)
     for error in planned.faults:
         print(f"error: {error}", file=sys.stderr, flush=True)
     if planned.faults:

@@ -198,11 +198,11 @@ class Preview:
         return {track: image for track, image in images.items() if digest_of(image)}
 
 
-def plan(stack: automation.Stack, save: Path | None = None) -> Plan:
+def plan(stack: automation.Stack, *, refresh: bool = True, save: Path | None = None) -> Plan:
     """Return what an update of the stack would do, or the errors that keep it from starting.
 
-    The preview refreshes its copy of the state as `up` does, so that it sees what was changed by hand. ``save``: also
-    write the engine's own plan there, for `up`; it contains the stack's config and, encrypted, its secrets.
+    ``refresh``: first refresh the preview's copy of the state, as `up` does, so that manual changes count. ``save``:
+    also write the engine's own plan there, for `up`; it contains the stack's config and, encrypted, its secrets.
     Raises CommandError if the preview fails without such errors.
     """
     preview = Preview()
@@ -211,7 +211,7 @@ def plan(stack: automation.Stack, save: Path | None = None) -> Plan:
     diff = ""
     try:
         diff = stack.preview(
-            diff=True, color="never", on_event=preview.event, refresh=True, plan=file, **policies(stack.name)
+            diff=True, color="never", on_event=preview.event, refresh=refresh, plan=file, **policies(stack.name)
         ).stdout
     except automation.CommandError as error:
         if not preview.faults:

@@ -48,7 +48,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             progress.failed += [stack.failing] if stack.failing else []
             return stack.up(config_file, message)
 
-        def plan(stack: Any, save: Path | None = None) -> Any:
+        def plan(stack: Any, **_: Any) -> Any:
             return SimpleNamespace(faults=stack.forbidden, steps=stack.steps, digest=digest_of_steps(stack.steps))
 
         monkeypatch.setattr(engine, "up", up)
