@@ -79,7 +79,7 @@ def _unpin_images(session: Session) -> str:
     if release.build_from_source != "always" or text == session.file.text():
         return ""
     session.file.write(text)
-    return "; its images are removed from the file, so that the next `up` builds from source again"
+    return "; its images are unpinned in the file, so that the next `up` builds from source again"
 
 
 def create_release_stack(options: ReleaseStackOptions) -> int:
