@@ -12,7 +12,7 @@ NAME ?=
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
 TARGET = --stack $(STACK) $(if $(CONTEXT),--context $(CONTEXT))
-key = $(shell sed -nE "s/^ *addressbook:$(1): *[\"']?([^\"' ]+).*/\1/p" Pulumi.$(STACK).yaml 2>/dev/null)
+key = $(shell sed -nE "s/^ *[\"']?(addressbook:)?$(1)[\"']? *: *[\"']?([^\"' ]+).*/\2/p" Pulumi.$(STACK).yaml 2>/dev/null)
 # A stack runs in the lab if its context has the lab's name. No other stack needs the lab.
 CLUSTER := $(or $(CONTEXT),$(call key,kubeContext))
 IN_LAB := $(filter $(or $(ADDRESSBOOK_LAB_NAME),addressbook-lab),$(CLUSTER))

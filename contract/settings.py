@@ -263,6 +263,40 @@ class ServiceSettings(Keys):
         return (PROJECT_ROOT / self.build_context).resolve()
 
 
+class VerdictKeys(Keys):
+    """How a canary of the service is judged."""
+
+    warm_up_seconds: int = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="Seconds after a pod's start in which its requests do not count in a verdict, because caches and"
+        " connections are cold. The trial's time begins once the canary's pods are older.",
+    )
+    canary_error_limit: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="How much larger the canary's share of server errors (5xx) may be than stable's, in tenths of a"
+        " percentage point.",
+    )
+    canary_latency_factor: str = Field(
+        default="2",
+        pattern=r"^(1\.[1-9][0-9]?|([2-9]|[1-9][0-9])(\.[0-9]{1,2})?)$",
+        description="How many times slower than stable the canary may be, in the median and in the tail.",
+    )
+    canary_latency_percentile: int = Field(
+        default=95,
+        ge=51,
+        le=99,
+        description="Percentile that is judged as the tail of the latency. 99 finds what happens to 1 request in 50,"
+        " and needs more requests.",
+    )
+    verdict_valid_hours: int = Field(
+        default=24, ge=1, le=8760, description="Hours after which a healthy verdict no longer suffices to promote."
+    )
+
+
 class StackSettings(Keys):
     """Where the stack runs."""
 
@@ -301,7 +335,7 @@ class Settings(Generic[PlatformKeysT]):
 
 
 #: Groups that every cloud has.
-COMMON = (StackSettings, ReleaseSettings, ServiceSettings)
+COMMON = (StackSettings, ReleaseSettings, ServiceSettings, VerdictKeys)
 
 
 def _by_digest(image: str) -> str:

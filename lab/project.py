@@ -57,7 +57,7 @@ def target(lab: Lab, stack: str, context: str | None) -> Target:
 
 
 def stack_config(stack: str) -> dict[str, Any]:
-    """Return the keys in a stack's file. Raises LabError."""
+    """Return the keys in a stack's file; those without a namespace get the project's. Raises LabError."""
     path = CHECKOUT / f"Pulumi.{stack}.yaml"
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -66,7 +66,8 @@ def stack_config(stack: str) -> dict[str, Any]:
         raise LabError(f"There is no stack {stack!r}: {path} does not exist. Stacks: {', '.join(known)}.") from None
     except yaml.YAMLError as error:
         raise LabError(f"{path} is not valid YAML: {error}") from error
-    return document.get("config") or {}
+    config: dict[str, Any] = document.get("config") or {}
+    return {key if ":" in key else CONFIG_PREFIX + key: value for key, value in config.items()}
 
 
 class SmokeTestError(Exception):

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from contract.project import clouds
-from contract.settings import Keys, ReleaseSettings, ServiceSettings, StackSettings, ToolKeys
+from contract.settings import Keys, ReleaseSettings, ServiceSettings, StackSettings, ToolKeys, VerdictKeys
 from stacks.loading import load_cloud
 
 PAGE = Path("docs", "reference", "config.md")
@@ -90,6 +90,7 @@ def _block() -> Iterator[str]:
         ("release: which image each track runs, and in how many pods", ReleaseSettings),
         ("written by the promotion commands", ToolKeys),
         ("the service under release", ServiceSettings),
+        ("how a canary of the service is judged", VerdictKeys),
     ):
         yield f"  # --- {title}"
         for key in keys(group):
@@ -177,7 +178,7 @@ def page() -> str:
         lines += ["", f"### {cloud}", "", *_table(group)]
     lines += ["", "### Release stacks", "", "With `platformStack` set, a stack has these keys instead.", ""]
     lines += _table(_release_stack_keys())
-    for title, group in (("Release", ReleaseSettings), ("Service", ServiceSettings)):
+    for title, group in (("Release", ReleaseSettings), ("Service", ServiceSettings), ("Verdict", VerdictKeys)):
         lines += ["", f"## {title}", "", *_table(keys(group))]
     lines += ["", "## Written by the promotion commands", "", "Do not set these yourself.", "", *_table(keys(ToolKeys))]
     return "\n".join(line if line.startswith(("|", "<")) else "\n".join(_wrapped(line)) for line in lines) + "\n"
@@ -185,7 +186,7 @@ def page() -> str:
 
 def _first(platforms: Mapping[str, list[Key]]) -> list[str]:
     groups = {
-        "": [key for group in (StackSettings, ReleaseSettings, ServiceSettings) for key in keys(group)],
+        "": [key for group in (StackSettings, ReleaseSettings, ServiceSettings, VerdictKeys) for key in keys(group)],
         **platforms,
     }
     rows = ["| key | cloud | default | meaning |", "| --- | --- | --- | --- |"]

@@ -75,5 +75,6 @@ def _clouds(root: Path) -> dict[str, str]:
     for file in sorted(root.glob("Pulumi.*.yaml")):
         document = cast(dict[str, dict[str, object] | None], yaml.safe_load(file.read_text(encoding="utf-8")) or {})
         config = document.get("config") or {}
-        clouds[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(config.get("addressbook:cloud", ""))
+        cloud = config.get("addressbook:cloud") or config.get("cloud")  # the same key to the engine
+        clouds[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(cloud or "")
     return clouds

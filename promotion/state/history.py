@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from contract.project import declared_defaults
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.engine import error_lines
+from promotion.state.engine_yaml import normal_form
 
 #: Key that is set only while `canary` builds an image before its trial; it does not change what runs.
 BUILD_AHEAD = "buildAhead"
@@ -146,14 +146,6 @@ def _updates_of(summaries: Sequence[automation.UpdateSummary], prefix: str, tota
 def _count(counts: Mapping[Any, int], operation: str) -> int:
     """Return how many resources an operation changed; its key is text or the Automation API's enumeration."""
     return sum(number for key, number in counts.items() if str(getattr(key, "value", key)) == operation)
-
-
-def normal_form(value: str) -> str:
-    """Return arrays and objects in one JSON form, since the engine, the schema and people use different spaces."""
-    try:
-        return json.dumps(json.loads(value)) if value[:1] in ("[", "{") else value
-    except ValueError:
-        return value
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

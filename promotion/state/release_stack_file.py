@@ -15,7 +15,7 @@ from typing import Any, cast
 import yaml
 
 from contract.project import PROJECT_ROOT, clouds
-from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings
+from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings, VerdictKeys
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.stack_file import StackFile
 
@@ -51,12 +51,11 @@ def release_stack_file(name: str, like: StackFile, image: str = "") -> ReleaseSt
     Copy the service's config, and its secrets if both stacks can decrypt them. The new release is one pod of ``image``,
     or of an image built from source. Raises CommandError.
     """
-    document = cast(dict[str, Any], yaml.safe_load(like.text()) or {})
-    config = cast(dict[str, Any], document.get("config") or {})
+    config, settings = like.config(), like.settings()
     other = like.path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     cloud = _cloud(like, config)
     platform = str(config.get(f"{like.prefix}platformStack") or other)
-    encryption = {key: document[key] for key in ENCRYPTION if key in document}
+    encryption = {key: settings[key] for key in ENCRYPTION if key in settings}
     shared = {key: value for key, value in config.items() if _is_shared(key, like.prefix)}
     omitted = tuple(key for key, value in shared.items() if not encryption and _is_secret(value))
     namespace = namespace_of(name, str(config.get(f"{like.prefix}namespace") or _default_namespace()))
@@ -139,7 +138,7 @@ def _cloud(file: StackFile, config: Mapping[str, Any]) -> str:
 
 def _is_shared(key: str, prefix: str) -> bool:
     """Return whether a key belongs to the service, which both stacks share, or to the cloud's provider."""
-    shared = ServiceSettings.key_names() | DatabaseClientKeys.key_names()
+    shared = ServiceSettings.key_names() | VerdictKeys.key_names() | DatabaseClientKeys.key_names()
     return not key.startswith(prefix) or key.removeprefix(prefix) in shared
 
 

@@ -1,85 +1,117 @@
-"""Read and edit ``Pulumi.<stack>.yaml``: one line for each key, the rest of the file untouched."""
+"""Read and edit ``Pulumi.<stack>.yaml``: read as the engine does, edited in place, the rest of the file untouched."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
+from yaml.nodes import MappingNode, Node
 
-from contract.project import PROJECT_ROOT, declared_defaults
+from contract.project import PROJECT_ROOT
 from promotion.errors import WRONG_USE, CommandError
+from promotion.state import yaml_edits
+from promotion.state.engine_yaml import compose, normal_form, pairs, text_of, value_of
+from promotion.state.yaml_edits import Edits, Entry
 
-#: A comment after a value; the value may be in quotes.
-COMMENT = re.compile(r"""^[^#'"]*:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^'"#\s][^#]*?)(\s+#.*)$""")
-#: New value of each key as text; None removes the key.
-Edits = Mapping[str, str | None]
+__all__ = ["Edits", "StackFile", "difference"]
 
 
 @dataclass(frozen=True)
 class StackFile:
-    """The stack file at ``path``. Its keys begin with ``prefix``, the project's name and a colon."""
+    """The stack file at ``path``.
+
+    A key of the project is ``NAME``, ``PROJECT:NAME`` or ``PROJECT:config:NAME``, which are the same to the engine.
+    ``prefix`` is the project's name and a colon.
+    """
 
     path: Path
     prefix: str = "addressbook:"
 
     @classmethod
     def of(cls, stack: str, folder: Path = PROJECT_ROOT) -> StackFile:
-        """Return the stack's file in the project's folder. Raises CommandError if there is none."""
-        path = folder / f"Pulumi.{stack}.yaml"
-        if not path.is_file():
+        """Return the stack's file in the project's folder. ``stack`` may be ORGANIZATION/PROJECT/NAME.
+
+        Raises CommandError if there is none, or the engine would read another file.
+        """
+        project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8")))
+        if project.get("stackConfigDir"):
             raise CommandError(
-                f"there is no {path.name} in {folder}: write one, or choose another stack with --stack", WRONG_USE
+                "Pulumi.yaml: stackConfigDir is not supported; remove it and keep the stack files beside Pulumi.yaml",
+                WRONG_USE,
             )
-        project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text()))
+        path = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+        if not path.is_file():
+            other = path.with_suffix(".yml")
+            remedy = (
+                f"the engine does not read {other.name}, so rename that file"
+                if other.is_file()
+                else "write one, or choose another stack with --stack"
+            )
+            raise CommandError(f"there is no {path.name} in {folder}: {remedy}", WRONG_USE)
         return cls(path, f"{project['name']}:")
 
     def text(self) -> str:
-        return self.path.read_text(encoding="utf-8")
+        """Return the file's text with its line ends. Raises CommandError if it is not UTF-8."""
+        try:
+            return self.path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CommandError(
+                f"{self.path.name} is not UTF-8 (byte {error.start}): save it in UTF-8", WRONG_USE
+            ) from None
 
     def values(self, text: str | None = None) -> dict[str, str]:
-        """Return the keys without the prefix, except secrets; the values are text, as the engine passes them."""
-        config = self._config(self.text() if text is None else text)
+        """Return the project's keys by name, except secrets; the values are text, as the engine passes them.
+
+        Raises CommandError if the text is not valid YAML, or has a key twice.
+        """
+        return {name: text_of(value) for name, value in self._values(text).items() if not _is_secret(value)}
+
+    def config(self) -> dict[str, Any]:
+        """Return the whole config as the engine decodes it, with every key of the project as ``PROJECT:NAME``.
+
+        Raises CommandError as ``values`` does.
+        """
+        document = cast(dict[str, Any], self._document(None).get("config") or {})
+        own = {self.prefix + name: value for name, value in self._values(None).items()}
         return {
-            key.removeprefix(self.prefix): _as_text(value)
-            for key, value in config.items()
-            if key.startswith(self.prefix) and not (isinstance(value, dict) and "secure" in value)
+            **own,
+            **{key: value for key, value in document.items() if ":" in key and not key.startswith(self.prefix)},
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the file says besides the config, such as how secrets are encrypted. Raises CommandError."""
+        return {key: value for key, value in self._document(None).items() if key != "config"}
 
     @property
     def secrets_provider(self) -> str | None:
         """Encryption of the file's secrets, such as ``awskms://alias/ours``; None for the backend's default."""
-        provider = self._document(self.text()).get("secretsprovider")
+        provider = self.settings().get("secretsprovider")
         return str(provider) if provider else None
 
     def edited(self, edits: Edits) -> str:
         """Return the file's text with the keys changed; new keys are placed in the order of Pulumi.yaml.
 
-        Raises CommandError if a key is not on a line of its own.
+        An object or array is given as JSON. A key keeps its place and its form, with or without the project's name.
+        Raises CommandError if the result would not be what was asked for.
         """
         before = self.text()
-        lines = before.splitlines()
-        for key, value in edits.items():
-            lines = self._with(lines, key, value)
-        after = "\n".join(lines) + "\n"
-        expected = {**self.values(before), **edits}
-        if self._values_or_none(after) != {key: value for key, value in expected.items() if value is not None}:
-            raise self._refused(edits)
+        present = {key: text_of(value) for key, value in self._values(before).items()}
+        changed = {key: value for key, value in edits.items() if present.get(key) != value}
+        expected = {**present, **edits}
+        after = self._edited(before, changed)
+        if after is None or self._texts(after) != _set(expected):
+            raise CommandError(
+                f"{self.path.name}: cannot edit {', '.join(changed)}; write each key of `config` on a line of its own,"
+                f' such as `  {self.prefix}stableReplicas: "3"`, without anchors and merges',
+                WRONG_USE,
+            )
         return after
-
-    def _refused(self, keys: Iterable[str]) -> CommandError:
-        return CommandError(
-            f"{self.path.name}: cannot edit {', '.join(keys)}; write each key of `config` on its own line,"
-            f' such as `  {self.prefix}stableReplicas: "3"`',
-            WRONG_USE,
-        )
 
     def write(self, text: str) -> None:
         """Replace the file in one step, so that a killed command leaves the old file or the new one."""
@@ -87,8 +119,8 @@ class StackFile:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         temporary = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(target.stat().st_mode)
@@ -97,74 +129,80 @@ class StackFile:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _values_or_none(self, text: str) -> dict[str, str] | None:
+    def _values(self, text: str | None) -> dict[str, Any]:
+        """Return the project's keys with their decoded values."""
         try:
-            return self.values(text)
+            return {name: value_of(entry.value) for name, entry in self._entries(self._root(text)).items()}
+        except ValueError as error:
+            raise self._invalid(error) from None
+
+    def _texts(self, text: str) -> dict[str, str]:
+        return {name: normal_form(text_of(value)) for name, value in self._values(text).items()}
+
+    def _edited(self, text: str, edits: Edits) -> str | None:
+        """Return the text with the keys changed; None if that makes it invalid."""
+        try:
+            for key, value in edits.items():
+                root = self._root(text)
+                text = yaml_edits.with_key(text, root, self._entries(root), self.prefix, key, value)
+            self._values(text)
         except CommandError:
             return None
+        return text
 
-    def _config(self, text: str) -> dict[str, Any]:
-        return self._document(text).get("config") or {}
-
-    def _document(self, text: str) -> dict[str, Any]:
+    def _document(self, text: str | None) -> dict[str, Any]:
         try:
-            return cast(dict[str, Any] | None, yaml.safe_load(text)) or {}
-        except yaml.YAMLError as error:
-            raise CommandError(f"{self.path.name} is not valid YAML: {error}", WRONG_USE) from None
+            root = self._root(text)
+            return value_of(root) if root else {}
+        except ValueError as error:
+            raise self._invalid(error) from None
 
-    def _with(self, lines: list[str], key: str, value: str | None) -> list[str]:
-        """Return the lines with one key changed."""
-        at = next((n for n, line in enumerate(lines) if self._key_of(line) == key), None)
-        if value is None:
-            return lines if at is None else [*lines[:at], *lines[at + 1 :]]
-        if at is not None:
-            indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
-            comment = match[1] if (match := COMMENT.search(lines[at])) else ""
-            return [*lines[:at], f"{indent}{self.prefix}{key}: {_scalar(value)}{comment}", *lines[at + 1 :]]
-        place, indent = self._place(lines, key)
-        return [*lines[:place], f"{indent}{self.prefix}{key}: {_scalar(value)}", *lines[place:]]
+    def _root(self, text: str | None) -> MappingNode | None:
+        """Return the document's mapping; None if the file is empty. Raises CommandError."""
+        try:
+            root: Node | None = compose(self.text() if text is None else text)
+        except ValueError as error:
+            raise self._invalid(error) from None
+        if root is None or text_of(value_of(root)) == "":
+            return None
+        if not isinstance(root, MappingNode):
+            raise self._invalid(ValueError("it is not a mapping"))
+        return root
 
-    def _place(self, lines: list[str], key: str) -> tuple[int, str]:
-        """Return the line before which a new key goes, and its indentation."""
-        keys = {name: n for n, line in enumerate(lines) if (name := self._key_of(line))}
-        if not keys:
-            heading = next((n for n, line in enumerate(lines) if line.startswith("config:")), len(lines))
-            if not re.fullmatch(r"config:\s*(\{\s*\})?\s*(#.*)?", "".join(lines[heading : heading + 1]) or "config:"):
-                raise self._refused([key])
-            lines[heading : heading + 1] = ["config:"]
-            return heading + 1, "  "
-        order = list(declared_defaults())
-        rank = order.index(key) if key in order else len(order)
-        earlier = [name for name in keys if name not in order or order.index(name) < rank]
-        after = keys[earlier[-1]] if earlier else None
-        at = min(keys.values()) if after is None else after
-        indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
-        return (at if after is None else _end_of(lines, at)), indent
+    def _entries(self, root: MappingNode | None) -> dict[str, Entry]:
+        """Return the project's keys by name, in the order of the file. Raises CommandError if two forms are there."""
+        try:
+            config = pairs(root).get("config") if root else None
+            if config and not isinstance(config[1], MappingNode) and text_of(value_of(config[1])):
+                raise ValueError("`config` is not a mapping")  # noqa: TRY301 one handler for all
+            nodes = pairs(config[1]) if config and isinstance(config[1], MappingNode) else {}
+        except ValueError as error:
+            raise self._invalid(error) from None
+        entries: dict[str, Entry] = {}
+        for written, (key, value) in nodes.items():
+            name = written if ":" not in written else written.removeprefix(self.prefix).removeprefix("config:")
+            if ":" in name or (":" in written and not written.startswith(self.prefix)):
+                continue
+            if name in entries:
+                raise CommandError(
+                    f"{self.path.name} has both `{entries[name].written}` and `{written}`, and the engine picks either"
+                    " at random: delete one of them",
+                    WRONG_USE,
+                )
+            entries[name] = Entry(written, key, value)
+        return entries
 
-    def _key_of(self, line: str) -> str | None:
-        match = re.match(rf"\s+(['\"]?){re.escape(self.prefix)}(\w+)\1:", line)
-        return match[2] if match else None
-
-
-def _end_of(lines: list[str], at: int) -> int:
-    """Return the number of the line after a key and its value, which may be several indented lines."""
-    depth = len(lines[at]) - len(lines[at].lstrip())
-    end = at + 1
-    while end < len(lines) and lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > depth:
-        end += 1
-    return end
+    def _invalid(self, error: ValueError) -> CommandError:
+        return CommandError(f"{self.path.name} is not valid YAML: {error}", WRONG_USE)
 
 
-def _scalar(value: str) -> str:
-    """Return the value in YAML: plain if it stays text, else in double quotes (as the engine writes numbers)."""
-    plain = re.fullmatch(r"[A-Za-z0-9][\w./@:+ -]*", value) and ": " not in value and not value.endswith((":", " "))
-    return value if plain and yaml.safe_load(value) == value else json.dumps(value)
+def _set(values: Edits) -> dict[str, str]:
+    """Return the keys that have a value, in one form."""
+    return {key: normal_form(value) for key, value in values.items() if value is not None}
 
 
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value)
+def _is_secret(value: object) -> bool:
+    return isinstance(value, Mapping) and "secure" in value
 
 
 def difference(before: str, after: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from contract.image import digest_of
 from promotion.errors import CommandError
+from promotion.state.cluster.pods import service_container
 
 #: Parts of URNs of a track and its Deployment. The package before them is `addressbook` in older states.
 TRACK = ":release:Track::"
@@ -56,7 +57,7 @@ class StackState:
                 known.add(urn.rpartition("::")[2])
             if TRACK_DEPLOYMENT in urn and not resource.get("delete"):
                 spec = resource["inputs"]["spec"]
-                image = spec["template"]["spec"]["containers"][0]["image"]
+                image = service_container(spec["template"])["image"]
                 if isinstance(image, str):
                     tracks[urn.rpartition("-")[2]] = DeployedTrack(image, int(spec.get("replicas", 1)))
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])

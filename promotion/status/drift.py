@@ -16,6 +16,7 @@ from kubernetes.utils.quantity import parse_quantity  # pyright: ignore[reportUn
 
 from contract.project import declared_defaults
 from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.engine_yaml import normal_form
 from promotion.state.git import committed_text, is_in_git
 from promotion.state.history import (
     BUILD_AHEAD,
@@ -25,7 +26,6 @@ from promotion.state.history import (
     Update,
     changes_text,
     differences,
-    normal_form,
     short,
 )
 from promotion.state.stack_file import StackFile

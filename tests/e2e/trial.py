@@ -46,6 +46,7 @@ def trial_config(worker: str) -> dict[str, Any]:
         "stableReplicas": 3,
         "rolloutTimeoutSeconds": 60,
         "cpuRequest": "10m",
+        "warmUpSeconds": 1,
     }
 
 

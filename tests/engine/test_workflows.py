@@ -147,10 +147,13 @@ def test_engine_and_sdk_have_the_same_version():
     assert f"pulumi=={version}" in (ROOT / "requirements.txt").read_text().splitlines()
 
 
-def test_cloud_is_read_from_the_stack_file():
-    (step,) = [step for _, step in steps() if "addressbook:cloud" in step.get("run", "")]
+def test_cloud_is_read_from_the_stack_file(tmp_path: Path):
+    (step,) = [step for _, step in steps() if "cloud=" in step.get("run", "")]
     for stack in ("prod", "prod-gcp", "prod-aws", "staging"):
         config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
         environment = {**os.environ, "STACK": stack, "GITHUB_OUTPUT": "/dev/stdout"}
         done = subprocess.run(["bash", "-ec", step["run"]], cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.stdout == f"cloud={config['addressbook:cloud']}\n"
+    (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  cloud: 'gcp' # without the project's name\n")
+    done = subprocess.run(["bash", "-ec", step["run"]], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "cloud=gcp\n"

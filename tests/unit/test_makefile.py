@@ -51,8 +51,9 @@ def project(tmp_path: Path) -> Path:
 def test_only_the_labs_stacks_ask_the_lab(
     project: Path, target: str, config: str, arguments: list[str], in_lab: bool
 ) -> None:
-    (project / "Pulumi.dev.yaml").write_text(f"config:\n  addressbook:{config}\n")
-    assert ("-m lab" in make(project, "--dry-run", target, *arguments)) is in_lab
+    for prefix in ("addressbook:", ""):
+        (project / "Pulumi.dev.yaml").write_text(f"config:\n  {prefix}{config}\n")
+        assert ("-m lab" in make(project, "--dry-run", target, *arguments)) is in_lab
 
 
 def test_a_local_stack_keeps_its_state_in_a_folder(project: Path) -> None:

@@ -34,6 +34,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("config: {addressbook:cloud: local}", "addressbook-lab", Target("local", True)),
         ("config: {addressbook:cloud: gcp}", None, Target("gcp", False)),
+        ("config: {cloud: local, kubeContext: addressbook-lab}", None, Target("local", True)),
         ("", None, Target("local", False)),
     ],
 )

@@ -45,8 +45,8 @@ class Pod:
 
     @property
     def container(self) -> Document:
-        """Specification of the service's container: the first, whatever sidecars a cluster adds."""
-        return self.document["spec"]["containers"][0]
+        """Specification of the service's container, wherever a cluster's sidecars stand in the list."""
+        return service_container(self.document)
 
     @property
     def image(self) -> str:
@@ -101,7 +101,7 @@ class Deployment:
 
     @property
     def image(self) -> str:
-        return str(self.document["spec"]["template"]["spec"]["containers"][0]["image"])
+        return str(service_container(self.document["spec"]["template"])["image"])
 
     @property
     def replicas(self) -> int:
@@ -115,6 +115,16 @@ class Deployment:
     @property
     def past_deadline(self) -> bool:
         return condition(self.document, "Progressing").get("status") == "False"
+
+
+def service_container(template: Document) -> Document:
+    """Return the service's container in a pod or a pod template: the one named like the label ``app``, else the first.
+
+    The program names it so (components/track.py); admission webhooks may put sidecars in front of it.
+    """
+    containers = cast(Sequence[Document], template["spec"]["containers"])
+    service = labels(template).get("app")
+    return next((each for each in containers if each.get("name") == service), containers[0])
 
 
 def part(thing: Document, *path: str) -> Document:

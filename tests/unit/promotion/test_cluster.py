@@ -11,7 +11,7 @@ from pulumi import automation
 
 from promotion.errors import CommandError
 from promotion.state.cluster.cluster import Cluster, UnreachableError
-from promotion.state.cluster.pods import Pod
+from promotion.state.cluster.pods import Deployment, Pod
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -74,3 +74,12 @@ def test_ports_are_found_by_name() -> None:
     pod = Pod({"spec": {"containers": [{"name": "s", "ports": ports}, {"name": "sidecar"}]}})
     assert (pod.port("http"), pod.port("metrics")) == (3000, 9464)
     assert Pod({"spec": {"containers": [{"name": "s"}]}}).port("metrics") is None
+
+
+def test_the_container_is_found_behind_a_sidecar() -> None:
+    containers = [{"name": "proxy", "image": "proxy"}, {"name": "shop", "image": "shop"}]
+    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": containers}}
+    statuses = [{"name": "proxy", "restartCount": 5}, {"name": "shop", "restartCount": 1}]
+    pod = Pod({**template, "status": {"containerStatuses": statuses}})
+    assert (pod.image, pod.restarts) == ("shop", 1)
+    assert Deployment({"spec": {"template": template}}).image == "shop"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contract.project import PROJECT_ROOT
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.stack_file import Edits, StackFile, difference
 
@@ -86,15 +87,118 @@ def test_the_first_key_of_a_file(file: StackFile, text: str):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ['config: {"addressbook:stableReplicas": "3"}\n', "config:\n  addressbook:stableReplicas: >-\n    3\n"],
+    ("before", "edits", "after"),
+    [
+        # What is edited in place.
+        ('config: {"addressbook:stableReplicas": "3"}\n', {"stableReplicas": "2"}, ': "2"}\n'),
+        ("config: {a: 1, stableReplicas: 3, traffic: split}\n", {"stableReplicas": None}, "{a: 1, traffic: split}"),
+        ("config: {stableReplicas: 3, traffic: split}\n", {"traffic": None}, "config: {stableReplicas: 3}\n"),
+        ('config: {"addressbook:cloud": x}\n', {"traffic": "split"}, ', "addressbook:traffic": split}'),
+        ("config:\n  stableReplicas: >-\n    3\n  b: 1\n", {"stableReplicas": "2"}, 'stableReplicas: "2"\n  b: 1\n'),
+        ("config:\n  stableReplicas:   3   # c\n", {"stableReplicas": "2"}, 'stableReplicas:   "2"   # c\n'),
+        ("config:\n  stableReplicas:  # c\n", {"stableReplicas": "2"}, 'stableReplicas: "2"  # c\n'),
+        ("config:\n  stableReplicas: # c\n    3\n", {"stableReplicas": "2"}, 'stableReplicas: "2" # c\n'),
+        ("config:\n  stableReplicas : 3\n", {"stableReplicas": "2"}, 'stableReplicas : "2"\n'),
+        ("config:\n  ? stableReplicas\n  : 3\n", {"stableReplicas": "2"}, '  ? stableReplicas\n  : "2"\n'),
+        ("config:\n  canaryImage: one\n    two\n  b: 1\n", {"canaryImage": None}, "config:\n  b: 1\n"),
+        ("config:\n  'addressbook:traffic': 'it''s # one'  # c\n", {"traffic": "split"}, ": split  # c\n"),
+        ("config:\n  b: &x 3\n  stableReplicas: *x\n", {"stableReplicas": "2"}, 'b: &x 3\n  stableReplicas: "2"\n'),
+        ("config:\n  environment:\n    # c\n    A: b\n  # d\n", {"environment": '{"C": "d"}'}, ': {"C": "d"}\n  # d\n'),
+        ("config:\n    - x\n", {"traffic": "split"}, "refused"),
+        ("config: text\n", {"traffic": "split"}, "refused"),
+        ("config:\n  stableReplicas: &x 3\n  b: *x\n", {"stableReplicas": "2"}, "refused"),
+        ("config:\n  <<: {traffic: stable, a: 1}\n", {"traffic": None}, "refused"),
+        # Where a new key goes.
+        ("config:\n  cloud: local", {"traffic": "split"}, "  cloud: local\n  traffic: split"),
+        ("config:\n    cloud: local\n# end\n", {"traffic": "split"}, "cloud: local\n    traffic: split\n# end\n"),
+        ("config: # c\n\n", {"traffic": "split"}, "config: # c\n  addressbook:traffic: split\n\n"),
+        ("config: {} # c\n", {"traffic": "split"}, "config: # c\n  addressbook:traffic: split\n"),
+        ("a: 1 # c\n...\n", {"traffic": "split"}, "a: 1 # c\nconfig:\n  addressbook:traffic: split\n...\n"),
+        ("config:\n  gcp:project: x\n", {"traffic": "split"}, "gcp:project: x\n  addressbook:traffic: split\n"),
+        ("config:\r\n  cloud: x\r\n", {"traffic": "split"}, "config:\r\n  cloud: x\r\n  traffic: split\r\n"),
+        ("\ufeffconfig:\n  traffic: stable\n", {"traffic": "split"}, "\ufeffconfig:\n  traffic: split\n"),
+    ],
 )
-def test_a_file_that_cannot_be_edited_by_line_is_refused(file: StackFile, text: str):
-    file.path.write_text(text)
-    with pytest.raises(CommandError, match="on its own line") as refused:
-        file.edited({"stableReplicas": "2"})
+def test_an_edit_changes_nothing_else(file: StackFile, before: str, edits: Edits, after: str):
+    file.path.write_bytes(before.encode())
+    if after == "refused":
+        with pytest.raises(CommandError) as refused:
+            file.edited(edits)
+        assert refused.value.code == WRONG_USE
+        assert file.text() == before
+        return
+    text = file.edited(edits)
+    assert {key: file.values(text).get(key) for key in edits} == edits
+    assert after in text
+
+
+STACK_FILES = sorted(PROJECT_ROOT.glob("Pulumi.*.yaml"))
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("path", STACK_FILES, ids=lambda path: path.name)
+def test_a_release_touches_only_its_own_lines(file: StackFile, path: Path, line_end: str):
+    before = path.read_text().replace("\n", line_end)
+    file.path.write_bytes(before.encode())
+    trial = {"stableImage": IMAGE, "stableReplicas": "1", "canaryImage": IMAGE, "canaryReplicas": "1"}
+    assert len(changed(file, trial)) == 5, "one changed line and three new ones"
+    file.write(file.edited(trial))
+    assert changed(file, {"canaryImage": None, "canaryReplicas": None}) == [
+        f"-  addressbook:canaryImage: {IMAGE}",
+        '-  addressbook:canaryReplicas: "1"',
+    ]
+    original = StackFile(path).values().get("stableReplicas")
+    file.write(file.edited({**dict.fromkeys(trial), "stableReplicas": original}))
+    assert file.text().replace('"', "") == before.replace('"', "")
+
+
+@pytest.mark.parametrize("form", ["stableReplicas", "addressbook:stableReplicas", "addressbook:config:stableReplicas"])
+def test_every_form_of_a_key_is_edited_in_place(file: StackFile, form: str):
+    file.path.write_text(f"config:\n  gcp:stableReplicas: 9\n  {form}: 8 # eight\n")
+    assert file.values() == {"stableReplicas": "8"}
+    assert changed(file, {"stableReplicas": "3"}) == [f"-  {form}: 8 # eight", f'+  {form}: "3" # eight']
+    assert file.edited({"stableReplicas": None}) == "config:\n  gcp:stableReplicas: 9\n"
+
+
+def test_two_forms_of_a_key_are_refused(file: StackFile):
+    file.path.write_text("config:\n  stableReplicas: 8\n  addressbook:stableReplicas: 3\n")
+    for read in (file.values, lambda: file.edited({"stableReplicas": "2"})):
+        with pytest.raises(CommandError, match="both `stableReplicas` and `addressbook:stableReplicas`") as refused:
+            read()
+        assert refused.value.code == WRONG_USE
+
+
+def test_an_equal_value_is_left_as_it_is_written(file: StackFile):
+    file.path.write_text("config:\n  stableReplicas: 0o3\n  environment:\n    B: 1\n    A: x\n")
+    assert changed(file, {"stableReplicas": "3", "environment": '{"A": "x", "B": 1}'}) == []
+
+
+def test_a_file_in_another_encoding_is_refused(file: StackFile):
+    file.path.write_bytes("config: {owner: Zoë}\n".encode("latin-1"))
+    with pytest.raises(CommandError, match="is not UTF-8") as refused:
+        file.values()
     assert refused.value.code == WRONG_USE
-    assert file.text() == text
+
+
+@pytest.mark.parametrize(
+    ("project", "name", "message"),
+    [
+        ("name: addressbook\n", "Pulumi.shop.yml", "the engine does not read Pulumi.shop.yml"),
+        ("name: addressbook\nstackConfigDir: stacks\n", "Pulumi.shop.yaml", "stackConfigDir is not supported"),
+    ],
+)
+def test_a_file_that_the_engine_does_not_read(tmp_path: Path, project: str, name: str, message: str):
+    (tmp_path / "Pulumi.yaml").write_text(project)
+    (tmp_path / name).write_text("config: {}\n")
+    with pytest.raises(CommandError, match=message) as refused:
+        StackFile.of("shop", tmp_path)
+    assert refused.value.code == WRONG_USE
+
+
+def test_a_full_name_has_the_file_of_its_last_part(tmp_path: Path):
+    (tmp_path / "Pulumi.yaml").write_text("name: addressbook\n")
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {}\n")
+    assert StackFile.of("acme/addressbook/prod", tmp_path).path.name == "Pulumi.prod.yaml"
 
 
 def test_secrets_are_not_values(file: StackFile):
@@ -125,6 +229,7 @@ def test_a_write_keeps_permissions_and_links(file: StackFile, tmp_path: Path):
 
 
 def test_a_missing_file(tmp_path: Path):
+    (tmp_path / "Pulumi.yaml").write_text("name: addressbook\n")
     with pytest.raises(CommandError, match=r"there is no Pulumi\.shop\.yaml") as refused:
         StackFile.of("shop", tmp_path)
     assert refused.value.code == WRONG_USE
