@@ -36,7 +36,7 @@ class ReviewedPreview:
             raise _unusable(expect, f"is neither a digest (sha256:HEX) nor a readable file: {error.strerror}") from None
         except (ValueError, KeyError, TypeError):
             raise _unusable(expect, "is not a preview; write one with `preview --save FILE`") from None
-        if name != stack:
+        if str(name).rpartition("/")[2] != stack.rpartition("/")[2]:  # either may have its organization
             raise _unusable(expect, f"is a preview of stack `{name}`, not of `{stack}`")
         if digest != digest_of_steps(steps):
             raise _unusable(expect, "has no digest of its steps: the preview failed, or the file was edited")

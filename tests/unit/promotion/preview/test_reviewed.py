@@ -26,7 +26,7 @@ def saved(folder: Path, **changes: object) -> str:
 
 
 def test_same_steps_are_accepted_by_digest_and_by_file(tmp_path: Path):
-    for expect in (PLAN.digest, saved(tmp_path)):
+    for expect in (PLAN.digest, saved(tmp_path), saved(tmp_path, stack="acme/addressbook/prod")):
         assert ReviewedPreview.of(expect, "prod").difference(PLAN) == ""
 
 
