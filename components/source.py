@@ -62,7 +62,8 @@ def origin(context: Path) -> str:
 
 def _git(context: Path, *args: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(context), *args], capture_output=True, text=True, check=False)
+        command = ["git", "--no-pager", "-c", "log.showSignature=false", "-C", str(context), *args]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except FileNotFoundError:  # no git on this machine
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

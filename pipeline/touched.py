@@ -37,12 +37,16 @@ class Touched:
 def changed_files(base: str, root: Path) -> list[str]:
     """Return the paths that changed since this branch left ``base``. Raises UsageError if Git cannot compare them."""
     result = subprocess.run(
-        ["git", "-C", str(root), "diff", "--name-only", f"{base}...HEAD"], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), "diff", "--name-only", "-z", "--no-ext-diff", f"{base}...HEAD"],
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
     )
     if result.returncode:
         reason = result.stderr.strip().splitlines()[0].removeprefix("fatal: ").rstrip(".")
         raise UsageError(f"--base {base}: {reason}; fetch it with its whole history")
-    return result.stdout.splitlines()
+    return result.stdout.split("\0")[:-1]
 
 
 def touched(files: Iterable[str], root: Path) -> Touched:

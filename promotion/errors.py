@@ -4,18 +4,20 @@ from __future__ import annotations
 
 #: Exit codes of every command.
 DONE = 0
-FAILED = 1  #: the command failed, or the canary was unhealthy and is rolled back
+FAILED = 1  #: the command failed; also the exit code of an uncaught Python exception
 WRONG_USE = 2  #: wrong use, invalid config, or a refusal; nothing was changed
 INCONCLUSIVE = 3  #: too few samples to judge the canary; it stays on trial
 BUSY = 4  #: another command is running on the stack; nothing was changed
+UNHEALTHY = 5  #: the canary was unhealthy; it is rolled back unless --keep was given
 INTERRUPTED = 130  #: Ctrl-C, as in shells
 
 EXIT_CODES = """exit codes:
   0    done
-  1    failed, or the canary was unhealthy and is rolled back
+  1    failed
   2    wrong use, invalid config, or refused; nothing was changed
   3    inconclusive: too few samples to judge the canary
   4    another command is running on the stack; nothing was changed
+  5    the canary was unhealthy; it is rolled back, unless --keep was given
   130  interrupted"""
 
 

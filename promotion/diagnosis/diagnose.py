@@ -60,8 +60,23 @@ def examine(snapshot: Snapshot, reader: PodReader, track: Track | None = None) -
         *silent_services(snapshot),
         *unassigned_addresses(snapshot),
         *_errors_in_logs(snapshot, reader, findings),
+        *_unread_lists(snapshot),
     ]
     return grouped(each for each in findings if track is None or not each.tracks or track in each.tracks)
+
+
+def _unread_lists(snapshot: Snapshot) -> list[Finding]:
+    """Report what the diagnosis could not see."""
+    return [
+        Finding(
+            "unread",
+            f"could not list {kind.replace('_', ' ')}: {reason}",
+            "Allow these credentials to list them; until then the diagnosis may miss a cause.",
+            (kind.replace("_", " "),),
+            notice=True,
+        )
+        for kind, reason in snapshot.unread.items()
+    ]
 
 
 def _errors_in_logs(snapshot: Snapshot, reader: PodReader, known: Iterable[Finding]) -> list[Finding]:

@@ -14,6 +14,7 @@ from kubernetes.client import BatchV1Api, DiscoveryV1Api
 from kubernetes.client.exceptions import ApiException
 
 from promotion.diagnosis.masking import Mask
+from promotion.state.cluster.client import reason_of
 from promotion.state.cluster.cluster import Cluster, UnreachableError
 from promotion.state.cluster.pods import Document, Pod, labels, parse_time, part, parts, read_items, read_raw
 
@@ -30,7 +31,8 @@ READ_ERRORS = (ApiException, urllib3.exceptions.HTTPError, OSError)
 class Snapshot:
     """Objects of one namespace at one time.
 
-    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them.
+    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them. ``unread`` says for each other list
+    that could not be read why; the list is then empty.
     """
 
     service: str
@@ -45,6 +47,7 @@ class Snapshot:
     events: Sequence[Document] = ()
     nodes: Sequence[Document] | None = None
     pods_everywhere: Sequence[Pod] | None = None
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
     taken: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def events_of(self, thing: Document, *reasons: str) -> list[Document]:
@@ -70,7 +73,7 @@ class Snapshot:
 
 
 def take_snapshot(cluster: Cluster) -> Snapshot:
-    """Read the namespace. Raises UnreachableError if the API server does not answer or refuses."""
+    """Read the namespace as far as the API server lets it be read. Raises UnreachableError if it answers nothing."""
     core, apps, batch = cluster.core, cluster.apps, BatchV1Api(cluster.api)
     lists: dict[str, Callable[..., Any]] = {
         "pods": core.list_namespaced_pod,
@@ -83,23 +86,27 @@ def take_snapshot(cluster: Cluster) -> Snapshot:
         "claims": core.list_namespaced_persistent_volume_claim,
         "events": core.list_namespaced_event,
     }
+    objects: dict[str, Any] = {}
+    unread: dict[str, str] = {}
     with ThreadPoolExecutor(max_workers=4) as readers:
         answers = {kind: readers.submit(read_items, read, cluster.namespace) for kind, read in lists.items()}
         # A release's own credentials need not see the whole cluster.
         nodes = readers.submit(_items_if_allowed, core.list_node)
         everywhere = readers.submit(_items_if_allowed, core.list_pod_for_all_namespaces)
-        try:
-            objects: dict[str, Any] = {kind: answer.result() for kind, answer in answers.items()}
-        except READ_ERRORS as error:
-            reason = " ".join(str(getattr(error, "reason", None) or error).split())
-            raise UnreachableError(
-                f"namespace {cluster.namespace} cannot be read: {reason[:300]}. Check that the cluster runs, and that"
-                " your credentials may list the namespace's objects"
-            ) from None
-        pods_everywhere = everywhere.result()
-        objects["pods"] = [Pod(each) for each in objects["pods"]]
-        objects["pods_everywhere"] = None if pods_everywhere is None else [Pod(each) for each in pods_everywhere]
-        return Snapshot(cluster.service, **objects, nodes=nodes.result())
+        for kind, answer in answers.items():
+            try:
+                objects[kind] = answer.result()
+            except READ_ERRORS as error:
+                objects[kind], unread[kind] = [], reason_of(error)
+    if len(unread) == len(lists):
+        raise UnreachableError(
+            f"namespace {cluster.namespace} cannot be read: {next(iter(unread.values()))}. Check that the cluster runs,"
+            " and that your credentials may list the namespace's objects"
+        )
+    pods_everywhere = everywhere.result()
+    objects["pods"] = [Pod(each) for each in objects["pods"]]
+    objects["pods_everywhere"] = None if pods_everywhere is None else [Pod(each) for each in pods_everywhere]
+    return Snapshot(cluster.service, **objects, nodes=nodes.result(), unread=unread)
 
 
 def _items_if_allowed(read: Callable[..., Any]) -> list[Document] | None:

@@ -134,6 +134,8 @@ def _explained(deployment: Document, known: Sequence[Finding]) -> bool:
 
 def silent_services(snapshot: Snapshot) -> list[Finding]:
     """Report Services whose requests reach no pod; Services without a selector are not the release's."""
+    if not {"endpoint_slices", "pods"}.isdisjoint(snapshot.unread):
+        return []
     findings: list[Finding] = []
     for service in snapshot.services:
         selector = service["spec"].get("selector")

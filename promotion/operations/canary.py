@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contract.image import Image, digest_of, short
-from promotion.errors import DONE, FAILED, WRONG_USE, CommandError, UpdateInterruptedError
+from promotion.errors import FAILED, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
 from promotion.operations import config_edits
+from promotion.operations.explanation import Explanation
 from promotion.operations.options import CanaryOptions
 from promotion.operations.rollback import roll_back_canary
 from promotion.operations.session import Session, open_session
@@ -21,7 +22,7 @@ def canary(options: CanaryOptions) -> int:
         trial = prepare_trial(session, options)
         if start_trial(session, trial):
             session.answer(image=trial.image)
-    return DONE
+        return session.exit_code
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,25 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
 def start_trial(session: Session, trial: Trial) -> bool:
     """Deploy the canary; return False with ``--only-config``.
 
-    Roll back a canary that does not become ready. If the update fails on another resource, the canary is not to blame
-    and stays. Raises CommandError in both cases.
+    Roll back a canary that does not become ready. If the update fails on another resource, or the cluster does not
+    answer, the canary is not to blame and stays. Raises CommandError in each case.
     """
     try:
         return apply(session, trial.text, f"{short(trial.image)} on trial", preview=True)
     except CommandError as error:
         interrupted = isinstance(error, UpdateInterruptedError)
-        if error.code != FAILED or interrupted or session.options.keep or not track_failed(session, "canary"):
+        if error.code != FAILED or interrupted or not track_failed(session, "canary"):
             raise
-        roll_back_canary(session, "the canary did not become ready")
+        explanation = Explanation(session)
+        if explanation.is_cluster_unreachable:
+            raise CommandError(f"{error}. {explanation}") from None
+        if session.options.keep:
+            session.console.say(f"\n{explanation}\n")
+        else:
+            roll_back_canary(session, "the canary did not become ready", explanation)
         session.answer(result="unhealthy", image=trial.image)
-        raise CommandError(f"the canary {short(trial.image)} did not become ready and is rolled back") from None
+        end = "stays, as --keep asks" if session.options.keep else "is rolled back"
+        raise CommandError(f"the canary {short(trial.image)} did not become ready and {end}", UNHEALTHY) from None
 
 
 def _check_options(session: Session, options: CanaryOptions) -> None:

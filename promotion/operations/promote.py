@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contract.image import digest_of, short
 from contract.settings import ReleaseSettings
-from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import ChangeOptions
 from promotion.operations.session import Session, open_session
@@ -17,7 +17,7 @@ def promote(options: ChangeOptions) -> int:
     with open_session("promote", options) as session:
         if promote_canary(session):
             session.answer(image=session.release.stable_image)
-    return DONE
+        return session.exit_code
 
 
 def promote_canary(session: Session) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from promotion.errors import DONE, FAILED, INCONCLUSIVE, CommandError, UpdateInterruptedError
+from promotion.errors import DONE, FAILED, INCONCLUSIVE, UNHEALTHY, CommandError, UpdateInterruptedError
 from promotion.operations.canary import Trial, prepare_trial, start_trial
+from promotion.operations.explanation import Explanation
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.promote import promote_canary
-from promotion.operations.rollback import FOUND_UNHEALTHY, diagnosis, remove_canary, roll_back_canary
+from promotion.operations.rollback import FOUND_UNHEALTHY, remove_canary, roll_back_canary
 from promotion.operations.session import Session, open_session
-from promotion.operations.update import apply, discard_build, track_failed
+from promotion.operations.update import apply, commit, discard_build, track_failed
 from promotion.operations.verdict import try_canary
 from promotion.state.verdict_record import VerdictRecord
 from promotion.verdict import Verdict
@@ -32,12 +33,13 @@ def release(options: ReleaseOptions) -> int:
         elif result == "unhealthy" and not options.keep:
             roll_back_canary(session, FOUND_UNHEALTHY)
         else:
+            commit(session, f"verdict: {result}")
             session.console.say(
                 f"the canary stays on trial: judge it again with `python -m promotion verdict --stack {session.name}`,"
                 " or end the trial with `promote --force` or `rollback`"
             )
         session.answer(result=result, image=trial.image, **({"verdict": verdict.as_json()} if verdict else {}))
-    return {"healthy": DONE, "inconclusive": INCONCLUSIVE}.get(result, FAILED)
+        return {"healthy": session.exit_code, "inconclusive": INCONCLUSIVE}.get(result, UNHEALTHY)
 
 
 def _finish_last_run(session: Session) -> None:
@@ -72,6 +74,12 @@ def _promote(session: Session) -> None:
         interrupted = isinstance(error, UpdateInterruptedError)
         if error.code != FAILED or interrupted or session.options.keep or not track_failed(session, "stable"):
             raise
-        session.console.say(f"\nstable did not become ready with the new image\n\n{diagnosis(session, 'stable')}\n")
-        remove_canary(session, reject=True)
-        raise CommandError("stable did not become ready with the new image and is rolled back") from None
+        explanation = Explanation(session, "stable")
+        if explanation.is_cluster_unreachable:
+            raise CommandError(f"{error}. {explanation}") from None
+        session.console.say("\nstable did not become ready with the new image; rolling back")
+        try:
+            remove_canary(session, reject=True)
+        finally:
+            session.console.say(f"\nstable did not become ready with the new image:\n\n{explanation}\n")
+        raise CommandError("stable did not become ready with the new image and is rolled back", UNHEALTHY) from None

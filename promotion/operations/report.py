@@ -19,7 +19,7 @@ from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
 from promotion.preview.revisions import with_revisions
 from promotion.state.engine import select_stack
-from promotion.state.git import commits
+from promotion.state.git import commits, is_shallow
 from promotion.state.history import releases_of, updates
 from promotion.state.stack_file import StackFile
 
@@ -76,11 +76,13 @@ def history(options: HistoryOptions) -> int:
     all_updates = updates(stack)
     releases = releases_of(all_updates)
     limit = None if options.all else SHOWN_ENTRIES
-    entries = timeline(all_updates, commits(StackFile.of(options.stack), limit))[:limit]
+    file = StackFile.of(options.stack)
+    entries = timeline(all_updates, commits(file, limit))[:limit]
+    complete = not is_shallow(file)
     if options.output == "json":
-        print(json.dumps(timeline_json(options.stack, entries, releases), indent=2))
+        print(json.dumps(timeline_json(options.stack, entries, releases, complete), indent=2))
     else:
-        print(timeline_text(options.stack, entries, releases))
+        print(timeline_text(options.stack, entries, releases, complete))
     return DONE
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contract.image import digest_of, short
 from contract.settings import ReleaseSettings
-from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import config_edits
-from promotion.operations.options import RollbackOptions, Track
+from promotion.operations.explanation import Explanation
+from promotion.operations.options import RollbackOptions
 from promotion.operations.session import Session, open_session
 from promotion.operations.update import apply, propose
 from promotion.state.history import SUCCEEDED, image_in_history, releases_of
@@ -16,6 +17,8 @@ from promotion.state.verdict_record import VerdictRecord, utc_stamp, verdict_aga
 
 #: Why a canary is rolled back after its trial.
 FOUND_UNHEALTHY = "the canary is unhealthy"
+#: Minimum seconds that an automatic roll-back waits for another command on the stack, instead of giving up.
+WAIT_SECONDS = 600
 
 
 def rollback(options: RollbackOptions) -> int:
@@ -24,7 +27,7 @@ def rollback(options: RollbackOptions) -> int:
         applied = restore_stable(session, options.to) if options.to else remove_canary(session, reject=options.reject)
         if applied:
             session.answer(image=session.release.stable_image)
-    return DONE
+        return session.exit_code
 
 
 def remove_canary(session: Session, *, reject: bool = False) -> bool:
@@ -94,24 +97,24 @@ def _stable_digest(release: ReleaseSettings, state: StackState) -> str:
     return state.tracks["stable"].digest if "stable" in state.tracks else ""
 
 
-def roll_back_canary(session: Session, why: str) -> None:
-    """Print a diagnosis, remove the failed canary, restore stable's replicas, and record the image as unhealthy.
+def roll_back_canary(session: Session, why: str, explanation: Explanation | None = None) -> None:
+    """Remove the failed canary, restore stable's replicas, record the image as unhealthy; then explain what was wrong.
 
-    Raises CommandError if the cluster does not answer, since the canary may not be to blame, or if the update fails.
-    The next command continues from there.
+    Raises CommandError if the update fails. The next command continues from there.
     """
     release = session.release
-    session.console.say(f"\n{why}\n\n{diagnosis(session)}\n\nrolling back the canary")
+    explanation = explanation or Explanation(session)
+    session.console.say(f"\n{why}; rolling back the canary")
     text = session.file.edited({**config_edits.remove_canary(release), **_unhealthy(release)})
-    apply(session, text, f"canary {short(release.canary_image)} removed: {why}")
-
-
-def diagnosis(session: Session, track: Track = "canary") -> str:
-    """Return the diagnosis of a track as text. Raises CommandError if the cluster does not answer."""
-    from promotion.diagnosis.diagnose import diagnose, diagnosis_text
-    from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
-
-    return diagnosis_text(diagnose(Cluster.of(session.engine.stack), track))
+    session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
+    try:
+        apply(session, text, f"canary {short(release.canary_image)} removed: {why}")
+    except CommandError as error:
+        raise CommandError(
+            f"{why}, and the roll-back failed: {error}. Run `python -m promotion rollback --stack {session.name}`"
+        ) from None
+    finally:
+        session.console.say(f"\n{why}:\n\n{explanation}\n")
 
 
 def _unhealthy(release: ReleaseSettings) -> Edits:

@@ -8,15 +8,15 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pulumi import automation
 from pydantic import ValidationError
 
 from contract.settings import ReleaseSettings
-from promotion.errors import WRONG_USE, CommandError
+from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
-from promotion.state import engine, git, history
+from promotion.state import checkout, engine, git, history
 from promotion.state.history import Update
 from promotion.state.locks import checkout_lock
 from promotion.state.progress import Progress
@@ -24,6 +24,9 @@ from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import StackState
 from promotion.status.table import outputs_text
 from stacks.parsing import describe_error
+
+if TYPE_CHECKING:
+    from promotion.state.cluster.cluster import Cluster
 
 #: Number of commits of a stack file to search for a verdict.
 SEARCHED_COMMITS = 200
@@ -114,7 +117,11 @@ class EngineRun:
 
 @dataclass
 class Session:
-    """Access of one command to its stack: the file, the state, the history and the engine."""
+    """Access of one command to its stack: the file, the state, the history, the engine and the cluster.
+
+    ``changed``: the command has changed what runs or what the stack file says. ``commit_failed``: all is done but for
+    the commit that ``--commit`` asks for.
+    """
 
     command: str
     options: ChangeOptions
@@ -122,6 +129,9 @@ class Session:
     console: Console
     engine: EngineRun
     _updates: Sequence[Update] | None = None
+    _cluster: Cluster | None = None
+    changed: bool = False
+    commit_failed: bool = False
 
     @classmethod
     def of(cls, command: str, options: ChangeOptions) -> Session:
@@ -144,6 +154,18 @@ class Session:
         """Return the deployed tracks, from the engine's state."""
         return StackState.of(engine.exported(self.engine.stack))
 
+    def cluster(self) -> Cluster:
+        """Return the stack's cluster. Raises CommandError if it does not answer."""
+        from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
+
+        self._cluster = self._cluster or Cluster.of(self.engine.stack)
+        return self._cluster
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command that has done its work."""
+        return FAILED if self.commit_failed else DONE
+
     def updates(self) -> Sequence[Update]:
         """Return the stack's updates, newest first; they are read once."""
         if self._updates is None:
@@ -157,11 +179,18 @@ class Session:
     def verdicts(self) -> list[str]:
         """Return the past values of `canaryVerdict`, newest first: from the stack file, then from the updates.
 
-        With ``--only-config`` they come from Git, since a pull request has no access to the stack.
+        With ``--only-config`` they come from Git, since a pull request has no access to the stack. Raises CommandError
+        if Git's history is incomplete, unless ``--force`` is given.
         """
         current = self.release.canary_verdict
         if not self.options.only_config:
             return [current, *(update.config.get("canaryVerdict", "") for update in self.updates())]
+        if git.is_shallow(self.file) and not self.options.force:
+            raise CommandError(
+                "--only-config: this clone is shallow, so it may lack the record of a rejection: fetch its history"
+                " (`fetch-depth: 0` in actions/checkout, or `git fetch --unshallow`), or add --force",
+                WRONG_USE,
+            )
         changes = [change for commit in git.commits(self.file, SEARCHED_COMMITS) for change in commit.changes]
         return [current, *(change.after for change in changes if change.key == "canaryVerdict")]
 
@@ -181,15 +210,18 @@ class Session:
 def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
     """Open a session while no other command of this checkout changes the stack. Raises CommandError.
 
-    With ``--commit``, Git is tried first: a command must not fail on it after the update.
+    With ``--commit``, what a commit needs is checked first, since the commit itself comes last.
     """
     session = Session.of(command, options)
-    if options.commit:
-        if not git.is_in_git(session.file):
-            raise CommandError(f"--commit: {session.file.path.name} is not in a Git checkout", WRONG_USE)
-        git.git(session.file.path.parent, "status", "--porcelain", "--", session.file.path.name)
     with checkout_lock(options.stack, f"promotion {command}", options.wait, session.console.say):
-        yield session
+        if options.commit:
+            checkout.require_committable(session.file)
+        try:
+            yield session
+        except CommandError as error:
+            if session.changed and error.code in (WRONG_USE, BUSY):  # both promise that nothing was changed
+                error.code = FAILED
+            raise
 
 
 def release_settings(file: StackFile, text: str) -> ReleaseSettings:

@@ -15,6 +15,7 @@ Entry = Update | Commit
 COMMIT_DIGITS = 10
 #: Number of releases in the text.
 LISTED_RELEASES = 10
+SHALLOW = "(incomplete: this clone is shallow and lacks older commits; `git fetch --unshallow` fetches them)"
 
 
 def timeline(updates: Sequence[Update], commits: Sequence[Commit]) -> list[Entry]:
@@ -23,16 +24,17 @@ def timeline(updates: Sequence[Update], commits: Sequence[Commit]) -> list[Entry
     return sorted([*deployed, *commits], key=lambda entry: entry.time, reverse=True)
 
 
-def timeline_text(stack: str, entries: Sequence[Entry], releases: Sequence[Release]) -> str:
-    """Return the releases, then every entry with its changes."""
+def timeline_text(stack: str, entries: Sequence[Entry], releases: Sequence[Release], complete: bool = True) -> str:
+    """Return the releases, then every entry with its changes. ``complete``: Git has all commits."""
+    note = [] if complete else [SHALLOW]
     if not entries:
-        return f"stack `{stack}` has no updates, and Git has no commits of its file"
+        return "\n".join([f"stack `{stack}` has no updates, and Git has no commits of its file", *note])
     lines = [f"releases of stack {stack} (`rollback --to` takes a number or a digest)"]
     lines += [_release_line(release, newest=release is releases[0]) for release in releases[:LISTED_RELEASES]]
     lines += ["", "changes"]
     for entry in entries:
         lines += _entry_lines(entry)
-    return "\n".join(lines)
+    return "\n".join([*lines, *note])
 
 
 def _release_line(release: Release, newest: bool) -> str:
@@ -60,10 +62,13 @@ def _indent(lines: Sequence[str]) -> list[str]:
     return [f"                   {line}" for line in lines]
 
 
-def timeline_json(stack: str, entries: Sequence[Entry], releases: Sequence[Release]) -> dict[str, Any]:
+def timeline_json(
+    stack: str, entries: Sequence[Entry], releases: Sequence[Release], complete: bool = True
+) -> dict[str, Any]:
     """Return the timeline for scripts: each entry with its changes, without its whole config."""
     return {
         "stack": stack,
+        "complete": complete,
         "releases": [
             {**asdict(release), "digest": release.digest, "time": _second(release.time)} for release in releases
         ],

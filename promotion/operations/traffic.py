@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contract.image import digest_of
-from promotion.errors import DONE, WRONG_USE, CommandError
+from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import TrafficOptions
 from promotion.operations.session import Session, open_session
@@ -19,7 +19,7 @@ def traffic(options: TrafficOptions) -> int:
         text = propose(session, config_edits.route_traffic(session.release, options.to))
         if apply(session, text, f"to {options.to}"):
             session.answer(traffic=options.to)
-    return DONE
+        return session.exit_code
 
 
 def _require_canary(session: Session) -> None:

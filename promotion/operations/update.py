@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -49,6 +50,7 @@ def apply(
     if text != before:
         file.write(text)
     if session.options.only_config:
+        session.changed = True
         commit(session, message)
         session.console.say(f"{file.path.name} is edited; apply it with `pulumi up` or a merge")
         return False
@@ -60,11 +62,14 @@ def apply(
                 _preview(session)
             session.engine.up(message)
     except CommandError as error:
-        if error.code in (WRONG_USE, BUSY) and file.text() == text:
+        if error.code not in (WRONG_USE, BUSY):
+            session.changed = True
+        elif file.text() == text:
             file.write(before)
         raise
-    commit(session, message)
+    session.changed = True
     session.forget_updates()
+    commit(session, message)
     return True
 
 
@@ -99,9 +104,20 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
 
 
 def commit(session: Session, message: str) -> None:
-    """Commit the stack file alone, if ``--commit`` asks for it and the file has changed. Raises CommandError."""
-    if session.options.commit and git.commit_file(session.file, f"{session.name}: {message}"):
-        session.console.say(f"committed {session.file.path.name}")
+    """Commit the stack file alone, if ``--commit`` asks for it and the file has changed.
+
+    A failure, for example of a hook, stops nothing: report it, and let `Session.exit_code` tell.
+    """
+    if not session.options.commit:
+        return
+    name, text = session.file.path.name, f"{session.name}: {message}"
+    try:
+        if git.commit_file(session.file, text):
+            session.console.say(f"committed {name}")
+    except CommandError as error:
+        session.commit_failed = True
+        retry = shlex.join(["git", "commit", "--message", text, "--", name])
+        print(f"error: {error}\nOnly the commit is missing, all else is done: `{retry}`", file=sys.stderr, flush=True)
 
 
 def build_image(session: Session, stable_image: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contract.image import digest_of
-from promotion.errors import DONE, FAILED, INCONCLUSIVE, WRONG_USE, CommandError
+from promotion.errors import DONE, INCONCLUSIVE, UNHEALTHY, WRONG_USE, CommandError
 from promotion.operations.options import VerdictOptions
 from promotion.operations.rollback import FOUND_UNHEALTHY, roll_back_canary
 from promotion.operations.session import Session, open_session
@@ -19,7 +19,7 @@ from promotion.verdict import Result, Verdict, judge
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
 
-CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": FAILED, "inconclusive": INCONCLUSIVE}
+CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": UNHEALTHY, "inconclusive": INCONCLUSIVE}
 #: Minimum seconds of a trial: a shorter one has fewer than three intervals to compare.
 SHORTEST_TRIAL = 6
 
@@ -28,7 +28,7 @@ def verdict(options: VerdictOptions) -> int:
     """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
     with open_session("verdict", options) as session:
         if _finish_rollback(session):
-            return FAILED
+            return UNHEALTHY
         if not options.keep:
             session.console.say("an unhealthy canary is removed from the stack and its file, unless you give --keep")
             session.console.confirm()
@@ -36,9 +36,11 @@ def verdict(options: VerdictOptions) -> int:
         if result.result == "unhealthy" and not options.keep:
             roll_back_canary(session, FOUND_UNHEALTHY)
             session.answer(**result.as_json(), takenBack=True)
-        elif session.console.json:
-            session.console.answer("", {"stack": session.name, **result.as_json(), "takenBack": False})
-        return CODES[result.result]
+        else:
+            commit(session, f"verdict: {result.result}")
+            if session.console.json:
+                session.console.answer("", {"stack": session.name, **result.as_json(), "takenBack": False})
+        return CODES[result.result] or session.exit_code
 
 
 def _finish_rollback(session: Session) -> bool:
@@ -59,22 +61,16 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     Raises CommandError, and writes nothing, if there is no canary, the stack file names another one, or the cluster
     does not answer.
     """
-    from promotion.state.cluster.cluster import Cluster  # the Kubernetes client takes half a second to import
     from promotion.verdict.table import verdict_text
 
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
         raise CommandError(f"--for: a trial needs at least {SHORTEST_TRIAL} s and three intervals (--every)", WRONG_USE)
-    cluster = Cluster.of(session.engine.stack)
+    cluster = session.cluster()
     _require_same_canary(session, cluster)
     result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file))
     session.console.say(f"\n{verdict_text(result)}")
     session.file.write(session.file.edited({"canaryVerdict": result.recorded}))
-    try:
-        commit(session, f"verdict: {result.result}")
-    except CommandError as error:
-        if result.result != "unhealthy":
-            raise
-        session.console.say(f"{error}; the rollback goes on without this commit")
+    session.changed = True
     return result
 
 

@@ -1,17 +1,33 @@
-"""Read and commit stack files in Git. Every function raises CommandError if Git fails."""
+"""Read and commit stack files in Git. Every function raises CommandError if Git fails.
+
+Git is asked for NUL-separated fields without colours, pagers and signatures, whatever the user's settings are. A stack
+file that is a link is looked up where it points to.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from contract.project import declared_defaults
 from promotion.errors import CommandError
 from promotion.state.history import RELEASE_KEYS, Change, differences
 from promotion.state.stack_file import StackFile
+
+#: Options of every call: the user's settings must not change what is read.
+OPTIONS = ("--no-pager", "-c", "log.showSignature=false", "-c", "core.quotePath=false")
+#: For reading: messages in English, no lock for refreshing the index, and no wildcards in file names.
+READING = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+FIELDS = ("%H", "%P", "%at", "%an", "%s")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+#: Git's error about a repository of another user.
+DUBIOUS_OWNERSHIP = re.compile(r"dubious ownership in repository at '(.*)'")
 
 
 @dataclass(frozen=True)
@@ -26,31 +42,58 @@ class Commit:
 
 
 def is_in_git(file: StackFile) -> bool:
-    """Return whether the stack file is in a Git checkout."""
-    folder = file.path.parent.resolve()
-    return any((parent / ".git").exists() for parent in (folder, *folder.parents))
+    """Return whether the stack file is in a Git checkout, which may be a worktree or a submodule."""
+    return any((parent / ".git").exists() for parent in file.path.resolve().parents)
+
+
+def is_shallow(file: StackFile) -> bool:
+    """Return whether the checkout lacks older commits, as after ``git clone --depth``; False outside Git."""
+    return is_in_git(file) and git(_folder(file), "rev-parse", "--is-shallow-repository").strip() == "true"
 
 
 def commits(file: StackFile, newest: int | None) -> list[Commit]:
     """Return the commits that changed the release in the stack file, newest first; none outside Git.
 
+    A commit is compared with its own parents, since others may have committed in parallel. A merge has only the changes
+    that none of its parents has. The oldest commit of a shallow clone is omitted: what it changed is unknown.
     ``newest`` limits how many commits of the file are read.
     """
     if not _has_commits(file):
         return []
-    name = file.path.name
     limit = [f"--max-count={newest}"] if newest else []
-    log = git(file.path.parent, "log", *limit, "--format=%H%x00%at%x00%an%x00%s", "--", name)
-    rows = [line.split("\0") for line in log.splitlines()]
-    if not rows:
-        return []
-    texts = _texts_at(file, [*(row[0] for row in rows), f"{rows[-1][0]}~"])
-    keys = [_release_keys(file, text) for text in texts]
+    # Without --full-history Git skips a branch whose changes were undone before its merge, and their rejections.
+    log = git(
+        *(_folder(file), "log", "-z", "--full-history", "--encoding=UTF-8", *limit),
+        *(f"--format={'%x00'.join(FIELDS)}", "--", _name(file)),
+    )
+    fields = log.removesuffix("\0").split("\0") if log else []
+    rows = [fields[start : start + len(FIELDS)] for start in range(0, len(fields), len(FIELDS))]
+    if is_shallow(file):
+        rows = [row for row in rows if row[1]]
+    revisions = sorted({revision for row in rows for revision in (row[0], *row[1].split())})
+    texts = dict(zip(revisions, _texts_at(file, revisions), strict=True))
+
+    @cache
+    def keys(text: str | None) -> dict[str, str]:
+        return _release_keys(file, text)
+
     with_changes: list[Commit] = []
-    for (commit, seconds, author, message), after, before in zip(rows, keys[:-1], keys[1:], strict=True):
-        if changes := differences(before, after):
-            with_changes.append(Commit(commit, datetime.fromtimestamp(int(seconds), UTC), author, message, changes))
+    for commit, parents, seconds, author, message in rows:
+        befores = [keys(texts[parent]) for parent in parents.split()] or [keys(None)]
+        if changes := _own_changes(befores, keys(texts[commit])):
+            time = datetime.fromtimestamp(int(seconds), UTC)
+            with_changes.append(Commit(commit, time, _printable(author), _printable(message), changes))
     return with_changes
+
+
+def _own_changes(befores: Sequence[Mapping[str, str]], after: Mapping[str, str]) -> list[Change]:
+    """Return the keys that no parent has with this value; ``before`` is the first parent's."""
+    first, *others = befores
+    return [
+        change
+        for change in differences(first, after)
+        if all(parent.get(change.key) != change.after for parent in others)
+    ]
 
 
 def committed_text(file: StackFile) -> str | None:
@@ -60,43 +103,69 @@ def committed_text(file: StackFile) -> str | None:
 
 def commit_file(file: StackFile, message: str) -> bool:
     """Commit the stack file and nothing else; return False if it has not changed."""
-    folder, name = file.path.parent, file.path.name
-    if not git(folder, "status", "--porcelain", "--", name):
+    folder, name = _folder(file), _name(file)
+    if not git(folder, "status", "--porcelain", "--untracked-files=all", "--", name):
         return False
-    git(folder, "add", "--", name)
-    git(folder, "commit", "--quiet", "--message", message, "--only", "--", name)
+    _git(folder, "add", "--", name, environment={})
+    _git(folder, "commit", "--quiet", "--message", message, "--only", "--", name, environment={})
     return True
 
 
 def git(folder: Path, *arguments: str, stdin: str = "") -> str:
-    """Run Git in ``folder`` and return what it prints. Raises CommandError if Git is missing or fails."""
+    """Read from Git in ``folder``; return what it prints. Raises CommandError if Git is missing or fails."""
     return _git(folder, *arguments, stdin=stdin).decode(errors="replace")
 
 
-def _git(folder: Path, *arguments: str, stdin: str = "") -> bytes:
-    command = ["git", "-C", str(folder), *arguments]
+def _git(folder: Path, *arguments: str, stdin: str = "", environment: dict[str, str] = READING) -> bytes:
+    command = ["git", "-C", str(folder), *OPTIONS, *arguments]
     try:
-        done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False)
+        done = subprocess.run(
+            command, input=stdin.encode(), capture_output=True, check=False, env={**os.environ, **environment}
+        )
     except FileNotFoundError:
         raise CommandError("the `git` command is not on PATH: install it") from None
     if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise CommandError(f"`git {arguments[0]}` failed in {folder}: {reason}")
+        raise _failed(folder, arguments[0], done.stderr.decode(errors="replace").strip(), done.returncode)
     return done.stdout
+
+
+def _failed(folder: Path, command: str, error: str, code: int) -> CommandError:
+    if match := DUBIOUS_OWNERSHIP.search(error):
+        return CommandError(
+            f"Git refuses to read {match[1]}, which belongs to another user: run `git config --global --add"
+            f" safe.directory {match[1]}`"
+        )
+    reason = " ".join(error.split()).removeprefix("fatal: ") or f"exit code {code}"
+    return CommandError(f"`git {command}` failed in {folder}: {reason}")
+
+
+def _folder(file: StackFile) -> Path:
+    return file.path.resolve().parent
+
+
+def _name(file: StackFile) -> str:
+    return file.path.resolve().name
+
+
+def _printable(text: str) -> str:
+    """Return one line without the control characters that would reach a terminal."""
+    return CONTROL_CHARACTERS.sub(" ", text).strip()
 
 
 def _has_commits(file: StackFile) -> bool:
     """Return whether HEAD is a commit; False outside Git and in a new repository."""
     if not is_in_git(file):
         return False
-    shown = git(file.path.parent, "cat-file", "--batch-check", stdin="HEAD\n")
+    shown = git(_folder(file), "cat-file", "--batch-check", stdin="HEAD\n")
     return not shown.endswith("missing\n")
 
 
 def _texts_at(file: StackFile, revisions: Sequence[str]) -> list[str | None]:
     """Return the file's text in each revision; None if the revision does not have it."""
-    names = "".join(f"{revision}:./{file.path.name}\n" for revision in revisions)
-    rest = _git(file.path.parent, "cat-file", "--batch", stdin=names)
+    if not revisions:
+        return []
+    names = "".join(f"{revision}:./{_name(file)}\n" for revision in revisions)
+    rest = _git(_folder(file), "cat-file", "--batch", stdin=names)
     texts: list[str | None] = []
     for _ in revisions:
         header, _, rest = rest.partition(b"\n")

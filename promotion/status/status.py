@@ -30,6 +30,7 @@ class Status:
 
     ``state`` is what the engine knows. ``live`` is None if the cluster did not answer; ``unreachable`` says why.
     ``window`` is the number of seconds that errors and latency cover, None for the time since the pods started.
+    ``uncompared`` says why Git and the stack file could not be compared, "" if they were.
     """
 
     stack: str
@@ -43,6 +44,7 @@ class Status:
     at_work: str
     drift: Sequence[Drift] = field(default_factory=tuple[Drift, ...])
     unpinned: Sequence[str] = ()
+    uncompared: str = ""
     taken: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -65,7 +67,12 @@ class Observer:
         outputs = _outputs(state)
         updates = history.updates(self._stack, NEWEST)
         last = next((each for each in updates if each.kind == "update"), None)
-        drift = [*git_drift(self._file), *config_drift(self._file, last, name)]
+        drift = config_drift(self._file, last, name)
+        uncompared = ""
+        try:
+            drift = [*git_drift(self._file), *drift]
+        except CommandError as error:  # Git says nothing about what runs
+            uncompared = str(error)
         taken = datetime.now(UTC)
         window = None if self._meter.lifetime or not self._looked else (taken - self._looked).total_seconds()
         self._looked = taken
@@ -90,6 +97,7 @@ class Observer:
             checkout_lock_holder(name),
             drift,
             unpinned(values),
+            uncompared,
             taken,
         )
 
@@ -133,4 +141,5 @@ def status_json(status: Status) -> dict[str, Any]:
         "interrupted": list(status.state.interrupted),
         "unpinned": list(status.unpinned),
         "drift": [asdict(each) for each in status.drift],
+        "uncompared": status.uncompared or None,
     }

@@ -126,13 +126,17 @@ def _records(status: Status) -> list[str]:
     if status.unpinned:
         tracks = " and ".join(status.unpinned)
         lines.append(f"unpinned  {tracks}: the next update builds the source in the working tree")
+    if status.uncompared:
+        lines.append(f"warning   Git and the stack file are not compared: {status.uncompared}")
     return lines
 
 
 def _drift(status: Status) -> list[str]:
     if not status.drift:
-        compared = "Git, stack file, last deployment and cluster" if status.live is not None else "Git and stack file"
-        return [f"drift     none: {compared} agree"]
+        compared = [] if status.uncompared else ["Git"]
+        compared += ["stack file", "last deployment"]
+        compared += ["cluster"] if status.live is not None else []
+        return [f"drift     none: {', '.join(compared[:-1])} and {compared[-1]} agree"]
     lines = ["drift"]
     for between, title in TITLES.items():
         drift = [each for each in status.drift if each.between == between]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.trial import UNHEALTHY_TRIAL, Trial
 
-UNHEALTHY = 1
+UNHEALTHY = 5
 PROMISED_PODS = 3
 #: Share of the users' connections that one canary beside two stable pods gets: the most that it may spoil.
 SHARE = 1 / 3

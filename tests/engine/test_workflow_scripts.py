@@ -72,7 +72,7 @@ def judged(tmp_path: Path) -> Path:
     ("verdict", "does", "code"),
     [
         (0, ["status", "verdict", "promote", "offer promote-prod"], 0),
-        (1, ["status", "verdict", "offer rollback-prod"], 1),  # the verdict command has rolled back
+        (5, ["status", "verdict", "offer rollback-prod"], 5),  # the verdict command has rolled back
         (3, ["status", "verdict"], 3),
         (2, ["status", "verdict"], 2),
     ],

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
-from promotion.diagnosis.diagnose import diagnosis_json, diagnosis_text
+import pytest
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+
+from promotion.diagnosis.diagnose import diagnosis_json, diagnosis_text, examine
 from promotion.diagnosis.rules import RULES
+from promotion.diagnosis.snapshot import take_snapshot
+from promotion.state.cluster.cluster import Cluster, UnreachableError
 from tests.unit.promotion.diagnosis_cases import CASES, LOGGING_PODS, Case, claim
 from tests.unit.promotion.namespace import (
     CRASHED,
     JUST_NOW,
     RUNNING,
+    SERVICE,
     FakeReader,
     ended,
     findings,
@@ -134,3 +142,39 @@ def test_an_evicted_pod_is_a_notice_once_it_is_replaced():
 
 def test_nothing_wrong_is_said_in_one_line():
     assert diagnosis_text([]).startswith("Nothing is wrong")
+
+
+class Refusing(ApiClient):
+    """An API server that answers every list with no objects, and refuses those of the kinds in ``refused``."""
+
+    def __init__(self, *refused: str):
+        super().__init__(Configuration(host="http://192.0.2.1"))
+        self.refused = refused
+
+    def call_api(self, *args: Any, **_: Any) -> Any:
+        path = str(args[1])
+        if path.endswith(self.refused):
+            raise ApiException(status=403, reason=f"no {path}")
+        answer = SimpleNamespace(data=b'{"items": []}')
+        return SimpleNamespace(status=200, response=answer, read=lambda: answer.data)
+
+
+def test_a_refused_list_is_a_notice_and_no_error():
+    snapshot = take_snapshot(Cluster(Refusing("/events", "/endpointslices"), "shop", SERVICE))
+    assert set(snapshot.unread) == {"events", "endpoint_slices"}
+    found = examine(snapshot, FakeReader())
+    assert [(each.cause, each.notice) for each in found] == [("unread", True)] * 2
+    assert found[1].what == "could not list events: no http://192.0.2.1/api/v1/namespaces/shop/events"
+
+
+def test_an_unread_list_accuses_nothing():
+    """Without the list of endpoints, no Service may be said to have none."""
+    service = {"metadata": meta("shop-lb"), "spec": {"selector": {"app": SERVICE}, "ports": [{"port": 80}]}}
+    unread = {"endpoint_slices": "forbidden"}
+    assert [each.cause for each in findings(services=[service])] == ["no-endpoints"]
+    assert [each.cause for each in findings(services=[service], unread=unread)] == ["unread"]
+
+
+def test_an_api_server_that_refuses_everything_is_unreachable():
+    with pytest.raises(UnreachableError, match="namespace shop cannot be read"):
+        take_snapshot(Cluster(Refusing(""), "shop", SERVICE))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
 
 from promotion.state.cluster.metrics import Counters
 from promotion.state.history import Update
+from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
 from promotion.status.live import LiveTrack, Served
-from promotion.status.status import Status, status_json
+from promotion.status.status import Observer, Status, status_json
 from promotion.status.table import next_commands, outputs_text, status_text
 
 A, B = (f"registry/addressbook@sha256:{digit * 64}" for digit in "ab")
@@ -66,6 +72,27 @@ def test_without_the_cluster_the_state_is_shown():
     answer = status_json(replace(STATUS, live=None, unreachable="gone"))
     assert answer["cluster"] == {"reachable": False, "reason": "gone"}
     assert answer["tracks"]["canary"] == {"digest": B.partition("@")[2], "image": B, "replicas": 1}
+
+
+def test_what_git_cannot_tell_is_said_and_the_rest_shown():
+    status = replace(STATUS, uncompared="Git refuses to read /srv")
+    lines = status_text(status).splitlines()
+    assert "warning   Git and the stack file are not compared: Git refuses to read /srv" in lines
+    assert lines[-1] == "drift     none: stack file, last deployment and cluster agree"
+    assert status_json(status)["uncompared"] == "Git refuses to read /srv"
+    assert status_json(STATUS)["uncompared"] is None
+
+
+def test_a_failing_git_does_not_end_the_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / ".git").mkdir()
+    file = StackFile(tmp_path / "Pulumi.dev.yaml")
+    file.path.write_text("config: {}\n")
+    resources = {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": {}}]}
+    monkeypatch.setattr("promotion.state.engine.exported", lambda _: resources)
+    monkeypatch.setattr("promotion.state.history.updates", lambda *_: [])
+    status = Observer(cast(Any, SimpleNamespace(name="dev", outputs=dict[str, Any])), file, lifetime=True).look()
+    assert "`git " in status.uncompared
+    assert status.live is None, "it went on to the cluster"
 
 
 def test_json_has_full_digests_and_figures():

@@ -62,3 +62,11 @@ def test_json_for_scripts_without_the_whole_config():
 
 def test_an_empty_timeline():
     assert "stack `dev` has no updates" in timeline_text("dev", [], [])
+
+
+def test_an_incomplete_history_says_so():
+    entries = timeline(UPDATES, COMMITS)
+    assert "this clone is shallow" in timeline_text("dev", entries, RELEASES, complete=False).splitlines()[-1]
+    assert "this clone is shallow" in timeline_text("dev", [], [], complete=False)
+    assert "shallow" not in timeline_text("dev", entries, RELEASES)
+    assert timeline_json("dev", entries, RELEASES, complete=False)["complete"] is False

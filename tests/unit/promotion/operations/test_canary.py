@@ -9,15 +9,18 @@ from typing import Any, cast
 
 import pytest
 
-from promotion.errors import BUSY, FAILED, WRONG_USE, CommandError, UpdateInterruptedError
-from promotion.operations import rollback
+from promotion.errors import BUSY, FAILED, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
+from promotion.operations import explanation
 from promotion.operations.canary import Trial, prepare_trial, start_trial
 from promotion.operations.options import CanaryOptions
 from promotion.operations.session import EngineRun, Session
 from promotion.state import engine
+from promotion.state.cluster.cluster import UnreachableError
 from promotion.state.verdict_record import VerdictRecord
 from tests.unit.promotion.operations.conftest import forced, refused
 from tests.unit.promotion.operations.fake_stack import NEW, OLD, RELEASE, TIME, Make
+
+CANARY = f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
 
 
 def prepare(session: Session) -> Trial:
@@ -93,13 +96,13 @@ def test_a_canary_that_is_never_ready_is_rolled_back(
     make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     session, stack = make("canary", options={"output": "json"}, stableImage=OLD, stableReplicas="3")
-    monkeypatch.setattr(rollback, "diagnosis", lambda _: "the image does not exist")
+    monkeypatch.setattr(explanation, "diagnosis", lambda *_: "the image does not exist")
     monkeypatch.setattr(engine, "outputs", lambda _: {"url": "http://203.0.113.7"})
     stack.error = CommandError("up failed")
     stack.failing = f"{RELEASE}$kubernetes:batch/v1:Job::addressbook-migrate-bbbbbb"
     with pytest.raises(CommandError, match="is rolled back") as error:
         start_trial(session, prepare(session))
-    assert error.value.code == FAILED
+    assert error.value.code == UNHEALTHY
     trial, back = stack.applied
     assert trial["stableReplicas"] == "2"
     verdict = VerdictRecord.parse(back.pop("canaryVerdict"))
@@ -119,12 +122,32 @@ def test_another_failure_does_not_blame_the_canary(make: Make):
     assert "canaryVerdict" not in session.file.values()
 
 
-def test_keep_leaves_a_failed_canary(make: Make):
+def test_keep_leaves_and_explains_a_failed_canary(make: Make, monkeypatch: pytest.MonkeyPatch):
     session, stack = make("canary", options={"keep": True}, stableImage=OLD)
+    monkeypatch.setattr(explanation, "diagnosis", lambda *_: "the image does not exist")
+    monkeypatch.setattr(engine, "outputs", lambda _: {})
     stack.error = CommandError("up failed")
-    with pytest.raises(CommandError, match="up failed"):
+    stack.failing = CANARY
+    with pytest.raises(CommandError, match="did not become ready and stays") as error:
         start_trial(session, prepare(session))
+    assert error.value.code == UNHEALTHY
     assert session.file.values()["canaryImage"] == NEW
+    assert "the image does not exist" in cast(io.StringIO, session.console.out).getvalue()
+
+
+def test_an_unreachable_cluster_does_not_blame_the_canary(make: Make, monkeypatch: pytest.MonkeyPatch):
+    def unreachable(*_: object) -> str:
+        raise UnreachableError("the cluster does not answer")
+
+    session, stack = make("canary", stableImage=OLD)
+    monkeypatch.setattr(explanation, "diagnosis", unreachable)
+    stack.error = CommandError("up failed")
+    stack.failing = CANARY
+    with pytest.raises(CommandError, match=r"up failed\..*does not answer") as error:
+        start_trial(session, prepare(session))
+    assert error.value.code == FAILED
+    assert session.file.values()["canaryImage"] == NEW
+    assert "canaryVerdict" not in session.file.values()
 
 
 def test_only_config_needs_no_access_to_the_stack(make: Make, monkeypatch: pytest.MonkeyPatch):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from contract.image import digest_of
-from promotion.errors import BUSY, DONE, FAILED, INCONCLUSIVE, WRONG_USE, CommandError
-from promotion.operations import rollback
+from promotion.errors import BUSY, DONE, FAILED, INCONCLUSIVE, UNHEALTHY, WRONG_USE, CommandError
+from promotion.operations import explanation, rollback, session
 from promotion.operations import verdict as operation
 from promotion.operations.options import ChangeOptions, VerdictOptions
 from promotion.operations.session import Console, EngineRun, Session
@@ -60,6 +61,8 @@ class Bench:
         self.error: CommandError | None = None
         self.applied: list[dict[str, str]] = []
         self.messages: list[str] = []
+        self.seen: dict[str, str] = {}
+        self.waited: list[float] = []
         self.write(**TRIAL)
 
     def write(self, **config: str) -> None:
@@ -73,11 +76,10 @@ class Bench:
     def run(self, **options: Any) -> int:
         return operation.verdict(VerdictOptions(**{"trial": 60, "yes": False, **options}))
 
-    @contextmanager
-    def open_session(self, command: str, options: ChangeOptions) -> Generator[Session]:
+    def session(self, command: str, options: ChangeOptions) -> Session:
         console = Console(options.output == "json", options.yes, self.out)
         run = EngineRun("dev", console, _stack=cast(Any, self))
-        yield Session(command, options, StackFile(self.path), console, run)
+        return Session(command, options, StackFile(self.path), console, run)
 
     def export_stack(self) -> Any:
         track = "urn:pulumi:dev::addressbook::delivery:release:Release$delivery:release:Track::"
@@ -86,7 +88,12 @@ class Bench:
     def judge(self, *_: object) -> Verdict:
         return Verdict(self.result, digest_of(self.running), [], MOMENT, MOMENT)
 
-    def up(self, stack: Any, message: str, **_: Any) -> dict[str, Any]:
+    def diagnosis(self, *_: object) -> str:
+        self.seen = self.values()
+        return "the disk is full"
+
+    def up(self, stack: Any, message: str, *, wait_seconds: float, **_: Any) -> dict[str, Any]:
+        self.waited.append(wait_seconds)
         self.applied.append(self.values())
         self.messages.append(message)
         if self.error:
@@ -106,17 +113,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         return SimpleNamespace(image=bench.running) if bench.running else None
 
     monkeypatch.setattr(cluster.Cluster, "of", lambda _: SimpleNamespace(deployment=deployment))
-    monkeypatch.setattr(operation, "open_session", bench.open_session)
+    monkeypatch.setattr(session.Session, "of", bench.session)
     monkeypatch.setattr(operation, "judge", bench.judge)
     monkeypatch.setattr(engine, "up", bench.up)
     monkeypatch.setattr(engine, "outputs", lambda _: {"url": "http://203.0.113.7"})
-    monkeypatch.setattr(rollback, "diagnosis", lambda _: "the disk is full")
+    monkeypatch.setattr(explanation, "diagnosis", bench.diagnosis)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     return bench
 
 
 def test_an_unhealthy_canary_is_rolled_back_and_diagnosed(bench: Bench, capsys: pytest.CaptureFixture[str]):
-    assert bench.run(output="json", message="nightly") == FAILED
+    assert bench.run(output="json", message="nightly") == UNHEALTHY
     assert bench.applied == [ROLLED_BACK]
     assert bench.values() == ROLLED_BACK
     assert bench.messages == [f"verdict: canary sha256:{'b' * 12} removed: the canary is unhealthy: nightly"]
@@ -127,12 +134,12 @@ def test_an_unhealthy_canary_is_rolled_back_and_diagnosed(bench: Bench, capsys: 
 
 def test_a_canary_built_from_source_is_rolled_back(bench: Bench):
     bench.write(**{**TRIAL, "canaryImage": "source"})
-    assert bench.run() == FAILED
+    assert bench.run() == UNHEALTHY
     assert bench.values() == ROLLED_BACK
 
 
 def test_keep_leaves_an_unhealthy_canary(bench: Bench, capsys: pytest.CaptureFixture[str]):
-    assert bench.run(output="json", keep=True) == FAILED
+    assert bench.run(output="json", keep=True) == UNHEALTHY
     assert not bench.applied
     assert bench.values() == {**TRIAL, "canaryVerdict": RECORD}
     assert json.loads(capsys.readouterr().out)["takenBack"] is False
@@ -159,13 +166,13 @@ def test_a_no_at_the_terminal_stops_before_the_trial(bench: Bench, monkeypatch: 
 @pytest.mark.parametrize("options", [{"yes": True}, {"keep": True}])
 def test_yes_and_keep_ask_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]):
     monkeypatch.setattr(sys, "stdin", Terminal())
-    assert bench.run(**options) == FAILED
+    assert bench.run(**options) == UNHEALTHY
     assert "[y/N]" not in bench.out.getvalue()
 
 
 def test_one_yes_covers_trial_and_rollback(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
-    assert bench.run() == FAILED
+    assert bench.run() == UNHEALTHY
     assert bench.values() == ROLLED_BACK
 
 
@@ -186,31 +193,56 @@ def test_an_interrupted_rollback_is_finished(bench: Bench, monkeypatch: pytest.M
     assert bench.values() == ROLLED_BACK, "so that the next command knows the target"
     bench.error = None
     monkeypatch.setattr(operation, "judge", never)
-    assert bench.run() == FAILED
+    assert bench.run() == UNHEALTHY
     assert bench.applied == [ROLLED_BACK, ROLLED_BACK]
 
 
-def test_a_busy_stack_keeps_its_canary(bench: Bench):
+def test_a_busy_stack_keeps_its_canary_and_says_so(bench: Bench):
     bench.error = CommandError("another command is running", BUSY)
-    with pytest.raises(CommandError, match="is running") as error:
+    with pytest.raises(CommandError, match="the roll-back failed: another command is running") as error:
         bench.run()
-    assert error.value.code == BUSY
+    assert error.value.code == FAILED, "codes 2 and 4 promise that nothing was changed, but the file has the verdict"
     assert bench.values() == {**TRIAL, "canaryVerdict": RECORD}
 
 
-def test_an_unreachable_cluster_does_not_blame_the_canary(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    def unreachable(*_: object) -> str:
-        raise CommandError("the cluster does not answer")
+def test_the_roll_back_waits_for_another_command(bench: Bench):
+    assert bench.run() == UNHEALTHY
+    assert bench.waited == [rollback.WAIT_SECONDS]
 
-    monkeypatch.setattr(rollback, "diagnosis", unreachable)
-    with pytest.raises(CommandError, match="does not answer"):
-        bench.run()
-    assert not bench.applied
-    assert bench.values()["canaryImage"] == NEW
+
+def test_the_diagnosis_sees_the_canary_before_the_roll_back(bench: Bench):
+    assert bench.run() == UNHEALTHY
+    assert bench.seen["canaryImage"] == NEW
+    assert bench.out.getvalue().index("rolling back") < bench.out.getvalue().index("the disk is full")
+
+
+@pytest.mark.parametrize(
+    "error", [CommandError("events are forbidden"), KeyError("status"), cluster.UnreachableError("x")]
+)
+def test_no_failure_of_the_diagnosis_stops_the_roll_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    def fail(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(explanation, "diagnosis", fail)
+    assert bench.run() == UNHEALTHY
+    assert bench.applied == [ROLLED_BACK]
+    assert "The cause is unknown: the diagnosis failed" in bench.out.getvalue()
+
+
+def test_a_slow_diagnosis_does_not_hold_up_the_roll_back(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    end = Event()
+    monkeypatch.setattr(explanation, "diagnosis", lambda *_: end.wait(60))
+    monkeypatch.setattr(explanation, "LOOK_SECONDS", 0.05)
+    assert bench.run() == UNHEALTHY
+    assert bench.applied == [ROLLED_BACK]
+    assert "took longer than 0.05 s" in bench.out.getvalue()
+    end.set()
 
 
 def test_every_result_has_its_exit_code():
-    assert CODES == {"healthy": 0, "unhealthy": 1, "inconclusive": 3}
+    assert CODES == {"healthy": 0, "unhealthy": 5, "inconclusive": 3}
 
 
 @pytest.mark.parametrize(("trial", "every"), [(5, None), (60, 21)])
@@ -242,11 +274,96 @@ def test_other_forms_of_test_commands_are_refused(tmp_path: Path, value: str):
         commands(tmp_path, f"  addressbook:testCommands: {value}")
 
 
-def test_a_failed_commit_does_not_stop_the_rollback(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    def commit(*_: object) -> None:
-        raise CommandError("`git commit` failed")
+@pytest.fixture
+def repository(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Put the stack file into Git; return a function that runs Git there."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
 
-    monkeypatch.setattr(operation, "commit", commit)
-    assert bench.run() == FAILED
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    git("init", "--quiet")
+    git("config", "user.name", "a")
+    git("config", "user.email", "a@example.com")
+    git("add", bench.path.name)
+    git("commit", "--quiet", "--message", "trial")
+    return git
+
+
+def test_verdict_and_roll_back_are_one_commit(bench: Bench, repository: Callable[..., str]):
+    assert bench.run(commit=True) == UNHEALTHY
+    assert repository("log", "--format=%s").splitlines() == [f"dev: {bench.messages[0]}", "trial"]
+    assert not repository("status", "--porcelain", "--", bench.path.name)
+
+
+def test_a_failing_hook_leaves_only_the_commit_undone(
+    bench: Bench, repository: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    hook = tmp_path / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not on Fridays >&2\nexit 1\n")
+    hook.chmod(0o755)
+    assert bench.run(commit=True) == UNHEALTHY
     assert bench.applied == [ROLLED_BACK]
-    assert "`git commit` failed" in bench.out.getvalue()
+    printed = capsys.readouterr().err
+    assert "not on Fridays" in printed
+    assert "Only the commit is missing, all else is done: `git commit --message 'dev: verdict: canary" in printed
+    bench.write(**TRIAL)
+    bench.result = "healthy"
+    assert bench.run(commit=True) == FAILED, "not 0, since the commit is missing"
+
+
+def identity(git: Callable[..., str], folder: Path) -> None:
+    git("config", "--unset", "user.email")
+    git("config", "user.useConfigOnly", "true")
+
+
+def lock(git: Callable[..., str], folder: Path) -> None:
+    (folder / ".git" / "index.lock").touch()
+
+
+def merge(git: Callable[..., str], folder: Path) -> None:
+    (folder / ".git" / "MERGE_HEAD").write_text(git("rev-parse", "HEAD"))
+
+
+def rebase(git: Callable[..., str], folder: Path) -> None:
+    (folder / ".git" / "rebase-merge").mkdir()
+
+
+def ignore(git: Callable[..., str], folder: Path) -> None:
+    git("rm", "--quiet", "--cached", "Pulumi.dev.yaml")
+    (folder / ".gitignore").write_text("Pulumi.dev.yaml")
+
+
+@pytest.mark.parametrize(
+    ("prevent", "match"),
+    [
+        (identity, "user.useConfigOnly|tell me who you are"),
+        (lock, "index.lock exists"),
+        (merge, "a merge is in progress"),
+        (rebase, "a rebase is in progress"),
+        (ignore, "ignored"),
+    ],
+)
+def test_an_impossible_commit_is_refused_before_the_trial(
+    bench: Bench,
+    repository: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    prevent: Callable[[Callable[..., str], Path], None],
+    match: str,
+):
+    prevent(repository, tmp_path)
+    monkeypatch.setattr(operation, "judge", never)
+    with pytest.raises(CommandError, match=match) as error:
+        bench.run(commit=True)
+    assert error.value.code == WRONG_USE
+    assert bench.values() == TRIAL
+
+
+def test_commit_outside_git_is_refused_before_the_trial(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(operation, "judge", never)
+    with pytest.raises(CommandError, match="not in a Git checkout") as error:
+        bench.run(commit=True)
+    assert error.value.code == WRONG_USE

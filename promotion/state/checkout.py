@@ -1,0 +1,62 @@
+"""The Git checkout that a command runs in: whether it can commit, and how it relates to a commit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from promotion.errors import WRONG_USE, CommandError
+from promotion.state.git import git, is_in_git
+from promotion.state.stack_file import StackFile
+
+#: Files in Git's folder that exist while an operation is unfinished; `git commit -- FILE` refuses to run meanwhile.
+UNFINISHED = {
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+}
+#: How HEAD relates to a commit. ``unknown``: the checkout does not have enough history to tell.
+Relation = Literal["same", "older", "newer", "diverged", "unknown"]
+
+
+def require_committable(file: StackFile) -> None:
+    """Raise CommandError if a commit of the stack file could not succeed, apart from the repository's own hooks."""
+    name, folder = file.path.name, file.path.parent
+    if not is_in_git(file):
+        raise _refused(f"{name} is not in a Git checkout")
+    paths = git(folder, "rev-parse", *(part for each in (*UNFINISHED, "index.lock") for part in ("--git-path", each)))
+    for unfinished, path in zip((*UNFINISHED, "index.lock"), paths.splitlines(), strict=True):
+        if not (folder / path).exists():
+            continue
+        if unfinished == "index.lock":
+            raise _refused(f"{path} exists: another Git command is running, or one was killed; delete the file then")
+        raise _refused(f"{UNFINISHED[unfinished]} is in progress: finish or abort it first")
+    try:
+        for identity in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+            git(folder, "var", identity)
+        git(folder, "add", "--dry-run", "--", name)
+    except CommandError as error:
+        raise _refused(str(error)) from None
+
+
+def _refused(why: str) -> CommandError:
+    return CommandError(f"--commit: {why}", WRONG_USE)
+
+
+def relation_to(file: StackFile, commit: str) -> Relation:
+    """Return how HEAD relates to ``commit``. Raises CommandError if Git fails."""
+    folder = file.path.parent
+    head = git(folder, "rev-parse", "HEAD").strip()
+    if head == commit:
+        return "same"
+    known = not git(folder, "cat-file", "--batch-check", stdin=f"{commit}\n").endswith("missing\n")
+    if not known:
+        return "unknown"
+    base = set(git(folder, "rev-list", "--max-count=1", head, f"^{commit}").split())
+    if not base:  # HEAD has no commit that `commit` does not have
+        return "older"
+    if not git(folder, "rev-list", "--max-count=1", commit, f"^{head}").split():
+        return "newer"
+    shallow = git(folder, "rev-parse", "--is-shallow-repository").strip() == "true"
+    return "unknown" if shallow else "diverged"
