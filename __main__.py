@@ -9,7 +9,8 @@ from stacks.provisioning import provision
 settings = load_settings()  # Pulumi.<stack>.yaml, validated
 platform = provision(settings)  # stacks/<cloud>.py: cluster, registry and database
 release = Release(
-    settings.service.name, ReleaseArgs(platform, settings.release, settings.service, settings.images_to_copy)
+    settings.service.name,
+    ReleaseArgs(platform, settings.release, settings.service, settings.canary_service, settings.images_to_copy),
 )
 
 for name, value in {**platform.outputs, **release.outputs}.items():

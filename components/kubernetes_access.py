@@ -63,7 +63,8 @@ def kubernetes_provider(
         enable_server_side_apply=True,
         # Git wins: a field changed by hand (`kubectl scale`) is reset.
         enable_patch_force=True,
-        # Secrets and ConfigMaps change in place; a fingerprint annotation restarts the pods.
+        # The platform's Secrets change in place, and a fingerprint restarts what reads them. The tracks' settings are
+        # immutable objects, which this does not affect.
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
         opts=opts,

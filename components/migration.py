@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.environment import generated_name, plain_environment, secret_data
 from components.migration_name import migration_name
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
 from contract.settings import ServiceSettings
@@ -24,10 +25,11 @@ class MigrationArgs:
     configured: str
     #: The image that the Job runs.
     image: pulumi.Input[str]
+    #: The service with the settings of the track that brings the image.
     service: ServiceSettings
     namespace: pulumi.Input[str]
-    #: The environment of the service's pods.
-    env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
+    #: Source of the platform's variables.
+    platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
     #: Whether an earlier update may have built the image that is pinned now. An alias then keeps its Job, so that the
@@ -36,19 +38,28 @@ class MigrationArgs:
 
 
 def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batch.v1.Job:
-    """Declare the Job that the image's pods wait for.
+    """Declare the Job that the image's pods wait for, and the Secret with its environment.
 
-    Its name in the cluster is generated, so that a retry can run before the failed Job is removed.
+    Its name in the cluster is generated, so that a retry can run before the failed Job is removed. The Secret is the
+    image's own and changes in place, so that neither other settings nor a promotion run the migration again.
     """
     service = args.service
     labels = Labels(app=migration_app(service.name), part_of=service.name)
+    aliases = [pulumi.Alias(name=migration_name(service.name, ""))] if args.built_before else []
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
+    environment = k8s.core.v1.Secret(
+        migration_name(service.name, args.configured),
+        metadata={"namespace": args.namespace, "labels": labels.all},
+        data=secret_data({**plain_environment(service), **service.secret_environment}),
+        opts=opts,
+    )
     container = restricted_container(
         {
             "name": "migrate",
             "image": args.image,
             "args": service.migrate_command[1:],
             "command": service.migrate_command[:1],
-            "env_from": args.env_from,
+            "env_from": [args.platform, {"secret_ref": {"name": generated_name(environment)}}],
             "resources": service_resources(service),
             "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}],  # noqa: S108 inside the container
         }
@@ -61,7 +72,6 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "volumes": [{"name": "tmp", "empty_dir": {}}],
         },
     )
-    aliases = [pulumi.Alias(name=migration_name(service.name, ""))] if args.built_before else []
     return k8s.batch.v1.Job(
         migration_name(service.name, args.configured),
         metadata={
@@ -75,5 +85,5 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "active_deadline_seconds": service.rollout_timeout_seconds,
             "template": {"metadata": {"labels": labels.all}, "spec": pod},
         },
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(args.after), aliases=aliases)),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(args.after))),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components.component import Component
+from components.environment import secret_data
 from components.fingerprint import fingerprint
 from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy
@@ -39,6 +39,8 @@ class ReleaseArgs:
     #: Which image each track runs, and in how many pods.
     release: ReleaseSettings
     service: ServiceSettings
+    #: The service with the canary's settings.
+    canary_service: ServiceSettings
     #: Images that are not known to be in the platform's registry.
     images_to_copy: Set[str] = frozenset()
 
@@ -46,9 +48,9 @@ class ReleaseArgs:
 class Release(Component):
     """A service in the cluster, in one or two versions.
 
-    Creates the image (if a track is built from source), copies of images from other registries, the service's ConfigMap
-    and Secrets, a migration Job per image, a Track for stable and one for the canary, the public Service
-    ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
+    Creates the image (if a track is built from source), copies of images from other registries, the Secret with the
+    database's connection, a migration Job per image, a Track for stable and one for the canary, each with its own
+    settings, the public Service ``<service>-lb``, a PodDisruptionBudget and a NetworkPolicy.
 
     Stable waits for the canary, so it gives up pods only once the canary's are ready. The engine deletes last, so the
     canary is removed only once stable is complete.
@@ -70,7 +72,7 @@ class Release(Component):
 
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
-        self._env_from, self._settings = self._environment()
+        self._database, self._fingerprint = self._platform_environment()
         self._migrations: dict[str, k8s.batch.v1.Job] = {}
         tracks: dict[str, Track] = {}
         if args.release.has_canary:
@@ -140,10 +142,10 @@ class Release(Component):
                 track=track,
                 image=self._image(image),
                 replicas=replicas,
-                service=self._args.service,
+                service=self._args.canary_service if track == "canary" else self._args.service,
                 namespace=self._namespace,
-                env_from=self._env_from,
-                settings=self._settings,
+                platform=self._database,
+                fingerprint=self._fingerprint,
                 after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
@@ -151,11 +153,15 @@ class Release(Component):
         )
 
     def _migration(self, image: str, after: Sequence[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
-        """Return the image's migration, if the service has one. Tracks share it, so a promotion does not migrate."""
-        service = self._args.service
+        """Return the image's migration, if the service has one. Tracks share it, so a promotion does not migrate.
+
+        Only an image that stable does not run migrates with the canary's settings.
+        """
+        name = migration_name(self._args.service.name, image)
+        is_stables = name == migration_name(self._args.service.name, self._args.release.stable_image)
+        service = self._args.service if is_stables else self._args.canary_service
         if not service.migrate_command:
             return []
-        name = migration_name(service.name, image)
         if name not in self._migrations:
             self._migrations[name] = migration_job(
                 MigrationArgs(
@@ -163,43 +169,31 @@ class Release(Component):
                     image=self._image(image),
                     service=service,
                     namespace=self._namespace,
-                    env_from=self._env_from,
+                    platform=self._database,
                     after=after,
-                    built_before=image == self._args.release.stable_image and not self._args.release.unpinned,
+                    built_before=is_stables and not self._args.release.unpinned,
                 ),
                 self._options,
             )
         return [self._migrations[name]]
 
-    def _environment(self) -> tuple[list[k8s.core.v1.EnvFromSourceArgsDict], pulumi.Output[str]]:
-        """Return the ConfigMap and Secrets that the pods read, and the fingerprint that restarts them on a change."""
-        service = self._args.service
-        metrics = {"METRICS_PORT": str(service.metrics_port)} if service.metrics_port else {}
-        plain: dict[str, pulumi.Input[str]] = {**metrics, **service.environment}
-        database = self._database_environment()
-        secret = {key: pulumi.Output.secret(value) for key, value in service.secret_environment.items()}
+    def _platform_environment(self) -> tuple[k8s.core.v1.EnvFromSourceArgsDict, pulumi.Output[str]]:
+        """Return the source of the database's variables, and the fingerprint that restarts the pods on a change.
 
-        config = k8s.core.v1.ConfigMap(
-            "config", metadata=self._metadata(f"{service.name}-config"), data=plain, opts=self._options
+        Both tracks share them: a rotated password must reach all pods at once.
+        """
+        variables = self._database_environment()
+        secret = k8s.core.v1.Secret(
+            DATABASE_SECRET, metadata=self._metadata(DATABASE_SECRET), data=secret_data(variables), opts=self._options
         )
-        sources: list[k8s.core.v1.EnvFromSourceArgsDict] = [
-            {"secret_ref": {"name": self._secret(DATABASE_SECRET, database).metadata["name"]}},
-            {"config_map_ref": {"name": config.metadata["name"]}},
-        ]
-        if secret:
-            own = self._secret(f"{service.name}-secrets", secret)
-            sources.append({"secret_ref": {"name": own.metadata["name"]}})
-
         key = random.RandomPassword(
             "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
         ).result
-        return sources, fingerprint(key, {**plain, **database, **secret})
+        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(key, variables)
 
     def _database_environment(self) -> dict[str, pulumi.Input[str]]:
         database = self._args.platform.database
         return {
-            "NODE_ENV": "production",
-            "PORT": str(self._args.service.port),
             "DB_HOST": database.host,
             "DB_PORT": pulumi.Output.from_input(database.port).apply(str),
             "DB_SCHEMA": database.name,
@@ -208,13 +202,6 @@ class Release(Component):
             "DB_SSL": "true" if database.ssl else "false",
             **({"DB_CA": database.ca} if database.ca is not None else {}),
         }
-
-    def _secret(self, name: str, values: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        encoded = {
-            key: pulumi.Output.secret(value).apply(lambda text: base64.b64encode(text.encode()).decode())
-            for key, value in values.items()
-        }
-        return k8s.core.v1.Secret(name, metadata=self._metadata(name), data=encoded, opts=self._options)
 
     def _public_service(self, tracks: Mapping[str, Track]) -> k8s.core.v1.Service:
         """Declare the public Service after the tracks: its selector changes only once the selected pods are ready."""
@@ -265,7 +252,7 @@ class Release(Component):
         ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
             {"ports": [{"port": "http", "protocol": "TCP"}]}
         ]
-        if service.metrics_port:
+        if service.metrics_port or self._args.canary_service.metrics_port:
             ingress.append({"from_": [{"pod_selector": {}}], "ports": [{"port": "metrics", "protocol": "TCP"}]})
         egress_ports = [self._args.platform.database.port, *service.egress_ports]
         return k8s.networking.v1.NetworkPolicy(

@@ -1,4 +1,4 @@
-"""A track of a release: the pods of stable or canary, and a Service that reaches only them."""
+"""A track of a release: the pods of stable or canary, their settings, and a Service that reaches only them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pulumi_kubernetes as k8s
 
 from components.component import Component
 from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.environment import track_environment
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.settings import ServiceSettings
 
@@ -20,8 +21,11 @@ TrackName = Literal["stable", "canary"]
 DRAIN_SECONDS = 20
 #: Share of pods that a rollout may add at a time (at least one), so that 30 are not replaced one by one.
 MAX_SURGE = "25%"
-#: Annotation with the fingerprint of the settings that the pods read when they start. A change restarts them.
+#: Annotation with the fingerprint of the platform's values that the pods read when they start. A change restarts them.
 SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
+#: The provider returns once the Deployment is gone (pulumi-kubernetes documentation, deletionPropagationPolicy), while
+#: its pods finish their requests. A promotion would otherwise wait for the slowest of them.
+DELETE_IN_BACKGROUND = {"pulumi.com/deletionPropagationPolicy": "background"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,13 @@ class TrackArgs:
     track: TrackName
     image: pulumi.Input[str]
     replicas: int
+    #: The service with this track's settings.
     service: ServiceSettings
     namespace: pulumi.Input[str]
-    #: The ConfigMap and Secrets that the pods read.
-    env_from: Sequence[k8s.core.v1.EnvFromSourceArgsDict]
-    #: Fingerprint of those settings.
-    settings: pulumi.Input[str]
+    #: Source of the platform's variables, which all tracks share.
+    platform: k8s.core.v1.EnvFromSourceArgsDict
+    #: Fingerprint of those variables.
+    fingerprint: pulumi.Input[str]
     #: Resources that the pods wait for: their image's migration, another track's pods.
     after: Sequence[pulumi.Resource] = ()
 
@@ -44,8 +49,8 @@ class TrackArgs:
 class Track(Component):
     """One version of the service in the cluster.
 
-    Creates a Deployment that keeps all its replicas during a rollout, and a ClusterIP Service that selects only this
-    track.
+    Creates the ConfigMap and the Secret of this track's settings, a Deployment that keeps all its replicas during a
+    rollout, and a ClusterIP Service that selects only this track.
     """
 
     #: The image that the pods run.
@@ -59,6 +64,7 @@ class Track(Component):
         self._labels = Labels(app=args.service.name, part_of=args.service.name, track=args.track)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
         self.image = pulumi.Output.from_input(args.image)
+        self._sources = track_environment(self._labels, args.service, args.namespace, self._options)
         self.deployment = self._deployment()
         self._service()
         self.register_outputs({"image": self.image, "replicas": args.replicas})
@@ -71,7 +77,11 @@ class Track(Component):
                 "name": self._name,
                 "namespace": self._args.namespace,
                 "labels": self._labels.all,
-                "annotations": rollout_wait(self._args.service),
+                "annotations": {
+                    **rollout_wait(self._args.service),
+                    # Stable is deleted only with its database, which must not go before its pods.
+                    **(DELETE_IN_BACKGROUND if self._args.track == "canary" else {}),
+                },
             },
             spec={
                 "replicas": self._args.replicas,
@@ -85,7 +95,7 @@ class Track(Component):
                 "template": {
                     "metadata": {
                         "labels": self._labels.all,
-                        "annotations": {SETTINGS_ANNOTATION: self._args.settings},
+                        "annotations": {SETTINGS_ANNOTATION: self._args.fingerprint},
                     },
                     "spec": self._pod(),
                 },
@@ -105,7 +115,7 @@ class Track(Component):
                 "name": service.name,
                 "image": self._args.image,
                 "ports": ports,
-                "env_from": self._args.env_from,
+                "env_from": [self._args.platform, *self._sources],
                 "resources": service_resources(service),
                 "startup_probe": {**live, "period_seconds": 1, "failure_threshold": service.rollout_timeout_seconds},
                 "liveness_probe": {**live, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 3},

@@ -8,9 +8,10 @@ the ``config:`` block of ``Pulumi.yaml`` and ``docs/reference/config.md`` from h
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
@@ -24,6 +25,12 @@ Building = Literal["always", "first", "never"]
 #: Kubernetes names that become DNS labels have at most 63 characters (RFC 1123). The longest suffix that the program
 #: and the engine add (``-migrate-abcdef-`` and 8 more) takes 24 of them.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
+#: Fields of ServiceSettings that belong to one track's pods, so that they can go on trial in ``canarySettings``. Secret
+#: variables have a key of their own.
+TRACK_FIELDS = (
+    *("port", "metrics_port", "readiness_path", "liveness_path", "migrate_command", "test_commands", "environment"),
+    *("cpu_request", "memory_request", "memory_limit", "rollout_timeout_seconds", "pre_stop_seconds"),
+)
 #: ``REPOSITORY:TAG``.
 TAGGED_IMAGE = re.compile(r"^[^\s@]+:[\w][\w.-]{0,127}$")
 #: A Kubernetes resource quantity in the forms that people write (``50m``, ``0.5``, ``256Mi``).
@@ -257,10 +264,75 @@ class ServiceSettings(Keys):
         description="Seconds that a pod keeps serving after it is told to stop, while endpoints update.",
     )
 
+    @classmethod
+    def track_keys(cls) -> tuple[str, ...]:
+        """Return the config keys that belong to one track's pods, without ``secretEnvironment``."""
+        return tuple(cls.model_fields[name].alias or to_camel(name) for name in TRACK_FIELDS)
+
     @property
     def context_folder(self) -> Path:
         """Absolute path of the build context."""
         return (PROJECT_ROOT / self.build_context).resolve()
+
+
+class CanaryKeys(Keys):
+    """What differs in the canary's pods. ``promote`` moves it to the service's own keys."""
+
+    canary_settings: dict[str, Any] = Field(
+        default={},
+        description="Settings that differ in the canary's pods, such as `{environment: {LOG_LEVEL: debug}, memoryLimit:"
+        " 512Mi}`. Variables of `environment` are added to stable's, and one that is null is removed. Only with a"
+        " canary; `promote` moves them to the service's own keys, and `rollback` removes them.",
+    )
+    canary_secret_environment: dict[EnvironmentName, str] = Field(
+        default={},
+        repr=False,
+        description="Secret environment variables of the canary's pods, in addition to stable's. Set one with"
+        " `pulumi config set --secret --path canarySecretEnvironment.NAME`.",
+    )
+
+    @property
+    def differing(self) -> list[str]:
+        """Names of the settings that differ."""
+        return differing(self.canary_settings, self.canary_secret_environment)
+
+    def over(self, service: ServiceSettings) -> ServiceSettings:
+        """Return the canary's settings: the service's, overlaid with these. Raises pydantic.ValidationError."""
+        own = service.model_dump(by_alias=True)
+        return ServiceSettings.model_validate(overlay(own, self.canary_settings, self.canary_secret_environment))
+
+
+def differing(canary_settings: Mapping[str, Any], canary_secrets: Iterable[str]) -> list[str]:
+    """Return the names of the canary's settings, such as ``environment.LOG_LEVEL``, ``memoryLimit``."""
+    plain = dict(canary_settings)
+    variables = plain.pop("environment", {})
+    return [
+        *plain,
+        *(f"environment.{name}" for name in variables),
+        *(f"secretEnvironment.{name}" for name in canary_secrets),
+    ]
+
+
+def overlay(
+    own: Mapping[str, Any], canary_settings: Mapping[str, Any], canary_secrets: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the config keys ``own`` overlaid with the canary's settings, whatever form the secrets have.
+
+    A variable of the canary replaces stable's of the same name, plain or secret; null removes it.
+    """
+    result = {**own, **canary_settings}
+    changed = canary_settings.get("environment", {})
+    if not isinstance(changed, Mapping):
+        return result  # invalid; validation reports it
+    variables = cast(Mapping[str, Any], changed)
+    result["environment"] = {
+        **{name: value for name, value in own.get("environment", {}).items() if name not in canary_secrets},
+        **variables,
+    }
+    result["environment"] = {name: value for name, value in result["environment"].items() if value is not None}
+    secrets = {name: value for name, value in own.get("secretEnvironment", {}).items() if name not in variables}
+    result["secretEnvironment"] = {**secrets, **canary_secrets}
+    return result
 
 
 class VerdictKeys(Keys):
@@ -327,6 +399,12 @@ class Settings(Generic[PlatformKeysT]):
     platform: PlatformKeysT
     release: ReleaseSettings
     service: ServiceSettings
+    canary: CanaryKeys
+
+    @property
+    def canary_service(self) -> ServiceSettings:
+        """The service with the canary's settings."""
+        return self.canary.over(self.service)
 
     @property
     def images_to_copy(self) -> set[str]:
@@ -335,7 +413,7 @@ class Settings(Generic[PlatformKeysT]):
 
 
 #: Groups that every cloud has.
-COMMON = (StackSettings, ReleaseSettings, ServiceSettings, VerdictKeys)
+COMMON = (StackSettings, ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys)
 
 
 def _by_digest(image: str) -> str:

@@ -13,7 +13,15 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from contract.project import clouds
-from contract.settings import Keys, ReleaseSettings, ServiceSettings, StackSettings, ToolKeys, VerdictKeys
+from contract.settings import (
+    CanaryKeys,
+    Keys,
+    ReleaseSettings,
+    ServiceSettings,
+    StackSettings,
+    ToolKeys,
+    VerdictKeys,
+)
 from stacks.loading import load_cloud
 
 PAGE = Path("docs", "reference", "config.md")
@@ -90,6 +98,7 @@ def _block() -> Iterator[str]:
         ("release: which image each track runs, and in how many pods", ReleaseSettings),
         ("written by the promotion commands", ToolKeys),
         ("the service under release", ServiceSettings),
+        ("what differs in the canary's pods", CanaryKeys),
         ("how a canary of the service is judged", VerdictKeys),
     ):
         yield f"  # --- {title}"
@@ -178,7 +187,12 @@ def page() -> str:
         lines += ["", f"### {cloud}", "", *_table(group)]
     lines += ["", "### Release stacks", "", "With `platformStack` set, a stack has these keys instead.", ""]
     lines += _table(_release_stack_keys())
-    for title, group in (("Release", ReleaseSettings), ("Service", ServiceSettings), ("Verdict", VerdictKeys)):
+    for title, group in (
+        ("Release", ReleaseSettings),
+        ("Service", ServiceSettings),
+        ("Canary", CanaryKeys),
+        ("Verdict", VerdictKeys),
+    ):
         lines += ["", f"## {title}", "", *_table(keys(group))]
     lines += ["", "## Written by the promotion commands", "", "Do not set these yourself.", "", *_table(keys(ToolKeys))]
     return "\n".join(line if line.startswith(("|", "<")) else "\n".join(_wrapped(line)) for line in lines) + "\n"

@@ -73,9 +73,14 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--yes``."""
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked")
+
+
 def add_change(parser: argparse.ArgumentParser, *, only_config: bool = True) -> None:
     """Add the arguments of every command that edits the stack file and updates the stack."""
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked")
+    add_yes(parser)
     parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history and the commit")
     if only_config:
         parser.add_argument(
@@ -98,7 +103,15 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
 
 def seconds(text: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
+    duration = seconds_or_zero(text)
+    if not duration:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 5m or 1h")
+    return duration
+
+
+def seconds_or_zero(text: str) -> float:
+    """Return the same; 0 is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    if not match or not float(match[1]):
+    if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 5m or 1h")
     return float(match[1]) * UNITS.get(match[2], 1)

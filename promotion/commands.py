@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from promotion.arguments import Commands, add_change, add_command, add_force, add_keep, add_output, add_wait, seconds
+from promotion.arguments import (
+    WAIT_SECONDS,
+    Commands,
+    add_change,
+    add_command,
+    add_force,
+    add_keep,
+    add_output,
+    add_wait,
+    add_yes,
+    seconds,
+    seconds_or_zero,
+)
 from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
@@ -43,11 +55,16 @@ def add_up(commands: Commands) -> None:
         help="refuse unless the update does exactly what a preview showed: its digest, or the file of `preview --save`",
     )
     parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history")
+    add_yes(parser)
     add_wait(parser)
+    add_output(parser)
 
 
 def add_down(commands: Commands) -> None:
-    add_wait(add_command(commands, "down", stack.down, ChangeOptions, "destroy a stack's resources; its file stays"))
+    parser = add_command(commands, "down", stack.down, ChangeOptions, "destroy a stack's resources; its file stays")
+    add_yes(parser)
+    add_wait(parser)
+    add_output(parser)
 
 
 def add_stack(commands: Commands) -> None:
@@ -70,6 +87,7 @@ def add_stack(commands: Commands) -> None:
         "--image", default="", help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)"
     )
     add_wait(parser)
+    add_output(parser)
 
 
 def add_unstack(commands: Commands) -> None:
@@ -84,6 +102,7 @@ def add_unstack(commands: Commands) -> None:
     )
     parser.add_argument("--name", dest="stack", metavar="NAME", required=True, help="name of the release stack")
     add_wait(parser)
+    add_output(parser)
 
 
 def add_canary(commands: Commands) -> None:
@@ -183,6 +202,12 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="time between two measurements (default: a 30th of the trial, 2 s to 10 s)",
     )
+    parser.add_argument(
+        "--warm-up",
+        type=seconds_or_zero,
+        metavar="DURATION",
+        help="time after a pod's start in which its requests do not count (default: config key warmUpSeconds)",
+    )
 
 
 def add_preview(commands: Commands) -> None:
@@ -200,13 +225,23 @@ def add_preview(commands: Commands) -> None:
 def add_status(commands: Commands) -> None:
     summary = "show the tracks, their traffic and health, and differences between Git, the stack file and the cluster"
     parser = add_command(commands, "status", report.status, StatusOptions, summary, "--watch")
-    parser.add_argument(
+    repeated = parser.add_mutually_exclusive_group()
+    repeated.add_argument(
         "--watch",
         type=float,
         nargs="?",
         const=WATCH_SECONDS,
         metavar="SECONDS",
         help="repeat every SECONDS (default: %(const)s) until Ctrl-C, with the figures since the last time",
+    )
+    repeated.add_argument(
+        "--wait",
+        dest="ready_within",
+        type=float,
+        nargs="?",
+        const=WAIT_SECONDS,
+        metavar="SECONDS",
+        help="wait until all pods of both tracks are ready, or fail after SECONDS (default: %(const)s)",
     )
     add_output(parser)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from components import registry_client
 from contract.project import clouds, declared_defaults
-from contract.settings import COMMON, Keys, ReleaseSettings, ServiceSettings, Settings, StackSettings
+from contract.settings import COMMON, CanaryKeys, Keys, ReleaseSettings, ServiceSettings, Settings, StackSettings
 
 Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
+
+#: Keys whose values are encrypted, and the keys of the same pods whose values anyone may read.
+SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment")
+PLAIN_KEYS = {"environment": "secretEnvironment", "canarySettings": "canarySecretEnvironment"}
 
 
 class ConfigError(ValueError):
@@ -33,14 +37,7 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
     if platform is None:
         errors.append(_error("cloud", cloud, f"no such cloud; choose one of: {', '.join(clouds())}"))
     errors += _unused_keys(values, cloud, platform, defaults)
-    if (
-        values.get("secretEnvironment", "{}") != defaults["secretEnvironment"]
-        and "secretEnvironment" not in secret_keys
-    ):
-        errors.append(
-            "secretEnvironment: is in plain text; set each variable with"
-            " `pulumi config set --secret --path secretEnvironment.NAME`"
-        )
+    errors += _misplaced_secrets(values, secret_keys, defaults)
     groups: dict[type[Keys], Keys] = {}
     for group in (*COMMON, *([platform] if platform else [])):
         own = {key: values[key] for key in group.key_names() if key in values}
@@ -51,15 +48,33 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
         except ValidationError as invalid:
             errors += [describe_error(error, group) for error in invalid.errors()]
     errors += _conflicts(values)
+    errors += _canary_errors(groups)
     errors += _missing_build_context(groups)
     errors += _forbidden_builds(groups)
     errors += _missing_copier(groups, platform)
     errors += platform.missing_prerequisites() if platform else []
     stack, release = _group(groups, StackSettings), _group(groups, ReleaseSettings)
-    service = _group(groups, ServiceSettings)
-    if errors or platform is None or not stack or not release or not service:
+    service, canary = _group(groups, ServiceSettings), _group(groups, CanaryKeys)
+    if errors or platform is None or not stack or not release or not service or not canary:
         raise ConfigError("\n".join(errors))
-    return Settings(stack=stack, platform=groups[platform], release=release, service=service)
+    return Settings(stack=stack, platform=groups[platform], release=release, service=service, canary=canary)
+
+
+def _misplaced_secrets(values: Mapping[str, str], secret_keys: Set[str], defaults: Mapping[str, str]) -> list[str]:
+    """Return an error for each secret key in plain text, and each plain key that contains a secret."""
+    plain = [key for key in SECRET_KEYS if values.get(key, "{}") != defaults[key] and key not in secret_keys]
+    return [
+        *(
+            f"{key}: is in plain text; set each variable with `pulumi config set --secret --path {key}.NAME`"
+            for key in plain
+        ),
+        *(
+            f"{key}: contains a secret, which pods would get from a ConfigMap that anyone may read; move it to {right}"
+            f" with `pulumi config set --secret --path {right}.NAME`"
+            for key, right in PLAIN_KEYS.items()
+            if key in secret_keys
+        ),
+    ]
 
 
 def _group(groups: Groups, kind: type[Group]) -> Group | None:
@@ -94,8 +109,48 @@ def _conflicts(values: Mapping[str, str]) -> list[str]:
             "traffic is `canary` but no canary is declared; set canaryImage and canaryReplicas, or set traffic to"
             " `split` or `stable`"
         )
+    for key in CanaryKeys.key_names():
+        if values.get(key, "{}") != "{}" and not (canary_pods and image):
+            errors.append(
+                f"{key}: no canary is declared, so nothing tries these settings; start one with `python -m promotion"
+                f" canary`, or remove the key with `pulumi config rm {key}`"
+            )
     if values.get("port") and values.get("port") == values.get("metricsPort"):
         errors.append(f"metricsPort and port are both {values['port']}; set metricsPort to another port")
+    return errors
+
+
+def _canary_errors(groups: Groups) -> list[str]:
+    """Return the errors in the canary's settings, each at its full path."""
+    service, release = _group(groups, ServiceSettings), _group(groups, ReleaseSettings)
+    canary = _group(groups, CanaryKeys)
+    if not service or not release or not canary:
+        return []
+    given, allowed = canary.canary_settings, ServiceSettings.track_keys()
+    errors = [
+        _error(f"canarySettings.{key}", None, f"is not a setting of one track's pods; allowed: {', '.join(allowed)}")
+        for key in given
+        if key not in allowed
+    ]
+    if errors:
+        return errors
+    variables = cast(Mapping[str, Any], given.get("environment", {}))
+    errors += [
+        f"canarySettings.environment.{name}: is in canarySecretEnvironment too; remove one of them"
+        for name in canary.canary_secret_environment
+        if name in variables
+    ]
+    if "migrateCommand" in given and release.canary_image == (release.stable_image or "source"):
+        errors.append(
+            "canarySettings.migrateCommand: the canary runs stable's image, which has been migrated already; change"
+            " migrateCommand itself"
+        )
+    try:
+        overlaid = canary.over(service)
+    except ValidationError as invalid:
+        return errors + [describe_error(error, ServiceSettings, "canarySettings") for error in invalid.errors()]
+    if {"port", "metricsPort"} & given.keys() and overlaid.port == overlaid.metrics_port:
+        errors.append(f"canarySettings: the canary's metricsPort and port are both {overlaid.port}; change one of them")
     return errors
 
 
@@ -159,21 +214,26 @@ _MESSAGES = {
     "literal_error": "must be {expected}",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
+    "string_type": "must be text; put it in quotes",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
 }
 
 
-def describe_error(error: Any, group: type[Keys]) -> str:
-    """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it."""
+def describe_error(error: Any, group: type[Keys], below: str = "") -> str:
+    """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it.
+
+    ``below`` is the key whose value contains the group's keys; "" if they are keys of the config.
+    """
     context: dict[str, Any] = error.get("ctx", {})
     location: Sequence[str | int] = error["loc"]
     message = _MESSAGES.get(error["type"])
     problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")
-    hide = location[0] == "secretEnvironment" or error["type"] == "missing"
-    remedy = f"`pulumi config set {location[0]} VALUE`{_example(group, location[0])}"
-    return _error(key, None if hide else error["input"], f"{problem} ({remedy})")
+    hide = location[0] in SECRET_KEYS or error["type"] == "missing"
+    target = f"--path {below}.{key}" if below else location[0]
+    remedy = f"`pulumi config set {target} VALUE`{_example(group, location[0])}"
+    return _error(f"{below}.{key}" if below else key, None if hide else error["input"], f"{problem} ({remedy})")
 
 
 def _example(group: type[Keys], key: str | int) -> str:

@@ -192,16 +192,20 @@ image = docker.Image(
         "args": {"REVISION": "", "VERSION": "flat"},
     },
 )
-plain = {"METRICS_PORT": "9464"}
+plain = {"NODE_ENV": "production", "PORT": "3000", "METRICS_PORT": "9464"}
+content = hashlib.sha256(json.dumps(sorted(plain.items())).encode()).hexdigest()[:10]
 settings = k8s.core.v1.ConfigMap(
-    "config",
-    metadata={"name": "addressbook-config", "namespace": space, "labels": labels("addressbook")},
+    f"addressbook-stable-config-{content}",
+    metadata={
+        "name": f"addressbook-stable-config-{content}",
+        "namespace": space,
+        "labels": labels("addressbook", "stable"),
+    },
     data=plain,
+    immutable=True,
     opts=on_cluster,
 )
 connection = {
-    "NODE_ENV": "production",
-    "PORT": "3000",
     "DB_HOST": pulumi.Output.all(space, database.id).apply(lambda known: f"addressbook-db.{known[0]}.svc"),
     "DB_PORT": "5432",
     "DB_SCHEMA": "demo",
@@ -217,7 +221,7 @@ parameters = k8s.core.v1.Secret(
 )
 fingerprint_key = random.RandomPassword("fingerprint-key", length=32)
 fingerprint = pulumi.Output.unsecret(
-    pulumi.Output.all(fingerprint_key.result, pulumi.Output.all(**plain, **connection)).apply(
+    pulumi.Output.all(fingerprint_key.result, pulumi.Output.all(**connection)).apply(
         lambda known: keyed_hash(known[0], known[1])
     )
 )
@@ -229,6 +233,12 @@ size = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256M
 scratch = {"volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}]}  # noqa: S108 inside the container
 
 # --- release --------------------------------------------------------------------------------------------
+migration_settings = k8s.core.v1.Secret(
+    "addressbook-migrate-source",
+    metadata={"namespace": space, "labels": labels("addressbook-migrate")},
+    data={key: encoded(value) for key, value in plain.items()},
+    opts=on_cluster,
+)
 migration = k8s.batch.v1.Job(
     "addressbook-migrate-source",
     metadata={
@@ -248,7 +258,10 @@ migration = k8s.batch.v1.Job(
                         "image": image.repo_digest,
                         "args": ["migrate"],
                         "command": ["addressbook"],
-                        "env_from": env_from,
+                        "env_from": [
+                            {"secret_ref": {"name": parameters.metadata["name"]}},
+                            {"secret_ref": {"name": migration_settings.metadata.apply(lambda made: made.name or "")}},
+                        ],
                         "resources": size,
                         "security_context": RESTRICTED,
                         **scratch,

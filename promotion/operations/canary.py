@@ -11,6 +11,7 @@ from promotion.operations.explanation import Explanation
 from promotion.operations.options import CanaryOptions
 from promotion.operations.rollback import roll_back_canary
 from promotion.operations.session import Session, open_session
+from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.operations.update import apply, build_image, discard_build, propose, track_failed
 from promotion.state.stack_file import Edits
 from promotion.state.verdict_record import verdict_against
@@ -90,6 +91,7 @@ def start_trial(session: Session, trial: Trial) -> bool:
 
 
 def _check_options(session: Session, options: CanaryOptions) -> None:
+    canary_settings_to_stable(session.config)  # raises an error now rather than at the promotion
     if options.replicas < 1:
         raise CommandError("--replicas: a canary needs at least 1 pod; `rollback` removes it", WRONG_USE)
     if options.image == "source":

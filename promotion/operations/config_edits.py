@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from contract.image import digest_of
-from contract.settings import ReleaseSettings
+from contract.settings import CanaryKeys, ReleaseSettings
+from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.state.stack_file import Edits
 from promotion.state.verdict_record import VerdictRecord
 
@@ -46,24 +50,38 @@ def start_canary(
     }
 
 
+def without_canary_settings() -> Edits:
+    """Remove the canary's settings."""
+    return dict.fromkeys(sorted(CanaryKeys.key_names()))
+
+
 def remove_canary(release: ReleaseSettings) -> Edits:
-    """Restore stable's replicas, remove the canary, and route its users to stable."""
+    """Restore stable's replicas, remove the canary with its settings, and route its users to stable."""
     return {
         **_restore_stable(release),
         "canaryImage": None,
         "canaryReplicas": None,
+        **without_canary_settings(),
         **({"traffic": None} if release.traffic == "canary" else {}),
     }
 
 
-def promote(release: ReleaseSettings) -> Edits:
-    """Give stable the canary's image. The verdict stays on record."""
-    return {"stableImage": release.canary_image, **remove_canary(release)}
+def promote(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
+    """Give stable the canary's image and settings. The verdict stays on record.
+
+    ``config`` has the file's keys, decoded. Raises CommandError if the settings cannot be merged.
+    """
+    return {"stableImage": release.canary_image, **canary_settings_to_stable(config), **remove_canary(release)}
 
 
-def restore_image(release: ReleaseSettings, image: str, verdict: str | None) -> Edits:
-    """Give stable an earlier image; ``verdict`` is recorded for its present image."""
-    return {"stableImage": image, **remove_canary(release), **({"canaryVerdict": verdict} if verdict else {})}
+def restore_image(release: ReleaseSettings, image: str, verdict: str | None, settings: Edits | None = None) -> Edits:
+    """Give stable an earlier image and its settings; ``verdict`` is recorded for its present image."""
+    return {
+        "stableImage": image,
+        **(settings or {}),
+        **remove_canary(release),
+        **({"canaryVerdict": verdict} if verdict else {}),
+    }
 
 
 def route_traffic(release: ReleaseSettings, to: str) -> Edits:

@@ -56,10 +56,14 @@ class CanaryOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictOptions(ChangeOptions):
-    """Seconds of the ``trial``, and between two measurements (``every``; None for a default by the trial's length)."""
+    """Seconds of the ``trial``, and between two measurements (``every``; None for a default by the trial's length).
+
+    ``warm_up``: seconds of a pod that do not count; None for the config key ``warmUpSeconds``.
+    """
 
     trial: float = 300
     every: float | None = None
+    warm_up: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +107,13 @@ class ReleaseStackOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions(StackOptions):
-    """``watch``: seconds between two reports; None reports once."""
+    """``watch``: seconds between two reports; None reports once.
+
+    ``ready_within``: seconds in which all tracks must become ready; None does not wait.
+    """
 
     watch: float | None = None
+    ready_within: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ def promote_canary(session: Session) -> bool:
     digest = digest_of(release.canary_image)
     healthy = _require_healthy(session, release, digest)
     _require_deployed(session, release, digest)
-    text = propose(session, config_edits.promote(release))
+    text = propose(session, config_edits.promote(release, session.config))
     verdict = "healthy" if healthy else "without a healthy verdict"
     return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
 

@@ -53,7 +53,8 @@ def _finish_last_run(session: Session) -> None:
 
 def _is_released(session: Session, trial: Trial) -> bool:
     current = session.release
-    return not current.has_canary and current.stable_image.endswith(f"@{trial.digest}")
+    same_image = current.stable_image.endswith(f"@{trial.digest}")
+    return same_image and not current.has_canary and not session.has_canary_settings
 
 
 def _judge(session: Session, options: ReleaseOptions, trial: Trial) -> tuple[str, Verdict | None]:

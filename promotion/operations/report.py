@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from contract.errors import INVALID_CONFIG
 from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import DiagnoseOptions, HistoryOptions, PreviewOptions, StatusOptions
 from promotion.operations.timeline import timeline, timeline_json, timeline_text
@@ -24,10 +23,12 @@ from promotion.state.history import releases_of, updates
 from promotion.state.stack_file import StackFile
 
 if TYPE_CHECKING:
-    from promotion.status.status import Status
+    from promotion.status.status import Observer, Status
 
 #: Entries of the history without `--all`.
 SHOWN_ENTRIES = 20
+#: Seconds between two looks at a stack that is not ready.
+WAIT_POLL_SECONDS = 2
 #: Seconds between two checks for Ctrl-C while waiting.
 POLL_SECONDS = 0.1
 #: Clears a terminal and moves to its first line (ECMA-48).
@@ -64,10 +65,8 @@ def _write(file: Path, document: str) -> None:
 
 
 def preview_code(plan: Plan) -> int:
-    """Return the exit code of a preview: DONE if the update could start."""
-    if any(INVALID_CONFIG in error for error in plan.faults):
-        return WRONG_USE
-    return FAILED if plan.faults else DONE
+    """Return the exit code of a preview: DONE if the update could start, and otherwise the one that `up` has."""
+    return WRONG_USE if plan.faults else DONE
 
 
 def history(options: HistoryOptions) -> int:
@@ -106,6 +105,8 @@ def status(options: StatusOptions) -> int:
 
     stack = select_stack(options.stack)
     observer = Observer(stack, StackFile.of(options.stack), lifetime=options.watch is None)
+    if options.ready_within is not None:
+        return _wait_until_ready(observer, options, options.ready_within)
     if options.watch is None:
         return _print_status(observer.look(), options, "")
     clear = CLEAR if options.output == "text" and sys.stdout.isatty() else ""
@@ -117,6 +118,33 @@ def status(options: StatusOptions) -> int:
             print(f"{clear}{error}", file=sys.stderr if options.output == "json" else sys.stdout, flush=True)
         stop.wait(options.watch)
     return DONE
+
+
+def _wait_until_ready(observer: Observer, options: StatusOptions, seconds: float) -> int:
+    """Print the status once all tracks are ready, or when the time is over. Raises CommandError then."""
+    from promotion.status.status import missing
+
+    deadline = time.monotonic() + seconds
+    announced = ""
+    while True:
+        late = time.monotonic() >= deadline
+        try:
+            status = observer.look()
+        except CommandError as error:  # an `up` may be about to create what is missing
+            if late:
+                raise
+            waiting_for = str(error)
+        else:
+            waiting_for = "; ".join(missing(status))
+            if late or not waiting_for:
+                _print_status(status, options, "")
+                if not waiting_for:
+                    return DONE
+                raise CommandError(f"stack `{options.stack}` is not ready after {seconds:g} s: {waiting_for}")
+        if waiting_for != announced:
+            print(f"waiting: {waiting_for}", file=sys.stderr, flush=True)
+            announced = waiting_for
+        time.sleep(min(WAIT_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
 class _StopRequest:

@@ -8,12 +8,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from pulumi import automation
 from pydantic import ValidationError
 
-from contract.settings import ReleaseSettings
+from contract.settings import CanaryKeys, Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
 from promotion.state import checkout, engine, git, history
@@ -27,6 +27,8 @@ from stacks.parsing import describe_error
 
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
+
+Group = TypeVar("Group", bound=Keys)
 
 #: Number of commits of a stack file to search for a verdict.
 SEARCHED_COMMITS = 200
@@ -52,9 +54,14 @@ class Console:
         """Print for people."""
         print(text, file=self.out, flush=True)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether ``confirm`` asks: at a terminal, without ``--yes``."""
+        return not self.yes and sys.stdin.isatty()
+
     def confirm(self) -> None:
         """Ask whether to continue, once and only at a terminal. Raises CommandError if the answer is no."""
-        if self.yes or not sys.stdin.isatty():
+        if not self.can_ask:
             return
         print("continue? [y/N] ", end="", file=self.out, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -112,7 +119,8 @@ class EngineRun:
 
     def down(self) -> None:
         """Destroy the stack's resources and forget the stack. Raises CommandError."""
-        engine.down(self.stack, self.wait_seconds)
+        progress = Progress(self.console.out, sys.stderr)
+        engine.down(self.stack, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
 
 
 @dataclass
@@ -149,6 +157,17 @@ class Session:
     def release(self) -> ReleaseSettings:
         """The release in the stack file. Raises CommandError if it is invalid."""
         return release_settings(self.file, self.file.text())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The project's keys in the stack file, decoded; a secret is ``{"secure": …}``. Raises CommandError."""
+        prefix = self.file.prefix
+        return {key.removeprefix(prefix): value for key, value in self.file.config().items() if key.startswith(prefix)}
+
+    @property
+    def has_canary_settings(self) -> bool:
+        """Whether the stack file has settings for a trial."""
+        return any(self.config.get(key) for key in CanaryKeys.key_names())
 
     def state(self) -> StackState:
         """Return the deployed tracks, from the engine's state."""
@@ -226,9 +245,14 @@ def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
 
 def release_settings(file: StackFile, text: str) -> ReleaseSettings:
     """Return the release in a stack file's text. Raises CommandError; the engine checks the other keys."""
-    values = {key: value for key, value in file.values(text).items() if key in ReleaseSettings.key_names()}
+    return keys_of(file, ReleaseSettings, text)
+
+
+def keys_of(file: StackFile, group: type[Group], text: str | None = None) -> Group:
+    """Return a group of keys in a stack file, or in its ``text``. Raises CommandError if one is invalid."""
+    values = {key: value for key, value in file.values(text).items() if key in group.key_names()}
     try:
-        return ReleaseSettings.model_validate(values)
+        return group.model_validate(values)
     except ValidationError as error:
-        errors = [describe_error(each, ReleaseSettings) for each in error.errors()]
+        errors = [describe_error(each, group) for each in error.errors()]
         raise CommandError("\n  - ".join([f"{file.path.name}: invalid config", *errors]), WRONG_USE) from None

@@ -11,12 +11,18 @@ from contract.project import PROJECT_ROOT
 from promotion.errors import BUSY, DONE, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
-from promotion.operations.session import Session, open_session
+from promotion.operations.session import Console, Session, open_session
 from promotion.operations.update import apply
 from promotion.preview.reviewed import ReviewedPreview
-from promotion.state.engine import MissingStackError, error_lines, workspace
+from promotion.state.engine import MissingStackError, error_lines, name_beside, workspace
 from promotion.state.locks import checkout_lock
-from promotion.state.release_stack_file import ReleaseStackFile, check_name, check_temporary, release_stack_file
+from promotion.state.release_stack_file import (
+    ReleaseStackFile,
+    check_name,
+    check_temporary,
+    is_protected,
+    release_stack_file,
+)
 from promotion.state.stack_file import Edits, StackFile
 from promotion.status.table import next_commands, outputs_text
 
@@ -26,13 +32,23 @@ def up(options: UpOptions) -> int:
     edits = _edits_of(options.set)
     reviewed = ReviewedPreview.of(options.expect, options.stack) if options.expect is not None else None
     with open_session("up", options) as session:
+        _confirm(session, f"updates it; `python -m promotion preview --stack {session.name}` shows what changes")
         if not reviewed:  # a stack that does not exist has no preview
             session.engine.create_stack()
         apply(session, session.file.edited(edits), "", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
-        session.console.say(f"\n{outputs_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}")
+        session.console.answer(
+            f"\n{outputs_text(session.name, outputs)}\n\n{next_commands(session.name, outputs)}", {"outputs": outputs}
+        )
     return DONE
+
+
+def _confirm(session: Session, what: str) -> None:
+    """Ask at a terminal before a stack changes that is protected from deletion. Raises CommandError."""
+    if session.console.can_ask and is_protected(session.file.values()):
+        session.console.say(f"stack `{session.name}` is protected from deletion, and `{session.command}` {what}")
+        session.console.confirm()
 
 
 def _edits_of(pairs: Sequence[str]) -> Edits:
@@ -60,6 +76,7 @@ def _pin_first_build(session: Session) -> None:
 def down(options: ChangeOptions) -> int:
     """Destroy a stack's resources and keep its file; return the exit code. Raises CommandError."""
     with open_session("down", options) as session:
+        _confirm(session, "destroys its resources; what is protected in the cloud refuses")
         try:
             session.engine.down()
         except MissingStackError:
@@ -89,10 +106,12 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
     if options.image and not Image.parse(options.image):
         raise CommandError(f"--image {options.image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
     file = release_stack_file(name, StackFile.of(options.platform), options.image)
-    with checkout_lock(name, "promotion stack", options.wait, print):
+    console = Console.of(options.output, options.yes)
+    with checkout_lock(name, "promotion stack", options.wait, console.say):
         check_name(name)  # another command may have created it while this one waited
         project = workspace(file.secrets_provider)
-        _create_empty_stack(file, project)
+        full_name = name_beside(options.platform, name, project)
+        _create_empty_stack(file, full_name, project)
         session = Session.of("stack", options)
         for key in file.omitted:
             session.console.say(
@@ -102,16 +121,17 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
             apply(session, session.file.text(), f"on the platform of {file.platform}", preview=True)
         except CommandError as error:
             if error.code in (WRONG_USE, BUSY):  # nothing was created
-                project.remove_stack(name)
+                project.remove_stack(full_name)
             raise
-        session.console.say(
+        session.console.answer(
             f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys"
-            f" it; commit {session.file.path.name} if others work on the stack"
+            f" it; commit {session.file.path.name} if others work on the stack",
+            {"outputs": session.engine.outputs},
         )
     return DONE
 
 
-def _create_empty_stack(file: ReleaseStackFile, project: automation.LocalWorkspace) -> None:
+def _create_empty_stack(file: ReleaseStackFile, full_name: str, project: automation.LocalWorkspace) -> None:
     """Write the stack file and create the stack; undo both if that fails. Raises CommandError."""
     path = PROJECT_ROOT / f"Pulumi.{file.name}.yaml"
     try:
@@ -121,7 +141,7 @@ def _create_empty_stack(file: ReleaseStackFile, project: automation.LocalWorkspa
                 WRONG_USE,
             )
         path.write_text(file.text, encoding="utf-8")
-        automation.Stack.create(file.name, project)
+        automation.Stack.create(full_name, project)
     except automation.CommandError as error:
         path.unlink(missing_ok=True)
         raise CommandError(error_lines(error)) from None

@@ -11,6 +11,7 @@ from components.migration_name import migration_name
 from components.shares import traffic_shares
 from contract.settings import ReleaseSettings
 from promotion.errors import BUSY, WRONG_USE, CommandError
+from promotion.operations import config_edits
 from promotion.operations.options import Track
 from promotion.operations.session import Session, release_settings
 from promotion.preview.planned import Plan, plan
@@ -122,7 +123,11 @@ def commit(session: Session, message: str) -> None:
 
 def build_image(session: Session, stable_image: str) -> str:
     """Build and push the image of the build context without changing the tracks; return its reference."""
-    edits: Edits = {"buildAhead": "true", **({"stableImage": stable_image} if stable_image else {})}
+    edits: Edits = {
+        "buildAhead": "true",
+        **({"stableImage": stable_image} if stable_image else {}),
+        **({} if session.release.has_canary else config_edits.without_canary_settings()),
+    }
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / session.file.path.name
         config.write_text(session.file.edited(edits), encoding="utf-8")

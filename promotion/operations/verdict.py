@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contract.image import digest_of
+from contract.settings import VerdictKeys
 from promotion.errors import DONE, INCONCLUSIVE, UNHEALTHY, WRONG_USE, CommandError
 from promotion.operations.options import VerdictOptions
 from promotion.operations.rollback import FOUND_UNHEALTHY, roll_back_canary
-from promotion.operations.session import Session, open_session
+from promotion.operations.session import Session, keys_of, open_session
 from promotion.operations.update import apply, commit
 from promotion.state.stack_file import StackFile
 from promotion.state.verdict_record import VerdictRecord
@@ -67,7 +68,10 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
         raise CommandError(f"--for: a trial needs at least {SHORTEST_TRIAL} s and three intervals (--every)", WRONG_USE)
     cluster = session.cluster()
     _require_same_canary(session, cluster)
-    result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file))
+    keys = keys_of(session.file, VerdictKeys)
+    if options.warm_up is not None:
+        keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
+    result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file), keys)
     session.console.say(f"\n{verdict_text(result)}")
     session.file.write(session.file.edited({"canaryVerdict": result.recorded}))
     session.changed = True

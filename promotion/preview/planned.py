@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from promotion.preview.steps import digest_of_steps, step_lines
 from promotion.state.engine import error_lines, outputs, policies
 from promotion.state.progress import NOT_EVALUATED
 
+#: First line of the update in the engine's diff; the refresh comes before it, as a step of the stack's own.
+STACK_STEP = re.compile(r"\W*pulumi:pulumi:Stack: \((?!refresh\))")
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")
 
@@ -220,9 +223,10 @@ def plan(stack: automation.Stack, *, refresh: bool = True, save: Path | None = N
 
 
 def _resources(diff: str) -> str:
-    """Return the engine's diff without its heading (``Previewing …``) and the counts at its end."""
+    """Return the engine's diff without its heading, what its refresh has read, and the counts at its end."""
     lines = diff.splitlines()
     begin = next((number for number, line in enumerate(lines, 1) if line.startswith("Previewing")), 0)
+    begin = next((number for number, line in enumerate(lines) if STACK_STEP.match(line)), begin)
     end = next((number for number, line in enumerate(lines) if line.startswith("Resources:")), len(lines))
     return "\n".join(lines[begin:end]).strip("\n")
 

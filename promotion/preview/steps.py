@@ -24,6 +24,8 @@ OUTPUT_TAG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 SECRET, UNKNOWN_VALUE, MISSING = "[secret]", "[unknown]", "(none)"
 #: Inputs of a provider resource that depend on the installed plugin.
 PLUGIN_INPUTS = ("version", "pluginDownloadURL")
+#: Annotation of a Kubernetes object whose name the provider chose.
+AUTONAMED = "pulumi.com/autonamed"
 #: A key that a property path can contain without quotes.
 PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$-]*")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -87,7 +89,9 @@ def _shown(value: object) -> object:
     properties = cast(Mapping[str, Any], value)
     match properties.get(TAG):
         case None:
-            chosen = properties.get("__defaults") or ()
+            chosen = [*(properties.get("__defaults") or ())]
+            if AUTONAMED in (properties.get("annotations") or {}):  # Kubernetes: the metadata of an object
+                chosen.append("name")
             return {key: each for key, each in properties.items() if not key.startswith("__") and key not in chosen}
         case tag if tag == SENSITIVE_TAG or (tag == OUTPUT_TAG and properties.get("secret")):
             return SECRET

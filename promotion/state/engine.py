@@ -15,7 +15,7 @@ from pulumi import automation
 from contract.errors import INVALID_CONFIG
 from contract.project import PROJECT_ROOT
 from promotion.errors import FAILED, WRONG_USE, CommandError
-from promotion.state import stack_state
+from promotion.state import stack_names, stack_state
 from promotion.state.engine_process import TRUNCATED, EngineProcess, delete_truncated_attributes
 from promotion.state.locks import EngineLock, busy, engine_locks
 from promotion.state.progress import Progress
@@ -71,7 +71,8 @@ def workspace(secrets_provider: str | None = None) -> automation.LocalWorkspace:
 def select_stack(name: str, create: bool = False) -> automation.Stack:
     """Return the stack; with ``create``, create it first if the backend does not have it.
 
-    Raises CommandError if there is no engine or no stack file, MissingStackError if there is no such stack.
+    ``name`` is NAME, ORGANIZATION/NAME or ORGANIZATION/PROJECT/NAME. Raises CommandError if there is no engine or no
+    stack file, or the name is ambiguous, MissingStackError if there is no such stack.
     """
     file = StackFile.of(name)
     # A new stack needs its file's secrets provider: with another one it could not read the file's secrets, and the
@@ -80,16 +81,25 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
     choose = automation.Stack.create_or_select if create else automation.Stack.select
     project = workspace(provider)
     try:
+        full_name = stack_names.resolve(name, project, create)
         try:
-            return choose(name, project)
+            return choose(full_name, project)
         except automation.CommandError as error:
             if not _repair_state(project, error, _say):
                 raise
-            return choose(name, project)
+            return choose(full_name, project)
     except automation.StackNotFoundError:
         raise MissingStackError(
             f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` creates it"
         ) from None
+    except automation.CommandError as error:
+        raise CommandError(error_lines(error)) from None
+
+
+def name_beside(other: str, name: str, project: automation.LocalWorkspace) -> str:
+    """Return the name for a new stack in the organization of the stack ``other``. Raises CommandError."""
+    try:
+        return stack_names.beside(other, name, project)
     except automation.CommandError as error:
         raise CommandError(error_lines(error)) from None
 
@@ -144,14 +154,17 @@ def resolve_pending(stack: automation.Stack) -> bool:
     return True
 
 
-def down(stack: automation.Stack, wait_seconds: float = 0) -> None:
+def down(
+    stack: automation.Stack, *, progress: Progress | None = None, wait_seconds: float = 0, say: Say = _say
+) -> None:
     """Destroy the stack's resources and forget the stack; its file stays. Raises CommandError."""
+    progress = progress or Progress()
 
     def run() -> None:
         resolve_pending(stack)
-        stack.destroy(on_event=Progress().event, refresh=True)
+        stack.destroy(on_event=progress.event, refresh=True)
 
-    _run(stack, "destroy", run, wait_seconds, _say)
+    _run(stack, "destroy", run, wait_seconds, say)
     stack.workspace.remove_stack(stack.name, preserve_config=True)
 
 

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from pulumi import automation
@@ -21,6 +22,8 @@ from promotion.errors import UpdateInterruptedError
 
 #: Part of the engine's error about a truncated file.
 TRUNCATED = "EOF"
+#: File descriptor of standard error.
+STDERR = 2
 #: Seconds in which a running engine finishes writing a file.
 WRITE_SECONDS = 0.5
 
@@ -49,16 +52,18 @@ class EngineProcess(automation.PulumiCommand):
         flags = [] if "--non-interactive" in args else ["--non-interactive"]
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = subprocess.Popen(
-                [self.command, *flags, *args],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=cwd,
-                env=environment,
-                process_group=0,
-            )
-            interrupted = _wait(process)
+            with _Interruptions() as interruptions:
+                process = subprocess.Popen(
+                    [self.command, *flags, *args],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    cwd=cwd,
+                    env=environment,
+                    process_group=0,
+                )
+                interruptions.pass_to(process)
+                process.wait()
             texts: list[str] = []
             for file, callback in ((out, on_output), (err, on_error)):
                 file.seek(0)
@@ -67,7 +72,7 @@ class EngineProcess(automation.PulumiCommand):
                     for line in lines:
                         callback(line)
                 texts.append("\n".join(lines))
-        if interrupted:
+        if interruptions.received:
             raise KeyboardInterrupt
         if process.returncode < 0:
             killed_by = signal.Signals(-process.returncode).name
@@ -80,22 +85,51 @@ class EngineProcess(automation.PulumiCommand):
         return result
 
 
-def _wait(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for the engine to end; return whether it was interrupted."""
-    interrupted = False
-    while True:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            interrupted = True
-            process.send_signal(signal.SIGINT)
-            print(
-                "interrupted: the engine finishes its current step first; press Ctrl-C again to stop it at once",
-                file=sys.stderr,
-                flush=True,
-            )
-        else:
-            return interrupted
+class _Interruptions:
+    """Pass Ctrl-C and SIGTERM on to the engine as SIGINT, which ends it after its current step.
+
+    A second SIGINT would stop the engine at once, in the middle of a step. Only another Ctrl-C asks for that: when a CI
+    job is cancelled, SIGTERM follows SIGINT. Handlers instead of KeyboardInterrupt, since a signal that arrives while
+    an exception is handled would end this process before the engine.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._replaced: list[signal.Signals] = []
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._replaced = [
+                number
+                for number in (signal.SIGINT, signal.SIGTERM)
+                if signal.getsignal(number) is signal.default_int_handler
+            ]
+        for number in self._replaced:
+            signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._replaced:
+            signal.signal(number, signal.default_int_handler)
+
+    def pass_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass the signals on to this process, also those that have already arrived."""
+        self._process = process
+        if self.received:
+            self._send(process)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGTERM and self.received:
+            return
+        self.received += 1
+        if self._process:
+            self._send(self._process)
+
+    def _send(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGINT)
+        text = "interrupted: the engine finishes its current step first; press Ctrl-C again to stop it at once\n"
+        os.write(STDERR, text.encode())  # `print` must not be called again while it runs
 
 
 def delete_truncated_attributes(backend: str, project: Path) -> list[Path]:

@@ -40,7 +40,7 @@ def checkout_lock(
     Unlike the engine's own lock, it also covers the edit of the stack file before an update and the trial between two
     updates. Raises CommandError with code BUSY if another command holds it for longer than ``wait_seconds``.
     """
-    path = folder / f"{stack}.lock"
+    path = _lock_file(stack, folder)
     folder.mkdir(exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         deadline = time.monotonic() + wait_seconds
@@ -67,6 +67,11 @@ def checkout_lock(
             file.truncate()
 
 
+def _lock_file(stack: str, folder: Path) -> Path:
+    """Return the lock's file: the stack file's, whatever organization the stack's name has."""
+    return folder / f"{stack.rpartition('/')[2]}.lock"
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +83,7 @@ def _try_lock(descriptor: int) -> bool:
 def checkout_lock_holder(stack: str, folder: Path = LOCKS) -> str:
     """Return which command holds the stack's lock in this checkout; "" if none does."""
     try:
-        holder = (folder / f"{stack}.lock").read_text(encoding="utf-8").strip()
+        holder = _lock_file(stack, folder).read_text(encoding="utf-8").strip()
     except OSError:
         return ""
     match = re.search(r" on (\S+) \(process (\d+),", holder)

@@ -121,12 +121,20 @@ def check_temporary(name: str, file: StackFile) -> None:
             f" `python -m promotion down --stack {name}` destroys it",
             WRONG_USE,
         )
-    if _has_deletion_protection(values.get("cloud", "")) and values.get("deletionProtection") != "false":
+    if is_protected(values):
         raise CommandError(
             f"stack `{name}` is protected from deletion: set deletionProtection to false in {file.path.name} and run"
             f" `python -m promotion up --stack {name}` first",
             WRONG_USE,
         )
+
+
+def is_protected(values: Mapping[str, str]) -> bool:
+    """Return whether the config protects the stack from deletion, as every cloud's does by default."""
+    return (
+        _has_deletion_protection(values.get("cloud", ""), bool(values.get("platformStack")))
+        and values.get("deletionProtection") != "false"
+    )
 
 
 def _cloud(file: StackFile, config: Mapping[str, Any]) -> str:
@@ -150,9 +158,10 @@ def _is_secret(value: object) -> bool:
     return isinstance(value, list) and any(_is_secret(each) for each in cast(list[object], value))
 
 
-def _has_deletion_protection(cloud: str) -> bool:
-    """Return whether the cloud's release stacks have the key ``deletionProtection``."""
-    keys = getattr(import_module(f"stacks.{cloud}"), "ReleaseStackKeys", None) if cloud in clouds() else None
+def _has_deletion_protection(cloud: str, is_release_stack: bool = True) -> bool:
+    """Return whether the cloud's release stacks, or its platforms, have the key ``deletionProtection``."""
+    group = "ReleaseStackKeys" if is_release_stack else "PlatformKeys"
+    keys = getattr(import_module(f"stacks.{cloud}"), group, None) if cloud in clouds() else None
     return keys is not None and "deletionProtection" in keys.key_names()
 
 

@@ -37,7 +37,7 @@ class StackFile:
     def of(cls, stack: str, folder: Path = PROJECT_ROOT) -> StackFile:
         """Return the stack's file in the project's folder. ``stack`` may be ORGANIZATION/PROJECT/NAME.
 
-        Raises CommandError if there is none, or the engine would read another file.
+        Raises CommandError if there is none, the stack is another project's, or the engine would read another file.
         """
         project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8")))
         if project.get("stackConfigDir"):
@@ -45,7 +45,12 @@ class StackFile:
                 "Pulumi.yaml: stackConfigDir is not supported; remove it and keep the stack files beside Pulumi.yaml",
                 WRONG_USE,
             )
-        path = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+        organization, _, name = stack.rpartition("/")
+        if "/" in organization and organization.partition("/")[2] != project["name"]:
+            raise CommandError(
+                f"--stack {stack}: the stack belongs to another project; this one is {project['name']}", WRONG_USE
+            )
+        path = folder / f"Pulumi.{name}.yaml"
         if not path.is_file():
             other = path.with_suffix(".yml")
             remedy = (

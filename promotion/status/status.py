@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pulumi import automation
 
+from contract.image import short
 from promotion.errors import CommandError
 from promotion.state import engine, history
 from promotion.state.cluster.cluster import Cluster
@@ -114,6 +115,24 @@ def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | No
     return next(filter(None, map(VerdictRecord.parse, texts)), None)
 
 
+def missing(status: Status) -> list[str]:
+    """Return what keeps the deployed tracks from being ready: one sentence each, none if all are."""
+    if status.live is None:
+        return [f"the cluster cannot be reached: {status.unreachable}"]
+    if not status.state.tracks:
+        return ["no track is deployed yet"]
+    reasons: list[str] = []
+    for name, deployed in status.state.tracks.items():
+        live = status.live.get(name)
+        if live is None:
+            reasons.append(f"{name} has no Deployment")
+        elif live.digest != deployed.digest:
+            reasons.append(f"{name} runs {short(live.image)} instead of {short(deployed.image)}")
+        elif live.ready < deployed.replicas:
+            reasons.append(f"{name} has {live.ready} of {deployed.replicas} pods ready")
+    return reasons
+
+
 def status_json(status: Status) -> dict[str, Any]:
     """Return the status for scripts."""
     running: Mapping[str, LiveTrack | DeployedTrack] = status.live if status.live is not None else status.state.tracks
@@ -125,6 +144,8 @@ def status_json(status: Status) -> dict[str, Any]:
         "url": status.outputs.get("url"),
         "namespace": status.outputs.get("namespace"),
         "traffic": status.outputs.get("traffic"),
+        "ready": not missing(status),
+        "missing": missing(status),
         "cluster": {"reachable": status.live is not None, "reason": status.unreachable},
         "tracks": tracks,
         "servedSeconds": status.window,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from promotion.state.cluster.pods import Document, Pod, condition, parse_time
+from promotion.state.cluster.pods import UNSEEN_ENDS, Document, Pod, condition, parse_time
 from promotion.verdict.result import Check, Result
 
 #: Reasons of a waiting container that waiting does not fix. (ErrImagePull is a first failure: Kubernetes retries,
@@ -26,6 +26,9 @@ COMMON_RATIO = 3.0
 HIGHEST_SIGNAL = 64
 #: Share of the looks in which a pod may be not ready.
 UNREADY_SHARE = 0.1
+#: Exit code of a container that was killed (SIGKILL), and the seconds between its end and the event of its node.
+KILLED = 137
+OOM_SECONDS = 30
 
 
 def is_hopeless(pod: Pod) -> bool:
@@ -59,31 +62,84 @@ def _last_end(end: Document) -> str:
 
 @dataclass
 class PodWatch:
-    """Readiness and restarts of one track's pods, summed up over the looks of a trial."""
+    """Readiness and restarts of one track's pods, summed up over the looks of a trial.
+
+    What ended a pod from outside (an eviction, its node, somebody who deleted it) is noted and not counted, until its
+    replacement has been ready.
+    """
 
     wanted: int = 0
     looks: int = 0
     unready: int = 0
     """Pods wanted and not ready, summed over the looks."""
+    excused: int = 0
+    """Pods that were not ready for a reason outside, summed over the looks."""
     trouble: str = ""
     hopeless: str = ""
+    notes: list[str] = field(default_factory=list[str])
     _restarts: dict[str, int] = field(default_factory=dict[str, int])
     _ignored: dict[str, int] = field(default_factory=dict[str, int])
+    _losses: int = 0
+    _present: dict[str, str] = field(default_factory=dict[str, str])
+    _first: set[str] = field(default_factory=set[str])
+    _replacements: set[str] = field(default_factory=set[str])
 
-    def look(self, pods: Sequence[Pod], wanted: int, since: datetime | None = None) -> None:
-        """Add one look at the pods. Restarts before ``since`` are not counted; None counts all."""
+    def look(
+        self,
+        pods: Sequence[Pod],
+        wanted: int,
+        since: datetime | None = None,
+        lost_nodes: Set[str] = frozenset(),
+        node_ooms: Sequence[tuple[str, datetime]] = (),
+    ) -> None:
+        """Add one look at the pods. Restarts before ``since`` are not counted; None counts all.
+
+        ``lost_nodes`` are not ready; ``node_ooms`` are the kills for lack of memory on the nodes themselves.
+        """
         self.wanted = wanted
         self.looks += 1
-        self.unready += max(0, wanted - sum(pod.ready for pod in pods))
+        away = [pod for pod in pods if pod.node in lost_nodes]
+        for pod in away:
+            self._note(f"pod {pod.name} is on node {pod.node}, which is not ready")
+        self._note_losses(pods)
+        pods = [pod for pod in pods if not pod.disruption]
+        unready = max(0, wanted - sum(pod.ready for pod in pods))
+        excused = min(unready, len(away) + max(0, self._losses - len(self._replacements)))
+        self.excused += excused
+        self.unready += unready - excused
         for pod in pods:
-            if pod.uid not in self._ignored:
-                self._ignored[pod.uid] = _restarts_before(pod, since)
-            self._restarts[pod.uid] = max(0, pod.restarts - self._ignored[pod.uid])
+            self._count_restarts(pod, since, node_ooms)
         troubled = sorted((pod for pod in pods if trouble(pod)), key=lambda pod: pod.ready)
-        lost = [pod for pod in troubled if is_hopeless(pod)]
-        if troubled and (lost or any(pod.restarts for pod in troubled) or not troubled[0].ready):
+        hopeless = [pod for pod in troubled if is_hopeless(pod)]
+        if troubled and (hopeless or any(self._restarts[pod.uid] for pod in troubled) or not troubled[0].ready):
             self.trouble = f"pod {troubled[0].name}: {trouble(troubled[0])}"
-        self.hopeless = f"pod {lost[0].name}: {trouble(lost[0])}" if lost else ""
+        self.hopeless = f"pod {hopeless[0].name}: {trouble(hopeless[0])}" if hopeless else ""
+
+    def _note_losses(self, pods: Sequence[Pod]) -> None:
+        """Count the pods that were ended from outside since the first look, and the ready ones that replace them."""
+        left = {pod.uid: pod for pod in pods if not pod.disruption}
+        if self.looks == 1:
+            self._first = set(left)
+        reasons = {pod.uid: pod.disruption for pod in pods}
+        for uid in self._present.keys() - left.keys():
+            self._losses += 1
+            self._note(f"pod {self._present[uid]} was ended from outside ({reasons.get(uid, 'it was deleted')})")
+        self._present = {uid: pod.name for uid, pod in left.items()}
+        self._replacements |= {uid for uid, pod in left.items() if pod.ready and uid not in self._first}
+
+    def _note(self, what: str) -> None:
+        if (note := f"{what}; this is not counted against it") not in self.notes:
+            self.notes.append(note)
+
+    def _count_restarts(self, pod: Pod, since: datetime | None, node_ooms: Sequence[tuple[str, datetime]]) -> None:
+        if pod.uid not in self._ignored:
+            self._ignored[pod.uid] = _restarts_before(pod, since)
+        restarts = max(0, pod.restarts - self._ignored[pod.uid])
+        if restarts > self._restarts.get(pod.uid, 0) and (cause := _outside_cause(pod, node_ooms)):
+            self._ignored[pod.uid] += 1
+            restarts -= 1
+            self._note(f"pod {pod.name} restarted because {cause}")
+        self._restarts[pod.uid] = restarts
 
     @property
     def restarts(self) -> int:
@@ -94,6 +150,20 @@ class PodWatch:
     def pods(self) -> int:
         """Number of pods seen."""
         return len(self._restarts)
+
+
+def _outside_cause(pod: Pod, node_ooms: Sequence[tuple[str, datetime]]) -> str:
+    """Say what outside the container ended it last; "" if it ended by itself or by its own memory limit."""
+    end = pod.last_end
+    if end.get("reason") in UNSEEN_ENDS:
+        return f"its node or the container runtime was restarted (reason {end['reason']})"
+    if end.get("exitCode") == KILLED and end.get("finishedAt"):
+        ended = parse_time(str(end["finishedAt"]))
+        near = [
+            time for node, time in node_ooms if node == pod.node and abs((time - ended).total_seconds()) <= OOM_SECONDS
+        ]
+        return f"node {pod.node} itself ran out of memory" if near else ""
+    return ""
 
 
 def _restarts_before(pod: Pod, since: datetime | None) -> int:
@@ -126,7 +196,7 @@ def restarts_check(canary: PodWatch, stable: PodWatch) -> Check:
 
 def readiness_check(canary: PodWatch, stable: PodWatch, planned_looks: int) -> Check:
     """Require readiness in nearly all planned looks: a canary that is lost early then fails early."""
-    allowed = max(1, int(UNREADY_SHARE * planned_looks * canary.wanted))
+    allowed = max(1, int(UNREADY_SHARE * max(planned_looks, canary.looks) * canary.wanted))
     share = canary.unready / max(1, canary.looks * canary.wanted)
     stable_share = stable.unready / max(1, stable.looks * stable.wanted)
     cause = canary.hopeless or canary.trouble or "its readiness probe fails"
@@ -136,6 +206,8 @@ def readiness_check(canary: PodWatch, stable: PodWatch, planned_looks: int) -> C
         why=f"{_times(canary.unready)} not ready when looked at; {cause}",
         stable_why=f"stable's pods were not ready either ({_times(stable.unready)})",
     )
+    if result == "healthy" and canary.excused > allowed:
+        result, reason = "inconclusive", f"{canary.notes[-1]}. Start another trial when the pods are ready"
     return Check(
         "readiness",
         f"{canary.unready} not ready, stable {stable.unready}",

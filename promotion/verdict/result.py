@@ -39,6 +39,8 @@ class Verdict:
     began: datetime
     ended: datetime
     chart: str = ""
+    notes: Sequence[str] = ()
+    """What was seen that decides nothing, such as one bad pod among good ones."""
 
     @property
     def recorded(self) -> str:
@@ -63,6 +65,7 @@ class Verdict:
             "ended": utc_stamp(self.ended),
             "reasons": self.reasons,
             "checks": [asdict(check) for check in self.checks],
+            "notes": list(self.notes),
         }
 
 

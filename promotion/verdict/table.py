@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from promotion.state.cluster.metrics import Counters, total
 from promotion.state.verdict_record import utc_stamp
-from promotion.verdict.comparison import Interval
 from promotion.verdict.result import Check, Verdict
+from promotion.verdict.samples import Interval
 from promotion.verdict.traffic import STATISTICS
 
 MARKS = {"healthy": "✓", "unhealthy": "✗", "inconclusive": "?"}
@@ -30,6 +30,7 @@ def verdict_text(verdict: Verdict) -> str:
         f"{verdict.result.upper()}  {verdict.digest}",
         f"{utc_stamp(verdict.began)} to {utc_stamp(verdict.ended)} ({seconds:.0f} s)",
         *(f"  - {reason}" for reason in verdict.reasons),
+        *(f"  note: {note}" for note in verdict.notes),
     ]
     return "\n".join(lines)
 

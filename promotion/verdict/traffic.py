@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from promotion.state.cluster.metrics import SERVER_ERRORS
+import numpy as np
+
+from contract.settings import VerdictKeys
 from promotion.verdict.comparison import (
     FALSE_ALARM,
     FALSE_PASS,
     MIN_INTERVALS,
     Comparison,
-    Interval,
-    Pair,
-    answered,
-    bounds,
+    Pairs,
     chance_at,
     compare,
-    slower,
 )
 from promotion.verdict.result import Check, Result
+from promotion.verdict.samples import ERROR, REFUSED, Requests, Samples, over, quantile
 
-REFUSALS = range(400, 500)
-#: Requests that a route needs at stable before its usual time is known.
+#: Requests that a route needs at stable before its median is known; for a tail of share s it is 2 / s.
 ROUTE_MINIMUM = 20
-#: Slower by this factor is no failure yet: other nodes, cold caches and the width of buckets cause as much.
-TIMES = 2.0
+#: How much larger the canary's share of refused or failed requests may be, over all routes. Wide, because a few users
+#: on kept-alive connections, who stay with their pod, may send all the odd requests.
+FAILURE_LIMIT = 0.10
+#: Comparisons that share the chance of a false alarm: those of RULES and that of the routes (routes.py).
+COMPARISONS = 5
 ENDED_EARLY = "the trial ended before there was enough data"
 
 
@@ -42,78 +44,168 @@ class TrafficRule:
     limit: float
     minimum: int
     rule: str
-    pairs: Callable[[Sequence[Interval]], list[list[Pair]]]
+    pairs: Callable[[Samples], Pairs]
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether the rule is about time, which a slow node costs as well as a slow image."""
+        return "latency" in self.name
 
 
-def _slower_than(share: float) -> Callable[[Sequence[Interval]], list[list[Pair]]]:
-    return lambda intervals: slower(intervals, bounds(intervals, share, TIMES, ROUTE_MINIMUM))
+def errors(samples: Samples) -> Pairs:
+    """Pair up, by route, the requests that were answered 5xx.
+
+    The canary's requests on routes that stable does not serve are compared with all of stable's.
+    """
+    canary, stable = samples.canary, samples.stable
+    known = (stable.routes > 0)[..., None, :]
+    own, failed = canary.by_route, canary.answers[..., ERROR]
+    columns = (
+        (np.where(known, own, 0.0), np.where(known, 0.0, own)),
+        (np.where(known, failed, 0.0), np.where(known, 0.0, failed)),
+        (stable.by_route, stable.by_route),
+        (stable.answers[..., ERROR], stable.answers[..., ERROR]),
+    )
+    return Pairs(*(np.concatenate([kept, other.sum(-1, keepdims=True)], -1) for kept, other in columns))
 
 
-#: 300 requests without an error mean that fewer than 1 % fail (95 % certain, the rule of three).
-RULES: Sequence[TrafficRule] = (
-    TrafficRule(
-        "errors",
-        "answered with an error",
-        limit=0.01,
-        minimum=300,
-        rule="share of requests answered 5xx, canary less stable",
-        pairs=lambda intervals: answered(intervals, SERVER_ERRORS, new_routes=True),
-    ),
-    TrafficRule(
-        "refusals",
-        "refused",
-        limit=0.10,
-        minimum=100,
-        rule="share of requests answered 4xx on routes that both serve, canary less stable",
-        pairs=lambda intervals: answered(intervals, REFUSALS, new_routes=False),
-    ),
-    TrafficRule(
-        "median latency",
-        f"slower than {TIMES:g} times stable's median",
-        limit=0.10,
-        minimum=100,
-        rule=f"share of requests over {TIMES:g} times the median (rounded up to buckets) of stable on their route",
-        pairs=_slower_than(0.5),
-    ),
-    TrafficRule(
-        "tail latency",
-        f"slower than {TIMES:g} times stable's 90th percentile",
-        limit=0.10,
-        minimum=100,
-        rule=f"share of requests over {TIMES:g} times the 90th percentile (rounded up) of stable on their route",
-        pairs=_slower_than(0.9),
-    ),
-)
+def failures(samples: Samples) -> Pairs:
+    """Pair up all requests, whatever their route, by those answered 4xx or 5xx: a lost route moves to another one."""
+    tracks = (samples.canary, samples.stable)
+    parts = [(each.by_route, each.answers[..., REFUSED] + each.answers[..., ERROR]) for each in tracks]
+    return Pairs(*(each.sum(-1, keepdims=True) for part in parts for each in part))
+
+
+def slower(share: float, factor: float) -> Callable[[Samples], Pairs]:
+    """Pair up, by route, the canary's requests over ``factor`` times a time with stable's over the time itself.
+
+    The time is what ``share`` of stable's requests stay under. A canary exactly ``factor`` times slower has the same
+    share, whatever the distribution; one that is slower has a larger one.
+    """
+    minimum = route_minimum(share)
+
+    def pairs(samples: Samples) -> Pairs:
+        canary, stable = samples.canary.durations, samples.stable.durations
+        whole = stable.sum(-3)
+        time = quantile(whole, samples.bounds, share)
+        slow, usual = over(canary, samples.bounds, factor * time), over(stable, samples.bounds, time)
+        judged = (whole[..., -1] >= minimum) & np.isfinite(slow).all(-2) & np.isfinite(usual).all(-2)
+        return Pairs(canary[..., -1], slow, stable[..., -1], usual).where(judged)
+
+    return pairs
+
+
+def route_minimum(share: float) -> float:
+    """Return the requests that a route needs at stable before the time that ``share`` of them stay under is known."""
+    return max(ROUTE_MINIMUM, 2 / (1 - share))
+
+
+def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
+    """Return the rules with the service's limits."""
+    error_limit, factor = keys.canary_error_limit / 1000, float(keys.canary_latency_factor)
+    tail = keys.canary_latency_percentile / 100
+
+    def latency(name: str, share: float, what: str) -> TrafficRule:
+        return TrafficRule(
+            name,
+            f"slower than {factor:g} times stable's {what}",
+            limit=0.0,
+            minimum=max(100, round(5 / (1 - share))),
+            rule=f"share over {factor:g} times stable's {what} on the route, less stable's share over it",
+            pairs=slower(share, factor),
+        )
+
+    return (
+        TrafficRule(
+            "errors",
+            "answered with an error",
+            limit=error_limit,
+            minimum=max(100, math.ceil(3 / error_limit)),  # none in 3 / limit: fewer fail, 95 % certain (rule of three)
+            rule="share of requests answered 5xx, canary less stable",
+            pairs=errors,
+        ),
+        TrafficRule(
+            "refusals",
+            "refused or failed",
+            limit=FAILURE_LIMIT,
+            minimum=100,
+            rule="share of all requests answered 4xx or 5xx, canary less stable",
+            pairs=failures,
+        ),
+        latency("median latency", 0.5, "median"),
+        latency("tail latency", tail, f"{keys.canary_latency_percentile}th percentile"),
+    )
+
 
 STATISTICS = (
     f"Traffic checks: healthy if the difference is below its limit ({1 - FALSE_PASS:.0%} certain), unhealthy if it is"
     f" above ({1 - FALSE_ALARM:.0%} certain over all looks and checks), otherwise inconclusive. Differences are taken"
     " by route and interval and averaged with Mantel-Haenszel weights; the scatter between them gives the certainty"
-    " (Student's t)."
+    " (Student's t, with fewer degrees of freedom if neighbours resemble each other)."
 )
 
 
-def traffic_checks(intervals: Sequence[Interval], look: int, looks: int) -> list[Check]:
-    """Judge by every rule after ``look`` of ``looks`` looks; before the last look nothing is healthy yet."""
-    return [_check(rule, compare(rule.pairs(intervals)), look, looks) for rule in RULES]
+def traffic_checks(
+    samples: Samples, pods: Mapping[str, Requests], keys: VerdictKeys, look: int, looks: int
+) -> list[Check]:
+    """Judge by every rule after ``look`` of ``looks`` looks; before the last look nothing is healthy yet.
+
+    ``pods`` are the canary's requests by pod.
+    """
+    chance = chance_at(look, looks, COMPARISONS)
+    return [_check(rule, samples, pods, chance, final=look >= looks) for rule in rules(keys)]
 
 
-def skipped_checks(why: str) -> list[Check]:
+def skipped_rules(keys: VerdictKeys, why: str) -> list[Check]:
     """Return the same checks, inconclusive, for a trial without traffic."""
     return [
-        Check(each.name, "not measured", _points(each.limit), "none", each.rule, "inconclusive", why) for each in RULES
+        Check(each.name, "not measured", points(each.limit), "none", each.rule, "inconclusive", why)
+        for each in rules(keys)
     ]
 
 
-def _check(rule: TrafficRule, measured: Comparison, look: int, looks: int) -> Check:
-    result, reason = _decide(rule, measured, chance_at(look, looks, len(RULES)), final=look >= looks)
+def decide(rule: TrafficRule, measured: Comparison, chance: float, final: bool) -> Any:
+    """Return 1 where the rule finds the canary unhealthy, 0 where healthy, and -1 where it cannot tell."""
+    enough = (np.minimum(measured.canary, measured.stable) >= rule.minimum) & (measured.intervals >= MIN_INTERVALS)
+    healthy = enough & (measured.upper_bound() < rule.limit) & final
+    return np.where(measured.lower_bound(chance) > rule.limit, 1, np.where(healthy, 0, -1))
+
+
+def within_limit_without(rule: TrafficRule, samples: Samples, pod: Requests) -> Any:
+    """Return whether the canary keeps the limit without one of its pods; not certainly, but by its share."""
+    rest = compare(rule.pairs(samples.without(pod)))
+    return (rest.difference <= rule.limit) & (rest.canary > 0)
+
+
+def bad_pods(samples: Samples, pods: Mapping[str, Requests], keys: VerdictKeys) -> list[str]:
+    """Return a sentence for each pod of the canary that is over a limit while its siblings are not."""
+    notes: list[str] = []
+    for pod, requests in pods.items() if len(pods) > 1 else ():
+        for rule in rules(keys):
+            own = compare(rule.pairs(samples.with_canary(requests)))
+            if own.lower_bound(FALSE_PASS / len(pods)) > rule.limit and within_limit_without(rule, samples, requests):
+                share = percent(own.canary_hits, own.canary)
+                notes.append(f"pod {pod} differs from its siblings: {share} of its requests are {rule.what}")
+    return notes
+
+
+def _check(rule: TrafficRule, samples: Samples, pods: Mapping[str, Requests], chance: float, final: bool) -> Check:
+    measured = compare(rule.pairs(samples))
+    result, reason = _result(rule, measured, chance, final)
+    if result == "unhealthy" and len(pods) > 1:
+        culprit = next((pod for pod in pods if within_limit_without(rule, samples, pods[pod])), "")
+        if culprit and rule.is_latency:
+            result = "inconclusive"
+            reason += f", but only with pod {culprit}: its node may be slow. Delete the pod and judge again"
+        elif culprit:
+            reason += f"; pod {culprit} alone causes it"
     return Check(
         name=rule.name,
-        value=f"{_percent(measured.canary_hits, measured.canary)},"
-        f" stable {_percent(measured.stable_hits, measured.stable)} ({_points(measured.difference)})"
+        value=f"{percent(measured.canary_hits, measured.canary)},"
+        f" stable {percent(measured.stable_hits, measured.stable)} ({points(measured.difference)})"
         if measured.intervals
         else "nothing to compare",
-        limit=_points(rule.limit),
+        limit=points(rule.limit),
         samples=f"{measured.canary:.0f} canary, {measured.stable:.0f} stable, {measured.intervals} intervals",
         rule=rule.rule,
         result=result,
@@ -121,12 +213,14 @@ def _check(rule: TrafficRule, measured: Comparison, look: int, looks: int) -> Ch
     )
 
 
-def _decide(rule: TrafficRule, measured: Comparison, chance: float, final: bool) -> tuple[Result, str]:
-    shares = f"{_percent(measured.canary_hits, measured.canary)} of the canary's requests are {rule.what},"
-    shares += f" {_percent(measured.stable_hits, measured.stable)} of stable's"
-    lowest = measured.lower_bound(chance)
-    if lowest > rule.limit:
-        return "unhealthy", f"{shares}: at least {_points(lowest)}, where {_points(rule.limit)} is allowed"
+def _result(rule: TrafficRule, measured: Comparison, chance: float, final: bool) -> tuple[Result, str]:
+    shares = f"{percent(measured.canary_hits, measured.canary)} of the canary's requests are {rule.what}, where"
+    shares += f" {percent(measured.stable_hits + rule.limit * measured.stable, measured.stable)} may be"
+    decision = decide(rule, measured, chance, final)
+    if decision == 0:
+        return "healthy", ""
+    if decision == 1:
+        return "unhealthy", f"{shares} (at least {points(measured.lower_bound(chance) - rule.limit)} too many)"
     if not final:
         return "inconclusive", ENDED_EARLY
     if min(measured.canary, measured.stable) < rule.minimum or measured.intervals < MIN_INTERVALS:
@@ -135,19 +229,18 @@ def _decide(rule: TrafficRule, measured: Comparison, chance: float, final: bool)
             f" {measured.intervals} intervals; {rule.minimum} at each and {MIN_INTERVALS} intervals are needed. Run a"
             " longer trial (--for), or give the canary more users"
         )
-    highest = measured.upper_bound()
-    if highest < rule.limit:
-        return "healthy", ""
     return "inconclusive", (
-        f"{shares}: the difference is between {_points(measured.lower_bound(FALSE_PASS))} and {_points(highest)}, too"
-        f" wide a range to tell whether it is below {_points(rule.limit)}. A longer trial (--for) narrows it"
+        f"{shares}: the difference is between {points(measured.lower_bound(FALSE_PASS))} and"
+        f" {points(measured.upper_bound())}, too wide a range to tell whether it is below {points(rule.limit)}. A"
+        " longer trial (--for) narrows it"
     )
 
 
-def _percent(hits: float, requests: float) -> str:
+def percent(hits: float, requests: float) -> str:
+    """Format a share of requests in percent."""
     return f"{100 * hits / requests:.1f} %" if requests else "none"
 
 
-def _points(share: float) -> str:
+def points(share: float) -> str:
     """Format a difference of two shares in percentage points."""
     return f"{100 * share:+.1f} points" if math.isfinite(share) else "any number of points"

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from contract.settings import VerdictKeys
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
-from promotion.state.cluster.metrics import CounterDeltas, Reading, read_pods
+from promotion.state.cluster.metrics import NO_PORT, CounterDeltas, Reading, read_pods, total
 from promotion.state.cluster.pods import Deployment, Pod
-from promotion.verdict.comparison import Interval
+from promotion.verdict.comparison import MIN_INTERVALS, chance_at
 from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check
-from promotion.verdict.pods import PodWatch, is_hopeless, readiness_check, restarts_check
+from promotion.verdict.pods import KILLED, PodWatch, is_hopeless, readiness_check, restarts_check
 from promotion.verdict.result import Check, Verdict, worst
+from promotion.verdict.routes import hopeless, routes_check, skipped_checks
+from promotion.verdict.samples import Interval, Samples
 from promotion.verdict.table import chart, progress
-from promotion.verdict.traffic import ENDED_EARLY, skipped_checks, traffic_checks
+from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY, bad_pods, traffic_checks
 
 #: A trial is cut into this many intervals, each of at least and at most so many seconds.
 INTERVALS = 30
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 10.0
 #: Seconds between two looks at pods that are not ready yet.
 SETTLE_SECONDS = 2.0
+#: Part of its share of the requests below which the canary is said to get too few, and the requests that show it.
+SHARE_PART, SHARE_MINIMUM = 0.5, 200
 
 TRACKS: tuple[Track, Track] = ("canary", "stable")
 
@@ -41,6 +47,7 @@ class Trial:
     say: Callable[[str], None]
     every: float
     commands: Sequence[Sequence[str]] | None
+    keys: VerdictKeys = field(default_factory=VerdictKeys)
     began: datetime = field(default_factory=lambda: _now())
     intervals: list[Interval] = field(default_factory=list[Interval])
 
@@ -50,19 +57,24 @@ class Trial:
         self.watches = {track: PodWatch() for track in TRACKS}
         self.deltas = {track: CounterDeltas() for track in TRACKS}
         self.unread: dict[Track, str] = {}
+        self.warm_since: dict[str, float] = {}
+        self.notes: list[str] = []
         self.addressbook = False
 
     def run(self) -> Verdict:
         """Try the canary. Raises CommandError as ``judge`` does."""
         try:
             self.images = {track: self._deployment(track).image for track in TRACKS}
+            self.shares_users = "track" not in self.cluster.public_selector()
             is_up = self._wait_until_up()
             functional = self._functional_checks() if is_up else []
+            if is_up and worst([*self._pod_checks(), *functional]) != "unhealthy":
+                self._warm_up()
         except UnreachableError as error:
             raise CommandError(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
         if not is_up or worst([*self._pod_checks(), *functional]) == "unhealthy":
             self.say("the canary failed before it met a user: the trial is over")
-            return self._verdict(functional, skipped_checks(ENDED_EARLY))
+            return self._verdict(functional, skipped_checks(self.keys, ENDED_EARLY))
         return self._verdict(functional, self._watch_traffic())
 
     def _wait_until_up(self) -> bool:
@@ -70,7 +82,7 @@ class Trial:
         deadline = time.monotonic() + self._deployment("canary").deadline_seconds
         shown = ""
         while True:
-            pods = {track: self.cluster.current_pods(track) for track in TRACKS}
+            pods = self._pods()
             wanted = {track: self._deployment(track).replicas for track in TRACKS}
             ready = sum(pod.ready for pod in pods["canary"])
             is_up = ready >= wanted["canary"]
@@ -78,7 +90,7 @@ class Trial:
             if is_up or hopeless or time.monotonic() >= deadline or self._deployment("canary").past_deadline:
                 since = min((pod.created for pod in pods["canary"]), default=self.began)
                 for track in TRACKS:
-                    self.watches[track].look(pods[track], wanted[track], since if track == "stable" else None)
+                    self._look(track, pods[track], wanted[track], since if track == "stable" else None)
                 if not is_up and not hopeless:
                     watch = self.watches["canary"]
                     watch.hopeless = watch.trouble or f"{ready} of {wanted['canary']} pods became ready in time"
@@ -91,13 +103,13 @@ class Trial:
 
     def _functional_checks(self) -> list[Check]:
         """Run commands and round trip before the first reading of the metrics, which then counts only users."""
+        running = self._pods()
         for track in TRACKS:
-            self._readings(track)  # shows whether the service is the addressbook
+            self._readings(track, running[track])  # shows whether the service is the addressbook
         commands = self.commands if self.commands is not None else ADDRESSBOOK_COMMANDS if self.addressbook else ()
         ready: dict[Track, Pod] = {}
         for track in TRACKS:
-            pods = [pod for pod in self.cluster.current_pods(track) if pod.ready]
-            if pods:
+            if pods := [pod for pod in running[track] if pod.ready]:
                 ready[track] = pods[0]
         checks = command_checks(self.cluster, ready, commands)
         checks += [round_trip_check(self.cluster)] if self.addressbook else []
@@ -105,10 +117,41 @@ class Trial:
             self.say(f"{check.name}: {check.value}")
         return checks
 
+    def _warm_up(self) -> None:
+        """Wait until every pod has been ready for as long as the warm-up, so that the trial counts all of them."""
+        deadline = time.monotonic() + self.keys.warm_up_seconds
+        shown = False
+        while cold := self._cold_processes(self._pods()):
+            left = min(max(cold.values()), deadline - time.monotonic())
+            if left <= 0:
+                return
+            if not shown:
+                self.say(f"warming up: requests of the first {self.keys.warm_up_seconds} s of a pod do not count")
+                shown = True
+            time.sleep(min(left, SETTLE_SECONDS))
+            self._look_at_pods()
+            if worst(self._pod_checks()) == "unhealthy":
+                return
+
+    def _pods(self) -> dict[Track, list[Pod]]:
+        return {track: self.cluster.current_pods(track) for track in TRACKS}
+
+    def _cold_processes(self, pods: Mapping[Track, Sequence[Pod]]) -> dict[str, float]:
+        """Return the processes of ready pods that are still warming up, and their seconds left."""
+        left: dict[str, float] = {}
+        for pod in (pod for track in TRACKS for pod in pods[track]):
+            if since := pod.ready_since:
+                age = (datetime.now(UTC) - since).total_seconds()
+                age = min(max(age, 0.0), self.keys.warm_up_seconds)  # this machine's clock may be wrong
+                warm = self.warm_since.setdefault(pod.process, time.monotonic() + self.keys.warm_up_seconds - age)
+                if warm > time.monotonic():
+                    left[pod.process] = warm - time.monotonic()
+        return left
+
     def _watch_traffic(self) -> list[Check]:
         begin = time.monotonic()
         self._interval()
-        checks = skipped_checks(ENDED_EARLY)
+        checks = skipped_checks(self.keys, ENDED_EARLY)
         for look in range(1, self.looks + 1):
             time.sleep(max(0.0, begin + look * self.every - time.monotonic()))
             try:
@@ -121,13 +164,43 @@ class Trial:
                 self.say(progress(look * self.every, self.duration, interval))
             else:
                 self.say(self._why_unread())
-            checks = traffic_checks(self.intervals, look, self.looks)
+            checks, no_use = self._traffic_checks(look)
             if worst([*self._pod_checks(), *checks]) == "unhealthy":
                 break
-        if not self.unread:
-            return checks
+            if no_use:
+                self.say(f"a longer trial cannot help: {no_use}")
+                return _explained(checks, no_use)
+        return _explained(checks, self._why_unread()) if self.unread else checks
+
+    def _traffic_checks(self, look: int) -> tuple[list[Check], str]:
+        """Judge the requests so far; also say why no longer trial can judge them ("" if one can)."""
+        if pod := next((deltas.shared_port for deltas in self.deltas.values() if deltas.shared_port), ""):
+            why = f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let"
+            why += " one process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
+            return skipped_checks(self.keys, why), why
+        if set(self.unread.values()) == {NO_PORT}:
+            return skipped_checks(self.keys, NO_PORT), NO_PORT
+        if not self.intervals:
+            return skipped_checks(self.keys, ENDED_EARLY), ""
+        samples = Samples.of(self.intervals)
+        pods = samples.pods(self.intervals)
+        chance, final = chance_at(look, self.looks, COMPARISONS), look >= self.looks
+        checks = traffic_checks(samples, pods, self.keys, look, self.looks)
+        checks.append(routes_check(samples, self.keys, chance, final))
+        self.notes = [*bad_pods(samples, pods, self.keys), *self._share_note(samples)]
+        enough = len(self.intervals) >= MIN_INTERVALS
+        return checks, hopeless(samples, self.intervals, self.keys) if enough else ""
+
+    def _share_note(self, samples: Samples) -> list[str]:
+        """Say so if the canary gets far fewer of the users' requests than its share of the pods."""
+        pods = {track: self.watches[track].wanted for track in TRACKS}
+        requests = samples.canary.routes.sum(), samples.stable.routes.sum()
+        share, got = pods["canary"] / max(1, sum(pods.values())), requests[0] / max(1.0, sum(requests))
+        if not self.shares_users or sum(requests) < SHARE_MINIMUM or got >= SHARE_PART * share:
+            return []
         return [
-            replace(check, reason=self._why_unread()) if check.result == "inconclusive" else check for check in checks
+            f"the canary got {got:.1%} of the requests, but has {share:.1%} of the pods: connections that users keep"
+            " alive stay with stable, or requests to the canary never end"
         ]
 
     def _why_unread(self) -> str:
@@ -135,14 +208,18 @@ class Trial:
 
     def _interval(self) -> Interval | None:
         """Return what both tracks added since the last reading; None if one could not be read at all."""
-        readings = {track: self._readings(track) for track in TRACKS}
+        running = self._pods()
+        cold = self._cold_processes(running).keys()
+        readings = {track: self._readings(track, running[track]) for track in TRACKS}
         if self.unread:
             return None
-        return Interval(self.deltas["canary"].add(readings["canary"]), self.deltas["stable"].add(readings["stable"]))
+        pods = self.deltas["canary"].add_by_pod(readings["canary"], cold)
+        stable = self.deltas["stable"].add_by_pod(readings["stable"], cold)
+        return Interval(total(pods.values()), total(stable.values()), pods)
 
-    def _readings(self, track: Track) -> list[Reading]:
+    def _readings(self, track: Track, pods: Sequence[Pod]) -> list[Reading]:
         """Read the track's pods. If none can be read, note why in ``unread``."""
-        readings = read_pods(self.cluster, [pod for pod in self.cluster.current_pods(track) if pod.running])
+        readings = read_pods(self.cluster, [pod for pod in pods if pod.running])
         if any(reading.counters for reading in readings):
             self.unread.pop(track, None)
         else:
@@ -155,7 +232,20 @@ class Trial:
             deployment = self._deployment(track)
             if deployment.image != self.images[track]:
                 raise CommandError(f"{track}'s image changed during the trial: start another trial", WRONG_USE)
-            self.watches[track].look(self.cluster.current_pods(track), deployment.replicas)
+            self._look(track, self.cluster.current_pods(track), deployment.replicas)
+
+    def _look(self, track: Track, pods: Sequence[Pod], wanted: int, since: datetime | None = None) -> None:
+        """Look at the track's pods; ask about their nodes only if something is wrong with them."""
+        lost_nodes: set[str] = set()
+        ooms: list[tuple[str, datetime]] = []
+        # A role may be allowed to read the namespace only. The canary is then to blame for what its node does.
+        if any(not pod.ready for pod in pods):
+            with suppress(UnreachableError):
+                lost_nodes = self.cluster.lost_nodes()
+        if any(pod.last_end.get("exitCode") == KILLED for pod in pods):
+            with suppress(UnreachableError):
+                ooms = self.cluster.system_ooms()
+        self.watches[track].look(pods, wanted, since, lost_nodes, ooms)
 
     def _pod_checks(self) -> list[Check]:
         canary, stable = self.watches["canary"], self.watches["stable"]
@@ -164,7 +254,8 @@ class Trial:
     def _verdict(self, functional: Sequence[Check], traffic: Sequence[Check]) -> Verdict:
         checks = [*self._pod_checks(), *functional, *traffic]
         digest = self.images["canary"].rpartition("@")[2]  # the program names every image by digest
-        return Verdict(worst(checks), digest, checks, self.began, _now(), chart(self.intervals))
+        notes = [*self.watches["canary"].notes, *self.watches["stable"].notes, *self.notes]
+        return Verdict(worst(checks), digest, checks, self.began, _now(), chart(self.intervals), notes)
 
     def _deployment(self, track: Track) -> Deployment:
         deployment = self.cluster.deployment(track)
@@ -172,6 +263,11 @@ class Trial:
             what = "there is no canary to judge: `python -m promotion canary` starts one"
             raise CommandError(what if track == "canary" else "there is no stable to compare it with", WRONG_USE)
         return deployment
+
+
+def _explained(checks: Sequence[Check], reason: str) -> list[Check]:
+    """Return the checks with this reason for each that cannot tell."""
+    return [replace(check, reason=reason) if check.result == "inconclusive" else check for check in checks]
 
 
 def _now() -> datetime:

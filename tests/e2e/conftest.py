@@ -81,7 +81,7 @@ def trial(trial_stack: Trial) -> Iterator[Trial]:
     project.configure(canaryVerdict=None)
     if keys.keys() > {"stableImage", "stableReplicas"} or keys.get("stableReplicas") != "3":
         project.pulumi("cancel", "--yes", check=False)
-        project.configure(**dict.fromkeys(RELEASE_KEYS), stableImage=trial_stack.image, stableReplicas=3)
+        project.configure(**{**dict.fromkeys(RELEASE_KEYS), "stableImage": trial_stack.image, "stableReplicas": 3})
         project.up("--refresh")
 
 

@@ -81,7 +81,8 @@ class Repository:
 
     def password(self) -> str:
         """Return the database's password."""
-        (secret,) = [each for each in self.project.objects("secrets", NAMESPACE) if "DB_PASSWORD" in each["data"]]
+        secrets = self.project.objects("secrets", NAMESPACE)
+        secret = next(each for each in secrets if "DB_PASSWORD" in each.get("data", {}))
         return base64.b64decode(secret["data"]["DB_PASSWORD"]).decode()
 
     def digests(self, namespace: str, track: str) -> set[str]:
@@ -251,7 +252,7 @@ def test_policy_violation_stops_before_any_change(main: Repository):
     main.project.pulumi("config", "set", "--path", "environment.GREETING", "hello")
     main.git("commit", "--quiet", "--all", "--message", "no limits, and a greeting")
 
-    comment = main.preview(check=1)
+    comment = main.preview(check=2)
     assert "The preview failed. If this were merged, the update would change nothing." in comment
     assert "container-limits" in comment
 

@@ -33,7 +33,10 @@ UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdi
 #: Seconds after which a canary that does not become ready has failed. A healthy one takes three to four.
 ROLLOUT_SECONDS = 30
 LOAD = Path(__file__).with_name("load.py")
-RELEASE_KEYS = ("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic")
+RELEASE_KEYS = (
+    *("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic"),
+    *("environment", "secretEnvironment", "canarySettings", "canarySecretEnvironment"),
+)
 
 
 def trial_config(worker: str) -> dict[str, Any]:

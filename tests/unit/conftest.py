@@ -33,6 +33,9 @@ COMPUTED: Computed = {
     "docker:index/image:Image": lambda args: {
         "repoDigest": f"{args.inputs['imageName'].rpartition(':')[0]}@{IMAGE_DIGEST}"
     },
+    "kubernetes:core/v1:Secret": lambda args: {
+        "metadata": {"name": f"{args.name}-generated", **args.inputs["metadata"]}
+    },
     "kubernetes:core/v1:Service": lambda args: {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}},
 }
 

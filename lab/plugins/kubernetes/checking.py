@@ -19,13 +19,13 @@ from lab.plugins.kubernetes.objects import (
     unique_name,
 )
 from lab.plugins.kubernetes.readiness import SKIP, WAIT_FOR, WaitForError, wait_for
-from lab.plugins.kubernetes.writing import PATCH_FORCE
+from lab.plugins.kubernetes.writing import PATCH_FORCE, PROPAGATION
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Checked, Failure, Resource
 
 PREFIX = "pulumi.com/"
 REPLACE_UNREADY = "pulumi.com/replaceUnready"
-_COVERED = {AUTONAMED, PATCH_FORCE, REPLACE_UNREADY, SKIP, TIMEOUT, WAIT_FOR}
+_COVERED = {AUTONAMED, PATCH_FORCE, PROPAGATION, REPLACE_UNREADY, SKIP, TIMEOUT, WAIT_FOR}
 
 
 def check(settings: Settings, kind: Kind, resource: Resource, old: Properties, new: Properties) -> Checked:

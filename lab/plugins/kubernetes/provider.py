@@ -208,7 +208,7 @@ class KubernetesProvider(Provider):
                 return
             raise ProviderError(f"configured Kubernetes cluster is unreachable: {self.unreachable}. {FORGET_HINT}")
         try:
-            if self._writer(_field_manager(outputs), resource).delete(live) and not skips_deletion(before):
+            if self._writer(_field_manager(outputs), resource).delete(live, before) and not skips_deletion(before):
                 until_gone(self.cluster, live, self._wait(resource, before))
         except NotReadyError as error:
             raise ProviderError("; ".join([str(error), *error.reasons])) from None

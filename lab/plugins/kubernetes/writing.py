@@ -9,12 +9,13 @@ from typing import Any
 from lab.plugins.kubernetes import field_managers
 from lab.plugins.kubernetes.cluster import APPLY_PATCH, JSON_PATCH, ApiError, Cluster
 from lab.plugins.kubernetes.kinds import KINDS
-from lab.plugins.kubernetes.objects import annotated, name_of, namespace_of
+from lab.plugins.kubernetes.objects import annotated, annotation, name_of, namespace_of
 from lab.plugins.properties import Properties
 
 # A namespace may be a moment behind its first object: retries after 1, 2, 4, 8 and 16 s.
 RETRIES = 5
 PATCH_FORCE = "pulumi.com/patchForce"
+PROPAGATION = "pulumi.com/deletionPropagationPolicy"
 CONFLICT_HELP = (
     "https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/"
     "managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources"
@@ -78,13 +79,19 @@ class Writer:
             return True
         return not live["metadata"].get("managedFields") if self.patch_force is None else self.patch_force
 
-    def delete(self, obj: Properties) -> bool:
+    def delete(self, obj: Properties, inputs: Properties) -> bool:
         """Ask for the deletion. Return False when the object does not exist. Raises ApiError or UnreachableError."""
         path = KINDS[obj["kind"]].path(namespace_of(obj), name_of(obj))
         try:
-            self.cluster.request("DELETE", path, None, {"propagationPolicy": "Foreground"})
+            self.cluster.request("DELETE", path, None, {"propagationPolicy": propagation(inputs)})
         except ApiError as error:
             if error.not_found:
                 return False
             raise
         return True
+
+
+def propagation(inputs: Properties) -> str:
+    """Return what happens to an object's dependents when it is deleted. Only foreground deletion waits for them."""
+    policy = annotation(inputs, PROPAGATION).lower()
+    return {"background": "Background", "orphan": "Orphan"}.get(policy, "Foreground")

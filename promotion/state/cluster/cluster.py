@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, cast
 
 import urllib3
@@ -31,7 +32,19 @@ from promotion.state.cluster.client import (
     refusal,
     status_of,
 )
-from promotion.state.cluster.pods import Deployment, Document, Pod, annotation, labels, name, part, read_items, read_raw
+from promotion.state.cluster.pods import (
+    Deployment,
+    Document,
+    Pod,
+    annotation,
+    condition,
+    name,
+    owners,
+    parse_time,
+    part,
+    read_items,
+    read_raw,
+)
 from promotion.state.engine import all_outputs
 
 #: The module has no types.
@@ -43,7 +56,6 @@ Track = Literal["stable", "canary"]
 COMMAND_SECONDS = 120
 #: Annotation that a Deployment and its current ReplicaSet share.
 REVISION = "deployment.kubernetes.io/revision"
-TEMPLATE_HASH = "pod-template-hash"
 
 
 class UnreachableError(CommandError):
@@ -97,14 +109,38 @@ class Cluster:
         return [pod for pod in pods if not pod.deleting]
 
     def current_pods(self, track: Track) -> list[Pod]:
-        """Return the pods of the track's current ReplicaSet: those with the image that its Deployment names."""
+        """Return the pods of the track's current ReplicaSet: those with the image that its Deployment names.
+
+        A former Deployment of the same name may have left a ReplicaSet and pods that are not deleted yet.
+        """
         deployment = self.deployment(track)
         if deployment is None:
             return []
         revision = annotation(deployment.document, REVISION)
-        sets = self._of_track(self.apps.list_namespaced_replica_set, track)
-        hashes = {labels(each).get(TEMPLATE_HASH) for each in sets if annotation(each, REVISION) == revision}
-        return [pod for pod in self.pods(track) if labels(pod.document).get(TEMPLATE_HASH) in hashes]
+        current = {
+            str(each["metadata"]["uid"])
+            for each in self._of_track(self.apps.list_namespaced_replica_set, track)
+            if annotation(each, REVISION) == revision and str(deployment.document["metadata"]["uid"]) in owners(each)
+        }
+        return [pod for pod in self.pods(track) if current & owners(pod.document)]
+
+    def lost_nodes(self) -> set[str]:
+        """Return the names of the nodes that are not ready. Raises UnreachableError also without the right to ask."""
+        with self._answering("the list of nodes"):
+            nodes = read_items(self.core.list_node)
+        return {name(node) for node in nodes if condition(node, "Ready").get("status", "True") != "True"}
+
+    def system_ooms(self) -> list[tuple[str, datetime]]:
+        """Return each node's latest kills for lack of memory on the node itself, with their times.
+
+        Raises UnreachableError also without the right to read events of namespace default, where those of nodes are.
+        """
+        with self._answering("the events of nodes"):
+            events = read_items(self.core.list_namespaced_event, "default", field_selector="reason=SystemOOM")
+        times = [
+            (part(event, "involvedObject"), event.get("lastTimestamp") or event.get("eventTime")) for event in events
+        ]
+        return [(str(node.get("name")), parse_time(str(time))) for node, time in times if time]
 
     def public_selector(self) -> Mapping[str, str]:
         """Return the labels that the public Service selects; those of the whole service if it does not exist."""

@@ -27,6 +27,9 @@ ADDRESSBOOK = "addressbook_build_info"
 BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*)\"", re.MULTILINE)
 METRICS_PATH = "/metrics"
 SERVER_ERRORS = range(500, 600)
+NO_PORT = "the service has no metrics port (config key metricsPort)"
+#: How often one process's counters may go down: a supervisor may restart it inside its container once.
+RESETS = 1
 #: Pods read at the same time.
 READERS = 8
 
@@ -90,6 +93,7 @@ class Reading:
     unread: str = ""
     revision: str = ""
     is_addressbook: bool = False
+    pod: str = ""
 
 
 def read_pods(cluster: Cluster, pods: Sequence[Pod]) -> list[Reading]:
@@ -101,18 +105,18 @@ def read_pods(cluster: Cluster, pods: Sequence[Pod]) -> list[Reading]:
 def _read(cluster: Cluster, pod: Pod) -> Reading:
     port = pod.port("metrics")
     if port is None:
-        return Reading(pod.process, None, "the service has no metrics port (config key metricsPort)")
+        return Reading(pod.process, None, NO_PORT, pod=pod.name)
     try:
         with cluster.forward(pod, port) as connection:
             connection.request("GET", METRICS_PATH)
             text = connection.getresponse().read().decode(errors="replace")
         counters = parse(text, pod.probe_paths)
     except UnreachableError as error:
-        return Reading(pod.process, None, str(error))
+        return Reading(pod.process, None, str(error), pod=pod.name)
     except (MetricsError, http.client.HTTPException, OSError) as error:
-        return Reading(pod.process, None, f"pod {pod.name}, {METRICS_PATH}: {error}")
+        return Reading(pod.process, None, f"pod {pod.name}, {METRICS_PATH}: {error}", pod=pod.name)
     build = BUILD_INFO.search(text)
-    return Reading(pod.process, counters, "", build["revision"] if build else "", ADDRESSBOOK in text)
+    return Reading(pod.process, counters, "", build["revision"] if build else "", ADDRESSBOOK in text, pod.name)
 
 
 def parse(text: str, hidden: Collection[str] = ()) -> Counters:
@@ -165,7 +169,7 @@ def total(parts: Iterable[Counters]) -> Counters:
 
 def difference(before: Counters, after: Counters) -> Counters:
     """Return what one process counted between two readings; all of ``after`` if its counters were reset."""
-    if any(after.requests.get(key, 0) < count for key, count in before.requests.items()):
+    if _is_reset(before, after):
         return after
     return Counters(
         {key: count - before.requests.get(key, 0) for key, count in after.requests.items()},
@@ -174,6 +178,10 @@ def difference(before: Counters, after: Counters) -> Counters:
             for route, buckets in after.durations.items()
         },
     )
+
+
+def _is_reset(before: Counters, after: Counters) -> bool:
+    return any(after.requests.get(key, 0) < count for key, count in before.requests.items())
 
 
 class CounterDeltas:
@@ -185,20 +193,33 @@ class CounterDeltas:
 
     def __init__(self) -> None:
         self._last: dict[str, Counters | None] = {}
+        self._resets: dict[str, int] = defaultdict(int)
         self._started = False
 
     def add(self, readings: Iterable[Reading]) -> Counters:
         """Return what these readings add to those before; nothing the first time."""
-        parts: list[Counters] = []
+        return total(self.add_by_pod(readings).values())
+
+    def add_by_pod(self, readings: Iterable[Reading], cold: Collection[str] = ()) -> dict[str, Counters]:
+        """Return the same for each pod, by name. ``cold`` processes add nothing yet."""
+        parts: dict[str, Counters] = {}
         for reading in readings:
             is_new = self._started and reading.process not in self._last
             before = Counters() if is_new else self._last.get(reading.process)
             if before is not None and reading.counters is not None:
-                parts.append(difference(before, reading.counters))
+                self._resets[reading.pod] += _is_reset(before, reading.counters)
+                if reading.process not in cold:
+                    added = difference(before, reading.counters)
+                    parts[reading.pod] = total([parts[reading.pod], added]) if reading.pod in parts else added
             # A process that was there before but could not be read is not a new one once it can be.
             self._last[reading.process] = reading.counters or before
         self._started = True
-        return total(parts)
+        return parts
+
+    @property
+    def shared_port(self) -> str:
+        """Name of a pod whose counters go up and down, as those of several processes behind one port; "" if none."""
+        return next((pod for pod, resets in self._resets.items() if resets > RESETS), "")
 
 
 def quantile_bound(buckets: Mapping[float, float], share: float) -> float | None:

@@ -13,6 +13,13 @@ Document: TypeAlias = Mapping[str, Any]
 
 NOTHING: Document = {}
 PROBES = ("startup", "liveness", "readiness")
+#: Reason of a pod that the kubelet evicted, and how its message begins if the node was short of something (kubelet,
+#: pkg/kubelet/eviction/helpers.go). Other messages say that the pod exceeded a limit of its own.
+EVICTED = "Evicted"
+NODE_PRESSURE = ("The node was low on resource", "The node had condition")
+#: Reasons of a container whose end its runtime did not see: the node or the runtime was restarted (containerd,
+#: internal/cri/server/restart.go; kubelet, pkg/kubelet/kubelet_pods.go).
+UNSEEN_ENDS = frozenset({"Unknown", "ContainerStatusUnknown"})
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,32 @@ class Pod:
     def last_end(self) -> Document:
         """How the container ended before its last restart; empty if it has not restarted."""
         return part(self.status, "lastState", "terminated")
+
+    @property
+    def ready_since(self) -> datetime | None:
+        """When the pod became ready; None if it is not."""
+        since = condition(self.document, "Ready").get("lastTransitionTime")
+        return parse_time(str(since)) if self.ready and since else None
+
+    @property
+    def node(self) -> str:
+        """Name of the pod's node; "" before it has one."""
+        return str(part(self.document, "spec").get("nodeName") or "")
+
+    @property
+    def disruption(self) -> str:
+        """Why the pod was ended by something other than its containers, such as an eviction; "" if it was not.
+
+        A pod of a Deployment fails only if its node ends it; its containers restart otherwise.
+        """
+        status = part(self.document, "status")
+        reason, message = str(status.get("reason") or ""), str(status.get("message") or "")
+        if reason == EVICTED and message and not message.startswith(NODE_PRESSURE):
+            return ""  # it used more than it was allowed
+        target = condition(self.document, "DisruptionTarget")
+        if target.get("status") == "True" or (status.get("phase") == "Failed" and reason):
+            return ": ".join(each for each in (reason or str(target.get("reason")), message) if each)
+        return ""
 
     @property
     def restarts(self) -> int:
@@ -145,6 +178,11 @@ def name(thing: Document) -> str:
 
 def labels(thing: Document) -> Mapping[str, str]:
     return part(thing, "metadata", "labels")
+
+
+def owners(thing: Document) -> set[str]:
+    """Return the UIDs of the objects that own the object."""
+    return {str(owner["uid"]) for owner in parts(thing, "metadata", "ownerReferences")}
 
 
 def annotation(thing: Document, key: str) -> str | None:

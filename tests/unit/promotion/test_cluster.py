@@ -69,6 +69,28 @@ def test_every_request_raises_if_the_cluster_is_unreachable() -> None:
         cluster.pods("canary")
 
 
+def test_pods_of_a_former_deployment_are_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canary that was just removed leaves a ReplicaSet of the same revision, and pods that are not deleted yet."""
+
+    def owned(name: str, owner: str, **metadata: Any) -> dict[str, Any]:
+        annotations = {"deployment.kubernetes.io/revision": "1"}
+        return {"metadata": {"uid": name, "ownerReferences": [{"uid": owner}], "annotations": annotations, **metadata}}
+
+    objects = {
+        "list_namespaced_replica_set": [owned("new set", "new"), owned("old set", "removed")],
+        "list_namespaced_pod": [
+            owned("old pod", "old set"),
+            owned("draining pod", "new set", deletionTimestamp="2026-01-01T00:00:00Z"),
+            owned("new pod", "new set"),
+        ],
+    }
+    cluster = Cluster(ApiClient(Configuration(host="http://127.0.0.1:1")), "n", "s")
+    monkeypatch.setattr(cluster, "_of_track", lambda read, track: objects[read.__name__])
+    deployment = Deployment({"metadata": {"uid": "new", "annotations": {"deployment.kubernetes.io/revision": "1"}}})
+    monkeypatch.setattr(cluster, "deployment", lambda track: deployment)
+    assert [pod.uid for pod in cluster.current_pods("canary")] == ["new pod"]
+
+
 def test_ports_are_found_by_name() -> None:
     ports = [{"name": "http", "containerPort": 3000}, {"name": "metrics", "containerPort": 9464}]
     pod = Pod({"spec": {"containers": [{"name": "s", "ports": ports}, {"name": "sidecar"}]}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tomllib
 
 import pytest
@@ -28,7 +29,7 @@ def test_a_stack_without_a_file(capsys: pytest.CaptureFixture[str]):
     assert main(["promote", "--stack", "no-such-stack", "--output", "json"]) == WRONG_USE
     printed = capsys.readouterr()
     assert "there is no Pulumi.no-such-stack.yaml" in printed.err
-    assert not printed.out
+    assert json.loads(printed.out)["code"] == WRONG_USE
 
 
 def test_version_is_the_projects(capsys: pytest.CaptureFixture[str]):

@@ -47,7 +47,8 @@ sys.exit(1 if signals else 0)
 
 COMMAND = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests' parent may ignore it
+for number in (signal.SIGINT, signal.SIGTERM):  # as the command line does; the tests' parent may ignore SIGINT
+    signal.signal(number, signal.default_int_handler)
 from promotion.state.engine_process import EngineProcess
 try:
     EngineProcess().run(["up"], ".", {})
@@ -97,6 +98,25 @@ def test_ctrl_c_arrives_once_and_the_end_is_awaited(folder: Path):
     assert command.returncode == 130
     assert (folder / "signals").read_text() == "SIGINT", "once, and it ended before the command"
     assert "the engine finishes its current step first" in stderr
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        (["SIGINT", "SIGTERM"], "SIGINT"),  # a cancelled job of GitHub Actions
+        (["SIGTERM"], "SIGINT"),
+        (["SIGTERM", "SIGTERM"], "SIGINT"),
+        (["SIGINT", "SIGINT"], "SIGINT SIGINT"),  # a person who cannot wait
+    ],
+)
+def test_sigterm_after_an_interruption_is_not_passed_on(folder: Path, sent: list[str], received: str):
+    command = subprocess.Popen([sys.executable, "-c", COMMAND], start_new_session=True)
+    wait_for(folder / "began")
+    for name in sent:
+        os.killpg(command.pid, signal.Signals[name])
+        time.sleep(0.2)
+    assert command.wait(timeout=60) == 130
+    assert (folder / "signals").read_text() == received
 
 
 def test_the_engine_outlives_a_killed_command(folder: Path):

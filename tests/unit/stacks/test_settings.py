@@ -180,3 +180,71 @@ def test_port_and_metrics_port_must_differ():
 def test_a_missing_build_context_matters_only_for_builds(tmp_path: Path):
     assert errors(buildContext=str(tmp_path))[0].startswith("buildContext")
     assert parse(engine_values(buildContext=str(tmp_path), stableImage=PINNED), LocalKeys)
+
+
+CANARY = {"canaryImage": PINNED, "canaryReplicas": "1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            '{"replicas": 3}',
+            "canarySettings.replicas: is not a setting of one track's pods; allowed: port, metricsPort,",
+        ),
+        ('{"secretEnvironment": {"A": "hunter2"}}', "canarySettings.secretEnvironment: is not a setting"),
+        ('{"memoryLimit": "lots"}', "canarySettings.memoryLimit = 'lots': does not have the form"),
+        ('{"memoryLimit": 512}', "canarySettings.memoryLimit = 512: must be text; put it in quotes"),
+        ('{"environment": {"A-B": "1"}}', "canarySettings.environment.A-B = 'A-B': does not have the form"),
+        ('{"environment": {"A": 1}}', "canarySettings.environment.A = 1: must be text; put it in quotes"),
+        ('{"environment": "A=1"}', "canarySettings.environment = 'A=1': "),
+        ('{"preStopSeconds": 600}', "canarySettings.preStopSeconds = 600: must be 120 or less"),
+        ('{"port": 9464}', "canarySettings: the canary's metricsPort and port are both 9464"),
+    ],
+)
+def test_errors_in_canary_settings_have_their_full_path(settings: str, expected: str):
+    (error,) = errors(**CANARY, canarySettings=settings)
+    assert error.startswith(expected)
+    assert "hunter2" not in error
+
+
+def test_an_error_in_canary_settings_names_the_command():
+    (error,) = errors(**CANARY, canarySettings='{"preStopSeconds": -1}')
+    assert error.endswith("must be 0 or more (`pulumi config set --path canarySettings.preStopSeconds VALUE`)")
+
+
+@pytest.mark.parametrize("key", ["canarySettings", "canarySecretEnvironment"])
+def test_canary_settings_need_a_canary(key: str):
+    value = '{"environment": {"A": "1"}}' if key == "canarySettings" else '{"TOKEN": "hunter2"}'
+    for canary in ({}, {"canaryImage": PINNED}):
+        with pytest.raises(ConfigError) as raised:
+            parse(engine_values(**canary, **{key: value}), LocalKeys, {"canarySecretEnvironment"})
+        assert str(raised.value).startswith(f"{key}: no canary is declared, so nothing tries these settings")
+        assert "hunter2" not in str(raised.value)
+
+
+def test_secrets_in_the_wrong_key_are_refused_and_hidden():
+    plain = engine_values(**CANARY, canarySecretEnvironment='{"TOKEN": "hunter2"}')
+    with pytest.raises(ConfigError) as raised:
+        parse(plain, LocalKeys)
+    assert str(raised.value).startswith("canarySecretEnvironment: is in plain text")
+    for key, value in (("environment", '{"A": "hunter2"}'), ("canarySettings", '{"environment": {"A": "hunter2"}}')):
+        with pytest.raises(ConfigError) as raised:
+            parse(engine_values(**CANARY, **{key: value}), LocalKeys, {key})
+        assert f"{key}: contains a secret" in str(raised.value)
+        assert "hunter2" not in str(raised.value)
+
+
+def test_a_variable_is_plain_or_secret_in_the_canary():
+    values = engine_values(
+        **CANARY, canarySettings='{"environment": {"A": "1"}}', canarySecretEnvironment='{"A": "hunter2"}'
+    )
+    with pytest.raises(ConfigError) as raised:
+        parse(values, LocalKeys, {"canarySecretEnvironment"})
+    assert str(raised.value) == "canarySettings.environment.A: is in canarySecretEnvironment too; remove one of them"
+
+
+def test_a_migrated_image_is_not_migrated_otherwise_on_trial():
+    (error,) = errors(**CANARY, stableImage=PINNED, canarySettings='{"migrateCommand": ["other"]}')
+    assert error.startswith("canarySettings.migrateCommand: the canary runs stable's image")
+    assert parse(engine_values(**CANARY, canarySettings='{"migrateCommand": ["other"]}'), LocalKeys)

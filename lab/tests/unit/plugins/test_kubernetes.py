@@ -14,6 +14,7 @@ from lab.plugins.kubernetes import configuration
 from lab.plugins.kubernetes.kinds import covered
 from lab.plugins.kubernetes.provider import KubernetesProvider
 from lab.plugins.kubernetes.quantities import canonical
+from lab.plugins.kubernetes.writing import PROPAGATION, propagation
 from lab.plugins.properties import UNKNOWN, Properties
 from lab.plugins.provider import ProviderError, Resource
 from lab.project import CHECKOUT
@@ -134,3 +135,18 @@ def test_another_cluster_replaces_the_provider(old: Properties, new: Properties,
 )
 def test_quantities_are_canonical(text: Any, stored: str) -> None:
     assert canonical(text) == stored
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (None, "Foreground"),
+        ("background", "Background"),
+        ("Background", "Background"),
+        ("orphan", "Orphan"),
+        ("foreground", "Foreground"),
+        ("none", "Foreground"),
+    ],
+)
+def test_annotation_chooses_how_dependents_are_deleted(policy: str | None, expected: str) -> None:
+    assert propagation({"metadata": {"annotations": {} if policy is None else {PROPAGATION: policy}}}) == expected

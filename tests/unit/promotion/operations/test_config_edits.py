@@ -35,7 +35,7 @@ def test_stable_lends_pods_to_the_canary_and_gets_them_back(promised: int, canar
     trial = after(before, config_edits.start_canary(before, NEW, canary))
     assert (trial.stable_replicas, trial.canary_replicas, trial.canary_image) == (stable, canary, NEW)
     assert after(trial, config_edits.remove_canary(trial)) == before
-    promoted = after(trial, config_edits.promote(trial))
+    promoted = after(trial, config_edits.promote(trial, {}))
     assert promoted == before.model_copy(update={"stable_image": NEW})
 
 
@@ -77,7 +77,7 @@ def test_a_blue_green_switch_has_all_pods_in_both_tracks():
     assert (blue.traffic, blue.canary_replicas, blue.stable_replicas) == ("split", 3, 3)
 
 
-@pytest.mark.parametrize("edits", [config_edits.promote, config_edits.remove_canary])
+@pytest.mark.parametrize("edits", [lambda trial: config_edits.promote(trial, {}), config_edits.remove_canary])
 def test_no_user_stays_on_a_removed_canary(edits: Any):
     trial = release(stableImage=OLD, canaryImage=NEW, canaryReplicas=3, traffic="canary")
     assert after(trial, edits(trial)).traffic == "split"
@@ -85,7 +85,7 @@ def test_no_user_stays_on_a_removed_canary(edits: Any):
 
 def test_traffic_to_stable_survives_a_promotion():
     trial = release(stableImage=OLD, canaryImage=NEW, canaryReplicas=1, traffic="stable")
-    assert after(trial, config_edits.promote(trial)).traffic == "stable"
+    assert after(trial, config_edits.promote(trial, {})).traffic == "stable"
 
 
 def test_restoring_an_earlier_image():

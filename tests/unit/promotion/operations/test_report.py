@@ -1,4 +1,4 @@
-"""A preview shows the digest of its steps; Ctrl-C ends `status --watch` after the current look."""
+"""A preview shows the digest of its steps and has the exit code of `up`; Ctrl-C ends `status --watch`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promotion.errors import WRONG_USE, CommandError
+from contract.errors import INVALID_CONFIG
+from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations import report
 from promotion.operations.options import PreviewOptions
-from promotion.operations.report import _StopRequest  # pyright: ignore[reportPrivateUsage]
+from promotion.operations.report import _StopRequest, preview_code  # pyright: ignore[reportPrivateUsage]
+from promotion.operations.update import apply
 from promotion.preview.planned import Plan
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.preview.steps import digest_of_steps
+from tests.unit.promotion.operations.conftest import refused
+from tests.unit.promotion.operations.fake_stack import Make
 
 STEPS = ("update urn:a", "  spec.replicas: 3 -> 2")
 PLAN = Plan("addressbook", "dev", None, None, (), 20, "", "", steps=STEPS, digest=digest_of_steps(STEPS))
@@ -73,3 +78,16 @@ def test_second_signal_interrupts(stop: _StopRequest):
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+EMPTY = Plan("addressbook", "dev", None, None, (), 0, "", "")
+
+
+@pytest.mark.parametrize("fault", [f"stack `dev`: {INVALID_CONFIG}", "pod-security: run it as a user of its own"])
+def test_a_refusal_has_the_same_code_in_preview_and_up(make: Make, fault: str):
+    assert preview_code(replace(EMPTY, faults=(fault,))) == WRONG_USE
+    assert preview_code(EMPTY) == DONE
+    session, stack = make("up", stableReplicas="3")
+    stack.forbidden = (fault,)
+    text = session.file.edited({"memoryLimit": "1Gi"})
+    refused(lambda: apply(session, text, "", preview=True), session, "refused", WRONG_USE)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pulumi.automation.events import EngineEvent
 
-from promotion.preview.planned import Plan, Preview
+from promotion.preview.planned import Plan, Preview, _resources  # pyright: ignore[reportPrivateUsage]
 from promotion.preview.steps import digest_of_steps, steps_difference
 
 RELEASE = "urn:pulumi:prod::addressbook::delivery:release:Release$delivery:release:Track$"
@@ -108,13 +108,24 @@ def test_value_unknown_at_preview_is_marked():
         ({"replicas": 3}, {"replicas": 3.0}),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
         ({"name": "db-1a2b", "__defaults": ["name"]}, {"name": "db-3c4d", "__defaults": ["name"]}),
+        (
+            {"metadata": {"name": "migrate-1a", "annotations": {"pulumi.com/autonamed": "true"}}},
+            {"metadata": {"name": "migrate-2b", "annotations": {"pulumi.com/autonamed": "true"}}},
+        ),
         ({"__provider": "pickle of 3.11"}, {"__provider": "pickle of 3.12"}),
         (
             {"file": {TAG: "c44067f5952c0a294b673a41bacd8c17", "hash": "1", "path": "/home/me/a"}},
             {"file": {TAG: "c44067f5952c0a294b673a41bacd8c17", "hash": "1", "path": "/builds/a"}},
         ),
     ],
-    ids=["number", "order", "name that the provider chose", "provider's note", "path of a file"],
+    ids=[
+        "number",
+        "order",
+        "name that the provider chose",
+        "name of a Kubernetes object",
+        "provider's note",
+        "path of a file",
+    ],
 )
 def test_noise_does_not_change_the_digest(first: dict[str, Any], second: dict[str, Any]):
     assert planned(step("create", first)).digest == planned(step("create", second)).digest
@@ -174,3 +185,21 @@ def test_difference_shows_both_lists_whole():
         "-  n: 1 -> 2",
         "+  n: 1 -> 3",
     ]
+
+
+def test_diff_leaves_out_what_the_refresh_has_read():
+    diff = """Previewing update (prod):
+~ pulumi:pulumi:Stack: (refresh)
+    [urn=urn:pulumi:prod::addressbook::pulumi:pulumi:Stack::addressbook-prod]
+        ~ kubernetes:core/v1:PersistentVolumeClaim: (refresh)
+          ~ phase: "Pending" => "Bound"
+  pulumi:pulumi:Stack: (same)
+    [urn=urn:pulumi:prod::addressbook::pulumi:pulumi:Stack::addressbook-prod]
+        ~ kubernetes:apps/v1:Deployment: (update)
+          ~ replicas: 2 => 1
+Resources:
+    ~ 1 to update"""
+    lines = _resources(diff).splitlines()
+    assert lines[0] == "  pulumi:pulumi:Stack: (same)"
+    assert lines[-1] == "          ~ replicas: 2 => 1"
+    assert _resources(diff.replace("(refresh)", "(create)")).startswith("~ pulumi:pulumi:Stack: (create)")

@@ -22,6 +22,8 @@ def pod(
     waiting: tuple[str, str] | None = None,
     ended: dict[str, Any] | None = None,
     unschedulable: str = "",
+    failed: tuple[str, str] | None = None,
+    disrupted: str = "",
 ) -> Pod:
     state = (
         {"waiting": {"reason": waiting[0], "message": waiting[1]}} if waiting else {"running": {"startedAt": BEFORE}}
@@ -34,12 +36,15 @@ def pod(
     }
     sidecar = {"name": "aardvark", "restartCount": 7, "state": {}, "lastState": {}}
     scheduled = {"type": "PodScheduled", "status": "False" if unschedulable else "True", "message": unschedulable}
+    target = [{"type": "DisruptionTarget", "status": "True", "reason": disrupted}] if disrupted else []
+    phase = {"phase": "Failed", "reason": failed[0], "message": failed[1]} if failed else {"phase": "Running"}
     return Pod(
         {
             "metadata": {"name": name, "uid": name, "creationTimestamp": "2026-01-01T12:00:00Z"},
-            "spec": {"containers": [{"name": "addressbook"}, {"name": "aardvark"}]},
+            "spec": {"containers": [{"name": "addressbook"}, {"name": "aardvark"}], "nodeName": "node-1"},
             "status": {
-                "conditions": [scheduled, {"type": "Ready", "status": "True" if ready else "False"}],
+                **phase,
+                "conditions": [scheduled, {"type": "Ready", "status": "True" if ready else "False"}, *target],
                 "containerStatuses": [] if unschedulable else [sidecar, container],
             },
         }
@@ -153,3 +158,75 @@ class TestReadiness:
         canary = watched([pod(ready=False, restarts=3, waiting=looping)])
         stable = watched([pod("s1", ready=False, restarts=3, waiting=looping)])
         assert self.check(canary, stable).result == "inconclusive"
+
+
+class TestWhatComesFromOutside:
+    """Evictions, nodes and neighbours are not the canary's fault."""
+
+    LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
+
+    def looked(self, lost: list[Pod], times: int = 6) -> PodWatch:
+        """Return the watch of a pod that is ready, then ended for six looks, and then replaced."""
+        return watched([pod()], *[lost] * times, [pod("b")])
+
+    @pytest.mark.parametrize(
+        "lost",
+        [
+            pod(ready=False, failed=("Evicted", LOW)),
+            pod(ready=False, failed=("Terminated", "Pod was terminated in response to imminent node shutdown.")),
+            pod(ready=False, failed=("Preempting", "Preempted in order to admit critical pod")),
+            pod(ready=False, disrupted="PreemptionByScheduler"),
+            pod(ready=False, disrupted="DeletionByTaintManager"),
+        ],
+        ids=["eviction", "node shutdown", "critical pod", "preemption", "taint"],
+    )
+    def test_a_pod_ended_by_its_node_is_not_the_canarys_fault(self, lost: Pod) -> None:
+        watch = self.looked([lost])
+        assert (watch.unready, watch.excused) == (0, 6)
+        check = readiness_check(watch, watched(*[FINE] * 8, wanted=2), planned_looks=30)
+        assert check.result == "inconclusive"
+        assert "pod a was ended from outside" in check.reason
+
+    def test_a_short_disruption_is_a_note(self) -> None:
+        watch = self.looked([], times=1)
+        assert readiness_check(watch, watched(*[FINE] * 3, wanted=2), planned_looks=30).result == "healthy"
+        assert watch.notes == ["pod a was ended from outside (it was deleted); this is not counted against it"]
+
+    def test_after_its_replacement_is_ready_it_counts_again(self) -> None:
+        watch = self.looked([])
+        watch.look([pod("b", ready=False)], 1)
+        assert (watch.unready, watch.excused) == (1, 6)
+
+    def test_exceeding_its_own_limit_is_the_canarys_fault(self) -> None:
+        over = pod(ready=False, failed=("Evicted", "Pod ephemeral local storage usage exceeds the total limit"))
+        assert self.looked([over]).unready == 6
+
+    def test_pods_on_a_lost_node_are_excused_until_it_is_back(self) -> None:
+        watch = PodWatch()
+        watch.look([pod()], 1)
+        for nodes in ({"node-1"}, {"node-1"}, {"node-2"}):
+            watch.look([pod(ready=False)], 1, lost_nodes=nodes)
+        assert (watch.unready, watch.excused) == (1, 2)
+        assert watch.notes == ["pod a is on node node-1, which is not ready; this is not counted against it"]
+
+    def test_a_restart_of_the_node_does_not_count(self) -> None:
+        watch = watched([pod()], [pod(restarts=1, ended=end(255, "Unknown"))])
+        assert restarts_check(watch, watched(FINE, FINE, wanted=2)).result == "healthy"
+        assert "its node or the container runtime was restarted" in watch.notes[0]
+
+    def test_exit_code_255_of_the_program_counts(self) -> None:
+        assert watched([pod()], [pod(restarts=1, ended=end(255))]).restarts == 1
+
+    @pytest.mark.parametrize(("node", "counted"), [("node-1", 0), ("node-2", 1)])
+    def test_out_of_memory_on_the_node_does_not_count(self, node: str, counted: int) -> None:
+        watch = watched([pod()])
+        killed = pod(restarts=1, ended=end(137, "OOMKilled"))
+        watch.look([killed], 1, node_ooms=[(node, datetime(2026, 1, 1, 12, 5, 4, tzinfo=UTC))])
+        assert watch.restarts == counted
+
+    def test_its_own_memory_limit_counts(self) -> None:
+        check = restarts_check(
+            watched([pod()], [pod(restarts=1, ended=end(137, "OOMKilled"))]), watched(FINE, FINE, wanted=2)
+        )
+        assert check.result == "unhealthy"
+        assert "memoryLimit" in check.reason

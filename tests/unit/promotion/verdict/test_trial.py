@@ -8,11 +8,13 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import pytest
 
+from contract.settings import VerdictKeys
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.pods import Deployment, Pod
@@ -43,6 +45,14 @@ class FakeCluster:
     persons: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     images: dict[str, str] = field(default_factory=lambda: dict(DIGESTS))
     port: int = 0
+    ready_since: str = "2026-01-01T00:00:00Z"
+    routes: dict[str, str] = field(default_factory=lambda: {"canary": "/all", "stable": "/all"})
+    other_processes: set[str] = field(default_factory=set[str])
+    """Tracks with a second process, which has counted nothing and answers every second reading."""
+    share: dict[str, float] = field(default_factory=lambda: {"canary": 1.0, "stable": 1.0})
+    """Part of ``per_reading`` that the track gets."""
+    selector: dict[str, str] = field(default_factory=lambda: {"app": "addressbook"})
+    metrics_port: bool = True
 
     def deployment(self, track: Track) -> Deployment | None:
         if not self.replicas[track]:
@@ -61,15 +71,25 @@ class FakeCluster:
         ready = "False" if track in self.unready or reason else "True"
         status = {"name": "addressbook", "restartCount": 0, "state": state}
         probe = {"httpGet": {"path": "/ready", "port": "http"}}
-        ports = [{"name": "metrics", "containerPort": 9464}]
+        ports = [{"name": "metrics", "containerPort": 9464}] if self.metrics_port else []
+        is_ready = {"type": "Ready", "status": ready, "lastTransitionTime": self.ready_since}
         pod = Pod(
             {
                 "metadata": {"name": f"{track}-pod", "uid": track, "creationTimestamp": "2026-01-01T00:00:00Z"},
                 "spec": {"containers": [{"name": "addressbook", "ports": ports, "readinessProbe": probe}]},
-                "status": {"conditions": [{"type": "Ready", "status": ready}], "containerStatuses": [status]},
+                "status": {"conditions": [is_ready], "containerStatuses": [status]},
             }
         )
         return [pod]
+
+    def public_selector(self) -> dict[str, str]:
+        return self.selector
+
+    def lost_nodes(self) -> set[str]:
+        return set()
+
+    def system_ooms(self) -> list[Any]:
+        return []
 
     def exec(self, pod: Pod, command: Sequence[str]) -> tuple[int, str]:
         track, line = pod.uid, " ".join(command)
@@ -102,9 +122,11 @@ class FakeCluster:
 
     def metrics(self, track: str) -> str:
         self.readings[track] += 1
-        answered = self.per_reading * self.readings[track]
+        answered = round(self.per_reading * self.share[track] * self.readings[track])
+        if track in self.other_processes and self.readings[track] % 2:
+            answered = 0
         failed = round(answered * self.failing[track])
-        route = 'method="GET",route="/all"'
+        route = f'method="GET",route="{self.routes[track]}"'
         lines = [
             "# TYPE http_requests_total counter",
             f'http_requests_total{{{route},status="200"}} {answered - failed}',
@@ -166,7 +188,7 @@ def results(verdict: Verdict) -> dict[str, str]:
 def test_a_good_canary_passes_every_check(fake: FakeCluster) -> None:
     verdict = verdict_of(fake)
     assert verdict.result == "healthy", verdict_text(verdict)
-    assert [*results(verdict)] == [*NAMES, "median latency", "tail latency"]
+    assert [*results(verdict)] == [*NAMES, "median latency", "tail latency", "routes"]
     assert verdict.digest == DIGESTS["canary"]
     assert verdict.recorded == f"healthy {DIGESTS['canary']} {verdict.ended:%Y-%m-%dT%H:%M:%SZ}"
     assert fake.persons == {}  # the round trip deletes its person
@@ -247,7 +269,8 @@ def test_unreadable_metrics_are_the_reason(fake: FakeCluster) -> None:
     verdict = verdict_of(fake)
     assert verdict.result == "inconclusive"
     assert verdict.reasons == [
-        "errors, refusals, median latency, tail latency: metrics unreachable: pod canary-pod, port 9464 does not answer"
+        "errors, refusals, median latency, tail latency, routes: metrics unreachable:"
+        " pod canary-pod, port 9464 does not answer"
     ]
 
 
@@ -293,6 +316,61 @@ def test_the_text_shows_every_part_of_a_check(fake: FakeCluster) -> None:
     assert f"UNHEALTHY  {DIGESTS['canary']}" in text
     assert max(map(len, text.splitlines()[:-2])) <= 120
     assert "canary  ████████████████████████████████ 20.0 %" in text
+
+
+def test_the_warm_up_comes_before_the_trial(fake: FakeCluster) -> None:
+    fake.ready_since = f"{datetime.now(UTC) - timedelta(seconds=29):%Y-%m-%dT%H:%M:%SZ}"
+    said: list[str] = []
+    verdict = judge(cast(Cluster, fake), SECONDS, said.append, EVERY, keys=VerdictKeys())
+    assert verdict.result == "healthy", verdict_text(verdict)
+    assert "warming up: requests of the first 30 s of a pod do not count" in said
+    assert results(verdict)["errors"] == "healthy"  # the whole trial counts
+
+
+def test_pods_that_are_warm_already_are_not_waited_for(fake: FakeCluster) -> None:
+    said: list[str] = []
+    judge(cast(Cluster, fake), SECONDS, said.append, EVERY, keys=VerdictKeys())
+    assert not any("warming up" in line for line in said)
+
+
+def test_a_renamed_route_ends_the_trial_at_once(fake: FakeCluster) -> None:
+    fake.routes["canary"] = "/everything"
+    verdict = verdict_of(fake)
+    assert verdict.result == "inconclusive"
+    assert fake.readings["canary"] < SECONDS / EVERY
+    assert len(verdict.reasons) == 1
+    assert "never answers GET /all (100.0 % of stable's requests), but has GET /everything" in verdict.reasons[0]
+    assert "`promote --force`" in verdict.reasons[0]
+
+
+def test_several_processes_on_one_port_end_the_trial(fake: FakeCluster) -> None:
+    fake.other_processes.add("stable")
+    verdict = verdict_of(fake)
+    assert verdict.result == "inconclusive"
+    assert fake.readings["canary"] < SECONDS / EVERY
+    assert "the counters of pod stable-pod go up and down: several processes" in verdict.reasons[0]
+
+
+def test_a_service_without_metrics_is_not_watched(fake: FakeCluster) -> None:
+    fake.metrics_port, fake.addressbook = False, False
+    said: list[str] = []
+    verdict = judge(cast(Cluster, fake), 60, said.append, EVERY)
+    assert verdict.result == "inconclusive"
+    assert "the service has no metrics port" in verdict.reasons[0]
+
+
+def test_too_small_a_share_of_the_requests_is_noted(fake: FakeCluster) -> None:
+    fake.per_reading, fake.share["canary"] = 1000, 0.1
+    verdict = verdict_of(fake)
+    assert verdict.result == "healthy", verdict_text(verdict)
+    assert verdict.notes[0].startswith("the canary got 9.1% of the requests, but has 50.0% of the pods")
+    assert verdict.as_json()["notes"] == verdict.notes
+    assert f"note: {verdict.notes[0]}" in verdict_text(verdict)
+
+
+def test_a_dark_canary_gets_no_note_about_its_share(fake: FakeCluster) -> None:
+    fake.per_reading, fake.share["canary"], fake.selector = 1000, 0.1, {"app": "addressbook", "track": "stable"}
+    assert verdict_of(fake).notes == []
 
 
 def test_looks_suit_the_length_of_the_trial() -> None:

@@ -1,0 +1,179 @@
+"""The routes one by one: what a small route loses hardly shows in the shares over all requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contract.settings import VerdictKeys
+from promotion.state.cluster.metrics import Route
+from promotion.verdict.comparison import Comparison, Pairs, compare
+from promotion.verdict.result import Check, Result
+from promotion.verdict.samples import ERROR, REFUSED, SUCCESS, Interval, Samples, differing_buckets, quantile
+from promotion.verdict.traffic import (
+    ENDED_EARLY,
+    ROUTE_MINIMUM,
+    failures,
+    percent,
+    points,
+    route_minimum,
+    skipped_rules,
+    slower,
+)
+
+NAME = "routes"
+#: How much larger the canary's share of failed or slow requests on one route may be. Wide, because a route may have few
+#: requests, and all of one user: what is found are routes that fail or are slow nearly always.
+ROUTE_LIMIT = 0.25
+#: Blocks of intervals that a route is compared in: one with few requests has none in many intervals.
+BLOCKS = 6
+#: Share of stable's requests from which on a route must be seen at the canary.
+MISSING_SHARE = 0.01
+#: Share of stable's requests whose time may lie above the last bucket.
+BEYOND_SHARE = 0.10
+#: Share of a route's answers that makes it one that works.
+WORKING = 0.9
+RULE = "share of one route's requests that fail (4xx, 5xx) or are slow, canary less stable; lost routes"
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """Routes that work at stable and that the canary never answers, and routes that only the canary has."""
+
+    missing: Sequence[Route]
+    share: float
+    new: Sequence[Route]
+
+    @classmethod
+    def of(cls, samples: Samples) -> _Lost:
+        canary, stable = samples.canary.routes, samples.stable.routes
+        canary_works = samples.canary.answers.sum(0)[..., SUCCESS] >= WORKING * canary
+        stable_works = samples.stable.answers.sum(0)[..., SUCCESS] >= WORKING * stable
+        expected = stable * canary.sum() / max(1.0, stable.sum())
+        missing = (canary == 0) & stable_works & (expected >= ROUTE_MINIMUM)
+        new = (stable == 0) & canary_works & (canary >= ROUTE_MINIMUM)
+        return cls(
+            _chosen(samples, missing), float(stable[missing].sum() / max(1.0, stable.sum())), _chosen(samples, new)
+        )
+
+    @property
+    def names(self) -> str:
+        """The missing routes and their share of stable's requests."""
+        return f"{_names(self.missing)} ({percent(self.share, 1)} of stable's requests)"
+
+
+def routes_check(samples: Samples, keys: VerdictKeys, chance: float, final: bool) -> Check:
+    """Compare each route that has enough requests, and find those that the canary has lost."""
+    lost = _Lost.of(samples)
+    if lost.missing:
+        excess = compare(failures(samples))
+        if excess.lower_bound(chance) > 0 and excess.difference > lost.share / 2:
+            why = f"the canary never answers {lost.names}, and {points(excess.difference)} more of its requests fail"
+            return _check("lost: " + _names(lost.missing), samples, "unhealthy", why)
+    worst, why, judged = _worst(samples, keys, chance)
+    if why:
+        return _check(worst, samples, "unhealthy", why, judged)
+    if not final:
+        return _check(worst, samples, "inconclusive", ENDED_EARLY, judged)
+    if lost.missing and lost.share >= MISSING_SHARE:
+        why = f"the canary got no request for {lost.names}: send it some, for instance through its own Service"
+        return _check("not tried: " + _names(lost.missing), samples, "inconclusive", why, judged)
+    return _check(worst, samples, "healthy", "", judged)
+
+
+def skipped_checks(keys: VerdictKeys, why: str) -> list[Check]:
+    """Return every check of the traffic, inconclusive, for a trial without traffic."""
+    routes = Check(NAME, "not measured", points(ROUTE_LIMIT), "none", RULE, "inconclusive", why)
+    return [*skipped_rules(keys, why), routes]
+
+
+def hopeless(samples: Samples, intervals: Sequence[Interval], keys: VerdictKeys) -> str:
+    """Say why no longer trial can compare the tracks, and what to do; "" if one can."""
+    lost = _Lost.of(samples)
+    if lost.missing and lost.new and lost.share >= MISSING_SHARE:
+        return (
+            f"the canary never answers {lost.names}, but has {_names(lost.new)}, which stable does not: a renamed route"
+            " cannot be compared. Keep the label `route`, or check the canary yourself and use `promote --force`"
+        )
+    if routes := differing_buckets(intervals):
+        return (
+            f"the histogram of {_names(routes)} has other buckets at the canary than at stable, so that latency cannot"
+            " be compared. Keep the buckets, or check the canary yourself and use `promote --force`"
+        )
+    whole = samples.stable.durations.sum(0)
+    requests = samples.stable.routes
+    if requests.sum() >= ROUTE_MINIMUM and not whole.sum() and not samples.canary.durations.sum():
+        return (
+            "the metrics have no histogram http_request_duration_seconds, so that latency cannot be compared. Add it"
+            " to the service (docs/reference/metrics.md)"
+        )
+    share = keys.canary_latency_percentile / 100
+    usual = float(keys.canary_latency_factor) * quantile(whole, samples.bounds, share)
+    finite = np.where(np.isfinite(samples.bounds), samples.bounds, 0.0).max(-1)
+    beyond = (whole[..., -1] >= route_minimum(share)) & (usual > finite)
+    if requests[beyond].sum() > BEYOND_SHARE * max(1.0, requests.sum()):
+        return (
+            f"{keys.canary_latency_factor} times stable's {keys.canary_latency_percentile}th percentile of"
+            f" {_names(_chosen(samples, beyond))} lies above the histogram's last bucket. Add larger buckets to the"
+            " service, or lower canaryLatencyPercentile"
+        )
+    return ""
+
+
+def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str, int]:
+    """Return the worst route and its shares, why it is unhealthy ("" if it is not), and how many routes were judged."""
+    factor = float(keys.canary_latency_factor)
+    blocks = samples.blocks(BLOCKS)
+    kinds: Sequence[tuple[str, Callable[[Samples], Pairs]]] = (
+        ("refused or failed", _failures_by_route),
+        (f"slower than {factor:g} times stable's median", slower(0.5, factor)),
+    )
+    enough = np.minimum(samples.canary.routes, samples.stable.routes) >= ROUTE_MINIMUM
+    compared: list[tuple[Route, str, Comparison]] = []
+    for what, pairs in kinds:
+        parts = pairs(blocks)
+        for index in _positions(enough & (parts.canary.sum(0) > 0) & (parts.stable.sum(0) > 0)):
+            compared.append((samples.routes[index], what, compare(_only(parts, index))))
+    if not compared:
+        return "nothing to compare", "", 0
+    chance = chance / len(compared)
+    route, what, measured = max(compared, key=lambda each: (each[2].lower_bound(chance), each[2].difference))
+    judged = len({route for route, _, _ in compared})
+    shares = f"{_names([route])}: {percent(measured.canary_hits, measured.canary)} of the canary's requests are {what}"
+    worst = f"{_names([route])} {percent(measured.canary_hits, measured.canary)}"
+    worst += f", stable {percent(measured.stable_hits, measured.stable)}"
+    if measured.lower_bound(chance) > ROUTE_LIMIT:
+        allowed = percent(measured.stable_hits + ROUTE_LIMIT * measured.stable, measured.stable)
+        return worst, f"{shares}, where {allowed} may be", judged
+    return worst, "", judged
+
+
+def _failures_by_route(samples: Samples) -> Pairs:
+    tracks = (samples.canary, samples.stable)
+    return Pairs(*(part for each in tracks for part in (each.by_route, each.answers[..., [REFUSED, ERROR]].sum(-1))))
+
+
+def _only(pairs: Pairs, stratum: int) -> Pairs:
+    parts = (pairs.canary, pairs.canary_hits, pairs.stable, pairs.stable_hits)
+    return Pairs(*(part[..., stratum : stratum + 1] for part in parts))
+
+
+def _check(value: str, samples: Samples, result: Result, reason: str, judged: int = 0) -> Check:
+    requests = f"{judged} of {len(samples.routes)} routes have {ROUTE_MINIMUM} requests at each"
+    return Check(NAME, value, points(ROUTE_LIMIT), requests, RULE, result, reason)
+
+
+def _positions(mask: Any) -> list[int]:
+    return [int(index) for index in np.flatnonzero(mask)]
+
+
+def _chosen(samples: Samples, mask: Any) -> list[Route]:
+    return [samples.routes[index] for index in _positions(mask)]
+
+
+def _names(routes: Sequence[Route]) -> str:
+    shown = ", ".join(" ".join(route) for route in routes[:3])
+    return f"{shown} and {len(routes) - 3} more" if len(routes) > 3 else shown
