@@ -14,6 +14,7 @@ from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpO
 from promotion.operations.session import Console, Session, open_session, release_settings
 from promotion.operations.stale import refuse_older_commit
 from promotion.operations.update import apply
+from promotion.preview.reviewed import ReviewedPreview
 from promotion.state.engine import MissingStackError, error_lines, name_beside, workspace
 from promotion.state.locks import checkout_lock
 from promotion.state.release_stack_file import (
@@ -31,13 +32,15 @@ from promotion.status.table import next_commands, outputs_text
 def up(options: UpOptions) -> int:
     """Update a stack to its config, and create it first if necessary; return the exit code. Raises CommandError."""
     edits = _edits_of(options.set)
+    reviewed = ReviewedPreview.of(options.expect, options.stack) if options.expect is not None else None
     with open_session("up", options) as session:
         _confirm(session, f"updates it; `python -m promotion preview --stack {session.name}` shows what changes")
-        session.engine.create_stack()
+        if not reviewed:  # a stack that does not exist has no preview
+            session.engine.create_stack()
         text = session.file.edited(edits)
         refuse_older_commit(session, text)
         _refuse_rejected_canary(session, text)
-        apply(session, text, "", preview=True)
+        apply(session, text, "", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.answer(
@@ -117,7 +120,7 @@ def _unpin_images(session: Session) -> str:
     if release.build_from_source != "always" or text == session.file.text():
         return ""
     session.file.write(text)
-    return "; its images are removed from the file, so that the next `up` builds from source again"
+    return "; its images are unpinned in the file, so that the next `up` builds from source again"
 
 
 def create_release_stack(options: ReleaseStackOptions) -> int:

@@ -111,6 +111,7 @@ def up(
     refresh: bool = True,
     config_file: Path | None = None,
     excluded: Sequence[str] = (),
+    plan: Path | None = None,
     progress: Progress | None = None,
     wait_seconds: float = 0,
     say: Say = _say,
@@ -119,7 +120,8 @@ def up(
 
     First resolve the pending operations of an interrupted update, and refresh the state, so that manual changes are
     detected and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file. The update
-    leaves the resources ``excluded`` (URNs) as they are and does not wait for them.
+    leaves the resources ``excluded`` (URNs) as they are and does not wait for them. ``plan`` is a plan that a preview
+    saved: the update stops at the first step that differs from it.
     Raises CommandError; the engine has then printed why.
     """
     progress = progress or Progress()
@@ -133,6 +135,7 @@ def up(
             refresh=refresh or resolved,
             config_file=file,
             exclude=[*excluded] or None,
+            plan=str(plan) if plan else None,
             **policies(stack.name),
         )
 

@@ -15,6 +15,7 @@ from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import canary, update
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.session import Console, EngineRun, Session
+from promotion.preview.steps import digest_of_steps
 from promotion.state import engine, history
 from promotion.state.cluster.cluster import Cluster
 from promotion.state.history import Update
@@ -61,8 +62,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         monkeypatch.setattr(history, "updates", history_of)
         monkeypatch.setattr(Session, "cluster", cluster)
         monkeypatch.setattr(canary, "SETTLE_SECONDS", 0)
+
+        def plan(stack: Any, **_: Any) -> Any:
+            return SimpleNamespace(faults=stack.forbidden, steps=stack.steps, digest=digest_of_steps(stack.steps))
+
         monkeypatch.setattr(engine, "up", up)
-        monkeypatch.setattr(update, "plan", lambda stack: SimpleNamespace(faults=stack.forbidden))
+        monkeypatch.setattr(update, "plan", plan)
         return session, stack
 
     return make

@@ -25,7 +25,8 @@ class FakeStack:
 
     ``excluded`` has what each update left alone.
 
-    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``.
+    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``
+    and the steps ``steps``.
     """
 
     tracks: dict[str, str]
@@ -38,6 +39,7 @@ class FakeStack:
     environment: str = "env"
     excluded: list[list[str]] = field(default_factory=list[list[str]])
     forbidden: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
     applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     messages: list[str] = field(default_factory=list[str])
 
