@@ -66,7 +66,7 @@ def test_switching_all_users_and_back_drops_no_request(trial: Trial):
         trial.promotion("traffic", "stable", "--yes")
         trial.promotion("canary", "--image", "source", "--replicas", "3", "--yes")
         assert trial.tracks()["canary"]["share"] == 0, "a dark canary"
-        trial.promotion("traffic", "canary", "--yes")
+        trial.promotion("traffic", "canary", "--force", "--yes")  # nobody has used it yet, so it has no verdict
         assert trial.tracks()["canary"]["share"] == 100
         trial.promotion("traffic", "stable", "--yes")
         trial.promotion("rollback", "--yes")
