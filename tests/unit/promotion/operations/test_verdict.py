@@ -367,3 +367,8 @@ def test_commit_outside_git_is_refused_before_the_trial(bench: Bench, monkeypatc
     with pytest.raises(CommandError, match="not in a Git checkout") as error:
         bench.run(commit=True)
     assert error.value.code == WRONG_USE
+
+
+def test_test_commands_on_trial_replace_stables(tmp_path: Path):
+    line = "  addressbook:testCommands: [[./old]]\n  addressbook:canarySettings: {testCommands: [[./new]]}"
+    assert commands(tmp_path, line) == [["./new"]]
