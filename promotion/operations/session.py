@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 Group = TypeVar("Group", bound=Keys)
 
-#: Number of commits of a stack file to search for a verdict.
-SEARCHED_COMMITS = 200
-
 
 @dataclass
 class Console:
@@ -207,7 +204,8 @@ class Session:
                 " (`fetch-depth: 0` in actions/checkout, or `git fetch --unshallow`), or add --force",
                 WRONG_USE,
             )
-        changes = [change for commit in git.commits(self.file, SEARCHED_COMMITS) for change in commit.changes]
+        commits = git.commits(self.file, None, "canaryVerdict")
+        changes = [change for commit in commits for change in commit.changes]
         return [current, *(change.after for change in changes if change.key == "canaryVerdict")]
 
     def history_message(self, message: str) -> str:

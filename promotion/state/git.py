@@ -51,19 +51,19 @@ def is_shallow(file: StackFile) -> bool:
     return is_in_git(file) and git(_folder(file), "rev-parse", "--is-shallow-repository").strip() == "true"
 
 
-def commits(file: StackFile, newest: int | None) -> list[Commit]:
+def commits(file: StackFile, newest: int | None, key: str = "") -> list[Commit]:
     """Return the commits that changed the release in the stack file, newest first; none outside Git.
 
     A commit is compared with its own parents, since others may have committed in parallel. A merge has only the changes
     that none of its parents has. The oldest commit of a shallow clone is omitted: what it changed is unknown.
-    ``newest`` limits how many commits of the file are read.
+    ``newest`` limits how many commits of the file are read, and ``key`` reads only those in which its line changed.
     """
     if not _has_commits(file):
         return []
-    limit = [f"--max-count={newest}"] if newest else []
+    limit = [*([f"--max-count={newest}"] if newest else []), *([f"-G{key}"] if key else [])]
     # Without --full-history Git skips a branch whose changes were undone before its merge, and their rejections.
     log = git(
-        *(_folder(file), "log", "-z", "--full-history", "--encoding=UTF-8", *limit),
+        *(_folder(file), "log", "-z", "--full-history", "--no-ext-diff", "--encoding=UTF-8", *limit),
         *(f"--format={'%x00'.join(FIELDS)}", "--", _name(file)),
     )
     fields = log.removesuffix("\0").split("\0") if log else []

@@ -30,8 +30,8 @@ FALSE_PASS = 0.05
 MIN_INTERVALS = 3
 #: Independent intervals that any number of autocorrelated ones are worth at least: two are needed for a scatter.
 FEWEST_INDEPENDENT = 2.0
-#: Standard errors of an autocorrelation that a series may hide. With 0.5, an image as good as stable is unhealthy in
-#: under 1 % of the trials with an autocorrelation of 0.9; with 1, good canaries are inconclusive twice as often.
+#: Standard errors of an autocorrelation that a series may hide. With 0 and strong noise of autocorrelation 0.9, 2.5 %
+#: of the images as good as stable are unhealthy; with 1, a good canary in noisy traffic is inconclusive far more often.
 HIDDEN = 0.5
 
 

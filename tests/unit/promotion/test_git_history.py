@@ -114,6 +114,14 @@ def test_an_undone_rejection_outlives_a_merge(repository: Repository):
     assert ("Ada", "canaryVerdict", "rejected sha256:a") in repository.moves()
 
 
+def test_only_commits_of_a_key_are_read_on_request(repository: Repository):
+    repository.commit("Grace", "rejected", canaryVerdict="rejected sha256:a")
+    repository.commit("Linus", "not a verdict", canaryVerdict="rejected sha256:a", traffic="stable")
+    repository.commit("Ada", "forgotten", traffic="stable")
+    found = commits(repository.file, None, "canaryVerdict")
+    assert [each.message for each in found] == ["forgotten", "rejected"]
+
+
 def test_a_shallow_clone_is_known_and_blames_nobody(repository: Repository, tmp_path: Path):
     repository.commit("Grace", canaryReplicas="1")
     repository.commit("Linus", canaryReplicas="1", traffic="stable")

@@ -9,6 +9,7 @@ import numpy as np
 
 from contract.settings import VerdictKeys
 from promotion.verdict.comparison import chance_at, compare
+from promotion.verdict.routes import routes_check
 from promotion.verdict.samples import Requests, Samples
 from promotion.verdict.traffic import COMPARISONS, decide, rules, within_limit_without
 from tests.unit.promotion.verdict.worlds import BUCKETS, ROUTES, Array, Image, Track, World, traffic
@@ -47,6 +48,21 @@ def judge(world: World, image: Image, trials: int, seed: int, keys: VerdictKeys 
         if not going.size:
             break
     return Results(trials, int((results == HEALTHY).sum()), int((results == UNHEALTHY).sum()))
+
+
+def bad_routes(world: World, image: Image, trials: int, seed: int, each_look: bool = False) -> int:
+    """Return in how many trials the comparison route by route finds the image unhealthy, at the end or at any look."""
+    canary, stable = (_sum(_pods(track)) for track in traffic(world, image, trials, seed))
+    looks = world.seconds // world.every
+    found = 0
+    for trial in range(trials):
+        for look in range(1 if each_look else looks, looks + 1):
+            samples = Samples([*ROUTES], BOUNDS, _seen(canary, trial, look), _seen(stable, trial, look))
+            chance = chance_at(look, looks, COMPARISONS)
+            if routes_check(samples, VerdictKeys(), chance, final=look == looks).result == "unhealthy":
+                found += 1
+                break
+    return found
 
 
 def _decisions(samples: Samples, pods: list[Requests], look: int, looks: int, keys: VerdictKeys) -> Array:

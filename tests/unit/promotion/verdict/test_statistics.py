@@ -13,7 +13,7 @@ from promotion.verdict.comparison import FALSE_ALARM, Pairs, chance_at, compare
 from promotion.verdict.samples import Interval, Samples, over, quantile
 from promotion.verdict.traffic import COMPARISONS, rules, traffic_checks
 from tests.unit.promotion.verdict.promise import BAD, FALSE_ALARMS, IDENTICAL, MISSES, WORLDS
-from tests.unit.promotion.verdict.simulation import judge
+from tests.unit.promotion.verdict.simulation import bad_routes, judge
 from tests.unit.promotion.verdict.worlds import Image, World
 
 #: For each world. tests/soak/test_statistics.py runs many more.
@@ -23,6 +23,11 @@ TRIALS = 120
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_identical_image_is_hardly_ever_unhealthy(world: str) -> None:
     assert judge(WORLDS[world], IDENTICAL, TRIALS, seed=1).unhealthy <= FALSE_ALARMS * TRIALS
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_no_route_of_an_identical_image_is_unhealthy(world: str) -> None:
+    assert bad_routes(WORLDS[world], IDENTICAL, TRIALS, seed=7) <= FALSE_ALARMS * TRIALS
 
 
 @pytest.mark.parametrize("world", WORLDS)
