@@ -1,4 +1,4 @@
-"""What a change touches: which stacks are worth a preview, and whether the image is to be result."""
+"""What a change touches: the stacks that need a preview, and whether the image must be built."""
 
 from __future__ import annotations
 

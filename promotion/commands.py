@@ -24,10 +24,10 @@ from promotion.operations.options import (
     ChangeOptions,
     DiagnoseOptions,
     HistoryOptions,
+    PreviewOptions,
     ReleaseOptions,
     ReleaseStackOptions,
     RollbackOptions,
-    StackOptions,
     StatusOptions,
     TrafficOptions,
     UpOptions,
@@ -48,6 +48,11 @@ def add_up(commands: Commands) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="first set a config key in the stack file (repeatable)",
+    )
+    parser.add_argument(
+        "--expect",
+        metavar="DIGEST|FILE",
+        help="refuse unless the update does exactly what a preview showed: its digest, or the file of `preview --save`",
     )
     parser.add_argument("--message", "-m", metavar="TEXT", help="the reason, for the stack's history")
     add_yes(parser)
@@ -207,13 +212,14 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
 
 def add_preview(commands: Commands) -> None:
     summary = "show what `up` would do; nothing is changed"
-    parser = add_command(commands, "preview", report.preview, StackOptions, summary, "--output markdown")
+    parser = add_command(commands, "preview", report.preview, PreviewOptions, summary, "--output markdown")
     parser.add_argument(
         "--output",
         choices=["text", "json", "markdown"],
         default="text",
         help="form of the result; markdown is the comment on a pull request",
     )
+    parser.add_argument("--save", metavar="FILE", help="also write the JSON document, for `up --expect FILE`")
 
 
 def add_status(commands: Commands) -> None:

@@ -102,7 +102,7 @@ class PlatformKeys(Keys):
     deletion_protection: bool = Field(
         default=True,
         description="The engine refuses to delete the cluster, the registry, the database and the key of the cluster's"
-        " Secrets; EKS and RDS also refuse, whoever asks. Set it to false only to take the stack down.",
+        " Secrets; EKS and RDS also refuse a deletion by anyone. Set it to false only to take the stack down.",
     )
     final_snapshot: bool = Field(
         default=True,

@@ -89,7 +89,7 @@ class PlatformKeys(DatabaseClientKeys):
     deletion_protection: bool = Field(
         default=True,
         description="The engine refuses to delete the cluster, the registry and the database; GKE and Cloud SQL also"
-        " refuse, whoever asks. Set it to false only to take the stack down.",
+        " refuse a deletion by anyone. Set it to false only to take the stack down.",
     )
     final_snapshot: bool = Field(
         default=True,

@@ -17,7 +17,7 @@ from promotion.state.cluster.pods import Document, Pod, part, parts, read_items
 MASK = "•••"
 #: Settings in the release's Secret that are not secret; a diagnosis needs to show them.
 PLAIN = frozenset({"NODE_ENV", "PORT", "DB_HOST", "DB_PORT", "DB_SCHEMA", "DB_USER", "DB_SSL"})
-#: Shorter values cannot be told from other text; values up to WORD_LENGTH characters are masked as whole words only.
+#: Shorter values look like any other text. Values up to WORD_LENGTH characters are masked as whole words only.
 SHORTEST = 4
 WORD_LENGTH = 7
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|private|api_?key|access_?key", re.IGNORECASE)

@@ -29,9 +29,9 @@ RECENT_SECONDS = 3600
 RELAPSE_SECONDS = 300
 #: Seconds that the clocks of kubelet and API server, and their rounding, may differ.
 SLACK_SECONDS = 5
-#: Exit codes of a container that somebody stopped: it complied, or SIGKILL or SIGTERM ended it.
+#: Exit codes of a container that was stopped: it ended by itself, or by SIGKILL or SIGTERM.
 STOPPED = frozenset({0, 137, 143})
-#: Reasons of a waiting container without its image, and without its settings.
+#: Reasons of a container that waits for its image, and of one with invalid settings.
 UNPULLED = frozenset(
     {
         "ErrImagePull",
@@ -43,7 +43,7 @@ UNPULLED = frozenset(
     }
 )
 UNCONFIGURED = "CreateContainerConfigError"
-#: Events of a pod whose volumes or network cannot be set up.
+#: Events about a pod's volumes or network that cannot be set up.
 SETUP_EVENTS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
 
 
@@ -140,7 +140,7 @@ class _Examination:
         return self._with_log(reason, evidence, container, previous)
 
     def _killing_probe(self, container: str, ended: Document) -> str:
-        """Return the probe, liveness or startup, whose failure ended the container; "" if it ended otherwise."""
+        """Return the probe that killed the container, liveness or startup; "" if none did."""
         grace = int(self._document["spec"].get("terminationGracePeriodSeconds", 30))
         pattern = rf"Container {re.escape(container)} failed (liveness|startup) probe"
         for event in self._snapshot.events_of(self._document, "Killing"):
@@ -192,7 +192,7 @@ class _Examination:
         return finding
 
     def _stuck(self) -> Finding | None:
-        """Report a pod that is not ready for no reason found so far."""
+        """Report a pod that is not ready for an unknown reason."""
         if self._pod.ready or self._snapshot.age(self._document) < PATIENCE_SECONDS:
             return None
         setup = self._snapshot.events_of(self._document, *SETUP_EVENTS)

@@ -1,7 +1,7 @@
-"""The table of causes: for each symptom, patterns with cause, sentence and remedy. The first pattern that fits wins.
+"""The table of causes: for each symptom, patterns with cause, sentence and remedy. The first pattern that matches wins.
 
-What stands in braces is filled in from the pattern's groups and from what the examination knows. A cause is an
-identifier for scripts and never changes.
+Placeholders in braces are filled from the pattern's groups and from the caller's facts. A cause is an identifier for
+scripts and never changes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Reason(NamedTuple):
 
 
 def find_reason(symptom: str, text: str, **facts: object) -> Reason | None:
-    """Return the reason of the symptom's first rule whose pattern is in the text; None if there is none."""
+    """Return the reason of the symptom's first rule that matches the text; None if no rule matches."""
     for rule in RULES[symptom]:
         if match := re.search(rule.pattern, text, re.IGNORECASE):
             values = {**facts, **{key: value for key, value in match.groupdict().items() if value}}
@@ -36,7 +36,7 @@ def find_reason(symptom: str, text: str, **facts: object) -> Reason | None:
 
 
 def explain(symptom: str, text: str = "", **facts: object) -> Reason:
-    """Return the reason of a symptom whose last rule fits every text."""
+    """Return the reason of a symptom that has a rule for every text."""
     reason = find_reason(symptom, text, **facts)
     assert reason, f"no rule for {symptom}: {text}"
     return reason
@@ -128,8 +128,8 @@ _DATABASE = (
     Rule(r"password authentication failed|no pg_hba\.conf entry|does not let the user in|role \S+ does not exist"
          r"|InvalidPassword", "database-login",
          "the database refuses the service's login",
-         f"{_UP} writes the platform's user and password to Secret db-params; if somebody changed the password in the"
-         " database, change it back there"),
+         f"{_UP} writes the platform's user and password to Secret db-params; if the password was changed in the"
+         " database, change it back"),
     Rule(r"remaining connection slots|too many (clients|connections)|has no connection left", "database-full",
          "the database has no free connection",
          "run fewer pods, lower DB_POOL_SIZE (environment in the stack file), or choose a larger databaseSize"),
@@ -155,7 +155,7 @@ _PROBES = tuple(
     Rule(pattern, "failing-{kind}-probe", f"the {{kind}} probe{{request}} fails: {answer}", _PROBE)
     for pattern, answer in (
         (r"statuscode: (?P<status>\d+)", "it is answered with status {status}"),
-        (r"connection refused", "nothing listens there"),
+        (r"connection refused", "nothing listens on that port"),
         (r"deadline exceeded|timeout|timed out", "no answer within {timeout} s"),
         ("", "see the evidence"),
     )
@@ -245,7 +245,7 @@ _DEPLOYMENT = (
          "`kubectl rollout resume deployment/{name}`"),
     Rule(r"scaled to zero", "scaled-to-zero",
          "the Deployment is scaled to 0 pods, which the release never does",
-         f"somebody scaled it manually; {_UP} reverts that"),
+         f"it was scaled manually; {_UP} reverts that"),
     Rule("", "rollout-stuck",
          "the rollout has made no progress for longer than allowed",
          "`kubectl describe deployment` and `kubectl get events` show more"),
@@ -287,7 +287,7 @@ _CLAIM = (
          "install a storage driver, or mark a storage class as the default"),
     Rule("", "volume-claim-pending",
          "PersistentVolumeClaim {name} has no volume yet",
-         "the evidence is the storage driver's answer; if there is none, no driver serves the claim's class"),
+         "the evidence is the storage driver's answer; without one, no driver serves the claim's class"),
 )
 
 _POD = (
@@ -298,7 +298,7 @@ _POD = (
          "the node ended the pod ({reason})",
          "the node was short of memory or disk: give the pods requests that match their use, or add nodes"),
     Rule(r"not created", "pods-not-made",
-         "pods are requested and nobody creates them",
+         "Kubernetes does not create the requested pods",
          "check that the cluster's controller manager runs; a rollout that has just begun may need some seconds"),
     Rule(r"errors in log", "errors-in-log",
          "the {track} pods are ready, and their log shows errors",
@@ -314,7 +314,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "pull": _PULL,
     "configuration": (
         *_MISSING,
-        Rule("", "container-config", "the container's settings cannot be put together", _EVIDENCE),
+        Rule("", "container-config", "the container's settings are invalid", _EVIDENCE),
     ),
     "start": _START,
     "end": _END,

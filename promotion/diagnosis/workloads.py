@@ -1,4 +1,4 @@
-"""Examine what stands around the pods: ReplicaSets, Jobs, Deployments, Services and volume claims."""
+"""Examine the objects around the pods: ReplicaSets, Jobs, Deployments, Services and volume claims."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 30
 
 
 def refused_pods(snapshot: Snapshot) -> list[Finding]:
-    """Report owners with too few pods because their creation is refused, or because nobody creates them."""
+    """Report owners with too few pods because their creation is refused or does not happen."""
     findings: list[Finding] = []
     for kind, things in (("ReplicaSet", snapshot.replica_sets), ("StatefulSet", snapshot.stateful_sets)):
         for thing in things:
@@ -46,7 +46,7 @@ def _refused(snapshot: Snapshot, kind: str, thing: Document) -> Finding | None:
 
 
 def failed_jobs(snapshot: Snapshot, reader: PodReader) -> list[Finding]:
-    """Report Jobs that have failed, or are failing and not given up yet."""
+    """Report Jobs that have failed, or that Kubernetes still retries after a failure."""
     return [
         _failed_job(snapshot, reader, job)
         for job in snapshot.jobs
@@ -85,7 +85,7 @@ def _failures(pod: Pod) -> list[tuple[Document, Document]]:
 
 
 def _reason_without_pods(snapshot: Snapshot, job: Document) -> Reason:
-    """Explain a Job whose pods are gone or never ran: their events remain, under the pods' names."""
+    """Explain a Job without pods from the events of its former pods."""
     for event in reversed(snapshot.events):
         about, message = event["involvedObject"], str(event["message"])
         if about.get("kind") != "Pod" or not str(about.get("name", "")).startswith(f"{name(job)}-"):
@@ -127,13 +127,13 @@ def stalled_rollouts(snapshot: Snapshot, known: Sequence[Finding]) -> list[Findi
 
 
 def _explained(deployment: Document, known: Sequence[Finding]) -> bool:
-    """Return whether there is a finding about the Deployment's pods or ReplicaSets, whose names begin with its own."""
+    """Return whether a finding names one of the Deployment's pods or ReplicaSets; their names begin with its own."""
     prefixes = (f"Pod {name(deployment)}-", f"ReplicaSet {name(deployment)}-")
     return any(each.startswith(prefixes) for finding in known for each in finding.objects)
 
 
 def silent_services(snapshot: Snapshot) -> list[Finding]:
-    """Report Services whose requests reach no pod; those without a selector belong to somebody else."""
+    """Report Services whose requests reach no pod; Services without a selector are not the release's."""
     if not {"endpoint_slices", "pods"}.isdisjoint(snapshot.unread):
         return []
     findings: list[Finding] = []

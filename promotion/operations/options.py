@@ -22,6 +22,13 @@ class StackOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreviewOptions(StackOptions):
+    """``save``: also write the JSON document to this file."""
+
+    save: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeOptions(StackOptions):
     """Options of the operations that edit the stack file and update the stack.
 
@@ -81,9 +88,13 @@ class TrafficOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class UpOptions(ChangeOptions):
-    """``set``: config keys to change first, each ``KEY=VALUE``."""
+    """``set``: config keys to change first, each ``KEY=VALUE``.
+
+    ``expect``: the reviewed preview, by its digest or its file; the update must do exactly that.
+    """
 
     set: Sequence[str] = ()
+    expect: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,12 @@ import signal
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
-from promotion.operations.options import DiagnoseOptions, HistoryOptions, StackOptions, StatusOptions
+from promotion.operations.options import DiagnoseOptions, HistoryOptions, PreviewOptions, StatusOptions
 from promotion.operations.timeline import timeline, timeline_json, timeline_text
 from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
@@ -34,20 +35,33 @@ POLL_SECONDS = 0.1
 CLEAR = "\x1b[2J\x1b[H"
 
 
-def preview(options: StackOptions) -> int:
-    """Print what `up` would do; return the exit code. Raises CommandError."""
+def preview(options: PreviewOptions) -> int:
+    """Print what `up` would do, with the digest of its steps; return the exit code. Raises CommandError."""
     planned = plan(select_stack(options.stack))
     if options.output != "text" and not planned.faults:
         planned = with_revisions(planned, StackFile.of(options.stack).values())
+    document = json.dumps(asdict(planned), indent=2, ensure_ascii=False)
+    if options.save:
+        _write(Path(options.save), document)
     match options.output:
         case "markdown":
             print(comment(planned))
         case "json":
-            print(json.dumps(asdict(planned), indent=2, ensure_ascii=False))
+            print(document)
         case _:
-            errors = [f"error: {error}" for error in planned.faults]
-            print(planned.diff or "no changes", *planned.advice, *errors, sep="\n")
+            print(planned.diff or "no changes", *planned.advice, sep="\n")
+            if planned.faults:
+                print(*(f"error: {error}" for error in planned.faults), sep="\n")
+            else:
+                print(f"\ndigest of these steps: {planned.digest}")
     return preview_code(planned)
+
+
+def _write(file: Path, document: str) -> None:
+    try:
+        file.write_text(f"{document}\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"--save {file}: cannot write the file: {error.strerror}", WRONG_USE) from None
 
 
 def preview_code(plan: Plan) -> int:

@@ -97,8 +97,10 @@ class EngineRun:
         """Create the stack if the backend does not have it."""
         self._stack = engine.select_stack(self.name, create=True)
 
-    def up(self, message: str, *, refresh: bool = True, config_file: Path | None = None) -> None:
-        """Update the stack to its file. Raises CommandError."""
+    def up(
+        self, message: str, *, refresh: bool = True, config_file: Path | None = None, plan: Path | None = None
+    ) -> None:
+        """Update the stack to its file, and only as a saved ``plan`` allows. Raises CommandError."""
         progress = Progress(self.console.out, sys.stderr)
         self.failed = progress.failed
         self.outputs = engine.up(
@@ -106,6 +108,7 @@ class EngineRun:
             message,
             refresh=refresh,
             config_file=config_file,
+            plan=plan,
             progress=progress,
             wait_seconds=self.wait_seconds,
             say=self.console.say,

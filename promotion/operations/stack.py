@@ -13,6 +13,7 @@ from promotion.operations import config_edits
 from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
 from promotion.operations.session import Console, Session, open_session
 from promotion.operations.update import apply
+from promotion.preview.reviewed import ReviewedPreview
 from promotion.state.engine import MissingStackError, error_lines, name_beside, workspace
 from promotion.state.locks import checkout_lock
 from promotion.state.release_stack_file import (
@@ -29,10 +30,12 @@ from promotion.status.table import next_commands, outputs_text
 def up(options: UpOptions) -> int:
     """Update a stack to its config, and create it first if necessary; return the exit code. Raises CommandError."""
     edits = _edits_of(options.set)
+    reviewed = ReviewedPreview.of(options.expect, options.stack) if options.expect is not None else None
     with open_session("up", options) as session:
         _confirm(session, f"updates it; `python -m promotion preview --stack {session.name}` shows what changes")
-        session.engine.create_stack()
-        apply(session, session.file.edited(edits), "", preview=True)
+        if not reviewed:  # a stack that does not exist has no preview
+            session.engine.create_stack()
+        apply(session, session.file.edited(edits), "", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.answer(
@@ -93,7 +96,7 @@ def _unpin_images(session: Session) -> str:
     if release.build_from_source != "always" or text == session.file.text():
         return ""
     session.file.write(text)
-    return "; its images are removed from the file, so that the next `up` builds from source again"
+    return "; its images are unpinned in the file, so that the next `up` builds from source again"
 
 
 def create_release_stack(options: ReleaseStackOptions) -> int:

@@ -14,7 +14,8 @@ from promotion.errors import BUSY, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.options import Track
 from promotion.operations.session import Session, release_settings
-from promotion.preview.planned import plan
+from promotion.preview.planned import Plan, plan
+from promotion.preview.reviewed import ReviewedPreview
 from promotion.state import git
 from promotion.state.stack_file import Edits, difference
 
@@ -34,12 +35,15 @@ def propose(session: Session, edits: Edits) -> str:
     return after
 
 
-def apply(session: Session, text: str, message: str, *, preview: bool = False) -> bool:
+def apply(
+    session: Session, text: str, message: str, *, preview: bool = False, reviewed: ReviewedPreview | None = None
+) -> bool:
     """Write the stack file and update the stack to it; return False with ``--only-config``.
 
     With ``preview``, the policies check the whole change before anything is applied. An update alone checks each
-    resource only when its turn comes. Restore the file if nothing was applied, because the config is invalid, a policy
-    forbids it or the stack is locked. Raises CommandError.
+    resource only when its turn comes. With ``reviewed``, the update must do exactly what that preview showed. Restore
+    the file if nothing was applied, because the config is invalid, the update is refused or the stack is locked.
+    Raises CommandError.
     """
     file = session.file
     before = file.text()
@@ -52,9 +56,12 @@ def apply(session: Session, text: str, message: str, *, preview: bool = False) -
         session.console.say(f"{file.path.name} is edited; apply it with `pulumi up` or a merge")
         return False
     try:
-        if preview:
-            _preview(session)
-        session.engine.up(message)
+        if reviewed:
+            _up_as_reviewed(session, message, reviewed)
+        else:
+            if preview:
+                _preview(session)
+            session.engine.up(message)
     except CommandError as error:
         if error.code not in (WRONG_USE, BUSY):
             session.changed = True
@@ -67,13 +74,34 @@ def apply(session: Session, text: str, message: str, *, preview: bool = False) -
     return True
 
 
-def _preview(session: Session) -> None:
-    """Raise CommandError if the update could not start, or a policy forbids it."""
-    errors = plan(session.engine.stack).faults
-    for error in errors:
+def _preview(session: Session, save: Path | None = None) -> Plan:
+    """Preview the update, and ``save`` the engine's plan.
+
+    Raises CommandError if the update could not start, or a policy forbids it.
+    """
+    # Policies judge the program's own values, which need no refresh.
+    planned = plan(session.engine.stack, refresh=save is not None, save=save)
+    for error in planned.faults:
         print(f"error: {error}", file=sys.stderr, flush=True)
-    if errors:
+    if planned.faults:
         raise CommandError(f"stack `{session.name}`: refused, nothing was changed; see the errors above", WRONG_USE)
+    return planned
+
+
+def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -> None:
+    """Update the stack if the update does what was reviewed; the engine holds it to that. Raises CommandError."""
+    # The plan contains the stack's config: the folder is private, and is deleted with it.
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "plan.json"
+        difference = reviewed.difference(_preview(session, saved))
+        if difference:
+            print(difference, file=sys.stderr, flush=True)
+            raise CommandError(
+                f"stack `{session.name}`: refused, nothing was changed; the update would not do what was reviewed (see"
+                " above). Preview it again and have that reviewed",
+                WRONG_USE,
+            )
+        session.engine.up(message, plan=saved)
 
 
 def commit(session: Session, message: str) -> None:

@@ -33,7 +33,7 @@ def comment(plan: Plan, limit: int = BODY_LIMIT) -> str:
     sections = [mark(plan), f"## Preview of stack {code(plan.stack)}", *_errors(plan)]
     if not plan.faults:
         sections += [_meaning(plan), _release(plan), *_warnings(plan)]
-    sections += _advice(plan)
+    sections += [*_advice(plan), *_digest(plan)]
     body = _joined(sections)
     room = limit - NOTE_BYTES
     table, folded = _resources(plan), _diff(plan.diff)
@@ -179,6 +179,12 @@ def _advice(plan: Plan) -> list[str]:
         return []
     lines = _most([code(_cut(each, ROW_BYTES)) for each in plan.advice])
     return ["\n".join(["**Advice from the policies**", "", *(f"- {line}" for line in lines)])]
+
+
+def _digest(plan: Plan) -> list[str]:
+    if not plan.digest:
+        return []
+    return [f"Digest of the steps: {code(plan.digest)}. `up --expect` with it applies exactly what is shown here."]
 
 
 def _resources(plan: Plan, most: int | None = None) -> str:

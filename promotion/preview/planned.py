@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from pulumi import automation
@@ -13,9 +15,12 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from contract.image import digest_of
 from promotion.errors import CommandError
+from promotion.preview.steps import digest_of_steps, step_lines
 from promotion.state.engine import error_lines, outputs, policies
 from promotion.state.progress import NOT_EVALUATED
 
+#: First line of the update in the engine's diff; the refresh comes before it, as a step of the stack's own.
+STACK_STEP = re.compile(r"\W*pulumi:pulumi:Stack: \((?!refresh\))")
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")
 
@@ -104,7 +109,10 @@ class ReleaseState:
 
 @dataclass(frozen=True)
 class Plan:
-    """Effects of an update of the stack; ``faults`` are the errors that keep it from starting."""
+    """Effects of an update of the stack; ``faults`` are the errors that keep it from starting.
+
+    ``steps`` are the lines of the canonical list of its steps, and ``digest`` is their digest; "" if there are faults.
+    """
 
     project: str
     stack: str
@@ -116,6 +124,8 @@ class Plan:
     diff: str
     faults: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    digest: str = ""
 
     def count(self, operation: Operation) -> int:
         """Return the number of resources with this operation."""
@@ -132,6 +142,7 @@ class Preview:
 
     def __init__(self) -> None:
         self._changes: dict[tuple[Operation, str], Change] = {}
+        self._steps: dict[tuple[str, Operation], tuple[str, ...]] = {}
         self._outputs: Mapping[str, Any] = {}
         self._config: Mapping[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -150,6 +161,7 @@ class Preview:
                     operation, metadata.type, metadata.urn.rpartition("::")[2], tuple(metadata.detailed_diff or ())
                 )
                 self._changes[operation, metadata.urn] = change
+                self._steps[metadata.urn, operation] = step_lines(operation, metadata)
         elif event.res_outputs_event and event.res_outputs_event.metadata.type == "pulumi:pulumi:Stack":
             new = event.res_outputs_event.metadata.new
             self._outputs = (new.outputs if new else None) or {}
@@ -171,6 +183,7 @@ class Preview:
 
     def plan(self, project: str, stack: str, outputs: Mapping[str, Any], diff: str) -> Plan:
         """Return the plan after the preview has ended; ``outputs`` are those of the last update."""
+        steps = tuple(line for _, lines in sorted(self._steps.items()) for line in lines)
         return Plan(
             project=project,
             stack=stack,
@@ -182,6 +195,8 @@ class Preview:
             diff=diff,
             faults=self.faults,
             advice=tuple(self._advice),
+            steps=steps,
+            digest="" if self.faults else digest_of_steps(steps),
         )
 
     def _configured(self, project: str) -> dict[str, str]:
@@ -190,16 +205,21 @@ class Preview:
         return {track: image for track, image in images.items() if digest_of(image)}
 
 
-def plan(stack: automation.Stack) -> Plan:
+def plan(stack: automation.Stack, *, refresh: bool = True, save: Path | None = None) -> Plan:
     """Return what an update of the stack would do, or the errors that keep it from starting.
 
+    ``refresh``: first refresh the preview's copy of the state, as `up` does, so that manual changes count. ``save``:
+    also write the engine's own plan there, for `up`; it contains the stack's config and, encrypted, its secrets.
     Raises CommandError if the preview fails without such errors.
     """
     preview = Preview()
     before = outputs(stack)
+    file = str(save) if save else None
     diff = ""
     try:
-        diff = stack.preview(diff=True, color="never", on_event=preview.event, **policies(stack.name)).stdout
+        diff = stack.preview(
+            diff=True, color="never", on_event=preview.event, refresh=refresh, plan=file, **policies(stack.name)
+        ).stdout
     except automation.CommandError as error:
         if not preview.faults:
             raise CommandError(error_lines(error)) from None
@@ -207,9 +227,10 @@ def plan(stack: automation.Stack) -> Plan:
 
 
 def _resources(diff: str) -> str:
-    """Return the engine's diff without its heading (``Previewing …``) and the counts at its end."""
+    """Return the engine's diff without its heading, what its refresh has read, and the counts at its end."""
     lines = diff.splitlines()
     begin = next((number for number, line in enumerate(lines, 1) if line.startswith("Previewing")), 0)
+    begin = next((number for number, line in enumerate(lines) if STACK_STEP.match(line)), begin)
     end = next((number for number, line in enumerate(lines) if line.startswith("Resources:")), len(lines))
     return "\n".join(lines[begin:end]).strip("\n")
 

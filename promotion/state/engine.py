@@ -110,6 +110,7 @@ def up(
     *,
     refresh: bool = True,
     config_file: Path | None = None,
+    plan: Path | None = None,
     progress: Progress | None = None,
     wait_seconds: float = 0,
     say: Say = _say,
@@ -117,7 +118,8 @@ def up(
     """Update the stack to its config; return its outputs without secrets.
 
     First resolve the pending operations of an interrupted update, and refresh the state, so that manual changes are
-    detected and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file.
+    detected and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file. ``plan`` is
+    a plan that a preview saved: the update stops at the first step that differs from it.
     Raises CommandError; the engine has then printed why.
     """
     progress = progress or Progress()
@@ -130,6 +132,7 @@ def up(
             message=message or None,
             refresh=refresh or resolved,
             config_file=file,
+            plan=str(plan) if plan else None,
             **policies(stack.name),
         )
 

@@ -117,7 +117,7 @@ def test_findings_include_evidence_and_logs(findings: list[Finding]):
     assert "GET /ready on port 8080" in first["never-ready"].what
     assert "status 404" in first["never-ready"].what  # the kubelet may have met other answers too
     assert any(line.startswith("asked now, it answers 404") for line in first["never-ready"].evidence)
-    assert "nothing listens there" in first["port-closed"].what
+    assert "nothing listens on that port" in first["port-closed"].what
     assert "999.0 GiB" in first["memory-asked"].what
     assert "the emptiest has" in first["memory-asked"].what
     assert any("already exists" in line for line in first["shop-migrate-abcdef"].log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -77,6 +78,12 @@ class Repository:
     def pods(self, namespace: str) -> list[dict[str, Any]]:
         """Return the service's pods."""
         return self.project.objects("pods", namespace, "app=addressbook,track")
+
+    def password(self) -> str:
+        """Return the database's password."""
+        secrets = self.project.objects("secrets", NAMESPACE)
+        secret = next(each for each in secrets if "DB_PASSWORD" in each.get("data", {}))
+        return base64.b64decode(secret["data"]["DB_PASSWORD"]).decode()
 
     def digests(self, namespace: str, track: str) -> set[str]:
         """Return the digests that a track's pods run, as the container runtime reports them."""
@@ -182,6 +189,57 @@ def test_running_image_is_byte_for_byte_from_ci(main: Repository):
     assert labels["org.opencontainers.image.revision"] == main.revision
     status = json.loads(main.promotion("status", "--stack", STACK, "--output", "json").stdout)
     assert status["tracks"]["canary"]["revision"] == main.revision
+
+
+def test_up_applies_only_what_was_reviewed(main: Repository, tmp_path: Path):
+    stable = main.project.outputs()["tracks"]["stable"]["image"]
+    main.git("switch", "--quiet", "--create", "dark")
+    main.promotion("traffic", "--stack", STACK, "stable", "--only-config", "--commit")
+    reviewed = tmp_path / "preview.json"
+    comment = main.promotion("preview", "--stack", STACK, "--output", "markdown", "--save", str(reviewed)).stdout
+    document = json.loads(reviewed.read_text())
+    assert document["digest"] in comment
+    assert main.password() not in reviewed.read_text()
+    main.git("switch", "--quiet", "main")
+    main.git("merge", "--quiet", "--no-ff", "--no-edit", "dark")
+    before, pods = main.resources(), names(main.pods(NAMESPACE))
+
+    def refused(expect: str, *differences: str) -> None:
+        done = main.promotion("up", "--stack", STACK, "--expect", expect, check=2)
+        assert "refused, nothing was changed; the update would not do what was reviewed" in done.stderr
+        for difference in differences:
+            assert difference in done.stderr, done.stderr
+        assert main.resources() == before
+
+    main.project.kubectl("scale", "deployment/addressbook-stable", "-n", NAMESPACE, "--replicas=2")
+    refused(str(reviewed), "+  spec.replicas: 2 -> 1")
+    refused(document["digest"], f"reviewed: {document['digest']}", "  spec.replicas: 2 -> 1")
+    main.project.kubectl("scale", "deployment/addressbook-stable", "-n", NAMESPACE, "--replicas=1")
+    main.project.pulumi("config", "set", "--path", "environment.GREETING", "another merge")
+    refused(str(reviewed), "another merge")
+    main.git("checkout", "--quiet", "--", ".")
+    main.project.pulumi("config", "set", "stableImage", main.image)
+    refused(str(reviewed), "+", f'{stable.partition("@")[2]}" -> ', main.digest)
+    main.git("checkout", "--quiet", "--", ".")
+    assert pods <= names(main.pods(NAMESPACE)), "nothing else was replaced"
+
+    main.promotion("up", "--stack", STACK, "--expect", str(reviewed))
+    assert main.project.outputs()["traffic"] == "stable"
+    assert main.git("status", "--porcelain") == ""
+
+
+def test_saved_plan_binds_the_engine_and_hides_secrets(main: Repository, tmp_path: Path):
+    """What `up --expect` relies on."""
+    plan = tmp_path / "plan.json"
+    main.project.configure(traffic="split")
+    main.project.pulumi("preview", "--refresh", "--save-plan", str(plan))
+    assert main.password() not in plan.read_text()
+    assert '"ciphertext"' in plan.read_text()
+    main.project.configure(traffic="canary")
+    refused = main.project.up("--refresh", "--plan", str(plan), check=False)
+    assert refused.returncode != 0
+    assert "violates plan" in refused.stdout + refused.stderr
+    assert main.project.outputs()["traffic"] == "stable"
 
 
 def test_policy_violation_stops_before_any_change(main: Repository):

@@ -159,3 +159,49 @@ def test_each_stack_has_one_comment(hub: Path, tmp_path: Path):
         "<!-- preview of addressbook/prod -->\nsecond",
         "<!-- preview of addressbook/prod-gcp -->\nanother stack",
     ]
+
+
+#: Answers as GitHub does for a merge of commit `head1` whose pull request has run 7.
+APPLY_GH = """
+case "$2" in
+repos/owner/name/commits/merged/pulls) [ -z "$PULL" ] || echo head1 ;;
+*/workflows/pull-request.yaml/runs\\?event=pull_request\\&head_sha=head1) [ -z "$RUN" ] || echo 7 ;;
+*/actions/runs/7/artifacts\\?name=preview-prod) [ -z "$ARTIFACT" ] || echo 11 ;;
+download) [ "$*" = "run download 7 --name preview-prod --dir ${7-}" ] && echo '{}' > "$7/preview.json" ;;
+*) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "expects"),
+    [
+        ({"PULL": "1", "RUN": "1", "ARTIFACT": "1"}, True),
+        ({"PULL": "1", "RUN": "1", "ARTIFACT": ""}, False),
+        ({"PULL": "1", "RUN": "", "ARTIFACT": ""}, False),
+        ({"PULL": "", "RUN": "", "ARTIFACT": ""}, False),
+    ],
+    ids=["previewed", "no preview of this stack", "no run", "pushed without a pull request"],
+)
+def test_apply_script_expects_the_reviewed_preview(tmp_path: Path, answers: dict[str, str], expects: bool):
+    script(tmp_path, "bin/gh", APPLY_GH)
+    script(tmp_path, ".venv/bin/python", 'echo "$@"; [ $# = 5 ] || cat "$7"')
+    environment = {**os.environ, **answers, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    environment["GITHUB_REPOSITORY"] = "owner/name"
+    apply = [ROOT / ".github" / "apply", "prod", "merged"]
+    done = subprocess.run(apply, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    command, *content = done.stdout.splitlines()
+    assert command.startswith("-m promotion up --stack prod")
+    assert (" --expect " in command, content == ["{}"]) == (expects, expects)
+    assert ("::warning::" in done.stderr) != expects
+
+
+@pytest.mark.parametrize("failing", ["*/pulls", "*/runs*", "*/artifacts*", "download"])
+def test_apply_script_stops_if_github_does_not_answer(tmp_path: Path, failing: str):
+    script(tmp_path, "bin/gh", f'case "$2" in {failing}) exit 1 ;; esac\n{APPLY_GH}')
+    script(tmp_path, ".venv/bin/python", "touch applied")
+    environment = {**os.environ, "PULL": "1", "RUN": "1", "ARTIFACT": "1", "GITHUB_REPOSITORY": "owner/name"}
+    environment["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
+    apply = [ROOT / ".github" / "apply", "prod", "merged"]
+    assert subprocess.run(apply, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 1
+    assert not (tmp_path / "applied").exists()

@@ -87,7 +87,7 @@ def test_runs_of_one_stack_are_queued():
     for file in WORKFLOWS:
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
             changes = [
-                step for step in job["steps"] if re.search(r"promotion (up|rollback)|judge", step.get("run", ""))
+                step for step in job["steps"] if re.search(r"promotion (up|rollback)|apply|judge", step.get("run", ""))
             ]
             if changes:
                 assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -68,10 +69,13 @@ def test_engine_refuses_a_wrong_type(new_project: NewProject, environment: dict[
 
 def test_refused_config_exits_with_code_2(new_project: NewProject, environment: dict[str, str]):
     project = new_project("wrong", environment, **{**GOOD, "canaryReplicas": 2})
-    done = project.run("python", "-m", "promotion", "up", "--stack", "wrong", check=False)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "there is no canaryImage" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    for command in ("preview", "up"):
+        arguments = [command, "--stack", "wrong", "--output", "json"]
+        done = project.run("python", "-m", "promotion", *arguments, check=False)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert json.loads(done.stdout)["command"] == command
+        assert "there is no canaryImage" in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,8 @@ def test_refused_config_exits_with_code_2(new_project: NewProject, environment: 
         (["status", "--stack", "nowhere"], "there is no Pulumi.nowhere.yaml"),
         (["up", "--stack", "wrong", "--set", "canaryReplicas"], "write KEY=VALUE"),
         (["status", "--stack", "wrong"], "runs nothing"),
+        (["status", "--stack", "organization/addressbook/wrong"], "runs nothing"),
+        (["status", "--stack", "organization/other/wrong"], "belongs to another project"),
         (["promote-everything"], "invalid choice"),
     ],
 )

@@ -114,7 +114,7 @@ PROBES = [
     _killed("crash-at-start", 1, "Container main failed liveness probe, will be restarted"),
     _not_ready(READINESS, "HTTP probe failed with statuscode: 500", "(GET /ready on port 3000) fails: it is answered"),
     _not_ready(READINESS, "HTTP probe failed with statuscode: 500", "answered with status 500"),
-    _not_ready(READINESS, 'Get "http://10.0.0.7:3000/": connect: connection refused', "nothing listens there"),
+    _not_ready(READINESS, 'Get "http://10.0.0.7:3000/": connect: connection refused', "nothing listens on that port"),
     _not_ready(READINESS, TIMEOUT, "no answer within 5 s"),
     # An error that the pod answers now says more than an earlier timeout.
     _not_ready(READINESS, TIMEOUT, "answered with status 500", answer="500: not yet"),

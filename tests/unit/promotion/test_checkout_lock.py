@@ -86,3 +86,8 @@ def test_the_holder_is_known_while_its_process_lives(tmp_path: Path):
     assert checkout_lock_holder("dev", tmp_path)
     lock.write_text("")
     assert checkout_lock_holder("dev", tmp_path) == ""
+
+
+def test_a_full_name_has_the_lock_of_the_stack_file(tmp_path: Path):
+    with checkout_lock("acme/addressbook/prod", "promotion up", 0, print, tmp_path):
+        assert "promotion up" in checkout_lock_holder("prod", tmp_path)

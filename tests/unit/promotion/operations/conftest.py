@@ -15,6 +15,7 @@ from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import update
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.session import Console, EngineRun, Session
+from promotion.preview.steps import digest_of_steps
 from promotion.state import engine
 from promotion.state.history import Update
 from promotion.state.progress import Progress
@@ -47,8 +48,11 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             progress.failed += [stack.failing] if stack.failing else []
             return stack.up(config_file, message)
 
+        def plan(stack: Any, **_: Any) -> Any:
+            return SimpleNamespace(faults=stack.forbidden, steps=stack.steps, digest=digest_of_steps(stack.steps))
+
         monkeypatch.setattr(engine, "up", up)
-        monkeypatch.setattr(update, "plan", lambda stack: SimpleNamespace(faults=stack.forbidden))
+        monkeypatch.setattr(update, "plan", plan)
         return session, stack
 
     return make

@@ -23,7 +23,8 @@ BOTH = {"stable": OLD, "canary": NEW}
 class FakeStack:
     """A stack whose state has these tracks; ``applied`` has the config of each update.
 
-    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``.
+    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``
+    and the steps ``steps``.
     """
 
     tracks: dict[str, str]
@@ -33,6 +34,7 @@ class FakeStack:
     failing: str = ""
     built: str = NEW
     forbidden: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
     applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     messages: list[str] = field(default_factory=list[str])
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from contract.image import digest_of
+from contract.settings import VerdictKeys
 from promotion.errors import BUSY, DONE, FAILED, INCONCLUSIVE, UNHEALTHY, WRONG_USE, CommandError
 from promotion.operations import explanation, rollback, session
 from promotion.operations import verdict as operation
@@ -63,6 +64,7 @@ class Bench:
         self.messages: list[str] = []
         self.seen: dict[str, str] = {}
         self.waited: list[float] = []
+        self.keys: object = None
         self.write(**TRIAL)
 
     def write(self, **config: str) -> None:
@@ -85,7 +87,8 @@ class Bench:
         track = "urn:pulumi:dev::addressbook::delivery:release:Release$delivery:release:Track::"
         return SimpleNamespace(deployment={"resources": [{"urn": track + name} for name in self.tracks]})
 
-    def judge(self, *_: object) -> Verdict:
+    def judge(self, *arguments: object) -> Verdict:
+        self.keys = arguments[-1]
         return Verdict(self.result, digest_of(self.running), [], MOMENT, MOMENT)
 
     def diagnosis(self, *_: object) -> str:
@@ -372,3 +375,19 @@ def test_commit_outside_git_is_refused_before_the_trial(bench: Bench, monkeypatc
 def test_test_commands_on_trial_replace_stables(tmp_path: Path):
     line = "  addressbook:testCommands: [[./old]]\n  addressbook:canarySettings: {testCommands: [[./new]]}"
     assert commands(tmp_path, line) == [["./new"]]
+
+
+@pytest.mark.parametrize(("option", "warm_up"), [(None, 45), (0, 0), (90.0, 90)])
+def test_limits_are_in_the_file_and_the_warm_up_an_option_too(bench: Bench, option: float | None, warm_up: int):
+    bench.write(**TRIAL, warmUpSeconds="45", canaryErrorLimit="5")
+    bench.run(warm_up=option)
+    assert isinstance(bench.keys, VerdictKeys)
+    assert (bench.keys.warm_up_seconds, bench.keys.canary_error_limit) == (warm_up, 5)
+
+
+def test_an_invalid_limit_is_refused_before_the_trial(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    bench.write(**TRIAL, canaryLatencyFactor="0.5")
+    monkeypatch.setattr(operation, "judge", never)
+    with pytest.raises(CommandError, match=r"canaryLatencyFactor = '0\.5'") as raised:
+        bench.run()
+    assert raised.value.code == WRONG_USE

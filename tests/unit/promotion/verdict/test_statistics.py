@@ -17,7 +17,7 @@ from tests.unit.promotion.verdict.simulation import bad_routes, judge
 from tests.unit.promotion.verdict.worlds import Image, World
 
 #: For each world. tests/soak/test_statistics.py runs many more.
-TRIALS = 120
+TRIALS = 100
 
 
 @pytest.mark.parametrize("world", WORLDS)

@@ -1,4 +1,4 @@
-"""Revisions of a plan's images: read wherever the digest is, and never at a preview's expense."""
+"""Revisions of a plan's images: read from any registry that has them; a failure never delays or breaks a preview."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ AFTER = ReleaseState(
 )
 PLAN = Plan("addressbook", "prod", BEFORE, AFTER, (), 20, "", "")
 CONFIG = {"canaryImage": f"ci.example/team/addressbook@{B}", "buildPlatform": "linux/arm64"}
-#: Stands for regctl: notes what it is asked, and answers by the image, its third argument.
-STAND_IN = """\
+#: A simulated regctl: it logs its arguments, and answers by the image, its third argument.
+SIMULATED_REGCTL = """\
 #!/bin/sh
-echo "$*" >> '{folder}/asked'
+echo "$*" >> '{folder}/requests'
 case "$3" in
 {answers}
 *) echo "failed to get manifest $3: not found [http 404]" >&2; exit 1 ;;
@@ -39,21 +39,21 @@ esac
 
 
 class Regctl:
-    """A stand-in on PATH. ``knows`` is what it answers, by image, as a line of shell."""
+    """A simulated regctl on PATH. ``answer`` sets its answer for each image, as a line of shell."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.knows({})
+        self.answer({})
 
-    def knows(self, answers: Mapping[str, str]) -> None:
+    def answer(self, answers: Mapping[str, str]) -> None:
         lines = "\n".join(f"{image}) {line} ;;" for image, line in answers.items())
         program = self.folder / "regctl"
-        program.write_text(STAND_IN.format(folder=self.folder, answers=lines))
+        program.write_text(SIMULATED_REGCTL.format(folder=self.folder, answers=lines))
         program.chmod(0o755)
 
     @property
-    def asked(self) -> list[str]:
-        return (self.folder / "asked").read_text().splitlines()
+    def requests(self) -> list[str]:
+        return (self.folder / "requests").read_text().splitlines()
 
 
 @pytest.fixture
@@ -67,44 +67,43 @@ def regctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Regctl:
     return Regctl(folder)
 
 
-def told(plan: Plan) -> dict[str, str]:
+def revisions_after(plan: Plan) -> dict[str, str]:
     assert plan.after
     return {name: track.revision for name, track in plan.after.tracks.items()}
 
 
-def test_each_digest_is_looked_for_wherever_it_may_be(regctl: Regctl):
-    regctl.knows(
+def test_each_digest_is_looked_up_in_every_repository(regctl: Regctl):
+    regctl.answer(
         {f"own.example/addressbook@{A}": f"echo {COMMIT}", f"ci.example/team/addressbook@{B}": f"echo {COMMIT}-dirty"}
     )
-    found = with_revisions(PLAN, CONFIG)
-    assert told(found) == {"stable": COMMIT, "canary": f"{COMMIT}-dirty"}
-    assert found.before
-    assert found.before.tracks["stable"].revision == COMMIT
-    assert all("--platform linux/arm64 " in line for line in regctl.asked)
-    assert "(revision `0123456789ab`)" in comment(found)
-    assert "none → **`bbbbbbbbbbbb` (revision `0123456789ab-dirty`)**" in comment(found)
+    plan = with_revisions(PLAN, CONFIG)
+    assert revisions_after(plan) == {"stable": COMMIT, "canary": f"{COMMIT}-dirty"}
+    assert plan.before
+    assert plan.before.tracks["stable"].revision == COMMIT
+    assert all("--platform linux/arm64 " in line for line in regctl.requests)
+    assert "(revision `0123456789ab`)" in comment(plan)
+    assert "none → **`bbbbbbbbbbbb` (revision `0123456789ab-dirty`)**" in comment(plan)
 
 
-def test_an_image_that_ran_before_is_looked_for_where_ci_pushes(regctl: Regctl):
-    regctl.knows({f"ci.example/team/addressbook@{A}": f"echo {COMMIT}"})
-    assert told(with_revisions(PLAN, CONFIG)) == {"stable": COMMIT, "canary": ""}
+def test_earlier_image_is_looked_up_in_the_registry_of_ci(regctl: Regctl):
+    regctl.answer({f"ci.example/team/addressbook@{A}": f"echo {COMMIT}"})
+    assert revisions_after(with_revisions(PLAN, CONFIG)) == {"stable": COMMIT, "canary": ""}
 
 
 @pytest.mark.parametrize("line", ["true", "exit 1", "echo unauthorized >&2; exit 1", "kill -9 $$"])
 def test_comment_omits_revisions_that_are_unknown(regctl: Regctl, line: str):
-    regctl.knows({"*": line})
-    found = with_revisions(PLAN, CONFIG)
-    assert comment(found) == comment(PLAN)
-
-
-def test_a_registry_that_does_not_answer_is_not_waited_for(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(revisions, "ALL_SECONDS", 1.0)
-    monkeypatch.setattr(revisions, "ANSWER_SECONDS", 0.5)
-    regctl.knows({"*": "exec sleep 600"})
+    regctl.answer({"*": line})
     assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
 
 
-def test_without_regctl_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_silent_registry_does_not_delay_the_preview(regctl: Regctl, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(revisions, "ALL_SECONDS", 1.0)
+    monkeypatch.setattr(revisions, "ANSWER_SECONDS", 0.5)
+    regctl.answer({"*": "exec sleep 600"})
+    assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
+
+
+def test_without_regctl_the_comment_has_no_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
 
@@ -115,15 +114,15 @@ def test_preview_works_with_unreadable_regctl_settings(regctl: Regctl, monkeypat
     assert comment(with_revisions(PLAN, CONFIG)) == comment(PLAN)
 
 
-@pytest.mark.parametrize("text", ["</td> | `x` <script>", "v" * 100_000, "@everyone"])
-def test_a_label_is_text_and_short(regctl: Regctl, text: str):
-    (regctl.folder / "label").write_text(text)
-    regctl.knows({"*": f"cat '{regctl.folder}/label'"})
-    said = comment(with_revisions(PLAN, CONFIG))
-    (stable,) = [line for line in said.splitlines() if line.startswith("| stable |")]
+@pytest.mark.parametrize("label", ["</td> | `x` <script>", "v" * 100_000, "@everyone"])
+def test_label_is_shown_as_short_text(regctl: Regctl, label: str):
+    (regctl.folder / "label").write_text(label)
+    regctl.answer({"*": f"cat '{regctl.folder}/label'"})
+    text = comment(with_revisions(PLAN, CONFIG))
+    (stable,) = [line for line in text.splitlines() if line.startswith("| stable |")]
     assert len(stable) < 300
     assert stable.replace("\\|", "").count("|") == 5
-    assert "`@everyone`" in said or "@everyone" not in said
+    assert "`@everyone`" in text or "@everyone" not in text
 
 
 SOURCE = replace(PLAN, after=ReleaseState({"stable": TrackState(None, 3, 100)}, "split"))
@@ -147,29 +146,31 @@ def head(folder: Path) -> str:
 
 
 def test_image_built_from_source_has_the_checkouts_revision(regctl: Regctl, checkout: Path):
-    said = comment(with_revisions(SOURCE, {}))
-    assert f"**built from source (revision `{head(checkout)[:12]}`)**" in said
+    text = comment(with_revisions(SOURCE, {}))
+    assert f"**built from source (revision `{head(checkout)[:12]}`)**" in text
     (checkout / "app" / "file").write_text("edited")
     assert f"{head(checkout)[:12]}-dirty" in comment(with_revisions(SOURCE, {}))
 
 
-def test_a_history_that_is_cut_off_tells_no_revision(
+def test_shallow_clone_gives_no_revision(
     regctl: Regctl, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{checkout}", str(clone)], check=True)
     monkeypatch.setattr(revisions, "PROJECT_ROOT", clone)
-    assert told(with_revisions(SOURCE, {})) == {"stable": ""}
+    assert revisions_after(with_revisions(SOURCE, {})) == {"stable": ""}
 
 
 @pytest.mark.parametrize("context", ["nowhere", "../outside"])
-def test_outside_git_it_tells_none(regctl: Regctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str):
+def test_outside_git_no_revision_is_known(
+    regctl: Regctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str
+):
     monkeypatch.setattr(revisions, "PROJECT_ROOT", tmp_path)
-    assert told(with_revisions(SOURCE, {"buildContext": context})) == {"stable": ""}
+    assert revisions_after(with_revisions(SOURCE, {"buildContext": context})) == {"stable": ""}
 
 
-def test_a_preview_of_the_first_update_knows_a_pinned_image():
+def test_first_preview_shows_a_pinned_image():
     tracks = {"stable": {"image": "", "replicas": 3, "share": 100}}
-    found = ReleaseState.of({"tracks": tracks, "traffic": "split"}, {"stable": f"ci.example/addressbook@{A}"})
-    assert found
-    assert found.tracks["stable"].image == f"ci.example/addressbook@{A}"
+    release = ReleaseState.of({"tracks": tracks, "traffic": "split"}, {"stable": f"ci.example/addressbook@{A}"})
+    assert release
+    assert release.tracks["stable"].image == f"ci.example/addressbook@{A}"
