@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contract.image import digest_of, short
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
@@ -9,8 +11,9 @@ from promotion.operations import config_edits
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import RollbackOptions
 from promotion.operations.session import Session, open_session
+from promotion.operations.settings_edits import earlier_settings, has_hidden_secrets
 from promotion.operations.update import apply, propose
-from promotion.state.history import SUCCEEDED, image_in_history, releases_of
+from promotion.state.history import SUCCEEDED, config_of_release, image_in_history, releases_of
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, utc_stamp, verdict_against
@@ -43,6 +46,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
         image = state.tracks["canary"].image if "canary" in state.tracks else ""
     if not release.has_canary and "canary" in state.known_tracks:
         previous = _image_before_promotion(session, release)
+        edits = {**edits, **_settings_before_promotion(session, release)}
         if previous and previous != release.stable_image:
             image, edits = release.stable_image, {**edits, "stableImage": previous}
     elif not release.has_canary and not release.canary_image:
@@ -70,8 +74,26 @@ def _image_before_promotion(session: Session, release: ReleaseSettings) -> str:
     return ""
 
 
+def _settings_before_promotion(session: Session, release: ReleaseSettings) -> Edits:
+    """Return the edits that give stable its settings before an interrupted promotion, by the same update."""
+    for update in session.updates():
+        if update.kind == "update" and update.result == SUCCEEDED and update.config.get("canaryImage"):
+            promoted = update.config["canaryImage"] == release.stable_image
+            return _settings_of(session, update.config) if promoted else {}
+    return {}
+
+
+def _settings_of(session: Session, earlier: Mapping[str, str] | None) -> Edits:
+    """Return the edits that give stable the settings of an earlier config; say what stays as it is."""
+    if earlier is None:
+        return {}
+    if has_hidden_secrets(earlier):
+        session.console.say("secret variables stay as they are: the history does not show them")
+    return earlier_settings(earlier, session.config)
+
+
 def restore_stable(session: Session, to: str) -> bool:
-    """Return stable to an earlier image, reject its present one, and remove the canary.
+    """Return stable to an earlier image and its settings, reject its present one, and remove the canary.
 
     Return False with ``--only-config``. Raises CommandError if the history has no such image.
     """
@@ -79,14 +101,15 @@ def restore_stable(session: Session, to: str) -> bool:
     image = image_in_history(to, releases_of(updates), updates)
     digest = digest_of(image)
     current = _stable_digest(release, session.state())
-    if digest == current and not release.has_canary and digest == digest_of(release.stable_image):
+    settings = _settings_of(session, config_of_release(image, to, updates))
+    if not settings and digest == current and not release.has_canary and digest == digest_of(release.stable_image):
         session.console.say("the stack file already has this image; re-running the update")
         return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
     verdict = verdict_against(digest, session.verdicts())
     if verdict and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
-    text = propose(session, config_edits.restore_image(release, image, rejection))
+    text = propose(session, config_edits.restore_image(release, image, rejection, settings))
     return apply(session, text, f"stable to {short(image)}")
 
 

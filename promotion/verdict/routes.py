@@ -68,12 +68,14 @@ class _Lost:
 def routes_check(samples: Samples, keys: VerdictKeys, chance: float, final: bool) -> Check:
     """Compare each route that has enough requests, and find those that the canary has lost."""
     lost = _Lost.of(samples)
+    worst, why, judged = _worst(samples, keys, chance)
     if lost.missing:
         excess = compare(failures(samples))
         if excess.lower_bound(chance) > 0 and excess.difference > lost.share / 2:
-            why = f"the canary never answers {lost.names}, and {points(excess.difference)} more of its requests fail"
-            return _check("lost: " + _names(lost.missing), samples, "unhealthy", why)
-    worst, why, judged = _worst(samples, keys, chance)
+            worst = "lost: " + _names(lost.missing)
+            why = (
+                f"the canary never answers {lost.names}, and {percent(excess.difference, 1)} more of its requests fail"
+            )
     if why:
         return _check(worst, samples, "unhealthy", why, judged)
     if not final:
@@ -161,7 +163,7 @@ def _only(pairs: Pairs, stratum: int) -> Pairs:
     return Pairs(*(part[..., stratum : stratum + 1] for part in parts))
 
 
-def _check(value: str, samples: Samples, result: Result, reason: str, judged: int = 0) -> Check:
+def _check(value: str, samples: Samples, result: Result, reason: str, judged: int) -> Check:
     requests = f"{judged} of {len(samples.routes)} routes have {ROUTE_MINIMUM} requests at each"
     return Check(NAME, value, points(ROUTE_LIMIT), requests, RULE, result, reason)
 

@@ -220,7 +220,7 @@ def _result(rule: TrafficRule, measured: Comparison, chance: float, final: bool)
     if decision == 0:
         return "healthy", ""
     if decision == 1:
-        return "unhealthy", f"{shares} (at least {points(measured.lower_bound(chance) - rule.limit)} too many)"
+        return "unhealthy", f"{shares} ({percent(measured.lower_bound(chance) - rule.limit, 1)} too many at the least)"
     if not final:
         return "inconclusive", ENDED_EARLY
     if min(measured.canary, measured.stable) < rule.minimum or measured.intervals < MIN_INTERVALS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -105,3 +107,21 @@ def test_the_container_is_found_behind_a_sidecar() -> None:
     pod = Pod({**template, "status": {"containerStatuses": statuses}})
     assert (pod.image, pod.restarts) == ("shop", 1)
     assert Deployment({"spec": {"template": template}}).image == "shop"
+
+
+def answering(*items: dict[str, Any]) -> Any:
+    """Return a method of the client that answers with a list of these objects."""
+    return lambda *_, **__: SimpleNamespace(data=json.dumps({"items": items}).encode())
+
+
+def test_nodes_and_their_lack_of_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(ApiClient(Configuration(host="http://127.0.0.1:1")), "n", "s")
+    nodes = [
+        {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+        for name, status in (("good", "True"), ("gone", "Unknown"))
+    ]
+    event = {"involvedObject": {"kind": "Node", "name": "good"}, "lastTimestamp": "2026-01-01T12:00:00Z"}
+    monkeypatch.setattr(cluster.core, "list_node", answering(*nodes))
+    monkeypatch.setattr(cluster.core, "list_namespaced_event", answering(event))
+    assert cluster.lost_nodes() == {"gone"}
+    assert cluster.system_ooms() == [("good", datetime(2026, 1, 1, 12, tzinfo=UTC))]

@@ -170,3 +170,11 @@ def test_only_config_finds_rejections_in_git(make: Make):
     commit(stableImage=OLD, canaryVerdict=f"unhealthy sha256:{'b' * 64} {TIME}")
     commit(stableImage=OLD)
     refused(lambda: prepare(session), session, f"was judged unhealthy at {TIME}")
+
+
+def test_settings_on_trial_wait_while_the_image_is_built(make: Make):
+    session, stack = make("canary", options={"image": "source"}, stableImage=OLD)
+    session.file.write(session.file.text() + '  addressbook:canarySettings: {"memoryLimit": "512Mi"}\n')
+    trial = prepare(session)
+    assert "canarySettings" not in stack.applied[0], "the build declares no canary"
+    assert "canarySettings" in trial.text

@@ -54,3 +54,12 @@ def test_an_interrupted_promotion_is_finished(make: Make, tracks: dict[str, str]
     session, stack = make(tracks=tracks, **config)
     assert promote_canary(session)
     assert stack.applied == [config]
+
+
+def test_settings_are_promoted_with_the_image(make: Make):
+    session, stack = make(tracks=BOTH, options={"force": True}, **TRIAL, memoryLimit="256Mi")
+    text = session.file.text() + '  addressbook:canarySettings: {"memoryLimit": "512Mi"}\n'
+    session.file.write(text)
+    assert promote_canary(session)
+    assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (NEW, "512Mi")
+    assert "canarySettings" not in stack.applied[-1]

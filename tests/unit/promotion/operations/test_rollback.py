@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from typing import cast
+
 import pytest
 
 from promotion.operations.rollback import remove_canary, restore_stable
@@ -59,3 +62,28 @@ def test_a_rejected_image_needs_force(make: Make):
     session, _ = make("rollback", tracks={"stable": NEW}, earlier=[{"stableImage": NEW}, rejected], stableImage=NEW)
     refused(lambda: restore_stable(session, "aaaaaa"), session, f"was rejected at {TIME}")
     assert restore_stable(forced(session), "aaaaaa")
+
+
+def test_an_earlier_image_comes_with_its_settings(make: Make):
+    earlier = [{"stableImage": NEW, "memoryLimit": "1Gi"}, {"stableImage": OLD, "memoryLimit": "512Mi"}]
+    session, stack = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW, memoryLimit="1Gi")
+    assert restore_stable(session, "aaaaaa")
+    assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (OLD, "512Mi")
+
+
+def test_earlier_secrets_are_said_to_stay(make: Make):
+    earlier = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": "[secret]"}]
+    session, _ = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert restore_stable(session, "aaaaaa")
+    printed = session.console.out
+    assert "secret variables stay as they are" in cast(io.StringIO, printed).getvalue()
+
+
+def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
+    trial = {"stableImage": OLD, "canaryImage": OLD, "canaryReplicas": "1", "memoryLimit": "256Mi"}
+    session, stack = make(
+        "rollback", tracks={"stable": OLD, "canary": OLD}, earlier=[trial], stableImage=OLD, memoryLimit="512Mi"
+    )
+    assert remove_canary(session)
+    assert "memoryLimit" not in stack.applied[-1]
+    assert stack.applied[-1]["stableImage"] == OLD
