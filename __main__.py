@@ -10,7 +10,7 @@ settings = load_settings()  # Pulumi.<stack>.yaml, validated
 platform = provision(settings)  # stacks/<cloud>.py: cluster, registry and database
 release = Release(
     settings.service.name,
-    ReleaseArgs(platform, settings.release, settings.service, settings.canary_service, settings.images_to_copy),
+    ReleaseArgs(platform, settings.release, settings.service, settings.canary, settings.images_to_copy),
 )
 
 for name, value in {**platform.outputs, **release.outputs}.items():

@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--no-unexpected-skips", action="store_true", help="fail if a test is skipped for an unexpected reason"
     )
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files of the tests that run")
 
 
 class SkipGuard:

@@ -22,7 +22,7 @@ from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
 from contract.image import digest_of
 from contract.platform import Platform
-from contract.settings import ReleaseSettings, ServiceSettings
+from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
@@ -39,8 +39,8 @@ class ReleaseArgs:
     #: Which image each track runs, and in how many pods.
     release: ReleaseSettings
     service: ServiceSettings
-    #: The service with the canary's settings.
-    canary_service: ServiceSettings
+    #: What differs in the canary's pods.
+    canary: CanaryKeys
     #: Images that are not known to be in the platform's registry.
     images_to_copy: Set[str] = frozenset()
 
@@ -58,13 +58,14 @@ class Release(Component):
 
     #: Address of the public Service.
     url: pulumi.Output[str]
-    #: Stack outputs: ``url``, ``namespace``, ``service``, ``traffic``, ``tracks`` (image, replicas, share in %) and
-    #: ``sourceImage``.
+    #: Stack outputs: ``url``, ``namespace``, ``service``, ``traffic``, ``tracks`` (image, replicas, share in %, and the
+    #: names of the canary's settings) and ``sourceImage``.
     outputs: dict[str, Any]
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("release:Release", name, opts)
         self._args = args
+        self._canary_service = args.canary.over(args.service)
         self._kubernetes = args.platform.kubernetes
         self._namespace = args.platform.namespace
         self._labels = Labels(app=args.service.name, part_of=args.service.name)
@@ -95,7 +96,12 @@ class Release(Component):
             "service": args.service.name,
             "traffic": args.release.traffic,
             "tracks": {
-                name: {"image": track.image, "replicas": shares[name].replicas, "share": shares[name].percent}
+                name: {
+                    "image": track.image,
+                    "replicas": shares[name].replicas,
+                    "share": shares[name].percent,
+                    **({"settings": args.canary.differing} if name == "canary" and args.canary.differing else {}),
+                }
                 for name, track in tracks.items()
             },
             **({"sourceImage": self._source.digest} if self._source else {}),
@@ -142,7 +148,7 @@ class Release(Component):
                 track=track,
                 image=self._image(image),
                 replicas=replicas,
-                service=self._args.canary_service if track == "canary" else self._args.service,
+                service=self._canary_service if track == "canary" else self._args.service,
                 namespace=self._namespace,
                 platform=self._database,
                 fingerprint=self._fingerprint,
@@ -159,7 +165,7 @@ class Release(Component):
         """
         name = migration_name(self._args.service.name, image)
         is_stables = name == migration_name(self._args.service.name, self._args.release.stable_image)
-        service = self._args.service if is_stables else self._args.canary_service
+        service = self._args.service if is_stables else self._canary_service
         migrated = self._args.release.migrated_image
         if not service.migrate_command or (migrated and digest_of(image) == migrated):
             return []
@@ -253,7 +259,7 @@ class Release(Component):
         ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
             {"ports": [{"port": "http", "protocol": "TCP"}]}
         ]
-        if service.metrics_port or self._args.canary_service.metrics_port:
+        if service.metrics_port or self._canary_service.metrics_port:
             ingress.append({"from_": [{"pod_selector": {}}], "ports": [{"port": "metrics", "protocol": "TCP"}]})
         egress_ports = [self._args.platform.database.port, *service.egress_ports]
         return k8s.networking.v1.NetworkPolicy(

@@ -408,11 +408,6 @@ class Settings(Generic[PlatformKeysT]):
     canary: CanaryKeys
 
     @property
-    def canary_service(self) -> ServiceSettings:
-        """The service with the canary's settings."""
-        return self.canary.over(self.service)
-
-    @property
     def images_to_copy(self) -> set[str]:
         """Images that are not known to be in the stack's own registry."""
         return {image for image in self.release.pinned if not self.platform.owns_image(image)}

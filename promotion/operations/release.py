@@ -22,7 +22,7 @@ def release(options: ReleaseOptions) -> int:
     with open_session("release", options) as session:
         _finish_last_run(session)
         trial = prepare_trial(session, options)
-        if _is_released(session, trial):
+        if is_released(session, trial):
             session.console.say(f"stable already runs {trial.digest}; nothing to release")
             if options.image == "source":
                 discard_build(session, "stable already runs the new image")
@@ -54,7 +54,8 @@ def _finish_last_run(session: Session) -> None:
         apply(session, session.file.text(), "finish the interrupted run")
 
 
-def _is_released(session: Session, trial: Trial) -> bool:
+def is_released(session: Session, trial: Trial) -> bool:
+    """Return whether stable runs the image already, and there are no other settings to try it with."""
     current = session.release
     same_image = current.stable_image.endswith(f"@{trial.digest}")
     return same_image and not current.has_canary and not session.has_canary_settings

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from contract.image import Image, digest_of, short
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
@@ -9,10 +12,10 @@ from promotion.operations import config_edits
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import ChangeOptions, RollbackOptions
 from promotion.operations.session import Session, open_session
-from promotion.operations.settings_edits import canary_settings_to_stable
+from promotion.operations.settings_edits import earlier_settings, has_hidden_secrets
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, propose
-from promotion.state.history import SECRET, SUCCEEDED, image_in_history, releases_of, with_defaults
+from promotion.state.history import SUCCEEDED, Update, config_of_release, image_in_history, releases_of
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, last_verdict, utc_stamp, verdict_against
@@ -51,14 +54,19 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     """
     release, state = session.release, session.state()
     image = release.canary_image if release.has_canary else ""
-    previous: Edits = {}
+    before: Update | None = None
+    previous = ""
     if image == "source":
         image = state.tracks["canary"].image if "canary" in state.tracks else ""
     if not session.options.only_config:
         session.do_without_history()
     if not release.has_canary and "canary" in state.known_tracks:
-        previous = _stable_before_promotion(session, release)
+        before = _trial_before_promotion(session, release)
+        previous = before.config.get("stableImage", "") if before else ""
+        if previous == release.stable_image:  # only settings were on trial
+            previous = ""
         image = release.stable_image if previous else image
+        _say_hidden(session, before.config if before else None)
     elif not release.has_canary and not release.canary_image:
         raise CommandError(
             f"stack `{session.name}` has no canary. To return stable to an earlier image, use `--to` with one that"
@@ -73,36 +81,30 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     if digest and (reject or judged) and not (own and own.is_against):
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest))}
 
-    def move(release: ReleaseSettings, _: object) -> Edits:
+    def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
+        settings = earlier_settings(before.config, config) if before else {}
         if not previous:
-            return {**config_edits.remove_canary(release), **rejection}
-        return {**config_edits.restore_image(release, str(previous["stableImage"]), settings=previous), **rejection}
+            return {**settings, **config_edits.remove_canary(release), **rejection}
+        return {**config_edits.restore_image(release, previous, settings=settings), **rejection}
 
     text = propose(session, move)
     return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
 
 
-def _stable_before_promotion(session: Session, release: ReleaseSettings) -> Edits:
-    """Return stable's image and settings before an interrupted promotion, by the last finished update with a canary.
+def _trial_before_promotion(session: Session, release: ReleaseSettings) -> Update | None:
+    """Return the last finished update with a canary if the promotion after it was interrupted."""
+    done = (update for update in session.updates() if update.kind == "update" and update.result == SUCCEEDED)
+    trial = next((update for update in done if update.config.get("canaryImage")), None)
+    return trial if trial and trial.config["canaryImage"] == release.stable_image else None
 
-    Return no edits if it was not a promotion that was interrupted. Secrets are not in the history; they stay.
-    """
-    for update in session.updates():
-        if update.kind == "update" and update.result == SUCCEEDED and update.config.get("canaryImage"):
-            before = with_defaults(update.config)
-            if not update.config["canaryImage"] == release.stable_image != before["stableImage"]:
-                return {}
-            settings = {key: before[key] for key in canary_settings_to_stable(before) if before[key] != SECRET}
-            defaults = with_defaults({})
-            return {
-                "stableImage": before["stableImage"],
-                **{key: None if value == defaults[key] else value for key, value in settings.items()},
-            }
-    return {}
+
+def _say_hidden(session: Session, earlier: Mapping[str, str] | None) -> None:
+    if earlier and has_hidden_secrets(earlier):
+        session.console.say("secret variables stay as they are: the history does not show them")
 
 
 def restore_stable(session: Session, to: str) -> bool:
-    """Return stable to an earlier image, reject its present one, and remove the canary.
+    """Return stable to an earlier image and its settings, reject its present one, and remove the canary.
 
     An image named in full needs no readable history. Return False with ``--only-config``. Raises CommandError if the
     history has no such image, it was rejected, or it never ran.
@@ -112,8 +114,17 @@ def restore_stable(session: Session, to: str) -> bool:
     image = image_in_history(to, releases_of(updates), updates)
     digest = digest_of(image)
     current = _stable_digest(release, session.state())
-    if digest == current and not release.has_canary and digest == digest_of(release.stable_image):
-        refuse_stale(session, lambda release, _: config_edits.restore_image(release, image))
+    earlier = config_of_release(image, to, updates)
+
+    def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
+        settings = earlier_settings(earlier, config) if earlier else {}
+        return config_edits.restore_image(release, image, rejection, settings, migrated=ran)
+
+    rejection: str | None = None
+    ran = True
+    is_repeated = earlier is None or not earlier_settings(earlier, session.config)
+    if is_repeated and digest == current and not release.has_canary and digest == digest_of(release.stable_image):
+        refuse_stale(session, move)
         session.console.say("the stack file already has this image; re-running the update")
         return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
     verdict = last_verdict(digest, session.verdicts())
@@ -127,7 +138,8 @@ def restore_stable(session: Session, to: str) -> bool:
             WRONG_USE,
         )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
-    text = propose(session, lambda release, _: config_edits.restore_image(release, image, rejection, migrated=ran))
+    _say_hidden(session, earlier)
+    text = propose(session, move)
     return apply(session, text, f"stable to {short(image)}")
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from contract.settings import overlay
+from contract.project import declared_defaults
+from contract.settings import ServiceSettings, overlay
 from promotion.errors import WRONG_USE, CommandError
-from promotion.state.engine_yaml import text_of
+from promotion.state.engine_yaml import normal_form, text_of
 from promotion.state.history import SECRET
 from promotion.state.stack_file import Edits
 
@@ -40,6 +41,28 @@ def canary_settings_to_stable(config: Mapping[str, Any]) -> Edits:
         for key, value in result.items()
         if key not in VARIABLES or value != own[key]
     }
+
+
+def earlier_settings(earlier: Mapping[str, str], config: Mapping[str, Any]) -> Edits:
+    """Return the edits that give stable the settings of an earlier config, which the history has as text.
+
+    ``config`` has the file's keys, decoded. Secret variables stay as they are, since the history does not show them;
+    but if the earlier config had none, none stays.
+    """
+    defaults = {key: normal_form(value) for key, value in declared_defaults().items()}
+    edits: dict[str, str | None] = {}
+    for key in ServiceSettings.track_keys():
+        value = normal_form(earlier.get(key, defaults[key]))
+        if value not in (SECRET, normal_form(text_of(config.get(key, defaults[key])))):
+            edits[key] = None if value == defaults[key] else value
+    if earlier.get("secretEnvironment", "{}") == "{}" and config.get("secretEnvironment"):
+        edits["secretEnvironment"] = None
+    return edits
+
+
+def has_hidden_secrets(earlier: Mapping[str, str]) -> bool:
+    """Return whether an earlier config has secret variables, which the history does not show."""
+    return SECRET in (earlier.get("secretEnvironment"), earlier.get("environment"))
 
 
 def _object(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from contract.image import short
 from promotion.state.git import Commit
-from promotion.state.history import RELEASE_KEYS, SUCCEEDED, Release, Update, changes_text
+from promotion.state.history import RELEASE_KEYS, SUCCEEDED, Release, Update, changes_text, flattened
 
 Entry = Update | Commit
 COMMIT_DIGITS = 10
@@ -53,7 +53,7 @@ def _entry_lines(entry: Entry) -> list[str]:
     edited = ", with uncommitted changes" if entry.edited else ""
     source = [f"from commit {entry.commit[:COMMIT_DIGITS]} of {entry.author}{edited}"] if entry.commit else []
     release = [change for change in entry.changes if change.key in RELEASE_KEYS]
-    others = [change.key for change in entry.changes if change.key not in RELEASE_KEYS]
+    others = [change.key for change in flattened(each for each in entry.changes if each.key not in RELEASE_KEYS)]
     more = [f"other keys: {', '.join(others)}"] if others else []
     return [head, *_indent([*source, *changes_text(release), *more])]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,8 +105,11 @@ def _require_same_canary(session: Session, cluster: Cluster) -> None:
 
 
 def own_commands(file: StackFile) -> list[list[str]] | None:
-    """Return the stack's own test commands; None if it has none. Raises CommandError."""
-    text = file.values().get("testCommands", "[]")
+    """Return the canary's own test commands; None if it has none. Raises CommandError."""
+    values = file.values()
+    text = values.get("testCommands", "[]")
+    with suppress(ValueError, LookupError, TypeError):  # none, or invalid, which the program reports
+        text = json.dumps(json.loads(values.get("canarySettings", "{}"))["testCommands"])
     try:
         return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text) or None
     except ValidationError:

@@ -68,21 +68,39 @@ def _meaning(plan: Plan) -> str:
     old, new = before.tracks, after.tracks
     canary, stable = new.get("canary"), new["stable"]
     if "canary" in old and canary is None:
-        if stable.image == old["canary"].image:
-            return f"**Promotion:** stable gets the canary's image, and the canary is removed. {_judged(plan, stable)}"
-        if stable.image == old["stable"].image:
-            return "**Rollback:** the canary is removed, and stable keeps its image."
+        same = stable.image == old["stable"].image
+        if stable.image == old["canary"].image and (not same or _stable_restarts(plan)):
+            what = f"image and settings ({_names(old['canary'])})" if old["canary"].settings else "image"
+            return f"**Promotion:** stable gets the canary's {what}, and the canary is removed. {_judged(plan, stable)}"
+        if same:
+            return "**Rollback:** the canary is removed, and stable keeps its image and settings."
     if stable.image != old["stable"].image:
         if stable.image is None:
             return "**Stable is built from source:** it changes if the source has changed."
         return f"**Stable gets a new image** that has not been a canary. {_judged(plan, stable)}"
+    if _stable_restarts(plan):
+        return "⚠️ **Stable's pods restart with other settings** that have not been on trial."
     if canary and canary != old.get("canary"):
-        return f"**Canary on trial:** {_percent(canary)} of the users' connections."
+        settings = f" Its settings differ from stable's: {_names(canary)}." if canary.settings else ""
+        return f"**Canary on trial:** {_percent(canary)} of the users' connections.{settings}"
     if before.traffic != after.traffic:
         return f"**Traffic moves** to {code(after.traffic)}."
     if before != after:
         return "**The replicas change;** the images stay."
     return "No change to the release."
+
+
+def _stable_restarts(plan: Plan) -> bool:
+    """Return whether the specification of stable's pods changes."""
+    return any(
+        change.kind == "Deployment" and change.name.endswith("-stable") and path.startswith("spec.template.spec")
+        for change in plan.changes
+        for path in change.properties
+    )
+
+
+def _names(track: TrackState) -> str:
+    return ", ".join(code(name) for name in track.settings)
 
 
 def _judged(plan: Plan, stable: TrackState) -> str:

@@ -67,12 +67,14 @@ class Change:
 class TrackState:
     """A track before or after the update.
 
-    ``image`` is None if it is not built yet. ``revision`` is the commit of its source; "" if it is unknown.
+    ``image`` is None if it is not built yet. ``settings`` are the names of those that differ in the canary's pods.
+    ``revision`` is the commit of the image's source; "" if it is unknown.
     """
 
     image: str | None
     replicas: int
     share: float
+    settings: tuple[str, ...] = ()
     revision: str = field(default="", compare=False)
 
 
@@ -96,7 +98,9 @@ class ReleaseState:
         images = {name: _known(track["image"]) or (configured or {}).get(name) for name, track in tracks.items()}
         return cls(
             {
-                name: TrackState(images[name], int(track["replicas"]), float(track["share"]))
+                name: TrackState(
+                    images[name], int(track["replicas"]), float(track["share"]), tuple(track.get("settings", ()))
+                )
                 for name, track in tracks.items()
             },
             str(outputs["traffic"]),

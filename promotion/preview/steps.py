@@ -22,8 +22,8 @@ SENSITIVE_TAG = "1b47061264138c4ac30d75fd1eb44270"
 OUTPUT_TAG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 #: What stands for values that must not, or cannot, be shown.
 SECRET, UNKNOWN_VALUE, MISSING = "[secret]", "[unknown]", "(none)"
-#: Inputs of a provider resource that depend on the installed plugin.
-PLUGIN_INPUTS = ("version", "pluginDownloadURL")
+#: Inputs of a provider resource that depend on the machine: its plugin, and the path of its kubeconfig.
+MACHINE_INPUTS = ("version", "pluginDownloadURL", "kubeconfig")
 #: Annotation of a Kubernetes object whose name the provider chose.
 AUTONAMED = "pulumi.com/autonamed"
 #: A key that a property path can contain without quotes.
@@ -32,11 +32,14 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def step_lines(operation: str, metadata: StepEventMetadata) -> tuple[str, ...]:
-    """Return a step as text: ``OPERATION URN``, then one indented line for each property that changes."""
+    """Return a step as text: ``OPERATION URN``, then one indented line for each property that changes.
+
+    An update of a provider that only concerns this machine has no lines.
+    """
     heading = f"{operation} {metadata.urn}"
     if operation == "delete":
         return (heading,)
-    ignored = PLUGIN_INPUTS if metadata.type.startswith("pulumi:providers:") else ()
+    ignored = MACHINE_INPUTS if metadata.type.startswith("pulumi:providers:") else ()
     new = dict(_leaves(_without(metadata.new.inputs if metadata.new else {}, ignored)))
     if operation == "create":
         return heading, *(f"  {path}: {new[path]}" for path in sorted(new))
@@ -50,6 +53,8 @@ def step_lines(operation: str, metadata: StepEventMetadata) -> tuple[str, ...]:
     for path in metadata.detailed_diff or metadata.diffs or ():
         if not path.startswith("__") and path not in ignored and not any(_overlap(path, each) for each in changes):
             changes[path] = "changed"
+    if operation == "update" and ignored and not changes:
+        return ()
     return heading, *(f"  {path}: {changes[path]}" for path in sorted(changes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pulumi import automation
 
 from contract.image import Image, digest_of, short
 from contract.project import declared_defaults
-from contract.settings import ReleaseSettings
+from contract.settings import ReleaseSettings, ServiceSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.state.engine import error_lines
 from promotion.state.engine_yaml import normal_form
@@ -23,6 +24,8 @@ RECORDS = ("canaryVerdict", "buildAhead")
 BUILD_AHEAD = "buildAhead"
 #: Keys of the release, in the order in which they are declared.
 RELEASE_KEYS = tuple(key for key in declared_defaults() if key in ReleaseSettings.key_names() - {BUILD_AHEAD})
+#: Keys of stable's settings: with the image they make a release.
+SETTINGS_KEYS = (*ServiceSettings.track_keys(), "secretEnvironment")
 #: Updates to fetch at a time. Without a size the engine returns 10, not all.
 PAGE = 200
 SUCCEEDED = "succeeded"
@@ -66,7 +69,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Release:
-    """A period in which stable ran one image.
+    """A period in which stable ran one image with the same settings, as far as the history shows them.
 
     ``number`` counts from 1, the stack's first. ``image`` is REPOSITORY@sha256:DIGEST; "" if it was built from source
     and never pinned, since the history does not record it. ``time`` is when the first update to it began. ``result`` is
@@ -181,6 +184,8 @@ def releases_of(updates: Sequence[Update]) -> list[Release]:
 
 
 def _same_release(earlier: Update, later: Update) -> bool:
+    if any(earlier.config.get(key, "") != later.config.get(key, "") for key in SETTINGS_KEYS):
+        return False
     before, after = earlier.config.get("stableImage", ""), later.config.get("stableImage", "")
     if before == after:
         return bool(after)  # each build from source may be a different image
@@ -209,8 +214,62 @@ def _release(number: int, group: Sequence[Update]) -> Release:
 
 
 def changes_text(changes: Iterable[Change]) -> list[str]:
-    """Return a line for each change."""
-    return [f"{row.key}: {short(row.before) or '(unset)'} -> {short(row.after) or '(unset)'}" for row in changes]
+    """Return a line for each change, and for each value that changed in an object. Secrets are not shown."""
+    return [
+        f"{row.key}: {short(row.before) or '(unset)'} -> {short(row.after) or '(unset)'}" for row in flattened(changes)
+    ]
+
+
+def flattened(changes: Iterable[Change]) -> list[Change]:
+    """Return a change for each value that changed, such as ``environment.LOG_LEVEL``; an encrypted one is hidden."""
+    return [leaf for row in changes for leaf in _leaves(row.key, _decoded(row.before), _decoded(row.after))]
+
+
+def _leaves(path: str, before: Any, after: Any) -> list[Change]:
+    if before == after:
+        return []
+    sides = [cast(dict[str, Any], each) if isinstance(each, dict) else None for each in (before, after)]
+    if any(side is not None and "secure" not in side for side in sides) and all(
+        side is not None or value in ("", None) for side, value in zip(sides, (before, after), strict=True)
+    ):
+        old, new = (side if side is not None and "secure" not in side else {} for side in sides)
+        return [leaf for key in {**old, **new} for leaf in _leaves(f"{path}.{key}", old.get(key, ""), new.get(key, ""))]
+    shown = [_shown(each) for each in (before, after)]
+    return [Change(path, shown[0], "another secret" if shown[0] == shown[1] == SECRET else shown[1])]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and "secure" in value:
+        return SECRET
+    if value is None:
+        return "null"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _decoded(value: str) -> Any:
+    try:
+        return json.loads(value) if value[:1] == "{" else value
+    except ValueError:
+        return value
+
+
+def config_of_release(image: str, number: str, updates: Sequence[Update]) -> Mapping[str, str] | None:
+    """Return the config with which stable last ran an image, in the release with that number if it is one.
+
+    None if the history has no such update. ``updates`` are the stack's, newest first.
+    """
+    release = next((each for each in releases_of(updates) if str(each.number) == number), None)
+    return next(
+        (
+            update.config
+            for update in updates
+            if update.kind == "update"
+            and update.result == SUCCEEDED
+            and digest_of(update.config.get("stableImage", "")) == digest_of(image)
+            and (release is None or update.number in release.updates)
+        ),
+        None,
+    )
 
 
 def image_in_history(to: str, releases: Sequence[Release], updates: Sequence[Update]) -> str:

@@ -148,6 +148,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "missing": missing(status),
         "cluster": {"reachable": status.live is not None, "reason": status.unreachable},
         "tracks": tracks,
+        "canarySettings": status.outputs.get("tracks", {}).get("canary", {}).get("settings", []),
         "servedSeconds": status.window,
         "verdict": asdict(status.verdict) if status.verdict else None,
         "lastUpdate": {

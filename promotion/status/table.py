@@ -29,7 +29,7 @@ def status_text(status: Status) -> str:
     """Return address, tracks, last verdict and update, and all differences."""
     lines = [*_head(status.stack, status.outputs), ""]
     lines += _live_table(status) if status.live is not None else _deployed_table(status)
-    lines += ["", *_records(status), *_drift(status)]
+    lines += [*_settings(status.outputs), "", *_records(status), *_drift(status)]
     return "\n".join(lines)
 
 
@@ -42,7 +42,7 @@ def outputs_text(stack: str, outputs: Mapping[str, Any]) -> str:
         for name in ORDER
         if name in tracks
     ]
-    return "\n".join([*_head(stack, outputs), "", *rows])
+    return "\n".join([*_head(stack, outputs), "", *rows, *_settings(outputs)])
 
 
 def next_commands(stack: str, outputs: Mapping[str, Any]) -> str:
@@ -58,6 +58,12 @@ def next_commands(stack: str, outputs: Mapping[str, Any]) -> str:
             f"  make verdict STACK={stack}      # then: make promote, or make rollback",
         ]
     )
+
+
+def _settings(outputs: Mapping[str, Any]) -> list[str]:
+    """Return a line that names the settings that differ in the canary's pods, if any do."""
+    names = outputs.get("tracks", {}).get("canary", {}).get("settings", [])
+    return [f"(the canary has other settings: {', '.join(names)})"] if names else []
 
 
 def _head(stack: str, outputs: Mapping[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ Route = tuple[str, str]
 
 
 class MetricsError(ValueError):
-    """A pod's answer lacks the metrics that a verdict needs; the message names them."""
+    """Metrics that a verdict needs are missing from a pod's answer; the message names them."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Pod:
 
     @property
     def deleting(self) -> bool:
-        """Whether somebody has asked Kubernetes to delete the pod."""
+        """Whether Kubernetes is deleting the pod."""
         return bool(self.document["metadata"].get("deletionTimestamp"))
 
     @property

@@ -33,21 +33,6 @@ def aliases(resource: Any) -> set[str]:
     }
 
 
-def test_stable_alone(declare: Declare):
-    graph = declare(stableReplicas=2)
-    (deployment,) = graph.all("Deployment")
-    assert deployment.inputs["metadata"]["name"] == "addressbook-stable"
-    assert deployment.inputs["spec"]["replicas"] == 2
-    assert {service.inputs["metadata"]["name"] for service in graph.all("Service")} == {
-        "addressbook-lb",
-        "addressbook-stable",
-        "addressbook-db",
-    }
-    assert graph.outputs["url"] == "http://203.0.113.7"
-    assert graph.outputs["tracks"]["stable"]["replicas"] == 2
-    assert graph.outputs["tracks"]["stable"]["share"] == 100.0
-
-
 def test_a_canary_does_not_change_stable(declare: Declare):
     before = {r.urn: r.inputs for r in declare().resources}
     after = {r.urn: r.inputs for r in declare(canaryImage="source", canaryReplicas=2).resources}

@@ -147,3 +147,16 @@ def test_a_canary_with_metrics_may_be_scraped(declare: Declare):
     ingress = graph.one("NetworkPolicy", "addressbook").inputs["spec"]["ingress"]
     assert [rule["ports"][0]["port"] for rule in ingress] == ["http", "metrics"]
     assert "METRICS_PORT" not in config(graph, "stable").inputs["data"]
+
+
+def test_outputs_name_the_canarys_settings_alone(declare: Declare):
+    graph = declare(
+        **TRIAL,
+        canarySettings={"environment": {"A": "2", "GONE": None}, "memoryLimit": "1Gi"},
+        canarySecretEnvironment={"TOKEN": "hunter2"},
+        secret_keys=SECRETS,
+    )
+    names = ["memoryLimit", "environment.A", "environment.GONE", "secretEnvironment.TOKEN"]
+    assert graph.outputs["tracks"]["canary"]["settings"] == names
+    assert "settings" not in graph.outputs["tracks"]["stable"]
+    assert "settings" not in declare(**TRIAL).outputs["tracks"]["canary"]

@@ -183,3 +183,54 @@ def test_differences_omit_keys_that_change_nothing():
 def test_release_keys_are_in_the_order_of_the_schema():
     assert history.RELEASE_KEYS[:2] == ("stableImage", "stableReplicas")
     assert isinstance(updates(stack(summary(1)))[0], Update)
+
+
+def test_other_settings_are_another_release():
+    found = updates(
+        stack(
+            summary(1, stableImage=A, environment='{"LOG_LEVEL": "INFO"}'),
+            summary(2, stableImage=A, environment='{"LOG_LEVEL":"INFO"}'),
+            summary(3, stableImage=A, environment='{"LOG_LEVEL": "DEBUG"}'),
+            summary(4, stableImage=A, environment='{"LOG_LEVEL": "DEBUG"}', secret=["secretEnvironment"]),
+        )
+    )
+    assert [(release.number, release.updates) for release in releases_of(found)] == [(3, (4,)), (2, (3,)), (1, (1, 2))]
+
+
+def test_the_config_of_a_release_is_the_last_that_succeeded():
+    found = updates(
+        stack(
+            summary(1, stableImage=A, memoryLimit="128Mi"),
+            summary(2, stableImage=A, memoryLimit="256Mi"),
+            summary(3, stableImage=A, memoryLimit="512Mi", result="failed"),
+            summary(4, stableImage=B, memoryLimit="1Gi"),
+        )
+    )
+
+    def memory(number: str) -> str:
+        config = history.config_of_release(A, number, found)
+        return config["memoryLimit"] if config else ""
+
+    assert (memory(A), memory("1"), memory("2"), memory("3")) == ("256Mi", "128Mi", "256Mi", "")
+    assert history.config_of_release(C, C, found) is None
+
+
+def test_changes_name_the_variables_and_hide_secrets():
+    def secret(text: str) -> str:
+        return f'{{"TOKEN": {{"secure": "{text}"}}, "OTHER": {{"secure": "v1:o"}}}}'
+
+    assert history.changes_text(
+        [
+            Change("environment", '{"A": "1", "B": "1"}', '{"A": "2", "B": "1", "C": "3"}'),
+            Change("canarySettings", "{}", '{"environment": {"A": null}, "port": 8080}'),
+            Change("secretEnvironment", secret("v1:a"), secret("v1:b")),
+            Change("canarySecretEnvironment", "", '{"TOKEN": {"secure": "v1:c"}}'),
+        ]
+    ) == [
+        "environment.A: 1 -> 2",
+        "environment.C: (unset) -> 3",
+        "canarySettings.environment.A: (unset) -> null",
+        "canarySettings.port: (unset) -> 8080",
+        "secretEnvironment.TOKEN: [secret] -> another secret",
+        "canarySecretEnvironment.TOKEN: (unset) -> [secret]",
+    ]

@@ -13,24 +13,6 @@ from components.aws.network import subnet_ranges
 from tests.unit.components.aws.simulated import ZONES
 
 
-def test_subnets_and_routes(graph: Callable[..., Any]):
-    stack = graph()
-    subnets = {each.name: each.inputs for each in stack.all("Subnet")}
-    assert [subnets[f"private-{n}"]["availabilityZone"] for n in (1, 2)] == ["eu-central-1a", "eu-central-1b"]
-    assert [subnets[f"public-{n}"]["availabilityZone"] for n in (1, 2)] == ["eu-central-1a", "eu-central-1b"]
-    for name, subnet in subnets.items():
-        role = "kubernetes.io/role/elb" if name.startswith("public") else "kubernetes.io/role/internal-elb"
-        assert subnet["tags"][role] == "1"
-        assert subnet["tags"]["kubernetes.io/cluster/addressbook-test"] == "shared"
-    for each in stack.all("Subnet"):
-        assert list(each.options.ignoreChanges) == ["availabilityZone"]
-    routes = {each.name: each.inputs["routes"] for each in stack.all("RouteTable")}
-    assert routes["public"] == [{"cidrBlock": "0.0.0.0/0", "gatewayId": "internet-id"}]
-    for private in ("private-1", "private-2"):
-        assert routes[private] == [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1-id"}]
-    assert stack.one("NatGateway").inputs["subnetId"] == "public-1-id"
-
-
 @pytest.mark.parametrize("block", ["10.64.0.0/16", "192.168.0.0/16", "172.16.16.0/20"])
 def test_subnets_share_the_network_without_overlap(block: str):
     ranges = subnet_ranges(block)

@@ -40,18 +40,6 @@ def test_the_node_groups_random_name_is_kept_in_the_state(graph: Callable[..., A
     }, "each of these replaces the group, whose successor needs another name"
 
 
-def test_nodes_are_private_and_keep_their_role_to_themselves(graph: Callable[..., Any]):
-    stack = graph()
-    assert stack.one("NodeGroup").inputs["subnetIds"] == ["private-1-id", "private-2-id"]
-    for subnet in stack.all("Subnet"):
-        assert not subnet.inputs.get("mapPublicIpOnLaunch")
-    template = stack.one("LaunchTemplate").inputs
-    assert template["metadataOptions"]["httpTokens"] == "required"
-    assert template["metadataOptions"]["httpPutResponseHopLimit"] == 1
-    (disk,) = template["blockDeviceMappings"]
-    assert disk["ebs"]["encrypted"] == "true"
-
-
 @pytest.mark.parametrize(
     ("size", "arm"), [("t3.small", False), ("t4g.small", True), ("m7gd.large", True), ("g5.xlarge", False)]
 )

@@ -8,37 +8,6 @@ from typing import Any
 import yaml
 
 from contract.project import PROJECT_ROOT
-from tests.unit.components.graphs import cloud_resources, short
-
-
-def test_resources_and_sizes(graph: Callable[..., Any]):
-    stack = graph()
-    assert sorted(short(each) for each in cloud_resources(stack, "digitalocean")) == [
-        "ContainerRegistry",
-        "ContainerRegistryDockerCredentials",
-        "DatabaseCluster",
-        "DatabaseDb",
-        "DatabaseFirewall",
-        "DatabaseUser",
-        "KubernetesCluster",
-        "KubernetesNodePool",
-        "Vpc",
-    ]
-    cluster = stack.one("KubernetesCluster").inputs
-    assert (cluster["version"], cluster["surgeUpgrade"], cluster["autoUpgrade"]) == ("1.34.1-do.0", True, False)
-    assert cluster["ha"] is False
-    assert cluster["maintenancePolicy"] == {"day": "sunday", "startTime": "03:00"}
-    assert cluster["registryIntegration"] is True
-    assert cluster["nodePool"]["nodeCount"] == 1
-    workers = stack.one("KubernetesNodePool").inputs
-    assert (workers["nodeCount"], workers["size"]) == (3, "s-2vcpu-2gb")
-    database = stack.one("DatabaseCluster").inputs
-    assert (database["engine"], database["version"], database["nodeCount"]) == ("pg", "15", 1)
-    assert database["size"] == "db-s-1vcpu-1gb"
-    assert database["maintenanceWindows"] == [{"day": "sunday", "hour": "03:00"}]
-    assert database["storageAutoscale"] == {"enabled": True, "thresholdPercent": 80, "incrementGib": 10}
-    assert stack.one("DatabaseDb").inputs["name"] == "demo"
-    assert stack.one("DatabaseUser").inputs["name"] == "demouser"
 
 
 def test_high_availability_adds_control_plane_and_standby(graph: Callable[..., Any]):
@@ -67,15 +36,6 @@ def test_an_unprotected_cluster_is_deleted_with_its_volumes(graph: Callable[...,
 
     assert deletes_volumes(graph()) is False
     assert deletes_volumes(graph(deletionProtection=False)) is True
-
-
-def test_everything_that_takes_tags_is_tagged(graph: Callable[..., Any]):
-    tags = ["pulumi-project:addressbook", "pulumi-stack:test"]
-    stack = graph()
-    for kind in ("KubernetesCluster", "KubernetesNodePool", "DatabaseCluster"):
-        assert stack.one(kind).inputs["tags"] == tags, kind
-    assert stack.one("KubernetesCluster").inputs["nodePool"]["tags"] == tags
-    assert "stack test" in stack.one("Vpc").inputs["description"]
 
 
 def test_the_stack_file_is_valid(keys: Callable[..., Any]):

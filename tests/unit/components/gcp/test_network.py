@@ -10,23 +10,6 @@ from typing import Any
 from tests.unit.components.gcp.simulated import google
 
 
-def test_only_api_server_and_load_balancer_are_public(graph: Callable[..., Any]):
-    stack = graph()
-    network = google(stack, "Network")
-    assert network.inputs["autoCreateSubnetworks"] is False
-    cluster = google(stack, "Cluster").inputs
-    assert cluster["privateClusterConfig"]["enablePrivateNodes"] is True
-    address = google(stack, "DatabaseInstance").inputs["settings"]["ipConfiguration"]
-    assert address["ipv4Enabled"] is False
-    assert address["privateNetwork"] == cluster["network"] == "network-id"
-    subnetwork = google(stack, "Subnetwork").inputs
-    assert subnetwork["privateIpGoogleAccess"] is True
-    ranges = {each["rangeName"] for each in subnetwork["secondaryIpRanges"]}
-    policy = cluster["ipAllocationPolicy"]
-    assert {policy["clusterSecondaryRangeName"], policy["servicesSecondaryRangeName"]} == ranges
-    assert "cloud.google.com/l4-rbs" in stack.one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
-
-
 def test_ranges_do_not_overlap_and_fit_the_network(graph: Callable[..., Any]):
     stack = graph(networkRange="10.80.0.0/16")
     subnetwork, reserved = google(stack, "Subnetwork").inputs, google(stack, "GlobalAddress").inputs

@@ -187,3 +187,11 @@ def test_an_available_stable_is_part_of_the_update(make: Make):
     assert start_trial(session, prepare(session))
     assert stack.applied[-1]["stableReplicas"] == "2"
     assert stack.excluded == [[]]
+
+
+def test_settings_on_trial_wait_while_the_image_is_built(make: Make):
+    session, stack = make("canary", options={"image": "source"}, stableImage=OLD)
+    session.file.write(session.file.text() + '  addressbook:canarySettings: {"memoryLimit": "512Mi"}\n')
+    trial = prepare(session)
+    assert "canarySettings" not in stack.applied[0], "the build declares no canary"
+    assert "canarySettings" in trial.text

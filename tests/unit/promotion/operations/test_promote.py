@@ -140,3 +140,12 @@ def test_promote_removes_the_note_of_an_earlier_image(make: Make):
     session.file.write(session.file.edited({"migratedImage": STABLE}))
     assert promote_canary(session)
     assert "migratedImage" not in stack.applied[-1]
+
+
+def test_settings_are_promoted_with_the_image(make: Make):
+    session, stack = make(tracks=BOTH, options={"force": True}, **TRIAL, memoryLimit="256Mi")
+    text = session.file.text() + '  addressbook:canarySettings: {"memoryLimit": "512Mi"}\n'
+    session.file.write(text)
+    assert promote_canary(session)
+    assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (NEW, "512Mi")
+    assert "canarySettings" not in stack.applied[-1]

@@ -163,7 +163,7 @@ def raised() -> dict[str, str]:
     return {**TRIAL, "stableReplicas": "8", "stableReplicasAfterTrial": "3"}
 
 
-def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
+def test_image_and_settings_of_a_promotion_are_undone(make: Make):
     trial = {**TRIAL, "stableReplicasAfterTrial": "3", "environment": '{"A": "1"}'}
     earlier = [{**trial, "canarySettings": '{"environment": {"A": "2"}, "memoryLimit": "1Gi"}'}]
     session, stack = make("rollback", BOTH, earlier, stableImage=NEW, stableReplicas="3")
@@ -173,3 +173,28 @@ def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
     applied = stack.applied[-1]
     assert (applied["stableImage"], applied["environment"]) == (OLD, '{"A": "1"}')
     assert "memoryLimit" not in applied
+
+
+def test_an_earlier_image_comes_with_its_settings(make: Make):
+    earlier = [{"stableImage": NEW, "memoryLimit": "1Gi"}, {"stableImage": OLD, "memoryLimit": "512Mi"}]
+    session, stack = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW, memoryLimit="1Gi")
+    assert restore_stable(session, "aaaaaa")
+    assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (OLD, "512Mi")
+
+
+def test_earlier_secrets_are_said_to_stay(make: Make):
+    earlier = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": "[secret]"}]
+    session, _ = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert restore_stable(session, "aaaaaa")
+    printed = session.console.out
+    assert "secret variables stay as they are" in cast(io.StringIO, printed).getvalue()
+
+
+def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
+    trial = {"stableImage": OLD, "canaryImage": OLD, "canaryReplicas": "1", "memoryLimit": "256Mi"}
+    session, stack = make(
+        "rollback", tracks={"stable": OLD, "canary": OLD}, earlier=[trial], stableImage=OLD, memoryLimit="512Mi"
+    )
+    assert remove_canary(session)
+    assert "memoryLimit" not in stack.applied[-1]
+    assert stack.applied[-1]["stableImage"] == OLD

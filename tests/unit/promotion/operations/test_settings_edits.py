@@ -12,7 +12,7 @@ import yaml
 from contract.settings import ReleaseSettings
 from promotion.errors import CommandError
 from promotion.operations import config_edits
-from promotion.operations.settings_edits import canary_settings_to_stable
+from promotion.operations.settings_edits import canary_settings_to_stable, earlier_settings, has_hidden_secrets
 from promotion.state.history import SECRET
 from promotion.state.stack_file import StackFile
 
@@ -143,3 +143,20 @@ def test_removing_the_canary_removes_its_settings(tmp_path: Path):
         "environment": {"KEPT": "1", "CHANGED": "1"},
         "secretEnvironment": {"TOKEN": {"secure": "v1:old"}},
     }
+
+
+def test_earlier_settings_come_back_without_secrets():
+    earlier = {"memoryLimit": "256Mi", "environment": '{"A": "1"}', "port": "3000", "secretEnvironment": SECRET}
+    config = {"memoryLimit": "512Mi", "environment": {"A": "2"}, "secretEnvironment": {"T": ONE}, "cpuRequest": "1"}
+    assert earlier_settings(earlier, config) == {"memoryLimit": None, "environment": '{"A": "1"}', "cpuRequest": None}
+    assert has_hidden_secrets(earlier)
+
+
+def test_secrets_go_if_the_earlier_config_had_none():
+    assert earlier_settings({}, {"secretEnvironment": {"T": ONE}}) == {"secretEnvironment": None}
+    assert not has_hidden_secrets({})
+
+
+def test_unchanged_settings_are_not_edited():
+    assert earlier_settings({"environment": '{"B": "2", "A": "1"}'}, {"environment": {"A": "1", "B": "2"}}) == {}
+    assert earlier_settings({"memoryLimit": "256Mi", "preStopSeconds": "5"}, {"preStopSeconds": 5}) == {}

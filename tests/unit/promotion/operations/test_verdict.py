@@ -374,6 +374,11 @@ def test_commit_outside_git_is_refused_before_the_trial(bench: Bench, monkeypatc
     assert error.value.code == WRONG_USE
 
 
+def test_test_commands_on_trial_replace_stables(tmp_path: Path):
+    line = "  addressbook:testCommands: [[./old]]\n  addressbook:canarySettings: {testCommands: [[./new]]}"
+    assert commands(tmp_path, line) == [["./new"]]
+
+
 @pytest.mark.parametrize(("option", "warm_up"), [(None, 45), (0, 0), (90.0, 90)])
 def test_limits_are_in_the_file_and_the_warm_up_an_option_too(bench: Bench, option: float | None, warm_up: int):
     bench.write(**TRIAL, warmUpSeconds="45", canaryErrorLimit="5")

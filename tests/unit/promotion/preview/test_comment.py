@@ -57,6 +57,34 @@ def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verd
     assert expected in meaning
 
 
+SETTINGS = ("environment.LOG_LEVEL", "memoryLimit")
+OTHER_SETTINGS = ReleaseState(
+    {"stable": TrackState(OLD, 2, 66.7), "canary": TrackState(OLD, 1, 33.3, settings=SETTINGS)}, "split"
+)
+RESTART = Change(
+    "update",
+    "kubernetes:apps/v1:Deployment",
+    "addressbook-stable",
+    ("spec.replicas", "spec.template.spec.containers[0].envFrom[1].configMapRef.name"),
+)
+ROTATION = replace(RESTART, properties=("spec.template.metadata.annotations.addressbook/settings-fingerprint",))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "expected"),
+    [
+        (STABLE, OTHER_SETTINGS, PLAN.changes[0], "differ from stable's: `environment.LOG_LEVEL`, `memoryLimit`."),
+        (OTHER_SETTINGS, STABLE, RESTART, "stable gets the canary's image and settings (`environment.LOG_LEVEL`,"),
+        (OTHER_SETTINGS, STABLE, replace(RESTART, properties=("spec.replicas",)), "**Rollback:**"),
+        (STABLE, STABLE, RESTART, "**Stable's pods restart with other settings** that have not been on trial."),
+        (STABLE, STABLE, ROTATION, "No change to the release."),
+    ],
+)
+def test_changed_settings_are_named(before: ReleaseState, after: ReleaseState, change: Change, expected: str):
+    meaning = comment(replace(PLAN, before=before, after=after, changes=(change,))).split("\n\n")[2]
+    assert expected in meaning
+
+
 def test_each_track_is_shown_from_and_to():
     text = comment(PLAN)
     assert "| stable | `aaaaaaaaaaaa` | 3 → **2** | 100 % → **66.7 %** |" in text

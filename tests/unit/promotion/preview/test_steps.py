@@ -131,7 +131,7 @@ def test_noise_does_not_change_the_digest(first: dict[str, Any], second: dict[st
     assert planned(step("create", first)).digest == planned(step("create", second)).digest
 
 
-def test_plugin_version_does_not_change_the_digest():
+def test_plugin_and_kubeconfig_path_do_not_change_the_digest():
     kind = "pulumi:providers:kubernetes"
     urn = f"urn:pulumi:prod::addressbook::{kind}::kubernetes"
 
@@ -140,8 +140,8 @@ def test_plugin_version_does_not_change_the_digest():
         return planned(step("create", new, urn=urn, type=kind))
 
     assert provider("4.1.0").digest == provider("4.2.0").digest
-    update = step("update", {"version": "4.2.0"}, {"version": "4.1.0"}, urn, kind, ("version",))
-    assert planned(update).steps == (f"update {urn}",)
+    new, old = ({"version": each, "kubeconfig": f"/home/{each}/config"} for each in ("4.2.0", "4.1.0"))
+    assert planned(step("update", new, old, urn, kind, ("version", "kubeconfig"))).steps == ()
 
 
 def test_order_of_events_does_not_change_the_digest():
