@@ -82,7 +82,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest))}
 
     def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
-        settings = earlier_settings(before.config, config) if before else {}
+        settings: Edits = earlier_settings(before.config, config) if before else {}
         if not previous:
             return {**settings, **config_edits.remove_canary(release), **rejection}
         return {**config_edits.restore_image(release, previous, settings=settings), **rejection}
@@ -117,7 +117,7 @@ def restore_stable(session: Session, to: str) -> bool:
     earlier = config_of_release(image, to, updates)
 
     def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
-        settings = earlier_settings(earlier, config) if earlier else {}
+        settings: Edits = earlier_settings(earlier, config) if earlier else {}
         return config_edits.restore_image(release, image, rejection, settings, migrated=ran)
 
     rejection: str | None = None
