@@ -60,7 +60,7 @@ def matches_golden(request: pytest.FixtureRequest) -> Callable[[Any, str], None]
 
 def as_yaml(graph: Any) -> str:
     """Return every resource by its place and name, sorted, and the stack's outputs."""
-    names = {each.urn: label(each.urn) for each in graph.resources}
+    names: dict[str, str] = {each.urn: label(each.urn) for each in graph.resources}
     document = {
         "resources": {names[each.urn]: _described(each, names) for each in graph.resources},
         "outputs": _plain(graph.outputs),
@@ -82,7 +82,7 @@ def _described(resource: Any, names: dict[str, str]) -> dict[str, Any]:
     described = {
         "inputs": _plain({key: value for key, value in resource.inputs.items() if not key.startswith("__")}),
         "secret": sorted(resource.secret_paths),
-        "after": sorted(names.get(urn, urn) for urn in resource.dependencies),
+        "after": sorted(str(names.get(urn, urn)) for urn in resource.dependencies),
         "options": {**options, **({"deletedWith": names[urn]} if (urn := options.get("deletedWith")) else {})},
     }
     return {key: value for key, value in described.items() if value}
