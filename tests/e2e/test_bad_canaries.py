@@ -24,7 +24,6 @@ SHARE = 1 / 3
         ("too much memory", "memory", 0.0),
         ("errors to 5 %", "error", 0.05 * SHARE * 2),
         ("10 times slower", "slow", 0.0),
-        ("lost route", "GET /all", SHARE),
         ("broken migration", "relation person has no column email", 0.0),
     ],
 )
