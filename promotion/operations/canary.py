@@ -159,6 +159,6 @@ def _image_to_pin(session: Session) -> str:
 
 def _refuse_rejected(session: Session, image: str) -> None:
     digest = digest_of(image)
-    verdict = verdict_against(digest, session.verdicts())
+    verdict = verdict_against(digest, session.verdicts(), session.trial)
     if verdict and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: try another image, or this one with --force", WRONG_USE)

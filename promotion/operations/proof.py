@@ -34,7 +34,7 @@ def missing_proof(session: Session, digest: str, state: StackState) -> str:
 
     A verdict counts for this canary beside this stable, with the settings of both, for `verdictValidHours`.
     """
-    record = last_verdict(digest, session.verdicts())
+    record = last_verdict(digest, session.verdicts(), session.trial)
     if record is None:
         shown = session.release.canary_verdict
         return f"the last verdict is `{short(shown)}`" if shown else "there is no verdict"

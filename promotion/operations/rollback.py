@@ -75,11 +75,11 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
         )
     digest = digest_of(image)
     verdict = VerdictRecord.parse(release.canary_verdict)
-    own = verdict if verdict and verdict.digest == digest else None
+    own = verdict if verdict and verdict.is_about(digest, session.trial) else None
     judged = own is not None and own.result in ("healthy", "unhealthy")
     rejection: Edits = {}
     if digest and (reject or judged) and not (own and own.is_against):
-        rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest))}
+        rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest, session.trial))}
 
     def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
         settings: Edits = earlier_settings(before.config, config) if before else {}
@@ -185,7 +185,7 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     release = session.release
     explanation = explanation or Explanation(session)
     session.console.say(f"\n{why}; rolling back the canary")
-    text = session.file.edited({**config_edits.remove_canary(release), **_unhealthy(release)})
+    text = session.file.edited({**config_edits.remove_canary(release), **_unhealthy(release, session.trial)})
     session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
     try:
         apply(session, text, f"canary {short(release.canary_image)} removed: {why}")
@@ -197,9 +197,9 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
         session.console.say(f"\n{why}:\n\n{explanation}\n")
 
 
-def _unhealthy(release: ReleaseSettings) -> Edits:
+def _unhealthy(release: ReleaseSettings, trial: str) -> Edits:
     """Return the edit that records the canary as unhealthy; no edit if it has such a verdict already."""
     digest, verdict = digest_of(release.canary_image), VerdictRecord.parse(release.canary_verdict)
-    if not digest or (verdict and verdict.digest == digest and verdict.is_against):
+    if not digest or (verdict and verdict.is_about(digest, trial) and verdict.is_against):
         return {}
-    return {"canaryVerdict": str(VerdictRecord("unhealthy", digest, utc_stamp()))}
+    return {"canaryVerdict": str(VerdictRecord("unhealthy", digest, utc_stamp(), trial=trial))}

@@ -22,6 +22,7 @@ from promotion.state.locks import checkout_lock
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import StackState
+from promotion.state.verdict_record import trial_fingerprint
 from promotion.status.table import outputs_text
 from stacks.parsing import describe_error
 
@@ -163,6 +164,11 @@ class Session:
         """The project's keys in the stack file, decoded; a secret is ``{"secure": …}``. Raises CommandError."""
         prefix = self.file.prefix
         return {key.removeprefix(prefix): value for key, value in self.file.config().items() if key.startswith(prefix)}
+
+    @property
+    def trial(self) -> str:
+        """Fingerprint of the settings on trial in the stack file; "" if there are none. Raises CommandError."""
+        return trial_fingerprint(self.config)
 
     @property
     def has_canary_settings(self) -> bool:

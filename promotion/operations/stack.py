@@ -56,7 +56,9 @@ def _refuse_rejected_canary(session: Session, text: str) -> None:
     except CommandError:
         return  # the preview reports all errors at once
     digest = digest_of(release.canary_image) if release.has_canary else ""
-    verdict = verdict_against(digest, session.verdicts()) if digest and not session.options.force else None
+    if not digest or session.options.force:
+        return
+    verdict = verdict_against(digest, session.verdicts(), session.trial)
     if verdict is None:
         return
     running = session.state().tracks.get("canary")

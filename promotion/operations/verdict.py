@@ -81,7 +81,7 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
     result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file), keys)
     session.console.say(f"\n{verdict_text(result)}")
-    record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended))
+    record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
     if stable := state.tracks.get("stable"):
         record = replace(record, stable=stable.digest, settings=state.settings)
     session.file.write(session.file.edited({"canaryVerdict": str(record)}))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+from contract.settings import CanaryKeys
 
 #: Result in `canaryVerdict` after a person rolled an image back.
 REJECTED = "rejected"
 _FORM = re.compile(
     r"^(?P<result>[a-z]+) (?P<digest>sha256:[0-9a-f]{64}) (?P<time>\S+)"
-    r"(?: stable=(?P<stable>sha256:[0-9a-f]{64}) settings=(?P<settings>[0-9a-f]{12}))?$"
+    r"(?: stable=(?P<stable>sha256:[0-9a-f]{64}) settings=(?P<settings>[0-9a-f]{12}))?"
+    r"(?: trial=(?P<trial>[0-9a-f]{12}))?$"
 )
 
 
@@ -20,7 +26,8 @@ class VerdictRecord:
     """``result`` (healthy, unhealthy, inconclusive or rejected) of ``digest`` at ``time`` (ISO 8601).
 
     ``stable`` is the digest that the canary was compared with, ``settings`` the fingerprint of both tracks' settings
-    (`StackState.settings`). Both are "" in a rejection, and in records from before 0.9.
+    (`StackState.settings`). Both are "" in a rejection, and in records from before 0.9. ``trial`` is the fingerprint of
+    the settings that were on trial with the image (`trial_fingerprint`); "" if none were.
     """
 
     result: str
@@ -28,6 +35,7 @@ class VerdictRecord:
     time: str
     stable: str = ""
     settings: str = ""
+    trial: str = ""
 
     @classmethod
     def parse(cls, text: str) -> VerdictRecord | None:
@@ -45,9 +53,9 @@ class VerdictRecord:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @classmethod
-    def rejection(cls, digest: str) -> VerdictRecord:
+    def rejection(cls, digest: str, trial: str = "") -> VerdictRecord:
         """Return the record of a rejection by a person, dated now."""
-        return cls(REJECTED, digest, utc_stamp())
+        return cls(REJECTED, digest, utc_stamp(), trial=trial)
 
     @property
     def is_against(self) -> bool:
@@ -61,23 +69,40 @@ class VerdictRecord:
 
     def __str__(self) -> str:
         compared = f" stable={self.stable} settings={self.settings}" if self.stable and self.settings else ""
-        return f"{self.result} {self.digest} {self.time}{compared}"
+        trial = f" trial={self.trial}" if self.trial else ""
+        return f"{self.result} {self.digest} {self.time}{compared}{trial}"
+
+    def is_about(self, digest: str, trial: str) -> bool:
+        """Whether the record says something about an image with the settings of a trial.
+
+        Settings that failed on trial say nothing about their image without them.
+        """
+        return self.digest == digest and self.trial in ("", trial)
 
 
-def last_verdict(digest: str, verdicts: Iterable[str]) -> VerdictRecord | None:
-    """Return the digest's last conclusive verdict, by the records' own times; None if it has none.
+def trial_fingerprint(config: Mapping[str, Any]) -> str:
+    """Return 12 hex digits that identify the settings on trial in a decoded config; "" if there are none.
 
-    ``verdicts`` are values of `canaryVerdict`. Their order says nothing: `git revert` brings an old one back. Of two
-    at the same second, the one against the image counts.
+    A secret counts by its ciphertext, so that one that is set again is another.
     """
-    records = [record for record in map(VerdictRecord.parse, verdicts) if record and record.digest == digest]
+    settings = {key: config[key] for key in sorted(CanaryKeys.key_names()) if config.get(key)}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12] if settings else ""
+
+
+def last_verdict(digest: str, verdicts: Iterable[str], trial: str = "") -> VerdictRecord | None:
+    """Return the last conclusive verdict on an image with the settings of a trial; None if there is none.
+
+    ``verdicts`` are values of `canaryVerdict`. Their own times decide, since `git revert` brings an old one back. Of
+    two at the same second, the one against the image counts.
+    """
+    records = [record for record in map(VerdictRecord.parse, verdicts) if record and record.is_about(digest, trial)]
     conclusive = [record for record in records if record.result != "inconclusive"]
     return max(conclusive, key=lambda record: (record.moment, record.is_against), default=None)
 
 
-def verdict_against(digest: str, verdicts: Iterable[str]) -> VerdictRecord | None:
-    """Return the digest's last conclusive verdict if it is against the image; None otherwise."""
-    record = last_verdict(digest, verdicts)
+def verdict_against(digest: str, verdicts: Iterable[str], trial: str = "") -> VerdictRecord | None:
+    """Return the last conclusive verdict on an image with the settings of a trial if it is against it, else None."""
+    record = last_verdict(digest, verdicts, trial)
     return record if record and record.is_against else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from promotion.state.verdict_record import VerdictRecord, utc_stamp
+from promotion.state.verdict_record import utc_stamp
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]
 
@@ -41,11 +41,6 @@ class Verdict:
     chart: str = ""
     notes: Sequence[str] = ()
     """What was seen that decides nothing, such as one bad pod among good ones."""
-
-    @property
-    def recorded(self) -> str:
-        """Value of the config key ``canaryVerdict``."""
-        return str(VerdictRecord(self.result, self.digest, utc_stamp(self.ended)))
 
     @property
     def reasons(self) -> list[str]:

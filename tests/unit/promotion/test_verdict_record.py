@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promotion.state.verdict_record import VerdictRecord, verdict_against
+from promotion.state.verdict_record import VerdictRecord, trial_fingerprint, verdict_against
 
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
 TIME, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
@@ -78,3 +78,23 @@ def test_half_a_comparison_is_no_record(rest: str):
 
 def test_a_malformed_time_is_the_earliest():
     assert verdict_against(ONE, [f"rejected {ONE} {TIME}", f"healthy {ONE} yesterday"]) is not None
+
+
+def test_settings_that_failed_on_trial_do_not_condemn_the_image():
+    bad, better = (trial_fingerprint({"canarySettings": {"environment": {"A": value}}}) for value in ("bad", "better"))
+    record = VerdictRecord("unhealthy", ONE, TIME, OTHER, "0123456789ab", bad)
+    assert VerdictRecord.parse(str(record)) == record
+    assert verdict_against(ONE, [str(record)], bad) == record
+    assert verdict_against(ONE, [str(record)], better) is None
+    assert verdict_against(ONE, [str(record)]) is None
+
+
+def test_a_rejected_image_stays_rejected_with_any_settings():
+    trial = trial_fingerprint({"canarySecretEnvironment": {"TOKEN": {"secure": "v1:abc"}}})
+    assert trial
+    assert verdict_against(ONE, [f"rejected {ONE} {TIME}"], trial) is not None
+
+
+@pytest.mark.parametrize("config", [{}, {"canarySettings": {}}, {"environment": {"A": "b"}}])
+def test_without_settings_on_trial_there_is_no_fingerprint(config: dict[str, object]):
+    assert trial_fingerprint(config) == ""
