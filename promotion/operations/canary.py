@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 from contract.image import Image, digest_of, short
@@ -15,11 +14,8 @@ from promotion.operations.options import CanaryOptions
 from promotion.operations.rollback import roll_back_canary
 from promotion.operations.session import Session, open_session
 from promotion.operations.settings_edits import canary_settings_to_stable
-from promotion.operations.update import apply, build_image, discard_build, propose, track_failed
+from promotion.operations.update import apply, build_image, discard_build, leave_failing_stable, propose, track_failed
 from promotion.state.verdict_record import verdict_against
-
-#: Seconds between two looks at a stable that is not available: a pod may be late for a moment.
-SETTLE_SECONDS = 3.0
 
 
 def canary(options: CanaryOptions) -> int:
@@ -56,8 +52,8 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     stable_image = _image_to_pin(session)
     if not from_source:
         _refuse_rejected(session, options.image)
-    if _stable_is_failing(session):
-        options = _leave_stable_alone(session, options)
+    if not options.only_config and leave_failing_stable(session):
+        options = replace(options, stable_replicas=session.release.stable_replicas)
     if from_source and not options.only_config:
         session.console.say("building the image from source first; it goes on trial by its digest")
     text = propose(session, _move(options, options.image, stable_image), CanaryKeys.key_names())
@@ -120,28 +116,6 @@ def _move(options: CanaryOptions, image: str, stable_image: str) -> Move:
     return lambda release, _: config_edits.start_canary(
         release, image, options.replicas, options.stable_replicas, stable_image, options.traffic
     )
-
-
-def _stable_is_failing(session: Session) -> bool:
-    """Return whether stable has lacked available pods for some seconds; False if the cluster does not tell."""
-    if session.options.only_config:
-        return False
-    for pause in (0.0, SETTLE_SECONDS):
-        time.sleep(pause)
-        try:
-            deployment = session.cluster().deployment("stable")
-        except CommandError:
-            return False  # the update will say so
-        if deployment is None or deployment.is_available:
-            return False
-    return True
-
-
-def _leave_stable_alone(session: Session, options: CanaryOptions) -> CanaryOptions:
-    """Keep the update from changing stable or waiting for it: the canary may be what mends it."""
-    session.engine.excluded = [urn for track, urn in session.state().urns.items() if track == "stable"]
-    session.console.say("stable's pods are not all available: the update leaves stable as it is and does not wait")
-    return replace(options, stable_replicas=session.release.stable_replicas)
 
 
 def _image_to_pin(session: Session) -> str:

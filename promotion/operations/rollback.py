@@ -14,7 +14,7 @@ from promotion.operations.options import ChangeOptions, RollbackOptions
 from promotion.operations.session import Session, open_session
 from promotion.operations.settings_edits import earlier_settings, has_hidden_secrets
 from promotion.operations.stale import refuse_stale
-from promotion.operations.update import apply, propose
+from promotion.operations.update import apply, leave_failing_stable, propose
 from promotion.state.history import SUCCEEDED, Update, config_of_release, image_in_history, releases_of
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
@@ -88,6 +88,8 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
         return {**config_edits.restore_image(release, previous, settings=settings), **rejection}
 
     text = propose(session, move)
+    if not session.options.only_config and not previous:
+        leave_failing_stable(session)
     return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
 
 
@@ -186,6 +188,7 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     explanation = explanation or Explanation(session)
     session.console.say(f"\n{why}; rolling back the canary")
     text = session.file.edited({**config_edits.remove_canary(release), **_unhealthy(release, session.trial)})
+    leave_failing_stable(session)
     session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
     try:
         apply(session, text, f"canary {short(release.canary_image)} removed: {why}")

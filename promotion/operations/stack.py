@@ -148,6 +148,7 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
         except CommandError as error:
             if error.code in (WRONG_USE, BUSY):  # nothing was created
                 project.remove_stack(full_name)
+                session.file.path.unlink(missing_ok=True)
             raise
         session.console.answer(
             f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys"

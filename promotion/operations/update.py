@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Set
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from promotion.preview.planned import Plan, plan
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.state import git
 from promotion.state.stack_file import Edits, difference
+
+#: Seconds between two looks at a stable that is not available: a pod may be late for a moment.
+SETTLE_SECONDS = 3.0
 
 
 def propose(session: Session, move: Move, announced: Set[str] = frozenset()) -> str:
@@ -163,6 +167,31 @@ def track_failed(session: Session, track: Track) -> bool:
     image = release.canary_image if track == "canary" else release.stable_image
     names = (f"-{track}", migration_name("", image))
     return any(":release:Release$" in urn and urn.endswith(names) for urn in session.engine.failed)
+
+
+def leave_failing_stable(session: Session) -> bool:
+    """Keep the next updates from changing a failing stable or waiting for it; return whether it is failing.
+
+    A canary may be what fixes stable, and an unhealthy canary must go in any case.
+    """
+    if not _stable_is_failing(session):
+        return False
+    session.engine.excluded = [urn for track, urn in session.state().urns.items() if track == "stable"]
+    session.console.say("stable's pods are not all available: the update leaves stable as it is and does not wait")
+    return True
+
+
+def _stable_is_failing(session: Session) -> bool:
+    """Return whether stable has been incomplete for some seconds; False if the cluster does not tell."""
+    for pause in (0.0, SETTLE_SECONDS):
+        time.sleep(pause)
+        try:
+            deployment = session.cluster().deployment("stable")
+        except CommandError:
+            return False  # the update will say so
+        if deployment is None or (deployment.is_available and not deployment.past_deadline):
+            return False
+    return True
 
 
 def shares_text(release: ReleaseSettings) -> str:

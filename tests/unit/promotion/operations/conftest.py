@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from promotion.errors import WRONG_USE, CommandError
-from promotion.operations import canary, update
+from promotion.operations import update
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.session import Console, EngineRun, Session
 from promotion.preview.steps import digest_of_steps
@@ -54,14 +54,15 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             return stack.up(config_file, message)
 
         def cluster(_: Session) -> Cluster:
-            return cast(Cluster, SimpleNamespace(deployment=lambda _: SimpleNamespace(is_available=stack.available)))
+            deployment = SimpleNamespace(is_available=stack.available, past_deadline=not stack.available)
+            return cast(Cluster, SimpleNamespace(deployment=lambda _: deployment))
 
         def history_of(_: object) -> list[Update]:
             return [*(update_to(each) for each in reversed(stack.applied)), *updates]
 
         monkeypatch.setattr(history, "updates", history_of)
         monkeypatch.setattr(Session, "cluster", cluster)
-        monkeypatch.setattr(canary, "SETTLE_SECONDS", 0)
+        monkeypatch.setattr(update, "SETTLE_SECONDS", 0)
 
         def plan(stack: Any, **_: Any) -> Any:
             return SimpleNamespace(faults=stack.forbidden, steps=stack.steps, digest=digest_of_steps(stack.steps))

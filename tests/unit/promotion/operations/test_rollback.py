@@ -48,6 +48,14 @@ def test_a_judged_canary_is_recorded_as_rejected(make: Make, verdict: str, resul
     assert (record.result if record else None) == result
 
 
+def test_a_failing_stable_does_not_hold_up_a_rollback(make: Make):
+    session, stack = make("rollback", tracks=BOTH, **TRIAL)
+    stack.available = False
+    assert remove_canary(session)
+    assert stack.excluded == [[*(urn for track, urn in session.state().urns.items() if track == "stable")]]
+    assert stack.excluded != [[]]
+
+
 def test_rollback_needs_a_canary(make: Make):
     session, _ = make("rollback", stableImage=OLD)
     refused(lambda: remove_canary(session), session, "has no canary")

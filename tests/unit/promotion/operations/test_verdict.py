@@ -115,7 +115,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(tmp_path)
 
     def deployment(track: str) -> Any:
-        return SimpleNamespace(image=bench.running) if bench.running else None
+        return SimpleNamespace(image=bench.running, is_available=True, past_deadline=False) if bench.running else None
 
     monkeypatch.setattr(cluster.Cluster, "of", lambda _: SimpleNamespace(deployment=deployment))
     monkeypatch.setattr(session.Session, "of", bench.session)
