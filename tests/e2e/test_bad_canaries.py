@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -68,3 +69,25 @@ def test_verdict_command_rolls_back_an_unhealthy_canary(trial: Trial):
     assert trial.tracks() == tracks
     assert users.report["failed"] <= 0.05 * SHARE * 2 * users.report["requests"], users.report["failures"]
     assert "was judged unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr
+
+
+def test_a_canary_mends_a_crashing_stable(trial: Trial, until: Callable[..., None]):
+    """Neither the canary, nor its removal, waits for a stable whose pods crash again and again."""
+    trial.candidate("crashes after a while", "as stable")
+    trial.promotion("canary", "--image", "source", "--yes")
+    trial.promotion("promote", "--force", "--yes")
+
+    def crashing() -> bool:
+        (stable,) = trial.project.objects("deployments", trial.namespace, "track=stable")
+        return not stable["status"].get("availableReplicas")
+
+    until(crashing, "all pods of stable have crashed")
+    trial.candidate("good", "the fix")
+    trial.promotion("canary", "--image", trial.image, "--yes")
+    trial.promotion("rollback", "--yes")
+    started = trial.promotion("canary", "--image", "source", "--yes")
+    assert "leaves stable as it is" in started.stdout
+    fix = trial.tracks()["canary"]["image"]
+    trial.promotion("promote", "--force", "--yes")
+    assert trial.tracks() == {"stable": {"image": fix, "replicas": PROMISED_PODS, "share": 100}}
+    trial.project.pulumi("preview", "--expect-no-changes")

@@ -75,7 +75,7 @@ def test_switching_all_users_and_back_drops_no_request(trial: Trial):
     assert pods.minimum >= 2, pods.moments  # what stable promises beside a canary
 
 
-def test_promotion_without_a_healthy_verdict_is_refused(trial: Trial):
+def test_untried_canaries_and_stale_files_are_refused(trial: Trial):
     trial.candidate("good", "unjudged")
     trial.promotion("canary", "--image", "source", "--yes")
     stack_file = trial.project.stack_file.read_text()
@@ -84,3 +84,9 @@ def test_promotion_without_a_healthy_verdict_is_refused(trial: Trial):
     assert trial.project.stack_file.read_text() == stack_file
     trial.promotion("promote", "--force", "--yes")
     assert set(trial.tracks()) == {"stable"}
+    promoted = trial.project.stack_file.read_text()
+    trial.project.stack_file.write_text(stack_file)  # as in a checkout that nobody has updated since
+    for command in (("canary", "--image", trial.image), ("rollback",), ("traffic", "stable")):
+        refused = trial.promotion(*command, "--yes", check=2)
+        assert "is not what is deployed" in refused.stderr
+    trial.project.stack_file.write_text(promoted)
