@@ -17,6 +17,9 @@ from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.operations.update import apply, build_image, discard_build, leave_failing_stable, propose, track_failed
 from promotion.state.verdict_record import verdict_against
 
+#: Keys of a build. A trial pins both images, so they change nothing else that runs.
+BUILD_KEYS = frozenset({"buildContext", "dockerfile", "buildArgs", "buildPlatform"})
+
 
 def canary(options: CanaryOptions) -> int:
     """Put an image on trial; return the exit code. Raises CommandError."""
@@ -56,7 +59,7 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
         options = replace(options, stable_replicas=session.release.stable_replicas)
     if from_source and not options.only_config:
         session.console.say("building the image from source first; it goes on trial by its digest")
-    text = propose(session, _move(options, options.image, stable_image), CanaryKeys.key_names())
+    text = propose(session, _move(options, options.image, stable_image), CanaryKeys.key_names() | BUILD_KEYS)
     if not from_source or options.only_config:
         return Trial(options.image, text)
     image = build_image(session, stable_image)

@@ -31,11 +31,11 @@ def promote_canary(session: Session) -> bool:
     """
     if not session.release.has_canary:
         return _finish_promotion(session, session.release)
+    state = session.state()
+    healthy = require_proof(session, state, "promote it")
     if session.release.canary_image == "source":
         _pin_canary(session)
     release = session.release
-    state = session.state()
-    healthy = require_proof(session, state, "promote it")
     _require_deployed(session, release, state)
     text = propose(session, config_edits.promote)
     verdict = "healthy" if healthy else "without a healthy verdict"

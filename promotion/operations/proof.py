@@ -18,7 +18,8 @@ def require_proof(session: Session, state: StackState, action: str) -> bool:
 
     Raises CommandError if not, unless ``--force`` is given; ``action`` is what the command does with the canary.
     """
-    digest = digest_of(session.release.canary_image)
+    running = state.tracks.get("canary")
+    digest = digest_of(session.release.canary_image) or (running.digest if running else "")
     missing = missing_proof(session, digest, state)
     if missing and not session.options.force:
         raise CommandError(

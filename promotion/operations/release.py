@@ -9,7 +9,7 @@ from promotion.operations.explanation import Explanation
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.promote import promote_canary
 from promotion.operations.proof import missing_proof
-from promotion.operations.rollback import FOUND_UNHEALTHY, remove_canary, roll_back_canary
+from promotion.operations.rollback import FOUND_UNHEALTHY, pin_stable, removal_of, remove_canary, roll_back_canary
 from promotion.operations.session import Session, open_session
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit, discard_build, track_failed
@@ -50,8 +50,9 @@ def _finish_last_run(session: Session) -> None:
         session.console.say(
             "the stack still runs a canary that is no longer in its file; finishing the interrupted run"
         )
-        refuse_stale(session, config_edits.promote, lambda release, _: config_edits.remove_canary(release))
-        apply(session, session.file.text(), "finish the interrupted run")
+        refuse_stale(session, config_edits.promote, removal_of(session))
+        text = session.file.edited(pin_stable(session.release, session.state()))
+        apply(session, text, "finish the interrupted run")
 
 
 def is_released(session: Session, trial: Trial) -> bool:

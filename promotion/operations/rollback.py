@@ -9,13 +9,14 @@ from contract.image import Image, digest_of, short
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import config_edits
+from promotion.operations.config_edits import Move
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import ChangeOptions, RollbackOptions
 from promotion.operations.session import Session, open_session
 from promotion.operations.settings_edits import earlier_settings, has_hidden_secrets
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, leave_failing_stable, propose
-from promotion.state.history import SUCCEEDED, Update, config_of_release, image_in_history, releases_of
+from promotion.state.history import SUCCEEDED, Release, Update, config_of_release, image_in_history, releases_of
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, last_verdict, utc_stamp, verdict_against
@@ -39,9 +40,9 @@ def rollback(options: RollbackOptions) -> int:
 
 
 def undo(options: ChangeOptions) -> int:
-    """Return stable to the image that it ran before; return the exit code. Raises CommandError."""
+    """Return stable to the image and settings that it ran before; return the exit code. Raises CommandError."""
     with open_session("undo", options) as session:
-        if restore_stable(session, previous_image(session)):
+        if restore_stable(session, previous_release(session)):
             session.answer(image=session.release.stable_image)
         return session.exit_code
 
@@ -80,15 +81,17 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     rejection: Edits = {}
     if digest and (reject or judged) and not (own and own.is_against):
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest, session.trial))}
+    elif before and not previous and verdict and verdict.trial and not verdict.is_against:  # settings were promoted
+        rejection = {"canaryVerdict": str(VerdictRecord.rejection(verdict.digest, verdict.trial))}
 
     def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
         settings: Edits = earlier_settings(before.config, config) if before else {}
         if not previous:
-            return {**settings, **config_edits.remove_canary(release), **rejection}
+            return {**settings, **config_edits.remove_canary(release), **pin_stable(release, state), **rejection}
         return {**config_edits.restore_image(release, previous, settings=settings), **rejection}
 
     text = propose(session, move)
-    if not session.options.only_config and not previous:
+    if not session.options.only_config and not before:  # else stable itself is what goes back
         leave_failing_stable(session)
     return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
 
@@ -145,16 +148,27 @@ def restore_stable(session: Session, to: str) -> bool:
     return apply(session, text, f"stable to {short(image)}")
 
 
-def previous_image(session: Session) -> str:
-    """Return the newest image before stable's present one that ran as stable and was not rejected since.
+def previous_release(session: Session) -> str:
+    """Return the number of the release before stable's present one: image and settings, not rejected since.
 
-    Raises CommandError if there is none, or the history cannot be read.
+    An ``undo`` takes its release off the list, so that the next one goes further back. Raises CommandError if there is
+    none, or the history cannot be read.
     """
-    running = session.state().tracks.get("stable")
-    present, verdicts = running.digest if running else "", session.verdicts()
-    for digest, image in _stable_digests(session).items():
-        if digest != present and not verdict_against(digest, verdicts):
-            return image
+    releases = releases_of(session.updates())
+    past: list[Release] = []
+    for release in reversed(releases):
+        if release.result != SUCCEEDED or not release.image:
+            continue
+        if past and release.message.startswith("undo"):
+            past.pop()
+        else:
+            past.append(release)
+    if releases and releases[0].result == SUCCEEDED:
+        past = past[:-1]  # the present one
+    verdicts = session.verdicts()
+    for release in reversed(past):
+        if not verdict_against(release.digest, verdicts):
+            return str(release.number)
     raise CommandError(
         f"stack `{session.name}` has no earlier stable: name an image with `python -m promotion rollback --stack"
         f" {session.name} --to REPOSITORY@sha256:DIGEST`",
@@ -187,7 +201,8 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     release = session.release
     explanation = explanation or Explanation(session)
     session.console.say(f"\n{why}; rolling back the canary")
-    text = session.file.edited({**config_edits.remove_canary(release), **_unhealthy(release, session.trial)})
+    removal = removal_of(session)(release, session.config)
+    text = session.file.edited({**removal, **_unhealthy(release, session.trial)})
     leave_failing_stable(session)
     session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
     try:
@@ -198,6 +213,18 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
         ) from None
     finally:
         session.console.say(f"\n{why}:\n\n{explanation}\n")
+
+
+def removal_of(session: Session) -> Move:
+    """Return the removal of the session's canary as a move."""
+    state = session.state()
+    return lambda release, _: {**config_edits.remove_canary(release), **pin_stable(release, state)}
+
+
+def pin_stable(release: ReleaseSettings, state: StackState) -> Edits:
+    """Return the edit that keeps stable at what it runs, if the file would build it from source instead."""
+    running = state.tracks.get("stable")
+    return {} if release.stable_image or running is None else {"stableImage": running.image}
 
 
 def _unhealthy(release: ReleaseSettings, trial: str) -> Edits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, cast
 
@@ -10,19 +11,25 @@ from pydantic import ValidationError
 
 from contract.image import digest_of, short
 from contract.project import declared_keys
-from contract.settings import ReleaseSettings
+from contract.settings import ReleaseSettings, VerdictKeys, overlay
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.config_edits import Move
 from promotion.operations.session import Session, release_settings
 from promotion.state import checkout, git
 from promotion.state.engine import error_lines
+from promotion.state.engine_yaml import normal_form
 from promotion.state.history import RECORDS, SECRET, SUCCEEDED, Change, Update, differences, with_defaults
 from promotion.state.stack_state import StackState
+from stacks.parsing import SECRET_KEYS
 
 #: Newest entries of the history among which the last update is.
 NEWEST_UPDATES = 20
 #: Digits of a commit in a message.
 COMMIT_DIGITS = 12
+#: Keys that `verdict` and `promote` read; they do not affect what runs.
+JUDGING = VerdictKeys.key_names() | {"testCommands"}
+#: The Pulumi CLI's placeholder for a value that the present secrets provider cannot decrypt.
+UNREADABLE = "ERROR_UNABLE_TO_DECRYPT"
 
 
 def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset()) -> None:
@@ -35,14 +42,21 @@ def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset
     """
     if session.options.only_config:
         return
-    deployed = deployed_config(session.updates())
+    updates = session.updates()
+    deployed = deployed_config(updates)
     if deployed is None:
         return
     found = [_unannounced(session, deployed, move, announced) for move in moves]
+    last = next(each for each in updates if each.kind == "update")
+    done = next((each for each in updates if each.kind == "update" and each.result == SUCCEEDED), None)
+    if last.result != SUCCEEDED and done:  # it may have done nothing, and the way back is the config before it
+        found += [_unannounced(session, with_defaults(done.config), move, announced) for move in moves]
     if not all(found):
         return
     name = session.file.path.name
-    lines = [f"  - {each.key}: deployed {_shown(each.before)}, file {_shown(each.after)}" for each in found[0]]
+    lines = [
+        f"  - {each.key}: deployed {_shown(each, each.before)}, file {_shown(each, each.after)}" for each in found[0]
+    ]
     if session.options.force:
         session.console.say("\n".join([f"--force: {name} also changes", *lines]))
         return
@@ -65,13 +79,16 @@ def deployed_config(updates: Sequence[Update]) -> dict[str, str] | None:
 def _unannounced(session: Session, deployed: Mapping[str, str], move: Move, announced: Set[str]) -> list[Change]:
     """Return the keys with values, before the move, that make the results of the move differ."""
     before, after = _pinned(session, deployed, _file_config(session))
-    keys = declared_keys() - {*RECORDS} - announced
+    keys = declared_keys() - {*RECORDS} - JUDGING - announced
     moved = _moved(before, move, before), _moved(after, move, session.config)
     results = [each for each in differences(*moved) if each.key in keys]
     causes = [each for each in differences(before, after) if each.key in keys]
     differing = {each.key for each in results}
     changes = results and ([each for each in causes if each.key in differing] or causes)
     secret = [key for key in keys if before.get(key) == after.get(key) == SECRET]
+    stable = deployed.get("stableImage", "")
+    if stable and not _moved(_file_config(session), move, session.config).get("stableImage"):
+        changes = [Change("stableImage", stable, ""), *changes]  # would be built from source, untried
     return changes + [Change(key, SECRET, "another secret") for key in _changed_secrets(session, secret)]
 
 
@@ -144,15 +161,31 @@ def _changed_secrets(session: Session, keys: Sequence[str]) -> list[str]:
     if last is None:
         return []
     names = [(key, f"{session.file.prefix}{key}") for key in keys]
-    return [key for key, name in names if _value(last.config, name) != _value(wanted, name)]
+    return [
+        key
+        for key, name in names
+        if UNREADABLE not in _value(last.config, name)
+        and _value(wanted, name) not in (_value(last.config, name), _promoted(last.config, session.file.prefix, key))
+    ]
+
+
+def _promoted(config: Mapping[str, Any], prefix: str, key: str) -> str:
+    """Return the value after a promotion, which may have been interrupted."""
+    own, settings, secrets = (
+        {name: json.loads(_value(config, prefix + name) or "{}") for name in ("environment", "secretEnvironment")},
+        json.loads(_value(config, f"{prefix}canarySettings") or "{}"),
+        json.loads(_value(config, f"{prefix}canarySecretEnvironment") or "{}"),
+    )
+    return normal_form(json.dumps(overlay(own, settings, secrets).get(key, {})))
 
 
 def _value(config: Mapping[str, Any], name: str) -> str:
     return with_defaults({name: config[name].value})[name] if name in config else ""
 
 
-def _shown(value: str) -> str:
-    return short(value) or "(unset)"
+def _shown(change: Change, value: str) -> str:
+    """Return the value for a message; a secret that somebody forgot to encrypt is hidden, too."""
+    return SECRET if value and change.key in SECRET_KEYS else short(value) or "(unset)"
 
 
 def refuse_older_commit(session: Session, text: str) -> None:
@@ -165,13 +198,18 @@ def refuse_older_commit(session: Session, text: str) -> None:
     if last is None or session.options.force or not git.is_in_git(session.file):
         return
     commit, relation = last.commit[:COMMIT_DIGITS], checkout.relation_to(session.file, last.commit)
+    if relation == "older" and session.console.can_ask:
+        session.console.say(f"this checkout is older than commit {commit}, from which the stack was last updated")
+        session.console.confirm()
+        return
     if relation == "older":
         raise CommandError(
             f"this checkout is older than commit {commit}, from which stack `{session.name}` was last updated: it would"
             " go back to an earlier config. Update from the newest commit, or use --force",
             WRONG_USE,
         )
-    if relation == "unknown" and _changes_image(session, done[0], text):
+    newer = checkout.committed(session.file) > done[0].time  # a run of an older commit cannot have one
+    if relation == "unknown" and not newer and _changes_image(session, done[0], text):
         raise CommandError(
             f"this checkout cannot tell whether it is newer than commit {commit}, from which stack `{session.name}` was"
             " last updated, and an image would change. Fetch the whole history (`git fetch --unshallow`; in a workflow"

@@ -12,9 +12,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from contract.image import digest_of
 from contract.settings import VerdictKeys
 from promotion.errors import DONE, INCONCLUSIVE, UNHEALTHY, WRONG_USE, CommandError
-from promotion.operations import config_edits
 from promotion.operations.options import VerdictOptions
-from promotion.operations.rollback import FOUND_UNHEALTHY, roll_back_canary
+from promotion.operations.rollback import FOUND_UNHEALTHY, removal_of, roll_back_canary
 from promotion.operations.session import Session, keys_of, open_session
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit
@@ -34,7 +33,7 @@ def verdict(options: VerdictOptions) -> int:
     """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
     with open_session("verdict", options) as session:
         session.do_without_history()
-        refuse_stale(session, lambda release, _: config_edits.remove_canary(release))
+        refuse_stale(session, removal_of(session))
         if _finish_rollback(session):
             return UNHEALTHY
         if not options.keep:

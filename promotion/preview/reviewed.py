@@ -44,7 +44,7 @@ class ReviewedPreview:
 
     def difference(self, plan: Plan) -> str:
         """Return how the steps of ``plan`` differ from the reviewed ones; "" if they are the same."""
-        if plan.digest == self.digest:
+        if plan.digest == self.digest or not plan.steps:  # nothing is left to do, as in a second attempt
             return ""
         if self.steps is not None:
             return steps_difference(self.steps, plan.steps)

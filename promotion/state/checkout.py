@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from promotion.errors import WRONG_USE, CommandError
@@ -58,3 +59,9 @@ def relation_to(file: StackFile, commit: str) -> Relation:
     if not git(folder, "rev-list", "--max-count=1", commit, "^HEAD"):
         return "newer"
     return "unknown" if is_shallow(file) else "diverged"
+
+
+def committed(file: StackFile) -> datetime:
+    """Return when HEAD was committed. Raises CommandError if Git fails."""
+    seconds = git(file.path.resolve().parent, "log", "--max-count=1", "--format=%ct", "HEAD")
+    return datetime.fromtimestamp(int(seconds), UTC)
