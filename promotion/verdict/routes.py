@@ -101,7 +101,8 @@ def why_incomparable(samples: Samples, intervals: Sequence[Interval], keys: Verd
     if lost.missing and lost.new and lost.share >= MISSING_SHARE:
         return (
             f"the canary never answers {lost.names}, but has {_names(lost.new)}, which stable does not have: a"
-            " renamed route cannot be compared. Keep the label `route`, or check the canary yourself and use `promote --force`"
+            " renamed route cannot be compared. Keep the label `route`, or check the canary yourself and use"
+            " `promote --force`"
         )
     if routes := differing_buckets(intervals):
         return (

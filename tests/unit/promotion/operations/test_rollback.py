@@ -164,7 +164,7 @@ def test_replicas_raised_during_the_trial_stay(make: Make, step: str):
     assert remove_canary(session) if step == "rollback" else promote_canary(session)
     assert stack.applied[-1]["stableReplicas"] == "8"
     assert "stableReplicasAfterTrial" not in stack.applied[-1]
-    assert "raised to 8 during the trial; it stays, instead of 3" in cast(io.StringIO, session.console.out).getvalue()
+    assert "raised to 8 during the trial; keeping it instead of returning to 3" in cast(io.StringIO, session.console.out).getvalue()
 
 
 def raised() -> dict[str, str]:
