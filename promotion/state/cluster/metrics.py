@@ -28,8 +28,8 @@ BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*
 METRICS_PATH = "/metrics"
 SERVER_ERRORS = range(500, 600)
 NO_PORT = "the service has no metrics port (config key metricsPort)"
-#: How often one process's counters may go down: a supervisor may restart it inside its container once.
-RESETS = 1
+#: How often a process's counters may go down: a supervisor may restart it once inside its container.
+MAX_RESETS = 1
 #: Pods read at the same time.
 READERS = 8
 
@@ -185,7 +185,7 @@ def _is_reset(before: Counters, after: Counters) -> bool:
 
 
 class CounterDeltas:
-    """Turn the readings of one track's pods into what they added since the readings before.
+    """Turn the readings of one track's pods into requests since the previous readings.
 
     A pod that starts later counts from its start. A pod that is gone, or no longer answers, counts up to its last
     reading.
@@ -197,11 +197,11 @@ class CounterDeltas:
         self._started = False
 
     def add(self, readings: Iterable[Reading]) -> Counters:
-        """Return what these readings add to those before; nothing the first time."""
+        """Return the requests since the previous readings; none the first time."""
         return total(self.add_by_pod(readings).values())
 
     def add_by_pod(self, readings: Iterable[Reading], cold: Collection[str] = ()) -> dict[str, Counters]:
-        """Return the same for each pod, by name. ``cold`` processes add nothing yet."""
+        """Return the same requests by pod name. Those of ``cold`` processes do not count yet."""
         parts: dict[str, Counters] = {}
         for reading in readings:
             is_new = self._started and reading.process not in self._last
@@ -211,7 +211,7 @@ class CounterDeltas:
                 if reading.process not in cold:
                     added = difference(before, reading.counters)
                     parts[reading.pod] = total([parts[reading.pod], added]) if reading.pod in parts else added
-            # A process that was there before but could not be read is not a new one once it can be.
+            # A process that could not be read earlier is not new when it can be read.
             self._last[reading.process] = reading.counters or before
         self._started = True
         return parts
@@ -219,7 +219,7 @@ class CounterDeltas:
     @property
     def shared_port(self) -> str:
         """Name of a pod whose counters go up and down, as those of several processes behind one port; "" if none."""
-        return next((pod for pod, resets in self._resets.items() if resets > RESETS), "")
+        return next((pod for pod, resets in self._resets.items() if resets > MAX_RESETS), "")
 
 
 def quantile_bound(buckets: Mapping[float, float], share: float) -> float | None:
