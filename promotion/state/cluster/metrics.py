@@ -57,11 +57,6 @@ class Counters:
                 routes[route][status] = count
         return dict(routes)
 
-    def answered(self, routes: Collection[Route], statuses: range) -> float:
-        """Count the routes' requests that were answered with one of the statuses."""
-        by_status = (self.by_route.get(route, {}) for route in routes)
-        return sum(count for route in by_status for status, count in route.items() if status in statuses)
-
     @property
     def total(self) -> float:
         return sum(self.requests.values())
@@ -69,7 +64,9 @@ class Counters:
     @property
     def error_percent(self) -> float | None:
         """Percentage of requests answered 5xx; None without requests."""
-        return 100 * self.answered(self.by_route, SERVER_ERRORS) / self.total if self.total else None
+        by_status = (item for statuses in self.by_route.values() for item in statuses.items())
+        errors = sum(count for status, count in by_status if status in SERVER_ERRORS)
+        return 100 * errors / self.total if self.total else None
 
     def milliseconds(self, share: float) -> float | None:
         """Return the time that ``share`` of all requests stay under; None without requests.
@@ -222,19 +219,17 @@ class CounterDeltas:
         return next((pod for pod, resets in self._resets.items() if resets > MAX_RESETS), "")
 
 
-def quantile_bound(buckets: Mapping[float, float], share: float) -> float | None:
-    """Return the bucket bound (seconds) that ``share`` of the requests stay under; None without requests."""
-    count = buckets.get(math.inf, 0)
-    return next((bound for bound in sorted(buckets) if count and buckets[bound] >= share * count), None)
-
-
 def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """Return the seconds that ``share`` of the requests stay under, as if spread evenly in their bucket."""
-    upper = quantile_bound(buckets, share)
-    if upper is None:
+    """Return the seconds that ``share`` of the requests stay under, as if spread evenly in their bucket.
+
+    None without requests; the last finite bound for a time above it.
+    """
+    count = buckets.get(math.inf, 0)
+    if not count:
         return None
+    upper = next(bound for bound in sorted(buckets) if buckets[bound] >= share * count)
     below = max((bound for bound in buckets if bound < upper), default=0.0)
     if upper == math.inf:
         return below
     before = buckets.get(below, 0)
-    return below + (upper - below) * (share * buckets[math.inf] - before) / (buckets[upper] - before)
+    return below + (upper - below) * (share * count - before) / (buckets[upper] - before)
