@@ -48,7 +48,7 @@ def test_a_judged_canary_is_recorded_as_rejected(make: Make, verdict: str, resul
     assert (record.result if record else None) == result
 
 
-def test_a_failing_stable_does_not_hold_up_a_rollback(make: Make):
+def test_a_failing_stable_does_not_delay_a_rollback(make: Make):
     session, stack = make("rollback", tracks=BOTH, **TRIAL)
     stack.available = False
     assert remove_canary(session)
@@ -146,7 +146,7 @@ def test_undo_twice_goes_back_twice(make: Make):
     assert previous_image(session) == OTHER
 
 
-def test_undo_after_a_failed_promotion_returns_to_the_stable_before(make: Make):
+def test_undo_of_a_failed_promotion_restores_stable(make: Make):
     """The state has the new image, although its update failed."""
     promoted = {"stableImage": NEW, "result": "failed"}
     session, _ = make("undo", tracks={"stable": NEW}, earlier=[promoted, {"stableImage": OLD}], stableImage=NEW)
@@ -164,7 +164,10 @@ def test_replicas_raised_during_the_trial_stay(make: Make, step: str):
     assert remove_canary(session) if step == "rollback" else promote_canary(session)
     assert stack.applied[-1]["stableReplicas"] == "8"
     assert "stableReplicasAfterTrial" not in stack.applied[-1]
-    assert "raised to 8 during the trial; keeping it instead of returning to 3" in cast(io.StringIO, session.console.out).getvalue()
+    assert (
+        "raised to 8 during the trial; keeping it instead of returning to 3"
+        in cast(io.StringIO, session.console.out).getvalue()
+    )
 
 
 def raised() -> dict[str, str]:
@@ -190,7 +193,7 @@ def test_an_earlier_image_comes_with_its_settings(make: Make):
     assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (OLD, "512Mi")
 
 
-def test_earlier_secrets_are_said_to_stay(make: Make):
+def test_a_rollback_warns_that_secrets_stay(make: Make):
     earlier = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": "[secret]"}]
     session, _ = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
     assert restore_stable(session, "aaaaaa")

@@ -61,7 +61,7 @@ def test_a_stale_checkout_does_not_roll_stable_back(make: Make):
     ],
 )
 @pytest.mark.parametrize("key", ["memoryLimit", "environment", "traffic"])
-def test_no_move_takes_another_edit_along(
+def test_a_move_refuses_unrelated_edits(
     make: Make,
     monkeypatch: pytest.MonkeyPatch,
     move: Callable[[Session], bool],

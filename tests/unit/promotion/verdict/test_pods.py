@@ -192,7 +192,7 @@ class TestWhatComesFromOutside:
         assert readiness_check(watch, watched(*[FINE] * 3, wanted=2), planned_looks=30).result == "healthy"
         assert watch.notes == ["pod a was disrupted (it was deleted); this does not count against it"]
 
-    def test_after_its_replacement_is_ready_it_counts_again(self) -> None:
+    def test_unready_pods_count_again_after_the_replacement(self) -> None:
         watch = self.looked([])
         watch.look([pod("b", ready=False)], 1)
         assert (watch.unready, watch.excused) == (1, 6)
@@ -201,7 +201,7 @@ class TestWhatComesFromOutside:
         over = pod(ready=False, failed=("Evicted", "Pod ephemeral local storage usage exceeds the total limit"))
         assert self.looked([over]).unready == 6
 
-    def test_pods_on_a_lost_node_are_excused_until_it_is_back(self) -> None:
+    def test_pods_on_a_lost_node_are_excused(self) -> None:
         watch = PodWatch()
         watch.look([pod()], 1)
         for nodes in ({"node-1"}, {"node-1"}, {"node-2"}):

@@ -142,7 +142,7 @@ class TestOneBadPod:
         checks = traffic_checks(samples, by_pod, KEYS, LOOKS, LOOKS)
         return {each.name: each for each in checks}, bad_pods(samples, by_pod, KEYS)
 
-    def test_its_errors_are_the_canarys_and_it_is_named(self) -> None:
+    def test_a_pod_with_errors_makes_the_canary_unhealthy(self) -> None:
         checks, notes = self.judged(Answers("/all", 50, failed=50))
         assert checks["errors"].result == "unhealthy"
         assert "pod canary-3 alone causes it" in checks["errors"].reason
@@ -153,7 +153,7 @@ class TestOneBadPod:
         assert checks["errors"].result == "healthy"
         assert len(notes) == 1
 
-    def test_a_slow_one_is_not_blamed_on_the_image(self) -> None:
+    def test_one_slow_pod_is_not_blamed_on_the_image(self) -> None:
         checks, notes = self.judged(Answers("/all", 100, seconds=0.02))
         assert checks["tail latency"].result == "inconclusive"
         assert "only with pod canary-3: its node may be slow" in checks["tail latency"].reason

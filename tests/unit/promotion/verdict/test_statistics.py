@@ -132,7 +132,7 @@ class TestInterpolation:
         assert quantile(durations, self.BOUNDS, 0.5)[0] == pytest.approx(0.2)
         assert quantile(durations, self.BOUNDS, 0.75)[0] == pytest.approx(0.3)
 
-    def test_above_the_last_bucket_it_is_infinite(self) -> None:
+    def test_a_quantile_above_the_last_bucket_is_infinite(self) -> None:
         assert quantile(np.array([[0.0, 0.0, 10.0, 100.0]]), self.BOUNDS, 0.5)[0] == math.inf
 
     def test_requests_over_a_time_within_a_bucket(self) -> None:
