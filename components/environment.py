@@ -1,7 +1,7 @@
-"""The environment of the service's pods: what each track has for itself, and the objects that hold it.
+"""The environment variables of the service's pods, in a ConfigMap and a Secret of each track.
 
-A pod reads its environment when a container starts. So a track's ConfigMap and Secret never change: other settings are
-other objects, and the old ones go only after the rollout that stops using them.
+A container reads its environment when it starts. So a track's ConfigMap and Secret never change: new settings are new
+objects, and the old ones are deleted only after the rollout that stops using them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CONTENT_DIGITS = 10
 
 
 def plain_environment(service: ServiceSettings) -> dict[str, str]:
-    """Return the variables that are no secret, without those of the database."""
+    """Return the plain variables, without those of the database."""
     metrics = {"METRICS_PORT": str(service.metrics_port)} if service.metrics_port else {}
     return {"NODE_ENV": "production", "PORT": str(service.port), **metrics, **service.environment}
 
 
 def secret_data(values: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:
-    """Return a Secret's data."""
+    """Return a Secret's data: the values in Base64."""
     return {
         key: pulumi.Output.secret(value).apply(lambda text: base64.b64encode(text.encode()).decode())
         for key, value in values.items()
@@ -40,9 +40,9 @@ def track_environment(
 ) -> list[k8s.core.v1.EnvFromSourceArgsDict]:
     """Declare the track's ConfigMap and, if it has secret variables, its Secret; return both as sources.
 
-    The ConfigMap is named by its content, and so is its resource: after a failed rollout the former one is still in the
-    state as it was, and rolling back returns to it. The Secret's name is generated, because any name that follows from
-    its content would either reveal it or be known too late to name the resource.
+    The ConfigMap and its resource are named by its content. After a failed rollout the state still has the previous
+    one, and a roll-back returns to it. The Secret's name is generated, because a name derived from the content would
+    either reveal the secret or be known too late to name the resource.
     """
     prefix = f"{service.name}-{labels.track}"
     plain = plain_environment(service)

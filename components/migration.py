@@ -25,7 +25,7 @@ class MigrationArgs:
     configured: str
     #: The image that the Job runs.
     image: pulumi.Input[str]
-    #: The service with the settings of the track that brings the image.
+    #: The service with the settings of the track that introduces the image.
     service: ServiceSettings
     namespace: pulumi.Input[str]
     #: Source of the platform's variables.
@@ -41,7 +41,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
     """Declare the Job that the image's pods wait for, and the Secret with its environment.
 
     Its name in the cluster is generated, so that a retry can run before the failed Job is removed. The Secret is the
-    image's own and changes in place, so that neither other settings nor a promotion run the migration again.
+    image's own and changes in place, so that new settings or a promotion do not run the migration again.
     """
     service = args.service
     labels = Labels(app=migration_app(service.name), part_of=service.name)

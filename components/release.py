@@ -161,11 +161,11 @@ class Release(Component):
     def _migration(self, image: str, after: Sequence[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
         """Return the image's migration, if the service has one. Tracks share it, so a promotion does not migrate.
 
-        Only an image that stable does not run migrates with the canary's settings.
+        The canary's settings apply only to an image that stable does not run.
         """
         name = migration_name(self._args.service.name, image)
-        is_stables = name == migration_name(self._args.service.name, self._args.release.stable_image)
-        service = self._args.service if is_stables else self._canary_service
+        is_stable_image = name == migration_name(self._args.service.name, self._args.release.stable_image)
+        service = self._args.service if is_stable_image else self._canary_service
         migrated = self._args.release.migrated_image
         if not service.migrate_command or (migrated and digest_of(image) == migrated):
             return []
@@ -178,7 +178,7 @@ class Release(Component):
                     namespace=self._namespace,
                     platform=self._database,
                     after=after,
-                    built_before=is_stables and not self._args.release.unpinned,
+                    built_before=is_stable_image and not self._args.release.unpinned,
                 ),
                 self._options,
             )

@@ -103,7 +103,7 @@ class ToolKeys(Keys):
         default="",
         pattern=r"^(sha256:[0-9a-f]{64})?$",
         description="Digest of an image that gets no migration, because it ran before. `rollback --to` sets it, so that"
-        " nothing stands between the users and the earlier image; `promote` removes it.",
+        " returning to an earlier image does not wait for a migration; `promote` removes it.",
     )
     build_ahead: bool = Field(
         default=False,
@@ -287,8 +287,8 @@ class CanaryKeys(Keys):
     canary_settings: dict[str, Any] = Field(
         default={},
         description="Settings that differ in the canary's pods, such as `{environment: {LOG_LEVEL: debug}, memoryLimit:"
-        " 512Mi}`. Variables of `environment` are added to stable's, and one that is null is removed. Only with a"
-        " canary; `promote` moves them to the service's own keys, and `rollback` removes them.",
+        " 512Mi}`. Variables of `environment` are added to stable's, and null removes a variable. Only with a canary;"
+        " `promote` moves them to the service's own keys, and `rollback` removes them.",
     )
     canary_secret_environment: dict[EnvironmentName, str] = Field(
         default={},
@@ -367,11 +367,11 @@ class VerdictKeys(Keys):
         default=95,
         ge=51,
         le=99,
-        description="Percentile that is judged as the tail of the latency. 99 finds what happens to 1 request in 50,"
-        " and needs more requests.",
+        description="Percentile of the latency that is judged as its tail. 99 detects a slowdown of 1 request in 50,"
+        " but needs more requests.",
     )
     verdict_valid_hours: int = Field(
-        default=24, ge=1, le=8760, description="Hours after which a healthy verdict no longer suffices to promote."
+        default=24, ge=1, le=8760, description="Hours for which a healthy verdict allows a promotion."
     )
 
 

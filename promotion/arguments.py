@@ -104,7 +104,7 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
 
 
 def text(value: str) -> str:
-    """Return the value of an option. Refuse an empty one, which a script's unset variable leaves."""
+    """Return the value of an option. Refuse an empty one, which usually comes from a script's unset variable."""
     if not value.strip():
         raise argparse.ArgumentTypeError("is empty, perhaps from an unset variable: give a value, or omit the option")
     return value
@@ -119,7 +119,7 @@ def seconds(value: str) -> float:
 
 
 def seconds_or_zero(value: str) -> float:
-    """Return the same; 0 is allowed."""
+    """Return the seconds of a duration as ``seconds`` does, but allow 0."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value.strip())
     if not match:
         raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")

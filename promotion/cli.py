@@ -34,21 +34,21 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    With ``--output json``, standard output has one JSON document, also if the command fails: then it has ``error`` and
-    ``code``. All else is on standard error. With ``--watch``, each line is a document.
+    With ``--output json``, standard output has one JSON document and everything else is on standard error. If the
+    command fails, the document has ``error`` and ``code``. With ``--watch``, each line is a document.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     fields: dict[str, Any] = {}
-    if not _asks_for_json(given):
-        return _run(given, fields)
-    if any(argument.partition("=")[0] == "--watch" for argument in given):
-        code = _run(given, fields)
+    if not _asks_for_json(arguments):
+        return _run(arguments, fields)
+    if any(argument.partition("=")[0] == "--watch" for argument in arguments):
+        code = _run(arguments, fields)
         if "error" in fields:
             print(json.dumps(fields), flush=True)
         return code
     printed = io.StringIO()
     with redirect_stdout(printed):
-        code = _run(given, fields)
+        code = _run(arguments, fields)
     print(json.dumps({**fields, **_document(printed.getvalue())}, indent=2, ensure_ascii=False))
     return code
 
@@ -111,7 +111,7 @@ def _document(text: str) -> dict[str, Any]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raise wrong use as an error like any other. Options are not abbreviated: a new one could change their meaning."""
+    """Raise wrong use as a CommandError. Options cannot be abbreviated, since a new one could change the meaning."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)

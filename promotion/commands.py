@@ -129,7 +129,7 @@ def add_verdict(commands: Commands) -> None:
     parser = add_command(commands, "verdict", verdict.verdict, VerdictOptions, summary, "--for 5m")
     _add_trial(parser)
     add_keep(parser)
-    add_force(parser, "judge although the stack file is not what is deployed")
+    add_force(parser, "judge even if the stack file is stale")
     add_change(parser, only_config=False)
 
 

@@ -16,8 +16,9 @@ from contract.settings import COMMON, CanaryKeys, Keys, ReleaseSettings, Service
 Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
 
-#: Keys whose values are encrypted, and the keys of the same pods whose values anyone may read.
+#: Keys whose values are encrypted.
 SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment")
+#: Keys in plain text, each with the secret key of the same pods.
 PLAIN_KEYS = {"environment": "secretEnvironment", "canarySettings": "canarySecretEnvironment"}
 
 
@@ -69,9 +70,9 @@ def _misplaced_secrets(values: Mapping[str, str], secret_keys: Set[str], default
             for key in plain
         ),
         *(
-            f"{key}: contains a secret, which pods would get from a ConfigMap that anyone may read; move it to {right}"
-            f" with `pulumi config set --secret --path {right}.NAME`"
-            for key, right in PLAIN_KEYS.items()
+            f"{key}: contains a secret, which pods would get from a ConfigMap that anyone may read; move it to"
+            f" {secret_key} with `pulumi config set --secret --path {secret_key}.NAME`"
+            for key, secret_key in PLAIN_KEYS.items()
             if key in secret_keys
         ),
     ]
@@ -126,21 +127,21 @@ def _canary_errors(groups: Groups) -> list[str]:
     canary = _group(groups, CanaryKeys)
     if not service or not release or not canary:
         return []
-    given, allowed = canary.canary_settings, ServiceSettings.track_keys()
+    settings, allowed = canary.canary_settings, ServiceSettings.track_keys()
     errors = [
         _error(f"canarySettings.{key}", None, f"is not a setting of one track's pods; allowed: {', '.join(allowed)}")
-        for key in given
+        for key in settings
         if key not in allowed
     ]
     if errors:
         return errors
-    variables = cast(Mapping[str, Any], given.get("environment", {}))
+    variables = cast(Mapping[str, Any], settings.get("environment", {}))
     errors += [
         f"canarySettings.environment.{name}: is in canarySecretEnvironment too; remove one of them"
         for name in canary.canary_secret_environment
         if name in variables
     ]
-    if "migrateCommand" in given and release.canary_image == (release.stable_image or "source"):
+    if "migrateCommand" in settings and release.canary_image == (release.stable_image or "source"):
         errors.append(
             "canarySettings.migrateCommand: the canary runs stable's image, which has been migrated already; change"
             " migrateCommand itself"
@@ -149,7 +150,7 @@ def _canary_errors(groups: Groups) -> list[str]:
         overlaid = canary.over(service)
     except ValidationError as invalid:
         return errors + [describe_error(error, ServiceSettings, "canarySettings") for error in invalid.errors()]
-    if {"port", "metricsPort"} & given.keys() and overlaid.port == overlaid.metrics_port:
+    if {"port", "metricsPort"} & settings.keys() and overlaid.port == overlaid.metrics_port:
         errors.append(f"canarySettings: the canary's metricsPort and port are both {overlaid.port}; change one of them")
     return errors
 
@@ -220,10 +221,10 @@ _MESSAGES = {
 }
 
 
-def describe_error(error: Any, group: type[Keys], below: str = "") -> str:
+def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
     """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it.
 
-    ``below`` is the key whose value contains the group's keys; "" if they are keys of the config.
+    ``parent`` is the key whose object contains the group's keys; "" if they are keys of the config.
     """
     context: dict[str, Any] = error.get("ctx", {})
     location: Sequence[str | int] = error["loc"]
@@ -231,9 +232,9 @@ def describe_error(error: Any, group: type[Keys], below: str = "") -> str:
     problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")
     hide = location[0] in SECRET_KEYS or error["type"] == "missing"
-    target = f"--path {below}.{key}" if below else location[0]
+    target = f"--path {parent}.{key}" if parent else location[0]
     remedy = f"`pulumi config set {target} VALUE`{_example(group, location[0])}"
-    return _error(f"{below}.{key}" if below else key, None if hide else error["input"], f"{problem} ({remedy})")
+    return _error(f"{parent}.{key}" if parent else key, None if hide else error["input"], f"{problem} ({remedy})")
 
 
 def _example(group: type[Keys], key: str | int) -> str:

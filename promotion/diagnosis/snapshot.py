@@ -31,8 +31,8 @@ READ_ERRORS = (ApiException, urllib3.exceptions.HTTPError, OSError)
 class Snapshot:
     """Objects of one namespace at one time.
 
-    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them. ``unread`` says for each other list
-    that could not be read why; the list is then empty.
+    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them. ``unread`` has the reason
+    for each other list that could not be read; that list is empty.
     """
 
     service: str
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 def take_snapshot(cluster: Cluster) -> Snapshot:
-    """Read the namespace as far as the API server lets it be read. Raises UnreachableError if it answers nothing."""
+    """Read as much of the namespace as possible. Raises UnreachableError if nothing can be read."""
     core, apps, batch = cluster.core, cluster.apps, BatchV1Api(cluster.api)
     lists: dict[str, Callable[..., Any]] = {
         "pods": core.list_namespaced_pod,

@@ -75,8 +75,8 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
 def start_trial(session: Session, trial: Trial) -> bool:
     """Deploy the canary; return False with ``--only-config``.
 
-    Roll back a canary that does not become ready. If the update fails on another resource, or the cluster does not
-    answer, the canary is not to blame and stays. Raises CommandError in each case.
+    Roll back a canary that does not become ready. Keep the canary if the update fails on another resource or the
+    cluster does not answer, because it is not to blame. Raises CommandError in each case.
     """
     try:
         applied = apply(session, trial.text, f"{short(trial.image)} on trial", preview=True)

@@ -1,4 +1,4 @@
-"""Explain a failed track although its roll-back comes first: look while the pods exist, print afterwards."""
+"""Explain a failed track that is rolled back first: look while its pods exist, print afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from promotion.operations.options import Track
 if TYPE_CHECKING:
     from promotion.operations.session import Session
 
-#: Seconds that a roll-back waits for the diagnosis, which sees nothing once the pods are gone.
+#: Maximum seconds that a roll-back waits for the diagnosis, which sees nothing once the pods are gone.
 LOOK_SECONDS = 8.0
 
 
@@ -28,7 +28,7 @@ class Explanation:
     def _look(self, session: Session, track: Track) -> None:
         try:
             self._diagnosis.set_result(diagnosis(session, track))
-        except Exception as error:  # whatever it is, it must not stop the roll-back
+        except Exception as error:  # no bug of the diagnosis may stop the roll-back
             self._diagnosis.set_exception(error)
 
     @property

@@ -58,7 +58,7 @@ class CanaryOptions(ChangeOptions):
 class VerdictOptions(ChangeOptions):
     """Seconds of the ``trial``, and between two measurements (``every``; None for a default by the trial's length).
 
-    ``warm_up``: seconds of a pod that do not count; None for the config key ``warmUpSeconds``.
+    ``warm_up``: seconds after a pod's start that do not count; None for the config key ``warmUpSeconds``.
     """
 
     trial: float = 300

@@ -1,4 +1,4 @@
-"""Whether a canary has proven itself: the verdict that `promote` and `traffic canary` ask for."""
+"""The healthy verdict that `promote` and `traffic canary` require."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from promotion.state.verdict_record import VerdictRecord, last_verdict
 def require_proof(session: Session, state: StackState, action: str) -> bool:
     """Return whether the canary has a healthy verdict that counts.
 
-    Raises CommandError if not, unless ``--force`` is given; ``action`` is what the command does with the canary.
+    Raises CommandError if not, unless ``--force`` is given; ``action`` is the action to force, such as "promote it".
     """
     running = state.tracks.get("canary")
     digest = digest_of(session.release.canary_image) or (running.digest if running else "")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Entries of the history without `--all`.
 SHOWN_ENTRIES = 20
-#: Seconds between two looks at a stack that is not ready.
+#: Seconds between two checks of a stack that is not ready.
 WAIT_POLL_SECONDS = 2
 #: Seconds between two checks for Ctrl-C while waiting.
 POLL_SECONDS = 0.1
@@ -65,7 +65,7 @@ def _write(file: Path, document: str) -> None:
 
 
 def preview_code(plan: Plan) -> int:
-    """Return the exit code of a preview: DONE if the update could start, and otherwise the one that `up` has."""
+    """Return the exit code of a preview: DONE if `up` would start, otherwise the code with which it would refuse."""
     return WRONG_USE if plan.faults else DONE
 
 

@@ -16,7 +16,15 @@ from promotion.operations.session import Session, open_session
 from promotion.operations.settings_edits import earlier_settings, has_hidden_secrets
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, leave_failing_stable, propose
-from promotion.state.history import SUCCEEDED, Release, Update, config_of_release, image_in_history, releases_of
+from promotion.state.history import (
+    SETTINGS_KEYS,
+    SUCCEEDED,
+    Release,
+    Update,
+    config_of_release,
+    image_in_history,
+    releases_of,
+)
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, last_verdict, utc_stamp, verdict_against
@@ -50,8 +58,8 @@ def undo(options: ChangeOptions) -> int:
 def remove_canary(session: Session, *, reject: bool = False) -> bool:
     """Remove the canary and restore stable's replicas; return False with ``--only-config``.
 
-    Record a canary that was judged as rejected, so that it is not promoted by accident. Undo an interrupted promotion:
-    stable returns to its image in the last finished update. Raises CommandError if there is no canary.
+    Reject a canary that has been judged, so that it is not promoted by accident. Undo an interrupted promotion: stable
+    returns to its image in the last finished update. Raises CommandError if there is no canary.
     """
     release, state = session.release, session.state()
     image = release.canary_image if release.has_canary else ""
@@ -60,14 +68,14 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     if image == "source":
         image = state.tracks["canary"].image if "canary" in state.tracks else ""
     if not session.options.only_config:
-        session.do_without_history()
+        session.tolerate_unreadable_history()
     if not release.has_canary and "canary" in state.known_tracks:
         before = _trial_before_promotion(session, release)
         previous = before.config.get("stableImage", "") if before else ""
         if previous == release.stable_image:  # only settings were on trial
             previous = ""
         image = release.stable_image if previous else image
-        _say_hidden(session, before.config if before else None)
+        _warn_of_hidden_secrets(session, before.config if before else None)
     elif not release.has_canary and not release.canary_image:
         raise CommandError(
             f"stack `{session.name}` has no canary. To return stable to an earlier image, use `--to` with one that"
@@ -103,7 +111,7 @@ def _trial_before_promotion(session: Session, release: ReleaseSettings) -> Updat
     return trial if trial and trial.config["canaryImage"] == release.stable_image else None
 
 
-def _say_hidden(session: Session, earlier: Mapping[str, str] | None) -> None:
+def _warn_of_hidden_secrets(session: Session, earlier: Mapping[str, str] | None) -> None:
     if earlier and has_hidden_secrets(earlier):
         session.console.say("secret variables stay as they are: the history does not show them")
 
@@ -114,7 +122,7 @@ def restore_stable(session: Session, to: str) -> bool:
     An image named in full needs no readable history. Return False with ``--only-config``. Raises CommandError if the
     history has no such image, it was rejected, or it never ran.
     """
-    has_history = session.do_without_history() if Image.parse(to) else True
+    has_history = session.tolerate_unreadable_history() if Image.parse(to) else True
     release, updates = session.release, session.updates()
     image = image_in_history(to, releases_of(updates), updates)
     digest = digest_of(image)
@@ -135,7 +143,7 @@ def restore_stable(session: Session, to: str) -> bool:
     verdict = last_verdict(digest, session.verdicts())
     if verdict and verdict.is_against and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
-    ran = not has_history or digest in _stable_digests(session) or (verdict is not None and verdict.result == "healthy")
+    ran = not has_history or digest in _stable_images(session) or (verdict is not None and verdict.result == "healthy")
     if not ran and not session.options.force:
         raise CommandError(
             f"{digest} has never been stable in stack `{session.name}` and has no healthy verdict: try it with"
@@ -143,30 +151,31 @@ def restore_stable(session: Session, to: str) -> bool:
             WRONG_USE,
         )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
-    _say_hidden(session, earlier)
+    _warn_of_hidden_secrets(session, earlier)
     text = propose(session, move)
     return apply(session, text, f"stable to {short(image)}")
 
 
 def previous_release(session: Session) -> str:
-    """Return the number of the release before stable's present one: image and settings, not rejected since.
+    """Return the number of the release that stable ran before its present one.
 
-    An ``undo`` takes its release off the list, so that the next one goes further back. Raises CommandError if there is
-    none, or the history cannot be read.
+    A release that stable went back to ends the ones in between, so a second ``undo`` goes further back. Rejected images
+    are skipped. Raises CommandError if there is none, or the history cannot be read.
     """
-    releases = releases_of(session.updates())
-    past: list[Release] = []
+    updates, verdicts = session.updates(), session.verdicts()
+    releases = releases_of(updates)
+    path: list[tuple[object, Release]] = []
     for release in reversed(releases):
-        if release.result != SUCCEEDED or not release.image:
-            continue
-        if past and release.message.startswith("undo"):
-            past.pop()
-        else:
-            past.append(release)
+        if release.result == SUCCEEDED and release.image:
+            config = config_of_release(release.image, str(release.number), updates) or {}
+            content = (release.digest, *(config.get(key, "") for key in SETTINGS_KEYS))
+            earlier = [each for each, _ in path]
+            if content in earlier:
+                del path[earlier.index(content) :]
+            path.append((content, release))
     if releases and releases[0].result == SUCCEEDED:
-        past = past[:-1]  # the present one
-    verdicts = session.verdicts()
-    for release in reversed(past):
+        path = path[:-1]  # the present one
+    for _, release in reversed(path):
         if not verdict_against(release.digest, verdicts):
             return str(release.number)
     raise CommandError(
@@ -176,7 +185,7 @@ def previous_release(session: Session) -> str:
     )
 
 
-def _stable_digests(session: Session) -> dict[str, str]:
+def _stable_images(session: Session) -> dict[str, str]:
     """Return the images that stable ran in updates that succeeded, newest first, by digest."""
     images = [
         update.config.get("stableImage", "")
@@ -194,7 +203,7 @@ def _stable_digest(release: ReleaseSettings, state: StackState) -> str:
 
 
 def roll_back_canary(session: Session, why: str, explanation: Explanation | None = None) -> None:
-    """Remove the failed canary, restore stable's replicas, record the image as unhealthy; then explain what was wrong.
+    """Remove the failed canary, restore stable's replicas, record the image as unhealthy, and then explain why.
 
     Raises CommandError if the update fails. The next command continues from there.
     """

@@ -128,8 +128,8 @@ class EngineRun:
 class Session:
     """Access of one command to its stack: the file, the state, the history, the engine and the cluster.
 
-    ``changed``: the command has changed what runs or what the stack file says. ``commit_failed``: all is done but for
-    the commit that ``--commit`` asks for.
+    ``changed``: the command has changed what runs or what the stack file says. ``commit_failed``: everything is
+    done except the commit that ``--commit`` asks for.
     """
 
     command: str
@@ -188,7 +188,7 @@ class Session:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of a command that has done its work."""
+        """Exit code of a command that ends without an error."""
         return FAILED if self.commit_failed else DONE
 
     def updates(self) -> Sequence[Update]:
@@ -197,21 +197,21 @@ class Session:
             self._updates = history.updates(self.engine.stack)
         return self._updates
 
-    def do_without_history(self) -> bool:
-        """Go on with an empty history if it cannot be read, and say so; return whether it can be read.
+    def tolerate_unreadable_history(self) -> bool:
+        """Use an empty history if it cannot be read, and print why; return whether it can be read.
 
-        For steps that get users back to what worked: they must not need it.
+        For commands that return users to a working version, which must not depend on the history.
         """
         try:
             self.updates()
         except CommandError as error:
-            self.console.say(f"{error}; going on without the history")
+            self.console.say(f"{error}; continuing without the history")
             self._updates = ()
             return False
         return True
 
     def forget_updates(self) -> None:
-        """Read the updates again next time."""
+        """Discard the updates, so that they are read again."""
         self._updates = None
 
     def verdicts(self) -> list[str]:
@@ -234,7 +234,7 @@ class Session:
         return [current, *(change.after for change in changes if change.key == "canaryVerdict")]
 
     def history_message(self, message: str) -> str:
-        """Return the message for the stack's history: the command, what it does, and the person's reason."""
+        """Return the message for the stack's history: the command, what it does, and the user's reason."""
         command = f"{self.command} --force" if self.options.force else self.command
         return ": ".join(part for part in (command, message, self.options.message) if part)
 
@@ -249,7 +249,7 @@ class Session:
 def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
     """Open a session while no other command of this checkout changes the stack. Raises CommandError.
 
-    With ``--commit``, what a commit needs is checked first, since the commit itself comes last.
+    With ``--commit``, check first that a commit can succeed, since the commit itself comes last.
     """
     session = Session.of(command, options)
     with checkout_lock(options.stack, f"promotion {command}", options.wait, session.console.say):
@@ -258,7 +258,7 @@ def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
         try:
             yield session
         except CommandError as error:
-            if session.changed and error.code in (WRONG_USE, BUSY):  # both promise that nothing was changed
+            if session.changed and error.code in (WRONG_USE, BUSY):  # both codes promise that nothing was changed
                 error.code = FAILED
             raise
 

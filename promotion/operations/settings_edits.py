@@ -1,6 +1,6 @@
 """Move the settings of a trial to stable, or return stable to earlier ones, as edits of the stack file.
 
-Ciphertext moves as it stands: nothing here decrypts a secret.
+A secret moves as ciphertext; nothing here decrypts it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def canary_settings_to_stable(config: Mapping[str, Any]) -> Edits:
     """Return the edits that give stable the canary's settings.
 
     ``config`` has the keys of the file, decoded, or those of an update in the history, which hides secrets. Raises
-    CommandError if a key does not hold an object, or is encrypted as a whole so that its variables are unknown.
+    CommandError if a key is not an object, or is encrypted as a whole, which hides the names of its variables.
     """
     hidden = SECRET in (config.get("secretEnvironment"), config.get("canarySecretEnvironment"))
     if hidden:
@@ -46,8 +46,8 @@ def canary_settings_to_stable(config: Mapping[str, Any]) -> Edits:
 def earlier_settings(earlier: Mapping[str, str], config: Mapping[str, Any]) -> Edits:
     """Return the edits that give stable the settings of an earlier config, which the history has as text.
 
-    ``config`` has the file's keys, decoded. Secret variables stay as they are, since the history does not show them;
-    but if the earlier config had none, none stays.
+    ``config`` has the file's keys, decoded. Secret variables stay as they are, since the history does not show them.
+    If the earlier config had none, they are removed.
     """
     defaults = {key: normal_form(value) for key, value in declared_defaults().items()}
     edits: dict[str, str | None] = {}
@@ -73,8 +73,8 @@ def _object(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
             value = json.loads(value)
     if not isinstance(value, Mapping):
         raise CommandError(f"{key} is not an object; write it as `{key}: {{NAME: VALUE}}`", WRONG_USE)
-    found = cast(Mapping[str, Any], value)
-    if set(found) == {"secure"} and isinstance(found["secure"], str):
+    mapping = cast(Mapping[str, Any], value)
+    if set(mapping) == {"secure"} and isinstance(mapping["secure"], str):
         remedy = f"set each variable with `pulumi config set --secret --path {key}.NAME`"
         raise CommandError(f"{key} is encrypted as a whole, so its variables cannot be merged; {remedy}", WRONG_USE)
-    return found
+    return mapping

@@ -50,7 +50,7 @@ def up(options: UpOptions) -> int:
 
 
 def _refuse_rejected_canary(session: Session, text: str) -> None:
-    """Raise CommandError if the update would put a canary back that was rejected, whatever the file says about it."""
+    """Raise CommandError if the update would restart a rejected canary, even if the file has lost the rejection."""
     try:
         release = release_settings(session.file, text)
     except CommandError:
@@ -71,7 +71,7 @@ def _refuse_rejected_canary(session: Session, text: str) -> None:
 
 
 def _confirm(session: Session, what: str) -> None:
-    """Ask at a terminal before a stack changes that is protected from deletion. Raises CommandError."""
+    """Ask at a terminal before changing a stack that is protected from deletion. Raises CommandError."""
     if session.console.can_ask and is_protected(session.file.values()):
         session.console.say(f"stack `{session.name}` is protected from deletion, and `{session.command}` {what}")
         session.console.confirm()
@@ -102,7 +102,7 @@ def _pin_first_build(session: Session) -> None:
 def down(options: ChangeOptions) -> int:
     """Destroy a stack's resources and keep its file; return the exit code. Raises CommandError."""
     with open_session("down", options) as session:
-        _confirm(session, "destroys its resources; what is protected in the cloud refuses")
+        _confirm(session, "destroys its resources; the cloud refuses to delete protected ones")
         try:
             session.engine.down()
         except MissingStackError:

@@ -1,4 +1,4 @@
-"""Refuse to apply a stale stack file: one from before the last update, or from an older commit."""
+"""Refuse a stale stack file: one that does not contain the last update, or that comes from an older commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from promotion.state.history import RECORDS, SECRET, SUCCEEDED, Change, Update, 
 from promotion.state.stack_state import StackState
 from stacks.parsing import SECRET_KEYS
 
-#: Newest entries of the history among which the last update is.
+#: Newest entries of the history that are searched for the last update.
 NEWEST_UPDATES = 20
 #: Digits of a commit in a message.
 COMMIT_DIGITS = 12
@@ -35,10 +35,10 @@ UNREADABLE = "ERROR_UNABLE_TO_DECRYPT"
 def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset()) -> None:
     """Raise CommandError if a move would change more than it announces.
 
-    A move applied to the stack file must give the same config as applied to what is deployed, the config of the last
-    update. Of several ``moves``, one must. A move that was interrupted passes, since a move repeated changes nothing.
-    ``announced`` are keys that the person has edited for this move, such as the settings of a trial. With
-    ``--only-config`` nothing is compared: a pull request has no access to the stack.
+    Apply the move to the stack file and to the deployed config, which is that of the last update: the results must be
+    the same. With several ``moves``, one that passes is enough. An interrupted move passes, because repeating it
+    changes nothing. ``announced`` are keys that the user edited for this move, such as the settings of a trial. With
+    ``--only-config``, compare nothing: a pull request has no access to the stack.
     """
     if session.options.only_config:
         return
@@ -46,16 +46,16 @@ def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset
     deployed = deployed_config(updates)
     if deployed is None:
         return
-    found = [_unannounced(session, deployed, move, announced) for move in moves]
+    by_move = [_unannounced(session, deployed, move, announced) for move in moves]
     last = next(each for each in updates if each.kind == "update")
     done = next((each for each in updates if each.kind == "update" and each.result == SUCCEEDED), None)
     if last.result != SUCCEEDED and done:  # it may have done nothing, and the way back is the config before it
-        found += [_unannounced(session, with_defaults(done.config), move, announced) for move in moves]
-    if not all(found):
+        by_move += [_unannounced(session, with_defaults(done.config), move, announced) for move in moves]
+    if not all(by_move):
         return
     name = session.file.path.name
     lines = [
-        f"  - {each.key}: deployed {_shown(each, each.before)}, file {_shown(each, each.after)}" for each in found[0]
+        f"  - {each.key}: deployed {_shown(each, each.before)}, file {_shown(each, each.after)}" for each in by_move[0]
     ]
     if session.options.force:
         session.console.say("\n".join([f"--force: {name} also changes", *lines]))
@@ -77,7 +77,7 @@ def deployed_config(updates: Sequence[Update]) -> dict[str, str] | None:
 
 
 def _unannounced(session: Session, deployed: Mapping[str, str], move: Move, announced: Set[str]) -> list[Change]:
-    """Return the keys with values, before the move, that make the results of the move differ."""
+    """Return the differences between file and deployed config that make the results of the move differ."""
     before, after = _pinned(session, deployed, _file_config(session))
     keys = declared_keys() - {*RECORDS} - JUDGING - announced
     moved = _moved(before, move, before), _moved(after, move, session.config)
@@ -112,9 +112,9 @@ def _holds_secret(value: object) -> bool:
 def _pinned(
     session: Session, before: Mapping[str, str], after: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return both configs with the images that run where only one of them names the image by digest.
+    """Return both configs with the running images by digest, where one names the digest and the other does not.
 
-    An image built from source is pinned to what was built, which changes nothing.
+    An image built from source is thus the same as its pinned digest, because pinning changes nothing.
     """
     pinned = dict(before), dict(after)
     state: StackState | None = None
@@ -131,7 +131,7 @@ def _pinned(
 
 
 def _moved(values: Mapping[str, str], move: Move, config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values after the move; without it if the release in them is invalid, since it was never deployed.
+    """Return the values after the move; unmoved if their release is invalid, since it was never deployed.
 
     ``config`` has the same keys, decoded if possible.
     """
@@ -148,7 +148,7 @@ def _moved(values: Mapping[str, str], move: Move, config: Mapping[str, Any]) -> 
 
 
 def _changed_secrets(session: Session, keys: Sequence[str]) -> list[str]:
-    """Return the keys whose secret values in the file are not the deployed ones. The values are compared in memory."""
+    """Return the keys whose secrets differ between file and deployed config. They are decrypted in memory only."""
     if not keys:
         return []
     stack = session.engine.stack
@@ -189,9 +189,9 @@ def _shown(change: Change, value: str) -> str:
 
 
 def refuse_older_commit(session: Session, text: str) -> None:
-    """Raise CommandError if HEAD is older than the commit of the last update: an old workflow run, started again.
+    """Raise CommandError if HEAD is older than the commit of the last update, as in a rerun of an old workflow.
 
-    Also if the checkout cannot tell and ``text``, the new stack file, changes an image. ``--force`` skips both.
+    Also raise it if Git cannot tell, and ``text``, the new stack file, changes an image. ``--force`` skips both.
     """
     done = [each for each in session.updates() if each.kind == "update" and each.result == SUCCEEDED]
     last = next((each for each in done if each.commit), None)

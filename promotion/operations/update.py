@@ -23,14 +23,14 @@ from promotion.preview.reviewed import ReviewedPreview
 from promotion.state import git
 from promotion.state.stack_file import Edits, difference
 
-#: Seconds between two looks at a stable that is not available: a pod may be late for a moment.
+#: Seconds after which an unavailable stable is checked again, because a pod may be unready for a moment.
 SETTLE_SECONDS = 3.0
 
 
 def propose(session: Session, move: Move, announced: Set[str] = frozenset()) -> str:
     """Show what the move changes, ask whether to continue, and return the new text of the stack file.
 
-    ``announced`` are keys that the person has edited for this move. Raises CommandError if the config would be invalid,
+    ``announced`` are keys that the user edited for this move. Raises CommandError if the config would be invalid,
     the file is stale, or the answer is no.
     """
     file, present = session.file, session.release
@@ -40,8 +40,8 @@ def propose(session: Session, move: Move, announced: Set[str] = frozenset()) -> 
     raised = present.stable_replicas_after_trial and present.stable_replicas > present.stable_replicas_after_trial
     if raised and not release.stable_replicas_after_trial:
         session.console.say(
-            f"stableReplicas was raised to {present.stable_replicas} during the trial; it stays, instead of"
-            f" {present.stable_replicas_after_trial}"
+            f"stableReplicas was raised to {present.stable_replicas} during the trial; keeping it instead"
+            f" of returning to {present.stable_replicas_after_trial}"
         )
     changes = difference(before, after)
     session.console.say("\n".join([f"{file.path.name}:", *changes]) if changes else f"{file.path.name}: unchanged")
@@ -55,10 +55,10 @@ def apply(
 ) -> bool:
     """Write the stack file and update the stack to it; return False with ``--only-config``.
 
-    With ``preview``, the policies check the whole change before anything is applied. An update alone checks each
-    resource only when its turn comes. With ``reviewed``, the update must do exactly what that preview showed. Restore
-    the file if nothing was applied, because the config is invalid, the update is refused or the stack is locked.
-    Raises CommandError.
+    With ``preview``, the policies check the whole change before anything is applied. Without it, the engine checks each
+    resource only just before changing it. With ``reviewed``, the update must do exactly what that preview showed.
+    Restore the file if nothing was applied, because the config is invalid, the update is refused or the stack is
+    locked. Raises CommandError.
     """
     file = session.file
     before = file.text()
@@ -113,7 +113,7 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
             print(difference, file=sys.stderr, flush=True)
             raise CommandError(
                 f"stack `{session.name}`: refused, nothing was changed; the update would not do what was reviewed (see"
-                " above). Preview it again and have that reviewed",
+                " above). Preview it again and have the new preview reviewed",
                 WRONG_USE,
             )
         session.engine.up(message, plan=saved)
@@ -122,7 +122,7 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
 def commit(session: Session, message: str) -> None:
     """Commit the stack file alone, if ``--commit`` asks for it and the file has changed.
 
-    A failure, for example of a hook, stops nothing: report it, and let `Session.exit_code` tell.
+    Report a failure, such as a hook's, and go on. `Session.exit_code` is then FAILED.
     """
     if not session.options.commit:
         return
@@ -172,7 +172,7 @@ def track_failed(session: Session, track: Track) -> bool:
 def leave_failing_stable(session: Session) -> bool:
     """Keep the next updates from changing a failing stable or waiting for it; return whether it is failing.
 
-    A canary may be what fixes stable, and an unhealthy canary must go in any case.
+    The canary may contain the fix, and an unhealthy canary must be removed in any case.
     """
     if not _stable_is_failing(session):
         return False
@@ -185,13 +185,13 @@ def leave_failing_stable(session: Session) -> bool:
 
 
 def _stable_is_failing(session: Session) -> bool:
-    """Return whether stable has been incomplete for some seconds; False if the cluster does not tell."""
+    """Return whether stable has been incomplete for some seconds; False if the cluster does not answer."""
     for pause in (0.0, SETTLE_SECONDS):
         time.sleep(pause)
         try:
             deployment = session.cluster().deployment("stable")
         except CommandError:
-            return False  # the update will say so
+            return False  # the update reports it
         if deployment is None or (deployment.is_available and not deployment.past_deadline):
             return False
     return True

@@ -32,7 +32,7 @@ SHORTEST_TRIAL = 6
 def verdict(options: VerdictOptions) -> int:
     """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
     with open_session("verdict", options) as session:
-        session.do_without_history()
+        session.tolerate_unreadable_history()
         refuse_stale(session, removal_of(session))
         if _finish_rollback(session):
             return UNHEALTHY
@@ -52,9 +52,11 @@ def verdict(options: VerdictOptions) -> int:
 
 def _finish_rollback(session: Session) -> bool:
     """Finish the interrupted rollback of an unhealthy canary; return whether there was one."""
-    record = VerdictRecord.parse(session.release.canary_verdict)
-    unhealthy = record is not None and record.result == "unhealthy"
-    if session.release.has_canary or not record or not unhealthy or "canary" not in session.state().known_tracks:
+    release = session.release
+    record = VerdictRecord.parse(release.canary_verdict)
+    if release.has_canary or record is None or record.result != "unhealthy":
+        return False
+    if "canary" not in session.state().known_tracks:
         return False
     session.console.say(f"{record.digest} {record.sentence}, and its rollback was interrupted; finishing it")
     apply(session, session.file.text(), "finish the interrupted rollback")
@@ -107,7 +109,7 @@ def own_commands(file: StackFile) -> list[list[str]] | None:
     """Return the canary's own test commands; None if it has none. Raises CommandError."""
     values = file.values()
     text = values.get("testCommands", "[]")
-    with suppress(ValueError, LookupError, TypeError):  # none, or invalid, which the program reports
+    with suppress(ValueError, LookupError, TypeError):  # it has none, or the program reports them as invalid
         text = json.dumps(json.loads(values.get("canarySettings", "{}"))["testCommands"])
     try:
         return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text) or None

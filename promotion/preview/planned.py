@@ -227,7 +227,7 @@ def plan(stack: automation.Stack, *, refresh: bool = True, save: Path | None = N
 
 
 def _resources(diff: str) -> str:
-    """Return the engine's diff without its heading, what its refresh has read, and the counts at its end."""
+    """Return the engine's diff without its heading, the steps of the refresh, and the counts at its end."""
     lines = diff.splitlines()
     begin = next((number for number, line in enumerate(lines, 1) if line.startswith("Previewing")), 0)
     begin = next((number for number, line in enumerate(lines) if STACK_STEP.match(line)), begin)

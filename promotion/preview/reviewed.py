@@ -1,4 +1,4 @@
-"""The preview that was reviewed, and whether an update would still do exactly that."""
+"""Compare a reviewed preview with what an update would do now."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from pulumi.runtime.rpc import UNKNOWN
 TAG = "4dabf18193072939515e22adb298388d"
 SENSITIVE_TAG = "1b47061264138c4ac30d75fd1eb44270"
 OUTPUT_TAG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-#: What stands for values that must not, or cannot, be shown.
+#: Placeholders of values that must not, or cannot, be shown.
 SECRET, UNKNOWN_VALUE, MISSING = "[secret]", "[unknown]", "(none)"
 #: Inputs of a provider resource that depend on the machine: its plugin, and the path of its kubeconfig.
 MACHINE_INPUTS = ("version", "pluginDownloadURL", "kubeconfig")
@@ -34,7 +34,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 def step_lines(operation: str, metadata: StepEventMetadata) -> tuple[str, ...]:
     """Return a step as text: ``OPERATION URN``, then one indented line for each property that changes.
 
-    An update of a provider that only concerns this machine has no lines.
+    An update of a provider that changes only machine-dependent inputs has no lines.
     """
     heading = f"{operation} {metadata.urn}"
     if operation == "delete":
@@ -65,7 +65,7 @@ def digest_of_steps(steps: Sequence[str]) -> str:
 
 def steps_difference(reviewed: Sequence[str], current: Sequence[str]) -> str:
     """Return both lists as a diff: ``-`` is only in the reviewed steps, ``+`` only in the current ones."""
-    lines = len(reviewed) + len(current)  # all of both lists, not only what surrounds a difference
+    lines = len(reviewed) + len(current)  # show both lists in full, not only the lines around a difference
     return "\n".join(unified_diff(reviewed, current, "reviewed", "now", n=lines, lineterm=""))
 
 
@@ -84,7 +84,7 @@ def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _shown(value: object) -> object:
-    """Return the value without secrets, values that the provider chose, and its own notes (``__provider``)."""
+    """Return the value without secrets, values that the provider chose, and its internal keys (``__provider``)."""
     if value == UNKNOWN:
         return UNKNOWN_VALUE
     if isinstance(value, float) and value.is_integer():

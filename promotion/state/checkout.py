@@ -9,7 +9,7 @@ from promotion.errors import WRONG_USE, CommandError
 from promotion.state.git import git, is_in_git, is_shallow
 from promotion.state.stack_file import StackFile
 
-#: Files in Git's folder that exist while an operation is unfinished; `git commit -- FILE` refuses to run meanwhile.
+#: Files in Git's folder that exist during an unfinished operation, in which `git commit -- FILE` refuses to run.
 UNFINISHED = {
     "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick",
@@ -22,7 +22,7 @@ Relation = Literal["same", "older", "newer", "diverged", "unknown"]
 
 
 def require_committable(file: StackFile) -> None:
-    """Raise CommandError if a commit of the stack file could not succeed, apart from the repository's own hooks."""
+    """Raise CommandError if a commit of the stack file cannot succeed. The repository's hooks are not checked."""
     target = file.path.resolve()
     name, folder = target.name, target.parent
     if not is_in_git(file):
@@ -32,7 +32,7 @@ def require_committable(file: StackFile) -> None:
         if not (folder / path).exists():
             continue
         if unfinished == "index.lock":
-            raise _refused(f"{path} exists: another Git command is running, or one was killed; delete the file then")
+            raise _refused(f"{path} exists: wait until no Git command is running; if one was killed, delete the file")
         raise _refused(f"{UNFINISHED[unfinished]} is in progress: finish or abort it first")
     try:
         for identity in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
@@ -54,7 +54,7 @@ def relation_to(file: StackFile, commit: str) -> Relation:
         return "unknown"
     if names[0] == names[1]:
         return "same"
-    if not git(folder, "rev-list", "--max-count=1", "HEAD", f"^{commit}"):  # no commit that `commit` does not have
+    if not git(folder, "rev-list", "--max-count=1", "HEAD", f"^{commit}"):  # HEAD has no commit of its own
         return "older"
     if not git(folder, "rev-list", "--max-count=1", commit, "^HEAD"):
         return "newer"

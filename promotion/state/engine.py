@@ -120,7 +120,7 @@ def up(
 
     First resolve the pending operations of an interrupted update, and refresh the state, so that manual changes are
     detected and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file. The update
-    leaves the resources ``excluded`` (URNs) as they are and does not wait for them. ``plan`` is a plan that a preview
+    does not change the ``excluded`` resources (URNs) and does not wait for them. ``plan`` is a plan that a preview
     saved: the update stops at the first step that differs from it.
     Raises CommandError; the engine has then printed why.
     """

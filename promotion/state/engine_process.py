@@ -89,8 +89,8 @@ class _Interruptions:
     """Pass Ctrl-C and SIGTERM on to the engine as SIGINT, which ends it after its current step.
 
     A second SIGINT would stop the engine at once, in the middle of a step. Only another Ctrl-C asks for that: when a CI
-    job is cancelled, SIGTERM follows SIGINT. Handlers instead of KeyboardInterrupt, since a signal that arrives while
-    an exception is handled would end this process before the engine.
+    job is cancelled, SIGTERM follows SIGINT. These are signal handlers, because a KeyboardInterrupt during another
+    exception's handling would end this process before the engine.
     """
 
     def __init__(self) -> None:

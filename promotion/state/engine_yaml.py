@@ -32,12 +32,12 @@ TIMESTAMP = re.compile(
     r"(?:(?:[Tt](?=.*(?:Z|[+-][0-9:]{5})$)| (?!.*[Zz+-]))([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[.,]([0-9]{1,9}))?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
-#: Sizes from which, and below which, Go's encoding/json writes floats with an exponent.
+#: Go's encoding/json writes floats with an exponent from the first size upwards, and below the second.
 EXPONENT_FROM, EXPONENT_BELOW = 1e21, 1e-6
 
 
 class _Loader(yaml.SafeLoader):
-    """Compose nodes that keep what is plain, and the place of each alias."""
+    """Compose nodes that mark plain scalars. The node of an alias has the position of the alias."""
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> Any:
         if kind is ScalarNode and implicit[0]:
@@ -66,7 +66,7 @@ def compose(text: str) -> Node | None:
 
 
 def pairs(node: MappingNode) -> dict[str, tuple[Node, Node]]:
-    """Return the mapping's nodes by key, merged mappings included. Raises ValueError if a key is there twice."""
+    """Return the mapping's nodes by key, merged mappings included. Raises ValueError if a key occurs twice."""
     own: dict[str, tuple[Node, Node]] = {}
     merged: dict[str, tuple[Node, Node]] = {}
     for key, value in node.value:
@@ -76,13 +76,13 @@ def pairs(node: MappingNode) -> dict[str, tuple[Node, Node]]:
             continue
         name = str(key.value)
         if name in own:
-            raise ValueError(f"line {key.start_mark.line + 1}: the key `{name}` is in the file twice")
+            raise ValueError(f"line {key.start_mark.line + 1}: the key `{name}` is a duplicate; delete one")
         own[name] = (key, value)
     return {**merged, **own}
 
 
 def value_of(node: Node) -> Any:
-    """Return a node's value as the engine decodes it. Raises ValueError if a key is there twice."""
+    """Return a node's value as the engine decodes it. Raises ValueError if a key occurs twice."""
     if isinstance(node, MappingNode):
         return {key: value_of(value) for key, (_, value) in pairs(node).items()}
     if isinstance(node, SequenceNode):
@@ -137,7 +137,7 @@ def _plain(text: str) -> Any:
 
 
 def _timestamp(text: str) -> str | None:
-    """Return a timestamp as Go prints it; None if the text is none."""
+    """Return a timestamp as Go prints it; None if the text is not a timestamp."""
     match = TIMESTAMP.fullmatch(text)
     if not match:
         return None

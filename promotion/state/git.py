@@ -1,7 +1,7 @@
 """Read and commit stack files in Git. Every function raises CommandError if Git fails.
 
-Git is asked for NUL-separated fields without colours, pagers and signatures, whatever the user's settings are. A stack
-file that is a link is looked up where it points to.
+Git prints NUL-separated fields without colours, pagers and signatures, whatever the user's settings are. If the stack
+file is a symbolic link, its target is read and committed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from promotion.errors import CommandError
 from promotion.state.history import RELEASE_KEYS, Change, differences
 from promotion.state.stack_file import StackFile
 
-#: Options of every call: the user's settings must not change what is read.
+#: Options of every call, so that the user's settings do not change the output.
 OPTIONS = ("--no-pager", "-c", "log.showSignature=false", "-c", "core.quotePath=false")
-#: For reading: messages in English, no lock for refreshing the index, and no wildcards in file names.
+#: Environment for reading: English messages, no lock to refresh the index, and no wildcards in file names.
 READING = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
 FIELDS = ("%H", "%P", "%at", "%an", "%s")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -56,7 +56,7 @@ def commits(file: StackFile, newest: int | None, key: str = "") -> list[Commit]:
 
     A commit is compared with its own parents, since others may have committed in parallel. A merge has only the changes
     that none of its parents has. The oldest commit of a shallow clone is omitted: what it changed is unknown.
-    ``newest`` limits how many commits of the file are read, and ``key`` reads only those in which its line changed.
+    ``newest`` limits how many commits of the file are read. With ``key``, only those that changed its line are read.
     """
     if not _has_commits(file):
         return []

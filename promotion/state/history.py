@@ -254,7 +254,7 @@ def _decoded(value: str) -> Any:
 
 
 def config_of_release(image: str, number: str, updates: Sequence[Update]) -> Mapping[str, str] | None:
-    """Return the config with which stable last ran an image, in the release with that number if it is one.
+    """Return the config with which stable last ran an image, within release ``number`` if there is such a release.
 
     None if the history has no such update. ``updates`` are the stack's, newest first.
     """

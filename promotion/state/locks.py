@@ -68,7 +68,7 @@ def checkout_lock(
 
 
 def _lock_file(stack: str, folder: Path) -> Path:
-    """Return the lock's file: the stack file's, whatever organization the stack's name has."""
+    """Return the lock file. Names with and without organization share it, because they share the stack file."""
     return folder / f"{stack.rpartition('/')[2]}.lock"
 
 

@@ -1,4 +1,4 @@
-"""Read and edit ``Pulumi.<stack>.yaml``: read as the engine does, edited in place, the rest of the file untouched."""
+"""Read ``Pulumi.<stack>.yaml`` as the engine does, and edit it in place, leaving the rest of the file untouched."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StackFile:
     def of(cls, stack: str, folder: Path = PROJECT_ROOT) -> StackFile:
         """Return the stack's file in the project's folder. ``stack`` may be ORGANIZATION/PROJECT/NAME.
 
-        Raises CommandError if there is none, the stack is another project's, or the engine would read another file.
+        Raises CommandError if the file is missing, or the stack belongs to another project.
         """
         project = cast(dict[str, Any], yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8")))
         if project.get("stackConfigDir"):
@@ -73,7 +73,7 @@ class StackFile:
     def values(self, text: str | None = None) -> dict[str, str]:
         """Return the project's keys by name, except secrets; the values are text, as the engine passes them.
 
-        Raises CommandError if the text is not valid YAML, or has a key twice.
+        Raises CommandError if the text is not valid YAML, or contains a key twice.
         """
         return {name: text_of(value) for name, value in self._values(text).items() if not _is_secret(value)}
 
@@ -90,7 +90,7 @@ class StackFile:
         }
 
     def settings(self) -> dict[str, Any]:
-        """Return what the file says besides the config, such as how secrets are encrypted. Raises CommandError."""
+        """Return the file's other settings, such as how secrets are encrypted. Raises CommandError."""
         return {key: value for key, value in self._document(None).items() if key != "config"}
 
     @property
@@ -103,7 +103,7 @@ class StackFile:
         """Return the file's text with the keys changed; new keys are placed in the order of Pulumi.yaml.
 
         An object or array is given as JSON. A key keeps its place and its form, with or without the project's name.
-        Raises CommandError if the result would not be what was asked for.
+        Raises CommandError if the edited file would not have these values.
         """
         before = self.text()
         present = {key: text_of(value) for key, value in self._values(before).items()}
@@ -175,11 +175,11 @@ class StackFile:
         return root
 
     def _entries(self, root: MappingNode | None) -> dict[str, Entry]:
-        """Return the project's keys by name, in the order of the file. Raises CommandError if two forms are there."""
+        """Return the project's keys by name, in the order of the file. Raises CommandError for duplicates."""
         try:
             config = pairs(root).get("config") if root else None
             if config and not isinstance(config[1], MappingNode) and text_of(value_of(config[1])):
-                raise ValueError("`config` is not a mapping")  # noqa: TRY301 one handler for all
+                raise ValueError("`config` is not a mapping")  # noqa: TRY301 the handler below is for all three
             nodes = pairs(config[1]) if config and isinstance(config[1], MappingNode) else {}
         except ValueError as error:
             raise self._invalid(error) from None
@@ -202,7 +202,7 @@ class StackFile:
 
 
 def _set(values: Edits) -> dict[str, str]:
-    """Return the keys that have a value, in one form."""
+    """Return the keys that have a value, in their normal form."""
     return {key: normal_form(value) for key, value in values.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
 """Names of stacks on Pulumi Cloud, where each organization may have a stack of the same name.
 
-The engine looks for NAME only in the default organization, which differs from person to person. So a stack of
-another organization would be missing to some, and `up` would create a second one, beside the real one.
+The engine looks for NAME only in the default organization, which differs from person to person. For some people, `up`
+would miss a stack of another organization and create a second one.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def resolve(name: str, project: automation.LocalWorkspace, create: bool) -> str:
         return name
     matches = [each.name for each in project.list_stacks() if each.name.rpartition("/")[2] == name]
     if len(matches) > 1:
-        found = ", ".join(each if "/" in each else f"{each} in the default organization" for each in matches)
+        names = ", ".join(each if "/" in each else f"{each} in the default organization" for each in matches)
         raise CommandError(
-            f"stack `{name}` exists more than once ({found}): name it in full, such as --stack {max(matches, key=len)}",
+            f"stack `{name}` exists more than once ({names}): name it in full, such as --stack {max(matches, key=len)}",
             WRONG_USE,
         )
     if matches:

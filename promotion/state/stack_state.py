@@ -17,7 +17,7 @@ from promotion.state.cluster.pods import service_container
 TRACK = ":release:Track::"
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
 
-#: Hex digits of the settings' fingerprint: enough to tell two apart by accident, few enough for a line of a file.
+#: Hex digits of the settings' fingerprint: enough to avoid accidental collisions, and few enough for one line.
 SETTINGS_DIGITS = 12
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
@@ -44,7 +44,7 @@ class StackState:
     """The deployed ``tracks`` by name. ``known_tracks`` also has partly removed ones, without a Deployment.
 
     ``interrupted`` are the URNs of unfinished operations. ``settings`` is a fingerprint of the tracks' pod templates
-    without their images, 12 hex digits: it changes with whatever else the pods run with. ``urns`` are the Deployments'.
+    without their images, 12 hex digits: it changes with any other setting of the pods. ``urns`` are the Deployments'.
     """
 
     tracks: Mapping[str, DeployedTrack] = field(default_factory=dict[str, DeployedTrack])

@@ -1,7 +1,7 @@
-"""Edit one key of a stack file by the places at which the parser found it; every other character stays.
+"""Edit one key of a stack file at the parser's positions; every other character stays.
 
-A library that writes the whole document anew, ruamel.yaml included, changes spaces, line ends and folded lines
-elsewhere, and drops the comments after a deleted key. The diff of a promotion must have the release's lines alone.
+A library that rewrites the whole document, such as ruamel.yaml, changes spaces, line ends and folded lines of other
+keys, and drops the comments after a deleted key. The diff of a promotion must contain only the release's lines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Edits = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Entry:
-    """A key in the file: as it is ``written``, and where it and its value are."""
+    """A key as it is ``written`` in the file, with its node and its value's."""
 
     written: str
     key: Node
@@ -53,7 +53,7 @@ def with_key(
 
 
 def _with_value(text: str, entry: Entry, value: str) -> str:
-    """Return the text with another value; one that began on a line below its key moves up to the key."""
+    """Return the text with another value. A value on a line below its key moves to the key's line."""
     start, end = _span(text, entry.value)
     comment = ""
     if entry.value.start_mark.line > entry.key.end_mark.line:
@@ -73,7 +73,7 @@ def _with_new_key(
     value: str,
     line_end: str,
 ) -> str:
-    """Return the text with a key after the last one that Pulumi.yaml declares earlier, in the form of its neighbour."""
+    """Return the text with a new key, in the order of Pulumi.yaml and written like its neighbour."""
     order = list(declared_defaults())
     rank = order.index(key) if key in order else len(order)
     earlier = [name for name in entries if name not in order or order.index(name) < rank]
@@ -112,7 +112,7 @@ def _span(text: str, node: Node) -> tuple[int, int]:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return where a node's last character is; the parser's mark of a block is after its comments."""
+    """Return where a node's text ends. The parser's own end of a block lies after the comments below it."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = cast("Node | tuple[Node, Node]", node.value[-1])
         return _end(text, last[1] if isinstance(last, tuple) else last)
@@ -127,7 +127,7 @@ def _line_end(text: str, at: int) -> int:
 
 
 def _with_line(text: str, at: int, line: str, line_end: str) -> str:
-    """Return the text with a line after the line in which ``at`` is."""
+    """Return the text with a line inserted after the line that contains ``at``."""
     place = _line_end(text, at)
     before = text[:place]
     if before and not before.endswith("\n"):
@@ -143,11 +143,11 @@ def _written(value: str) -> str:
         except ValueError:
             pass
     plain = re.fullmatch(r"[A-Za-z0-9][\w./@:+ -]*", value, re.ASCII)
-    return value if plain and _stays(value) else json.dumps(value, ensure_ascii=False)
+    return value if plain and _reads_back_as_text(value) else json.dumps(value, ensure_ascii=False)
 
 
-def _stays(value: str) -> bool:
-    """Return whether the value is read back as the same text, here and by YAML 1.1, to which `on` is a boolean."""
+def _reads_back_as_text(value: str) -> bool:
+    """Return whether the engine and YAML 1.1, in which `on` is a boolean, both read the value as the same text."""
     try:
         node = compose(f"[{value}]")
     except ValueError:

@@ -116,7 +116,7 @@ def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | No
 
 
 def missing(status: Status) -> list[str]:
-    """Return what keeps the deployed tracks from being ready: one sentence each, none if all are."""
+    """Return a sentence for each reason why the deployed tracks are not ready; none if they are."""
     if status.live is None:
         return [f"the cluster cannot be reached: {status.unreachable}"]
     if not status.state.tracks:

@@ -4,10 +4,9 @@ A trial is cut into intervals, and each interval into routes. Within one route o
 same conditions, so the shares are compared there and the differences averaged with Mantel-Haenszel's weights
 (n1 n0 / (n1 + n0)). A different mix of routes, or a slow minute that hits both tracks, makes no difference.
 
-Two errors are known: the scatter between intervals (a cluster-robust variance with Student's t), and what the number of
-requests allows. The wider of the two bounds counts, so that a burst is one event and not a hundred requests. Intervals
-that resemble their neighbours say less than independent ones: with autocorrelation r, n of them count as
-n (1 - r) / (1 + r).
+There are two standard errors: one from the scatter between intervals (a cluster-robust variance with Student's t), and
+one from the number of requests. The wider bound counts, so that a burst is one event and not a hundred requests.
+Autocorrelated intervals say less than independent ones: with autocorrelation r, n of them count as n (1 - r) / (1 + r).
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ KEPT_FOR_THE_END = 0.5
 FALSE_PASS = 0.05
 #: Fewer intervals show no scatter.
 MIN_INTERVALS = 3
-#: Independent intervals that any number of autocorrelated ones are worth at least: two are needed for a scatter.
+#: Minimum of independent intervals that autocorrelated ones count as: a scatter needs two.
 FEWEST_INDEPENDENT = 2.0
-#: Standard errors of an autocorrelation that a series may hide. With 0 and strong noise of autocorrelation 0.9, 2.5 %
-#: of the images as good as stable are unhealthy; with 1, a good canary in noisy traffic is inconclusive far more often.
-HIDDEN = 0.5
+#: Standard errors added to an estimated autocorrelation. With 0 and strong noise of autocorrelation 0.9, 2.5 % of the
+#: images as good as stable are unhealthy; with 1, a good canary in noisy traffic is inconclusive far more often.
+CORRELATION_MARGIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Pairs:
 class Comparison:
     """``difference`` of the shares (canary less stable, 0 to 1) with its errors, and the requests behind it.
 
-    ``scatter`` is the standard error by the intervals, which are worth ``independent`` ones; ``sampling`` the one by
-    the number of requests.
+    ``scatter`` is the standard error from the intervals, which count as ``independent`` ones. ``sampling`` is the
+    standard error from the number of requests.
     """
 
     canary: Any
@@ -108,16 +107,16 @@ def compare(pairs: Pairs) -> Comparison:
 
 
 def _independent(residuals: Array, count: Array) -> Array:
-    """Return how many independent intervals they are worth.
+    """Return how many independent intervals the residuals are worth.
 
     The autocorrelation is estimated from neighbours, and raised by its bias (Kendall, 1954: (1 + 3 r) / n) and by a
     part of its standard error (1 / sqrt(n)), because a short series hides it.
     """
     n = np.maximum(count, 1)
     squares = np.maximum((residuals**2).sum(-1), 1e-12)
-    found = (residuals[..., 1:] * residuals[..., :-1]).sum(-1) / squares
-    likely = np.clip(found + (1 + 3 * found) / n + HIDDEN / np.sqrt(n), 0.0, 0.99)
-    return np.clip(n * (1 - likely) / (1 + likely), FEWEST_INDEPENDENT, np.maximum(n, FEWEST_INDEPENDENT))
+    estimate = (residuals[..., 1:] * residuals[..., :-1]).sum(-1) / squares
+    raised = np.clip(estimate + (1 + 3 * estimate) / n + CORRELATION_MARGIN / np.sqrt(n), 0.0, 0.99)
+    return np.clip(n * (1 - raised) / (1 + raised), FEWEST_INDEPENDENT, np.maximum(n, FEWEST_INDEPENDENT))
 
 
 def chance_at(look: int, looks: int, comparisons: int) -> float:

@@ -26,8 +26,9 @@ COMMON_RATIO = 3.0
 HIGHEST_SIGNAL = 64
 #: Share of the looks in which a pod may be not ready.
 UNREADY_SHARE = 0.1
-#: Exit code of a container that was killed (SIGKILL), and the seconds between its end and the event of its node.
+#: Exit code of a container that was killed by SIGKILL (128 + 9).
 KILLED = 137
+#: Maximum seconds between the end of a container and the event of its node that explains it.
 OOM_SECONDS = 30
 
 
@@ -64,8 +65,7 @@ def _last_end(end: Document) -> str:
 class PodWatch:
     """Readiness and restarts of one track's pods, summed up over the looks of a trial.
 
-    What ended a pod from outside (an eviction, its node, somebody who deleted it) is noted and not counted, until its
-    replacement has been ready.
+    A pod that was evicted, deleted or lost with its node is noted. It does not count until its replacement is ready.
     """
 
     wanted: int = 0
@@ -73,7 +73,7 @@ class PodWatch:
     unready: int = 0
     """Pods wanted and not ready, summed over the looks."""
     excused: int = 0
-    """Pods that were not ready for a reason outside, summed over the looks."""
+    """Pods that were not ready because of a disruption, summed over the looks."""
     trouble: str = ""
     hopeless: str = ""
     notes: list[str] = field(default_factory=list[str])
@@ -94,17 +94,17 @@ class PodWatch:
     ) -> None:
         """Add one look at the pods. Restarts before ``since`` are not counted; None counts all.
 
-        ``lost_nodes`` are not ready; ``node_ooms`` are the kills for lack of memory on the nodes themselves.
+        ``lost_nodes`` are nodes that are not ready; ``node_ooms`` are nodes that ran out of memory, and when.
         """
         self.wanted = wanted
         self.looks += 1
-        away = [pod for pod in pods if pod.node in lost_nodes]
-        for pod in away:
+        on_lost_nodes = [pod for pod in pods if pod.node in lost_nodes]
+        for pod in on_lost_nodes:
             self._note(f"pod {pod.name} is on node {pod.node}, which is not ready")
         self._note_losses(pods)
         pods = [pod for pod in pods if not pod.disruption]
         unready = max(0, wanted - sum(pod.ready for pod in pods))
-        excused = min(unready, len(away) + max(0, self._losses - len(self._replacements)))
+        excused = min(unready, len(on_lost_nodes) + max(0, self._losses - len(self._replacements)))
         self.excused += excused
         self.unready += unready - excused
         for pod in pods:
@@ -116,19 +116,19 @@ class PodWatch:
         self.hopeless = f"pod {hopeless[0].name}: {trouble(hopeless[0])}" if hopeless else ""
 
     def _note_losses(self, pods: Sequence[Pod]) -> None:
-        """Count the pods that were ended from outside since the first look, and the ready ones that replace them."""
-        left = {pod.uid: pod for pod in pods if not pod.disruption}
+        """Count the pods that were disrupted since the first look, and their ready replacements."""
+        remaining = {pod.uid: pod for pod in pods if not pod.disruption}
         if self.looks == 1:
-            self._first = set(left)
+            self._first = set(remaining)
         reasons = {pod.uid: pod.disruption for pod in pods}
-        for uid in self._present.keys() - left.keys():
+        for uid in self._present.keys() - remaining.keys():
             self._losses += 1
-            self._note(f"pod {self._present[uid]} was ended from outside ({reasons.get(uid, 'it was deleted')})")
-        self._present = {uid: pod.name for uid, pod in left.items()}
-        self._replacements |= {uid for uid, pod in left.items() if pod.ready and uid not in self._first}
+            self._note(f"pod {self._present[uid]} was disrupted ({reasons.get(uid, 'it was deleted')})")
+        self._present = {uid: pod.name for uid, pod in remaining.items()}
+        self._replacements |= {uid for uid, pod in remaining.items() if pod.ready and uid not in self._first}
 
     def _note(self, what: str) -> None:
-        if (note := f"{what}; this is not counted against it") not in self.notes:
+        if (note := f"{what}; this does not count against it") not in self.notes:
             self.notes.append(note)
 
     def _count_restarts(self, pod: Pod, since: datetime | None, node_ooms: Sequence[tuple[str, datetime]]) -> None:
@@ -153,7 +153,7 @@ class PodWatch:
 
 
 def _outside_cause(pod: Pod, node_ooms: Sequence[tuple[str, datetime]]) -> str:
-    """Say what outside the container ended it last; "" if it ended by itself or by its own memory limit."""
+    """Return why something outside the container ended it last; "" if it ended itself or exceeded its memory limit."""
     end = pod.last_end
     if end.get("reason") in UNSEEN_ENDS:
         return f"its node or the container runtime was restarted (reason {end['reason']})"

@@ -40,7 +40,7 @@ class Verdict:
     ended: datetime
     chart: str = ""
     notes: Sequence[str] = ()
-    """What was seen that decides nothing, such as one bad pod among good ones."""
+    """Observations that do not affect the result, such as one bad pod among good ones."""
 
     @property
     def reasons(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The routes one by one: what a small route loses hardly shows in the shares over all requests."""
+"""Compare the routes one by one: a small route that fails hardly shows in the shares over all requests."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ from promotion.verdict.traffic import (
 
 NAME = "routes"
 #: How much larger the canary's share of failed or slow requests on one route may be. Wide, because a route may have few
-#: requests, and all of one user: what is found are routes that fail or are slow nearly always.
+#: requests, all from one user: the check finds routes that fail or are slow nearly always.
 ROUTE_LIMIT = 0.25
-#: Blocks of intervals that a route is compared in: one with few requests has none in many intervals.
+#: Intervals are merged into this many blocks, because a small route has no requests in many intervals.
 BLOCKS = 6
-#: Share of stable's requests from which on a route must be seen at the canary.
+#: A route with at least this share of stable's requests must get requests at the canary too.
 MISSING_SHARE = 0.01
-#: Share of stable's requests whose time may lie above the last bucket.
+#: Maximum share of stable's requests on routes whose latency limit lies above the last bucket.
 BEYOND_SHARE = 0.10
-#: Share of a route's answers that makes it one that works.
+#: Minimum share of successful answers of a working route.
 WORKING = 0.9
 RULE = "share of one route's requests that fail (4xx, 5xx) or are slow, canary less stable; lost routes"
 
 
 @dataclass(frozen=True)
 class _Lost:
-    """Routes that work at stable and that the canary never answers, and routes that only the canary has."""
+    """``missing`` routes work at stable, but the canary never answers them; ``new`` routes only the canary has.
+
+    ``share`` is the missing routes' share of stable's requests.
+    """
 
     missing: Sequence[Route]
     share: float
@@ -49,7 +52,7 @@ class _Lost:
 
     @classmethod
     def of(cls, samples: Samples) -> _Lost:
-        canary, stable = samples.canary.routes, samples.stable.routes
+        canary, stable = samples.canary.route_totals, samples.stable.route_totals
         canary_works = samples.canary.answers.sum(0)[..., SUCCESS] >= WORKING * canary
         stable_works = samples.stable.answers.sum(0)[..., SUCCESS] >= WORKING * stable
         expected = stable * canary.sum() / max(1.0, stable.sum())
@@ -66,7 +69,7 @@ class _Lost:
 
 
 def routes_check(samples: Samples, keys: VerdictKeys, chance: float, final: bool) -> Check:
-    """Compare each route that has enough requests, and find those that the canary has lost."""
+    """Compare each route that has enough requests, and look for routes that the canary has lost."""
     lost = _Lost.of(samples)
     worst, why, judged = _worst(samples, keys, chance)
     if lost.missing:
@@ -87,29 +90,30 @@ def routes_check(samples: Samples, keys: VerdictKeys, chance: float, final: bool
 
 
 def skipped_checks(keys: VerdictKeys, why: str) -> list[Check]:
-    """Return every check of the traffic, inconclusive, for a trial without traffic."""
+    """Return every traffic check as inconclusive, for a trial without traffic."""
     routes = Check(NAME, "not measured", points(ROUTE_LIMIT), "none", RULE, "inconclusive", why)
     return [*skipped_rules(keys, why), routes]
 
 
-def hopeless(samples: Samples, intervals: Sequence[Interval], keys: VerdictKeys) -> str:
-    """Say why no longer trial can compare the tracks, and what to do; "" if one can."""
+def why_incomparable(samples: Samples, intervals: Sequence[Interval], keys: VerdictKeys) -> str:
+    """Return why even a longer trial cannot compare the tracks, and what to do; "" if it can."""
     lost = _Lost.of(samples)
     if lost.missing and lost.new and lost.share >= MISSING_SHARE:
         return (
-            f"the canary never answers {lost.names}, but has {_names(lost.new)}, which stable does not: a renamed route"
-            " cannot be compared. Keep the label `route`, or check the canary yourself and use `promote --force`"
+            f"the canary never answers {lost.names}, but has {_names(lost.new)}, which stable does not have: a"
+            " renamed route cannot be compared. Keep the label `route`, or check the canary yourself and use"
+            " `promote --force`"
         )
     if routes := differing_buckets(intervals):
         return (
-            f"the histogram of {_names(routes)} has other buckets at the canary than at stable, so that latency cannot"
-            " be compared. Keep the buckets, or check the canary yourself and use `promote --force`"
+            f"the histogram buckets of {_names(routes)} differ between the canary and stable, so latency cannot be"
+            " compared. Keep the buckets, or check the canary yourself and use `promote --force`"
         )
     whole = samples.stable.durations.sum(0)
-    requests = samples.stable.routes
+    requests = samples.stable.route_totals
     if requests.sum() >= ROUTE_MINIMUM and not whole.sum() and not samples.canary.durations.sum():
         return (
-            "the metrics have no histogram http_request_duration_seconds, so that latency cannot be compared. Add it"
+            "the metrics have no histogram http_request_duration_seconds, so latency cannot be compared. Add it"
             " to the service (docs/reference/metrics.md)"
         )
     share = keys.canary_latency_percentile / 100
@@ -133,7 +137,7 @@ def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str
         ("refused or failed", _failures_by_route),
         (f"slower than {factor:g} times stable's median", slower(0.5, factor)),
     )
-    enough = np.minimum(samples.canary.routes, samples.stable.routes) >= ROUTE_MINIMUM
+    enough = np.minimum(samples.canary.route_totals, samples.stable.route_totals) >= ROUTE_MINIMUM
     compared: list[tuple[Route, str, Comparison]] = []
     for what, pairs in kinds:
         parts = pairs(blocks)

@@ -24,7 +24,7 @@ REFUSALS = range(400, 500)
 
 @dataclass(frozen=True)
 class Interval:
-    """What each track answered between two looks; ``pods``: the canary's part by pod."""
+    """The requests that each track answered between two looks; ``pods`` has the canary's by pod."""
 
     canary: Counters
     stable: Counters
@@ -48,7 +48,7 @@ class Requests:
         return self.answers.sum(-1)
 
     @property
-    def routes(self) -> Array:
+    def route_totals(self) -> Array:
         """Requests of the whole trial ``[route]``."""
         return self.answers.sum((-3, -1))
 
@@ -166,7 +166,7 @@ def quantile(durations: Array, bounds: Array, share: float) -> Array:
     return np.where(count > 0, np.where(np.isinf(top), np.inf, seconds), np.nan)[..., 0]
 
 
-def over(durations: Array, bounds: Array, seconds: Array) -> Array:
+def count_over(durations: Array, bounds: Array, seconds: Array) -> Array:
     """Return how many requests ``[interval, route]`` took longer than the route's ``seconds``, by interpolation.
 
     Not a number where the seconds are above the last finite bound.

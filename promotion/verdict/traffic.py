@@ -20,7 +20,7 @@ from promotion.verdict.comparison import (
     compare,
 )
 from promotion.verdict.result import Check, Result
-from promotion.verdict.samples import ERROR, REFUSED, Requests, Samples, over, quantile
+from promotion.verdict.samples import ERROR, REFUSED, Requests, Samples, count_over, quantile
 
 #: Requests that a route needs at stable before its median is known; for a tail of share s it is 2 / s.
 ROUTE_MINIMUM = 20
@@ -48,7 +48,7 @@ class TrafficRule:
 
     @property
     def is_latency(self) -> bool:
-        """Whether the rule is about time, which a slow node costs as well as a slow image."""
+        """Whether the rule judges latency, which a slow node increases as well as a slow image."""
         return "latency" in self.name
 
 
@@ -58,7 +58,7 @@ def errors(samples: Samples) -> Pairs:
     The canary's requests on routes that stable does not serve are compared with all of stable's.
     """
     canary, stable = samples.canary, samples.stable
-    known = (stable.routes > 0)[..., None, :]
+    known = (stable.route_totals > 0)[..., None, :]
     own, failed = canary.by_route, canary.answers[..., ERROR]
     columns = (
         (np.where(known, own, 0.0), np.where(known, 0.0, own)),
@@ -70,7 +70,7 @@ def errors(samples: Samples) -> Pairs:
 
 
 def failures(samples: Samples) -> Pairs:
-    """Pair up all requests, whatever their route, by those answered 4xx or 5xx: a lost route moves to another one."""
+    """Pair up all requests answered 4xx or 5xx. Routes do not matter: a lost route's requests appear under another."""
     tracks = (samples.canary, samples.stable)
     parts = [(each.by_route, each.answers[..., REFUSED] + each.answers[..., ERROR]) for each in tracks]
     return Pairs(*(each.sum(-1, keepdims=True) for part in parts for each in part))
@@ -88,7 +88,8 @@ def slower(share: float, factor: float) -> Callable[[Samples], Pairs]:
         canary, stable = samples.canary.durations, samples.stable.durations
         whole = stable.sum(-3)
         time = quantile(whole, samples.bounds, share)
-        slow, usual = over(canary, samples.bounds, factor * time), over(stable, samples.bounds, time)
+        slow = count_over(canary, samples.bounds, factor * time)
+        usual = count_over(stable, samples.bounds, time)
         judged = (whole[..., -1] >= minimum) & np.isfinite(slow).all(-2) & np.isfinite(usual).all(-2)
         return Pairs(canary[..., -1], slow, stable[..., -1], usual).where(judged)
 
@@ -96,7 +97,7 @@ def slower(share: float, factor: float) -> Callable[[Samples], Pairs]:
 
 
 def route_minimum(share: float) -> float:
-    """Return the requests that a route needs at stable before the time that ``share`` of them stay under is known."""
+    """Return how many requests a route needs at stable before the quantile at ``share`` of their times is known."""
     return max(ROUTE_MINIMUM, 2 / (1 - share))
 
 
@@ -157,7 +158,7 @@ def traffic_checks(
 
 
 def skipped_rules(keys: VerdictKeys, why: str) -> list[Check]:
-    """Return the same checks, inconclusive, for a trial without traffic."""
+    """Return the check of each rule as inconclusive, for a trial without traffic."""
     return [
         Check(each.name, "not measured", points(each.limit), "none", each.rule, "inconclusive", why)
         for each in rules(keys)
@@ -165,14 +166,14 @@ def skipped_rules(keys: VerdictKeys, why: str) -> list[Check]:
 
 
 def decide(rule: TrafficRule, measured: Comparison, chance: float, final: bool) -> Any:
-    """Return 1 where the rule finds the canary unhealthy, 0 where healthy, and -1 where it cannot tell."""
+    """Return 1 where the rule finds the canary unhealthy, 0 where healthy, and -1 where inconclusive."""
     enough = (np.minimum(measured.canary, measured.stable) >= rule.minimum) & (measured.intervals >= MIN_INTERVALS)
     healthy = enough & (measured.upper_bound() < rule.limit) & final
     return np.where(measured.lower_bound(chance) > rule.limit, 1, np.where(healthy, 0, -1))
 
 
 def within_limit_without(rule: TrafficRule, samples: Samples, pod: Requests) -> Any:
-    """Return whether the canary keeps the limit without one of its pods; not certainly, but by its share."""
+    """Return whether the canary's share without one of its pods is within the limit, however certain that is."""
     rest = compare(rule.pairs(samples.without(pod)))
     return (rest.difference <= rule.limit) & (rest.canary > 0)
 
@@ -220,7 +221,7 @@ def _result(rule: TrafficRule, measured: Comparison, chance: float, final: bool)
     if decision == 0:
         return "healthy", ""
     if decision == 1:
-        return "unhealthy", f"{shares} ({percent(measured.lower_bound(chance) - rule.limit, 1)} too many at the least)"
+        return "unhealthy", f"{shares} ({percent(measured.lower_bound(chance) - rule.limit, 1)} too many, at least)"
     if not final:
         return "inconclusive", ENDED_EARLY
     if min(measured.canary, measured.stable) < rule.minimum or measured.intervals < MIN_INTERVALS:

@@ -17,7 +17,7 @@ from promotion.verdict.comparison import MIN_INTERVALS, chance_at
 from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check
 from promotion.verdict.pods import KILLED, PodWatch, is_hopeless, readiness_check, restarts_check
 from promotion.verdict.result import Check, Verdict, worst
-from promotion.verdict.routes import hopeless, routes_check, skipped_checks
+from promotion.verdict.routes import routes_check, skipped_checks, why_incomparable
 from promotion.verdict.samples import Interval, Samples
 from promotion.verdict.table import chart, progress
 from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY, bad_pods, traffic_checks
@@ -27,8 +27,10 @@ INTERVALS = 30
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 10.0
 #: Seconds between two looks at pods that are not ready yet.
 SETTLE_SECONDS = 2.0
-#: Part of its share of the requests below which the canary is said to get too few, and the requests that show it.
-SHARE_PART, SHARE_MINIMUM = 0.5, 200
+#: The canary gets too few requests if it gets less than this part of its share.
+SHARE_PART = 0.5
+#: Minimum requests of both tracks that show whether the canary gets its share.
+SHARE_MINIMUM = 200
 
 TRACKS: tuple[Track, Track] = ("canary", "stable")
 
@@ -102,7 +104,7 @@ class Trial:
             time.sleep(SETTLE_SECONDS)
 
     def _functional_checks(self) -> list[Check]:
-        """Run commands and round trip before the first reading of the metrics, which then counts only users."""
+        """Run commands and round trip before the first reading of the metrics, so that only users' requests count."""
         running = self._pods()
         for track in TRACKS:
             self._readings(track, running[track])  # shows whether the service is the addressbook
@@ -120,14 +122,14 @@ class Trial:
     def _warm_up(self) -> None:
         """Wait until every pod has been ready for as long as the warm-up, so that the trial counts all of them."""
         deadline = time.monotonic() + self.keys.warm_up_seconds
-        shown = False
+        announced = False
         while cold := self._cold_processes(self._pods()):
             left = min(max(cold.values()), deadline - time.monotonic())
             if left <= 0:
                 return
-            if not shown:
+            if not announced:
                 self.say(f"warming up: requests of the first {self.keys.warm_up_seconds} s of a pod do not count")
-                shown = True
+                announced = True
             time.sleep(min(left, SETTLE_SECONDS))
             self._look_at_pods()
             if worst(self._pod_checks()) == "unhealthy":
@@ -164,16 +166,16 @@ class Trial:
                 self.say(progress(look * self.every, self.duration, interval))
             else:
                 self.say(self._why_unread())
-            checks, no_use = self._traffic_checks(look)
+            checks, incomparable = self._traffic_checks(look)
             if worst([*self._pod_checks(), *checks]) == "unhealthy":
                 break
-            if no_use:
-                self.say(f"a longer trial cannot help: {no_use}")
-                return _explained(checks, no_use)
+            if incomparable:
+                self.say(f"a longer trial cannot help: {incomparable}")
+                return _explained(checks, incomparable)
         return _explained(checks, self._why_unread()) if self.unread else checks
 
     def _traffic_checks(self, look: int) -> tuple[list[Check], str]:
-        """Judge the requests so far; also say why no longer trial can judge them ("" if one can)."""
+        """Judge the requests so far; also return why even a longer trial cannot judge them ("" if it can)."""
         if pod := next((deltas.shared_port for deltas in self.deltas.values() if deltas.shared_port), ""):
             why = f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let"
             why += " one process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
@@ -189,17 +191,17 @@ class Trial:
         checks.append(routes_check(samples, self.keys, chance, final))
         self.notes = [*bad_pods(samples, pods, self.keys), *self._share_note(samples)]
         enough = len(self.intervals) >= MIN_INTERVALS
-        return checks, hopeless(samples, self.intervals, self.keys) if enough else ""
+        return checks, why_incomparable(samples, self.intervals, self.keys) if enough else ""
 
     def _share_note(self, samples: Samples) -> list[str]:
-        """Say so if the canary gets far fewer of the users' requests than its share of the pods."""
+        """Return a note if the canary gets far fewer of the users' requests than its share of the pods."""
         pods = {track: self.watches[track].wanted for track in TRACKS}
-        requests = samples.canary.routes.sum(), samples.stable.routes.sum()
-        share, got = pods["canary"] / max(1, sum(pods.values())), requests[0] / max(1.0, sum(requests))
-        if not self.shares_users or sum(requests) < SHARE_MINIMUM or got >= SHARE_PART * share:
+        requests = samples.canary.route_totals.sum(), samples.stable.route_totals.sum()
+        share, actual = pods["canary"] / max(1, sum(pods.values())), requests[0] / max(1.0, sum(requests))
+        if not self.shares_users or sum(requests) < SHARE_MINIMUM or actual >= SHARE_PART * share:
             return []
         return [
-            f"the canary got {got:.1%} of the requests, but has {share:.1%} of the pods: connections that users keep"
+            f"the canary got {actual:.1%} of the requests, but has {share:.1%} of the pods: connections that users keep"
             " alive stay with stable, or requests to the canary never end"
         ]
 
@@ -207,7 +209,7 @@ class Trial:
         return f"metrics unreachable: {'; '.join(sorted(set(self.unread.values())))}"
 
     def _interval(self) -> Interval | None:
-        """Return what both tracks added since the last reading; None if one could not be read at all."""
+        """Return the requests since the last reading; None if a track could not be read at all."""
         running = self._pods()
         cold = self._cold_processes(running).keys()
         readings = {track: self._readings(track, running[track]) for track in TRACKS}
@@ -238,7 +240,7 @@ class Trial:
         """Look at the track's pods; ask about their nodes only if something is wrong with them."""
         lost_nodes: set[str] = set()
         ooms: list[tuple[str, datetime]] = []
-        # A role may be allowed to read the namespace only. The canary is then to blame for what its node does.
+        # A role may allow to read the namespace only. Without the nodes, the canary is blamed for its node's failures.
         if any(not pod.ready for pod in pods):
             with suppress(UnreachableError):
                 lost_nodes = self.cluster.lost_nodes()
@@ -260,13 +262,17 @@ class Trial:
     def _deployment(self, track: Track) -> Deployment:
         deployment = self.cluster.deployment(track)
         if deployment is None or not deployment.replicas:
-            what = "there is no canary to judge: `python -m promotion canary` starts one"
-            raise CommandError(what if track == "canary" else "there is no stable to compare it with", WRONG_USE)
+            raise CommandError(
+                "there is no canary to judge: start one with `python -m promotion canary`"
+                if track == "canary"
+                else "there is no stable to compare the canary with: start one with `python -m promotion up`",
+                WRONG_USE,
+            )
         return deployment
 
 
 def _explained(checks: Sequence[Check], reason: str) -> list[Check]:
-    """Return the checks with this reason for each that cannot tell."""
+    """Return the checks, with this reason for each inconclusive one."""
     return [replace(check, reason=reason) if check.result == "inconclusive" else check for check in checks]
 
 

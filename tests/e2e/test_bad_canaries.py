@@ -71,7 +71,7 @@ def test_verdict_command_rolls_back_an_unhealthy_canary(trial: Trial):
     assert "was judged unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr
 
 
-def test_a_canary_mends_a_crashing_stable(trial: Trial, until: Callable[..., None]):
+def test_a_canary_fixes_a_crashing_stable(trial: Trial, until: Callable[..., None]):
     """Neither the canary, nor its removal, waits for a stable whose pods crash again and again."""
     trial.candidate("crashes after a while", "as stable")
     trial.promotion("canary", "--image", "source", "--yes")

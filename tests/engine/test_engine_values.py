@@ -26,7 +26,7 @@ def read(project: Project, config: str) -> dict[str, Any]:
     return json.loads(project.pulumi("config", "--json").stdout)
 
 
-def test_each_written_value_is_the_same_to_both(project: Project):
+def test_engine_and_program_read_the_same_values(project: Project):
     keys = {f"key{number}": written for number, written in enumerate(VALUES)}
     engine = read(project, "\n".join(f"  {key}: {written}" for key, written in keys.items()))
     got = {key: normal_form(str(engine[f"addressbook:{key}"].get("value"))) for key in keys}
@@ -35,7 +35,7 @@ def test_each_written_value_is_the_same_to_both(project: Project):
 
 
 @pytest.mark.parametrize("form", ["stableReplicas", '"stableReplicas"', "addressbook:config:stableReplicas"])
-def test_every_form_of_a_key_is_the_same_to_both(project: Project, form: str):
+def test_engine_and_commands_read_every_form_of_a_key(project: Project, form: str):
     engine = read(project, f"  {form}: 8")
     assert engine["addressbook:stableReplicas"]["value"] == "8"
     file = StackFile(project.stack_file)

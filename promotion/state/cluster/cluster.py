@@ -125,15 +125,15 @@ class Cluster:
         return [pod for pod in self.pods(track) if current & owners(pod.document)]
 
     def lost_nodes(self) -> set[str]:
-        """Return the names of the nodes that are not ready. Raises UnreachableError also without the right to ask."""
+        """Return the names of the nodes that are not ready. Raises UnreachableError, also if it may not list nodes."""
         with self._answering("the list of nodes"):
             nodes = read_items(self.core.list_node)
         return {name(node) for node in nodes if condition(node, "Ready").get("status", "True") != "True"}
 
     def system_ooms(self) -> list[tuple[str, datetime]]:
-        """Return each node's latest kills for lack of memory on the node itself, with their times.
+        """Return the names of nodes that ran out of memory, and when.
 
-        Raises UnreachableError also without the right to read events of namespace default, where those of nodes are.
+        Raises UnreachableError, also if it may not read events in namespace default, which has those of nodes.
         """
         with self._answering("the events of nodes"):
             events = read_items(self.core.list_namespaced_event, "default", field_selector="reason=SystemOOM")

@@ -28,8 +28,8 @@ BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*
 METRICS_PATH = "/metrics"
 SERVER_ERRORS = range(500, 600)
 NO_PORT = "the service has no metrics port (config key metricsPort)"
-#: How often one process's counters may go down: a supervisor may restart it inside its container once.
-RESETS = 1
+#: How often a process's counters may go down: a supervisor may restart it once inside its container.
+MAX_RESETS = 1
 #: Pods read at the same time.
 READERS = 8
 
@@ -57,11 +57,6 @@ class Counters:
                 routes[route][status] = count
         return dict(routes)
 
-    def answered(self, routes: Collection[Route], statuses: range) -> float:
-        """Count the routes' requests that were answered with one of the statuses."""
-        by_status = (self.by_route.get(route, {}) for route in routes)
-        return sum(count for route in by_status for status, count in route.items() if status in statuses)
-
     @property
     def total(self) -> float:
         return sum(self.requests.values())
@@ -69,7 +64,9 @@ class Counters:
     @property
     def error_percent(self) -> float | None:
         """Percentage of requests answered 5xx; None without requests."""
-        return 100 * self.answered(self.by_route, SERVER_ERRORS) / self.total if self.total else None
+        by_status = (item for statuses in self.by_route.values() for item in statuses.items())
+        errors = sum(count for status, count in by_status if status in SERVER_ERRORS)
+        return 100 * errors / self.total if self.total else None
 
     def milliseconds(self, share: float) -> float | None:
         """Return the time that ``share`` of all requests stay under; None without requests.
@@ -185,7 +182,7 @@ def _is_reset(before: Counters, after: Counters) -> bool:
 
 
 class CounterDeltas:
-    """Turn the readings of one track's pods into what they added since the readings before.
+    """Turn the readings of one track's pods into requests since the previous readings.
 
     A pod that starts later counts from its start. A pod that is gone, or no longer answers, counts up to its last
     reading.
@@ -197,11 +194,11 @@ class CounterDeltas:
         self._started = False
 
     def add(self, readings: Iterable[Reading]) -> Counters:
-        """Return what these readings add to those before; nothing the first time."""
+        """Return the requests since the previous readings; none the first time."""
         return total(self.add_by_pod(readings).values())
 
     def add_by_pod(self, readings: Iterable[Reading], cold: Collection[str] = ()) -> dict[str, Counters]:
-        """Return the same for each pod, by name. ``cold`` processes add nothing yet."""
+        """Return the same requests by pod name. Those of ``cold`` processes do not count yet."""
         parts: dict[str, Counters] = {}
         for reading in readings:
             is_new = self._started and reading.process not in self._last
@@ -211,7 +208,7 @@ class CounterDeltas:
                 if reading.process not in cold:
                     added = difference(before, reading.counters)
                     parts[reading.pod] = total([parts[reading.pod], added]) if reading.pod in parts else added
-            # A process that was there before but could not be read is not a new one once it can be.
+            # A process that could not be read earlier is not new when it can be read.
             self._last[reading.process] = reading.counters or before
         self._started = True
         return parts
@@ -219,22 +216,20 @@ class CounterDeltas:
     @property
     def shared_port(self) -> str:
         """Name of a pod whose counters go up and down, as those of several processes behind one port; "" if none."""
-        return next((pod for pod, resets in self._resets.items() if resets > RESETS), "")
-
-
-def quantile_bound(buckets: Mapping[float, float], share: float) -> float | None:
-    """Return the bucket bound (seconds) that ``share`` of the requests stay under; None without requests."""
-    count = buckets.get(math.inf, 0)
-    return next((bound for bound in sorted(buckets) if count and buckets[bound] >= share * count), None)
+        return next((pod for pod, resets in self._resets.items() if resets > MAX_RESETS), "")
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """Return the seconds that ``share`` of the requests stay under, as if spread evenly in their bucket."""
-    upper = quantile_bound(buckets, share)
-    if upper is None:
+    """Return the seconds that ``share`` of the requests stay under, as if spread evenly in their bucket.
+
+    None without requests; the last finite bound for a time above it.
+    """
+    count = buckets.get(math.inf, 0)
+    if not count:
         return None
+    upper = next(bound for bound in sorted(buckets) if buckets[bound] >= share * count)
     below = max((bound for bound in buckets if bound < upper), default=0.0)
     if upper == math.inf:
         return below
     before = buckets.get(below, 0)
-    return below + (upper - below) * (share * buckets[math.inf] - before) / (buckets[upper] - before)
+    return below + (upper - below) * (share * count - before) / (buckets[upper] - before)

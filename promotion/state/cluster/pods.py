@@ -52,7 +52,7 @@ class Pod:
 
     @property
     def container(self) -> Document:
-        """Specification of the service's container, wherever a cluster's sidecars stand in the list."""
+        """Specification of the service's container, which sidecars may precede in the list."""
         return service_container(self.document)
 
     @property
@@ -99,7 +99,7 @@ class Pod:
         status = part(self.document, "status")
         reason, message = str(status.get("reason") or ""), str(status.get("message") or "")
         if reason == EVICTED and message and not message.startswith(NODE_PRESSURE):
-            return ""  # it used more than it was allowed
+            return ""  # the pod exceeded a limit of its own
         target = condition(self.document, "DisruptionTarget")
         if target.get("status") == "True" or (status.get("phase") == "Failed" and reason):
             return ": ".join(each for each in (reason or str(target.get("reason")), message) if each)

@@ -114,7 +114,7 @@ def answering(*items: dict[str, Any]) -> Any:
     return lambda *_, **__: SimpleNamespace(data=json.dumps({"items": items}).encode())
 
 
-def test_nodes_and_their_lack_of_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_nodes_and_out_of_memory_events_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(ApiClient(Configuration(host="http://127.0.0.1:1")), "n", "s")
     nodes = [
         {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}

@@ -159,7 +159,7 @@ class Refusing(ApiClient):
         return SimpleNamespace(status=200, response=answer, read=lambda: answer.data)
 
 
-def test_a_refused_list_is_a_notice_and_no_error():
+def test_an_unlistable_kind_is_a_notice():
     snapshot = take_snapshot(Cluster(Refusing("/events", "/endpointslices"), "shop", SERVICE))
     assert set(snapshot.unread) == {"events", "endpoint_slices"}
     found = examine(snapshot, FakeReader())
@@ -167,8 +167,8 @@ def test_a_refused_list_is_a_notice_and_no_error():
     assert found[1].what == "could not list events: no http://192.0.2.1/api/v1/namespaces/shop/events"
 
 
-def test_an_unread_list_accuses_nothing():
-    """Without the list of endpoints, no Service may be said to have none."""
+def test_an_unread_list_causes_no_finding():
+    """A Service is not reported as having no endpoints if they cannot be listed."""
     service = {"metadata": meta("shop-lb"), "spec": {"selector": {"app": SERVICE}, "ports": [{"port": 80}]}}
     unread = {"endpoint_slices": "forbidden"}
     assert [each.cause for each in findings(services=[service])] == ["no-endpoints"]

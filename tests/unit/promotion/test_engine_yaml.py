@@ -35,7 +35,7 @@ def test_invalid_yaml_is_one_line(text: str, message: str):
 def test_a_key_twice_is_refused_as_the_engine_does(text: str):
     root = compose(text)
     assert root is not None
-    with pytest.raises(ValueError, match="is in the file twice"):
+    with pytest.raises(ValueError, match="is a duplicate"):
         value_of(root)
 
 

@@ -122,7 +122,7 @@ def test_only_commits_of_a_key_are_read_on_request(repository: Repository):
     assert [each.message for each in found] == ["forgotten", "rejected"]
 
 
-def test_a_shallow_clone_is_known_and_blames_nobody(repository: Repository, tmp_path: Path):
+def test_the_oldest_commit_of_a_shallow_clone_is_omitted(repository: Repository, tmp_path: Path):
     repository.commit("Grace", canaryReplicas="1")
     repository.commit("Linus", canaryReplicas="1", traffic="stable")
     subprocess.run(["git", "clone", "-q", "--depth=2", repository.folder.as_uri(), tmp_path / "clone"], check=True)

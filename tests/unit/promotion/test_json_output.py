@@ -155,7 +155,7 @@ sys.exit(main(["down"]))
 """
 
 
-def test_a_closed_pipe_is_no_traceback():
+def test_a_closed_pipe_prints_no_traceback():
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", PRINTING], stdout=writer, stderr=subprocess.PIPE, check=False)

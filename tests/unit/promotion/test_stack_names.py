@@ -47,7 +47,7 @@ def test_a_name_in_several_organizations_is_refused(create: bool):
     assert error.value.code == WRONG_USE
 
 
-def test_a_stack_is_created_only_where_it_is_clear():
+def test_a_new_stack_needs_an_unambiguous_organization():
     assert stack_names.resolve("prod", project(organizations=["ada"]), create=True) == "prod"
     assert stack_names.resolve("prod", project("acme/prod", organizations=["acme"]), create=True) == "acme/prod"
     with pytest.raises(CommandError, match="could be created in acme or ada: name it in full") as error:

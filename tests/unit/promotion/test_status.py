@@ -74,7 +74,7 @@ def test_without_the_cluster_the_state_is_shown():
     assert answer["tracks"]["canary"] == {"digest": B.partition("@")[2], "image": B, "replicas": 1}
 
 
-def test_what_git_cannot_tell_is_said_and_the_rest_shown():
+def test_status_shows_the_rest_when_git_fails():
     status = replace(STATUS, uncompared="Git refuses to read /srv")
     lines = status_text(status).splitlines()
     assert "warning   Git and the stack file are not compared: Git refuses to read /srv" in lines

@@ -72,7 +72,7 @@ def test_a_record_says_what_the_canary_was_compared_with():
 
 
 @pytest.mark.parametrize("rest", [f"stable={OTHER}", "settings=0123456789ab", f"stable={OTHER} settings=xyz"])
-def test_half_a_comparison_is_no_record(rest: str):
+def test_an_incomplete_comparison_is_no_record(rest: str):
     assert VerdictRecord.parse(f"healthy {ONE} {TIME} {rest}") is None
 
 

@@ -38,7 +38,7 @@ NOT_YET = STATUS  # its canary has no ready pod
         (replace(READY, state=StackState({"stable": DeployedTrack(A, 4)})), ["stable has 2 of 4 pods ready"]),
     ],
 )
-def test_what_is_missing(status: Status, reasons: list[str]):
+def test_unready_tracks_have_reasons(status: Status, reasons: list[str]):
     assert missing(status) == reasons
 
 

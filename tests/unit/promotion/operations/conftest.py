@@ -75,12 +75,14 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def update_to(config: Mapping[str, str]) -> Update:
-    """Return a finished update to this config; the keys ``result``, ``time`` and ``commit`` describe the update."""
-    fields: dict[str, Any] = {"result": "succeeded", "time": LONG_AGO, "commit": "", **config}
+    """Return a finished update to this config; the keys ``result``, ``time``, ``commit`` and ``number`` are its own."""
+    fields: dict[str, Any] = {"result": "succeeded", "time": LONG_AGO, "commit": "", "number": "0", **config}
     described = {name: fields[name] for name in ("result", "commit")}
-    keys = {key: value for key, value in config.items() if key not in ("result", "time", "commit")}
-    time = datetime.fromisoformat(fields["time"])
-    return Update(number=0, time=time, kind="update", message="", author="", edited=False, config=keys, **described)
+    keys = {key: value for key, value in config.items() if key not in ("result", "time", "commit", "number")}
+    time, number = datetime.fromisoformat(fields["time"]), int(fields["number"])
+    return Update(
+        number=number, time=time, kind="update", message="", author="", edited=False, config=keys, **described
+    )
 
 
 def refused(action: Callable[[], object], session: Session, match: str, code: int = WRONG_USE) -> None:

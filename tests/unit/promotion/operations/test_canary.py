@@ -172,7 +172,7 @@ def test_only_config_finds_rejections_in_git(make: Make):
     refused(lambda: prepare(session), session, f"was judged unhealthy at {TIME}")
 
 
-def test_a_failing_stable_does_not_hold_up_its_mending(make: Make):
+def test_a_failing_stable_does_not_delay_its_fix(make: Make):
     session, stack = make("canary", stableImage=OLD, stableReplicas="3")
     stack.available = False
     assert start_trial(session, prepare(session))

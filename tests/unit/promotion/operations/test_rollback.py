@@ -9,7 +9,7 @@ import pytest
 
 from promotion.errors import CommandError
 from promotion.operations.promote import promote_canary
-from promotion.operations.rollback import previous_image, remove_canary, restore_stable
+from promotion.operations.rollback import previous_release, remove_canary, restore_stable
 from promotion.state import history
 from promotion.state.verdict_record import VerdictRecord
 from tests.unit.promotion.operations.conftest import forced, refused
@@ -48,7 +48,7 @@ def test_a_judged_canary_is_recorded_as_rejected(make: Make, verdict: str, resul
     assert (record.result if record else None) == result
 
 
-def test_a_failing_stable_does_not_hold_up_a_rollback(make: Make):
+def test_a_failing_stable_does_not_delay_a_rollback(make: Make):
     session, stack = make("rollback", tracks=BOTH, **TRIAL)
     stack.available = False
     assert remove_canary(session)
@@ -133,7 +133,7 @@ def test_an_empty_target_never_removes_the_canary(make: Make):
 def test_undo_goes_back_to_the_previous_stable(make: Make):
     earlier = [{"stableImage": NEW}, {"stableImage": OTHER, "result": "failed"}, {"stableImage": OLD}]
     session, stack = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
-    assert restore_stable(session, previous_image(session))
+    assert restore_stable(session, previous_release(session))
     assert stack.applied[-1]["stableImage"] == OLD
     assert stack.applied[-1]["canaryVerdict"].startswith(f"rejected sha256:{'b' * 64}")
 
@@ -143,19 +143,29 @@ def test_undo_twice_goes_back_twice(make: Make):
     undone = {"stableImage": OLD, "canaryVerdict": f"rejected sha256:{'b' * 64} {TIME}"}
     earlier = [undone, {"stableImage": NEW}, {"stableImage": OLD}, {"stableImage": OTHER}]
     session, _ = make("undo", tracks={"stable": OLD}, earlier=earlier, **undone)
-    assert previous_image(session) == OTHER
+    assert previous_release(session) == "1"
 
 
-def test_undo_after_a_failed_promotion_returns_to_the_stable_before(make: Make):
+def test_undo_of_a_failed_promotion_restores_stable(make: Make):
     """The state has the new image, although its update failed."""
     promoted = {"stableImage": NEW, "result": "failed"}
     session, _ = make("undo", tracks={"stable": NEW}, earlier=[promoted, {"stableImage": OLD}], stableImage=NEW)
-    assert previous_image(session) == OLD
+    assert previous_release(session) == "1"
+
+
+def test_undo_of_promoted_settings_keeps_the_image(make: Make):
+    settings = {"stableImage": NEW, "environment": '{"A": "bad"}', "number": "3"}
+    earlier = [settings, {"stableImage": NEW, "number": "2"}, {"stableImage": OLD, "number": "1"}]
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert previous_release(session) == "2"
+    earlier = [{"stableImage": NEW, "number": "4"}, *earlier]
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert previous_release(session) == "1"
 
 
 def test_undo_without_an_earlier_stable_is_refused(make: Make):
     session, _ = make("undo", tracks={"stable": NEW}, earlier=[{"stableImage": NEW}], stableImage=NEW)
-    refused(lambda: previous_image(session), session, "has no earlier stable")
+    refused(lambda: previous_release(session), session, "has no earlier stable")
 
 
 @pytest.mark.parametrize("step", ["rollback", "promote"])
@@ -164,7 +174,10 @@ def test_replicas_raised_during_the_trial_stay(make: Make, step: str):
     assert remove_canary(session) if step == "rollback" else promote_canary(session)
     assert stack.applied[-1]["stableReplicas"] == "8"
     assert "stableReplicasAfterTrial" not in stack.applied[-1]
-    assert "raised to 8 during the trial; it stays, instead of 3" in cast(io.StringIO, session.console.out).getvalue()
+    assert (
+        "raised to 8 during the trial; keeping it instead of returning to 3"
+        in cast(io.StringIO, session.console.out).getvalue()
+    )
 
 
 def raised() -> dict[str, str]:
@@ -190,7 +203,7 @@ def test_an_earlier_image_comes_with_its_settings(make: Make):
     assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (OLD, "512Mi")
 
 
-def test_earlier_secrets_are_said_to_stay(make: Make):
+def test_a_rollback_warns_that_secrets_stay(make: Make):
     earlier = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": "[secret]"}]
     session, _ = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
     assert restore_stable(session, "aaaaaa")

@@ -61,7 +61,7 @@ def test_a_stale_checkout_does_not_roll_stable_back(make: Make):
     ],
 )
 @pytest.mark.parametrize("key", ["memoryLimit", "environment", "traffic"])
-def test_no_move_takes_another_edit_along(
+def test_a_move_refuses_unrelated_edits(
     make: Make,
     monkeypatch: pytest.MonkeyPatch,
     move: Callable[[Session], bool],
@@ -183,8 +183,10 @@ def commits(tmp_path: Path) -> list[str]:
     return made
 
 
-def up(make: Make, commit: str, **file: str) -> tuple[Session, FakeStack]:
-    return make("up", {"stable": NEW}, [{**PROMOTED, "commit": commit}], options={"image": OTHER}, **(file or STABLE))
+def up(make: Make, commit: str, time: str = "2099-01-01T00:00:00+00:00", **file: str) -> tuple[Session, FakeStack]:
+    """``time`` is the last update's; the default is after every commit."""
+    last = {**PROMOTED, "commit": commit, "time": time}
+    return make("up", {"stable": NEW}, [last], options={"image": OTHER}, **(file or STABLE))
 
 
 def test_up_from_an_older_commit_is_refused(make: Make, commits: list[str]):
@@ -205,6 +207,44 @@ def test_up_refuses_a_new_image_if_git_cannot_tell(make: Make, commits: list[str
     refused(lambda: refuse_older_commit(session, session.file.text()), session, "fetch-depth: 0")
     session, _ = up(make, "f" * 40, **{**PROMOTED, "memoryLimit": "1Gi"})
     refuse_older_commit(session, session.file.text())
+
+
+def test_a_commit_after_the_last_update_is_not_older(make: Make, commits: list[str]):
+    """The branch that the last update ran from may have been squashed and deleted."""
+    del commits
+    session, _ = up(make, "f" * 40, "2025-01-01T00:00:00+00:00")
+    refuse_older_commit(session, session.file.text())
+
+
+def test_a_failed_update_does_not_block_the_way_back(make: Make):
+    deployed = {**TRIAL, "stableReplicasAfterTrial": "3"}
+    failed = {**deployed, "memoryLimit": "1Gi", "result": "failed"}
+    session, stack = make("rollback", BOTH, [failed, deployed], **deployed)
+    assert remove_canary(session)
+    assert stack.applied
+
+
+@pytest.mark.parametrize("key", ["warmUpSeconds", "canaryErrorLimit", "verdictValidHours"])
+def test_keys_that_only_the_verdict_reads_block_nothing(make: Make, key: str):
+    session, _ = make("rollback", BOTH, [TRIAL], **TRIAL, **{key: "7"})
+    assert remove_canary(session)
+
+
+def test_a_rollback_never_builds_stable_from_source(make: Make):
+    """The file may lack the image that `up --set` gave stable."""
+    without = {key: value for key, value in TRIAL.items() if key != "stableImage"}
+    session, stack = make("rollback", BOTH, [TRIAL], **without)
+    assert remove_canary(session)
+    assert stack.applied[-1]["stableImage"] == OLD
+
+
+def test_a_plain_secret_is_not_shown(make: Make):
+    session, _ = make("rollback", BOTH, [TRIAL], **TRIAL)
+    session.file.write(session.file.text() + "  addressbook:secretEnvironment: {TOKEN: hunter2}\n")
+    with pytest.raises(CommandError) as error:
+        remove_canary(session)
+    assert "secretEnvironment" in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_shallow_clone_cannot_tell(make: Make, commits: list[str], tmp_path: Path):

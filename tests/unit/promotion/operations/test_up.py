@@ -55,7 +55,7 @@ def test_up_does_not_put_a_rejected_canary_back(make: Make, monkeypatch: pytest.
     assert update(session, monkeypatch, force=True)() == DONE
 
 
-def test_up_keeps_a_canary_that_runs_in_spite_of_its_verdict(make: Make, monkeypatch: pytest.MonkeyPatch):
+def test_up_keeps_a_running_canary_despite_its_verdict(make: Make, monkeypatch: pytest.MonkeyPatch):
     """As after `verdict --keep`: nothing is put back."""
     session, _ = make("up", BOTH, [REJECTED], **TRIAL)
     assert update(session, monkeypatch)() == DONE
@@ -83,7 +83,7 @@ def test_an_update_that_does_what_was_reviewed_runs(make: Make):
 
 
 @pytest.mark.parametrize("steps", [REVIEWED, None], ids=["file", "digest"])
-def test_another_update_than_the_reviewed_one_changes_nothing(
+def test_an_update_that_was_not_reviewed_is_refused(
     make: Make, capsys: pytest.CaptureFixture[str], steps: tuple[str, ...] | None
 ):
     session, stack = make("up", stableReplicas="3")

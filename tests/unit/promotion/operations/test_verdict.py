@@ -236,7 +236,7 @@ def test_no_failure_of_the_diagnosis_stops_the_roll_back(
     assert "The cause is unknown: the diagnosis failed" in bench.out.getvalue()
 
 
-def test_a_slow_diagnosis_does_not_hold_up_the_roll_back(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_a_slow_diagnosis_does_not_delay_the_roll_back(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     end = Event()
     monkeypatch.setattr(explanation, "diagnosis", lambda *_: end.wait(60))
     monkeypatch.setattr(explanation, "LOOK_SECONDS", 0.05)
@@ -380,7 +380,7 @@ def test_test_commands_on_trial_replace_stables(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("option", "warm_up"), [(None, 45), (0, 0), (90.0, 90)])
-def test_limits_are_in_the_file_and_the_warm_up_an_option_too(bench: Bench, option: float | None, warm_up: int):
+def test_limits_come_from_the_file_or_the_warm_up_option(bench: Bench, option: float | None, warm_up: int):
     bench.write(**TRIAL, warmUpSeconds="45", canaryErrorLimit="5")
     bench.run(warm_up=option)
     assert isinstance(bench.keys, VerdictKeys)

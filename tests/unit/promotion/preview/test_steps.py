@@ -187,7 +187,7 @@ def test_difference_shows_both_lists_whole():
     ]
 
 
-def test_diff_leaves_out_what_the_refresh_has_read():
+def test_diff_omits_the_steps_of_the_refresh():
     diff = """Previewing update (prod):
 ~ pulumi:pulumi:Stack: (refresh)
     [urn=urn:pulumi:prod::addressbook::pulumi:pulumi:Stack::addressbook-prod]

@@ -185,14 +185,14 @@ class TestWhatComesFromOutside:
         assert (watch.unready, watch.excused) == (0, 6)
         check = readiness_check(watch, watched(*[FINE] * 8, wanted=2), planned_looks=30)
         assert check.result == "inconclusive"
-        assert "pod a was ended from outside" in check.reason
+        assert "pod a was disrupted" in check.reason
 
     def test_a_short_disruption_is_a_note(self) -> None:
         watch = self.looked([], times=1)
         assert readiness_check(watch, watched(*[FINE] * 3, wanted=2), planned_looks=30).result == "healthy"
-        assert watch.notes == ["pod a was ended from outside (it was deleted); this is not counted against it"]
+        assert watch.notes == ["pod a was disrupted (it was deleted); this does not count against it"]
 
-    def test_after_its_replacement_is_ready_it_counts_again(self) -> None:
+    def test_unready_pods_count_again_after_the_replacement(self) -> None:
         watch = self.looked([])
         watch.look([pod("b", ready=False)], 1)
         assert (watch.unready, watch.excused) == (1, 6)
@@ -201,13 +201,13 @@ class TestWhatComesFromOutside:
         over = pod(ready=False, failed=("Evicted", "Pod ephemeral local storage usage exceeds the total limit"))
         assert self.looked([over]).unready == 6
 
-    def test_pods_on_a_lost_node_are_excused_until_it_is_back(self) -> None:
+    def test_pods_on_a_lost_node_are_excused(self) -> None:
         watch = PodWatch()
         watch.look([pod()], 1)
         for nodes in ({"node-1"}, {"node-1"}, {"node-2"}):
             watch.look([pod(ready=False)], 1, lost_nodes=nodes)
         assert (watch.unready, watch.excused) == (1, 2)
-        assert watch.notes == ["pod a is on node node-1, which is not ready; this is not counted against it"]
+        assert watch.notes == ["pod a is on node node-1, which is not ready; this does not count against it"]
 
     def test_a_restart_of_the_node_does_not_count(self) -> None:
         watch = watched([pod()], [pod(restarts=1, ended=end(255, "Unknown"))])

@@ -11,7 +11,7 @@ from contract.settings import VerdictKeys
 from promotion.state.cluster.metrics import Counters, total
 from promotion.verdict.comparison import chance_at
 from promotion.verdict.result import Check
-from promotion.verdict.routes import hopeless, routes_check
+from promotion.verdict.routes import routes_check, why_incomparable
 from promotion.verdict.samples import Interval, Samples
 from promotion.verdict.traffic import COMPARISONS, bad_pods, traffic_checks
 
@@ -55,9 +55,9 @@ def failed(canary: list[Answers], stable: list[Answers]) -> set[str]:
     return {each.name for each in checks if each.result == "unhealthy"}
 
 
-def why_hopeless(canary: list[Answers], stable: list[Answers]) -> str:
+def reason(canary: list[Answers], stable: list[Answers]) -> str:
     intervals = trial(canary, stable, 3)
-    return hopeless(Samples.of(intervals), intervals, KEYS)
+    return why_incomparable(Samples.of(intervals), intervals, KEYS)
 
 
 class TestALostRoute:
@@ -68,7 +68,7 @@ class TestALostRoute:
         assert lost.result == "unhealthy"
         assert "the canary never answers GET /all (20.0 % of stable's requests)" in lost.reason
 
-    def test_a_small_route_is_found_as_well(self) -> None:
+    def test_a_small_lost_route_is_unhealthy(self) -> None:
         canary = [PERSON, Answers("unmatched", refused=2)]
         assert failed(canary, [PERSON, RARE]) == set()
         assert "GET /report" in check(canary, [PERSON, RARE]).reason
@@ -89,17 +89,17 @@ class TestALostRoute:
 
 class TestOneBadRoute:
     @pytest.mark.parametrize("bad", [Answers("/report", failed=2), Answers("/report", refused=2)], ids=["500", "404"])
-    def test_under_a_hundredth_of_the_requests_is_found(self, bad: Answers) -> None:
+    def test_a_small_failing_route_is_unhealthy(self, bad: Answers) -> None:
         assert failed([PERSON, ALL, bad], [PERSON, ALL, RARE]) == set()
-        found = check([PERSON, ALL, bad], [PERSON, ALL, RARE])
-        assert found.result == "unhealthy"
-        assert found.reason.startswith("GET /report: 100.0 % of the canary's requests are refused or failed")
+        checked = check([PERSON, ALL, bad], [PERSON, ALL, RARE])
+        assert checked.result == "unhealthy"
+        assert checked.reason.startswith("GET /report: 100.0 % of the canary's requests are refused or failed")
 
-    def test_that_is_slow_is_found(self) -> None:
+    def test_a_slow_small_route_is_unhealthy(self) -> None:
         slow = Answers("/report", 2, seconds=0.02)
         assert "GET /report" in check([PERSON, ALL, slow], [PERSON, ALL, RARE]).reason
 
-    def test_that_fails_at_stable_too_is_no_fault(self) -> None:
+    def test_a_route_that_fails_at_stable_too_is_healthy(self) -> None:
         bad = Answers("/report", failed=2)
         assert check([PERSON, bad], [PERSON, bad]).result == "healthy"
 
@@ -109,28 +109,28 @@ class TestOneBadRoute:
         assert good.samples == "3 of 3 routes have 20 requests at each"
 
 
-class TestWhatNoLongerTrialFinds:
+class TestIncomparableTracks:
     def test_good_routes_can_be_compared(self) -> None:
-        assert why_hopeless([PERSON, ALL], [PERSON, ALL]) == ""
+        assert reason([PERSON, ALL], [PERSON, ALL]) == ""
 
-    def test_a_renamed_route(self) -> None:
-        why = why_hopeless([PERSON, Answers("/everybody", 40)], [PERSON, ALL])
+    def test_a_renamed_route_cannot_be_compared(self) -> None:
+        why = reason([PERSON, Answers("/everybody", 40)], [PERSON, ALL])
         assert "never answers GET /all (20.0 % of stable's requests), but has GET /everybody" in why
 
     def test_a_lost_route_is_not_a_renamed_one(self) -> None:
-        assert why_hopeless([PERSON, Answers("unmatched", refused=40)], [PERSON, ALL]) == ""
+        assert reason([PERSON, Answers("unmatched", refused=40)], [PERSON, ALL]) == ""
 
-    def test_other_buckets(self) -> None:
+    def test_differing_buckets_cannot_be_compared(self) -> None:
         other = Answers("/all", 40, bounds=(0.1, math.inf))
-        assert "GET /all has other buckets at the canary" in why_hopeless([PERSON, other], [PERSON, ALL])
+        assert "histogram buckets of GET /all differ" in reason([PERSON, other], [PERSON, ALL])
 
-    def test_times_above_the_last_bucket(self) -> None:
+    def test_times_above_the_last_bucket_cannot_be_judged(self) -> None:
         slow = [Answers("/all", 100, seconds=0.024)]
-        assert "GET /all lies above the histogram's last bucket" in why_hopeless(slow, slow)
+        assert "GET /all lies above the histogram's last bucket" in reason(slow, slow)
 
-    def test_no_histogram(self) -> None:
+    def test_without_a_histogram_latency_cannot_be_judged(self) -> None:
         bare = [Answers("/all", 100, bounds=())]
-        assert "no histogram http_request_duration_seconds" in why_hopeless(bare, bare)
+        assert "no histogram http_request_duration_seconds" in reason(bare, bare)
 
 
 class TestOneBadPod:
@@ -142,7 +142,7 @@ class TestOneBadPod:
         checks = traffic_checks(samples, by_pod, KEYS, LOOKS, LOOKS)
         return {each.name: each for each in checks}, bad_pods(samples, by_pod, KEYS)
 
-    def test_its_errors_are_the_canarys_and_it_is_named(self) -> None:
+    def test_a_pod_with_errors_makes_the_canary_unhealthy(self) -> None:
         checks, notes = self.judged(Answers("/all", 50, failed=50))
         assert checks["errors"].result == "unhealthy"
         assert "pod canary-3 alone causes it" in checks["errors"].reason
@@ -153,7 +153,7 @@ class TestOneBadPod:
         assert checks["errors"].result == "healthy"
         assert len(notes) == 1
 
-    def test_a_slow_one_is_not_blamed_on_the_image(self) -> None:
+    def test_one_slow_pod_is_not_blamed_on_the_image(self) -> None:
         checks, notes = self.judged(Answers("/all", 100, seconds=0.02))
         assert checks["tail latency"].result == "inconclusive"
         assert "only with pod canary-3: its node may be slow" in checks["tail latency"].reason

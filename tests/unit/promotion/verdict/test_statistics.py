@@ -10,7 +10,7 @@ import pytest
 from contract.settings import VerdictKeys
 from promotion.state.cluster.metrics import Counters
 from promotion.verdict.comparison import FALSE_ALARM, Pairs, chance_at, compare
-from promotion.verdict.samples import Interval, Samples, over, quantile
+from promotion.verdict.samples import Interval, Samples, count_over, quantile
 from promotion.verdict.traffic import COMPARISONS, rules, traffic_checks
 from tests.unit.promotion.verdict.promise import BAD, FALSE_ALARMS, IDENTICAL, MISSES, WORLDS
 from tests.unit.promotion.verdict.simulation import bad_routes, judge
@@ -132,10 +132,10 @@ class TestInterpolation:
         assert quantile(durations, self.BOUNDS, 0.5)[0] == pytest.approx(0.2)
         assert quantile(durations, self.BOUNDS, 0.75)[0] == pytest.approx(0.3)
 
-    def test_above_the_last_bucket_it_is_infinite(self) -> None:
+    def test_a_quantile_above_the_last_bucket_is_infinite(self) -> None:
         assert quantile(np.array([[0.0, 0.0, 10.0, 100.0]]), self.BOUNDS, 0.5)[0] == math.inf
 
     def test_requests_over_a_time_within_a_bucket(self) -> None:
         durations = np.array([[[0.0, 50.0, 100.0, 110.0]]])
-        assert over(durations, self.BOUNDS, np.array([0.3]))[0, 0] == pytest.approx(35)
-        assert math.isnan(over(durations, self.BOUNDS, np.array([0.5]))[0, 0])
+        assert count_over(durations, self.BOUNDS, np.array([0.3]))[0, 0] == pytest.approx(35)
+        assert math.isnan(count_over(durations, self.BOUNDS, np.array([0.5]))[0, 0])
