@@ -47,7 +47,7 @@ def test_engine_and_commands_read_every_form_of_a_key(project: Project, form: st
 
 def test_two_forms_of_a_key_are_refused(project: Project):
     project.stack_file.write_text("config:\n  stableReplicas: 8\n  addressbook:stableReplicas: 3\n")
-    done = project.run("python", "-m", "promotion", "status", "--stack", "values", check=False)
+    done = project.run("python", "-m", "promotion", "rollback", "--stack", "values", check=False)
     assert done.returncode == 2, done.stderr
     assert "both `stableReplicas` and `addressbook:stableReplicas`" in done.stderr
     with pytest.raises(CommandError):

@@ -45,6 +45,6 @@ def test_truncated_attributes_are_removed(project: Any, file: Callable[[Path], P
     assert "EOF" in refused.stdout + refused.stderr, "plain Pulumi cannot recover"
 
     done = project.run(sys.executable, "-m", "promotion", "down", "--stack", NAME)
-    assert done.stderr.count(f"deleted {attributes}: an engine was killed while it wrote the file") == 1
+    assert (done.stdout + done.stderr).count(f"deleted {attributes}: an engine was killed while it wrote the file") == 1
     assert "Traceback" not in done.stderr
     assert NAME not in project.run("pulumi", "stack", "ls", "--json").stdout
