@@ -97,8 +97,8 @@ class ToolKeys(Keys):
     canary_verdict: str = Field(
         default="",
         description="Latest verdict, as `RESULT DIGEST TIME stable=DIGEST settings=FINGERPRINT`, with"
-        " `trial=FINGERPRINT` if settings were on trial. `verdict` writes the result for the canary's image, and what it"
-        " was compared with; `rollback` writes `rejected`.",
+        " `trial=FINGERPRINT` if settings were on trial. `verdict` writes the result for the canary's image, and"
+        " what it was compared with; `rollback` writes `rejected`.",
     )
     migrated_image: str = Field(
         default="",
