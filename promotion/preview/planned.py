@@ -146,7 +146,8 @@ class Preview:
         self._outputs: Mapping[str, Any] = {}
         self._config: Mapping[str, str] = {}
         self._counts: Counter[str] = Counter()
-        self._faults: list[str] = []
+        self._forbidden: list[str] = []
+        self._errors: list[str] = []
         self._advice: list[str] = []
 
     def event(self, event: EngineEvent) -> None:
@@ -170,16 +171,20 @@ class Preview:
             where = violation.resource_urn.rpartition("::")[2] if violation.resource_urn else "the stack"
             message = f"{violation.policy_name}, {where}: {violation.message.strip()}"
             if NOT_EVALUATED not in message:
-                (self._faults if violation.enforcement_level == "mandatory" else self._advice).append(message)
+                (self._forbidden if violation.enforcement_level == "mandatory" else self._advice).append(message)
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
-            self._faults.append(event.diagnostic_event.message.strip())
+            self._errors.append(event.diagnostic_event.message.strip())
         elif event.summary_event:
             self._counts.update({_operation(kind): n for kind, n in event.summary_event.resource_changes.items()})
+
+    def complete(self) -> None:
+        """Forget the errors: the engine completed the preview in spite of them, as when a provider exits too early."""
+        self._errors.clear()
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Errors that keep the update from starting."""
-        return tuple(self._faults)
+        return (*self._forbidden, *self._errors)
 
     def plan(self, project: str, stack: str, outputs: Mapping[str, Any], diff: str) -> Plan:
         """Return the plan after the preview has ended; ``outputs`` are those of the last update."""
@@ -220,6 +225,7 @@ def plan(stack: automation.Stack, *, refresh: bool = True, save: Path | None = N
         diff = stack.preview(
             diff=True, color="never", on_event=preview.event, refresh=refresh, plan=file, **policies(stack.name)
         ).stdout
+        preview.complete()
     except automation.CommandError as error:
         if not preview.faults:
             raise CommandError(error_lines(error)) from None

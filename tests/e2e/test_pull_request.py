@@ -230,7 +230,7 @@ def test_up_applies_only_what_was_reviewed(main: Repository, tmp_path: Path):
 
 def test_saved_plan_binds_the_engine_and_hides_secrets(main: Repository, tmp_path: Path):
     """What `up --expect` relies on."""
-    plan, before = tmp_path / "plan.json", main.resources()
+    plan, before = tmp_path / "plan.json", main.project.outputs()
     main.project.configure(traffic="split")
     main.project.pulumi("preview", "--refresh", "--save-plan", str(plan))
     assert main.password() not in plan.read_text()
@@ -239,7 +239,7 @@ def test_saved_plan_binds_the_engine_and_hides_secrets(main: Repository, tmp_pat
     refused = main.project.up("--refresh", "--plan", str(plan), check=False)
     assert refused.returncode != 0
     assert "violates plan" in refused.stdout + refused.stderr
-    assert main.resources() == before
+    assert main.project.outputs() == before
 
 
 def test_policy_violation_stops_before_any_change(main: Repository):
