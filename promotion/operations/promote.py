@@ -34,7 +34,7 @@ def promote_canary(session: Session) -> bool:
     state = session.state()
     healthy = require_proof(session, state, "promote it")
     if session.release.canary_image == "source":
-        _pin_canary(session)
+        _pin_canary(session, state)
     release = session.release
     _require_deployed(session, release, state)
     text = propose(session, config_edits.promote)
@@ -54,9 +54,9 @@ def _require_deployed(session: Session, release: ReleaseSettings, state: StackSt
         )
 
 
-def _pin_canary(session: Session) -> None:
+def _pin_canary(session: Session, state: StackState) -> None:
     """Write the image of a canary built from source into the stack file. Raises CommandError if none is running."""
-    running = session.state().tracks.get("canary")
+    running = state.tracks.get("canary")
     if running is None:
         raise CommandError(
             f"the canary is built from source and not running: start it with `python -m promotion canary --stack"

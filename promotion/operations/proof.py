@@ -8,7 +8,6 @@ from contract.image import digest_of, short
 from contract.settings import VerdictKeys
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.session import Session, keys_of
-from promotion.state.history import SUCCEEDED
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord, last_verdict
 
@@ -64,8 +63,7 @@ def _was_undone(session: Session, record: VerdictRecord) -> bool:
         promotes
         and not session.options.only_config
         and any(
-            update.kind == "update"
-            and update.result == SUCCEEDED
+            update.is_applied
             and update.time > record.moment
             and digest_of(update.config.get("stableImage", "")) == record.digest
             for update in session.updates()

@@ -46,12 +46,15 @@ def release(options: ReleaseOptions) -> int:
 
 def _finish_last_run(session: Session) -> None:
     """Finish an interrupted promotion or rollback: its canary runs, but is no longer in the stack file."""
-    if not session.release.has_canary and "canary" in session.state().known_tracks:
+    if session.release.has_canary:
+        return
+    state = session.state()
+    if "canary" in state.known_tracks:
         session.console.say(
             "the stack still runs a canary that is no longer in its file; finishing the interrupted run"
         )
-        refuse_stale(session, config_edits.promote, removal_of(session))
-        text = session.file.edited(pin_stable(session.release, session.state()))
+        refuse_stale(session, config_edits.promote, removal_of(state))
+        text = session.file.edited(pin_stable(session.release, state))
         apply(session, text, "finish the interrupted run")
 
 
@@ -59,7 +62,7 @@ def is_released(session: Session, trial: Trial) -> bool:
     """Return whether stable runs the image already, and there are no other settings to try it with."""
     current = session.release
     same_image = current.stable_image.endswith(f"@{trial.digest}")
-    return same_image and not current.has_canary and not session.has_canary_settings
+    return same_image and not current.has_canary and not session.trial
 
 
 def _judge(session: Session, options: ReleaseOptions, trial: Trial) -> tuple[str, Verdict | None]:

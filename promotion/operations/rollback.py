@@ -86,6 +86,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     verdict = VerdictRecord.parse(release.canary_verdict)
     own = verdict if verdict and verdict.is_about(digest, session.trial) else None
     judged = own is not None and own.result in ("healthy", "unhealthy")
+    removal = removal_of(state)
     rejection: Edits = {}
     if digest and (reject or judged) and not (own and own.is_against):
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest, session.trial))}
@@ -95,7 +96,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
         settings: Edits = earlier_settings(before.config, config) if before else {}
         if not previous:
-            return {**settings, **config_edits.remove_canary(release), **pin_stable(release, state), **rejection}
+            return {**settings, **removal(release, config), **rejection}
         return {**config_edits.restore_image(release, previous, settings=settings), **rejection}
 
     text = propose(session, move)
@@ -106,8 +107,8 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
 
 def _trial_before_promotion(session: Session, release: ReleaseSettings) -> Update | None:
     """Return the last finished update with a canary if the promotion after it was interrupted."""
-    done = (update for update in session.updates() if update.kind == "update" and update.result == SUCCEEDED)
-    trial = next((update for update in done if update.config.get("canaryImage")), None)
+    trials = (update for update in session.updates() if update.is_applied and update.config.get("canaryImage"))
+    trial = next(trials, None)
     return trial if trial and trial.config["canaryImage"] == release.stable_image else None
 
 
@@ -129,15 +130,16 @@ def restore_stable(session: Session, to: str) -> bool:
     current = _stable_digest(release, session.state())
     earlier = config_of_release(image, to, updates)
 
-    def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
-        settings: Edits = earlier_settings(earlier, config) if earlier else {}
-        return config_edits.restore_image(release, image, rejection, settings, migrated=ran)
+    def move(rejection: str | None, *, migrated: bool) -> Move:
+        def edits(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
+            settings: Edits = earlier_settings(earlier, config) if earlier else {}
+            return config_edits.restore_image(release, image, rejection, settings, migrated=migrated)
 
-    rejection: str | None = None
-    ran = True
+        return edits
+
     is_repeated = earlier is None or not earlier_settings(earlier, session.config)
     if is_repeated and digest == current and not release.has_canary and digest == digest_of(release.stable_image):
-        refuse_stale(session, move)
+        refuse_stale(session, move(None, migrated=True))
         session.console.say("the stack file already has this image; re-running the update")
         return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
     verdict = last_verdict(digest, session.verdicts())
@@ -152,7 +154,7 @@ def restore_stable(session: Session, to: str) -> bool:
         )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
     _warn_of_hidden_secrets(session, earlier)
-    text = propose(session, move)
+    text = propose(session, move(rejection, migrated=ran))
     return apply(session, text, f"stable to {short(image)}")
 
 
@@ -187,11 +189,7 @@ def previous_release(session: Session) -> str:
 
 def _stable_images(session: Session) -> dict[str, str]:
     """Return the images that stable ran in updates that succeeded, newest first, by digest."""
-    images = [
-        update.config.get("stableImage", "")
-        for update in session.updates()
-        if update.kind == "update" and update.result == SUCCEEDED
-    ]
+    images = [update.config.get("stableImage", "") for update in session.updates() if update.is_applied]
     return {digest_of(image): image for image in images if image}
 
 
@@ -210,7 +208,7 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     release = session.release
     explanation = explanation or Explanation(session)
     session.console.say(f"\n{why}; rolling back the canary")
-    removal = removal_of(session)(release, session.config)
+    removal = removal_of(session.state())(release, session.config)
     text = session.file.edited({**removal, **_unhealthy(release, session.trial)})
     leave_failing_stable(session)
     session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
@@ -224,9 +222,8 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
         session.console.say(f"\n{why}:\n\n{explanation}\n")
 
 
-def removal_of(session: Session) -> Move:
-    """Return the removal of the session's canary as a move."""
-    state = session.state()
+def removal_of(state: StackState) -> Move:
+    """Return the removal of the canary as a move, which keeps stable at the image that it runs."""
     return lambda release, _: {**config_edits.remove_canary(release), **pin_stable(release, state)}
 
 

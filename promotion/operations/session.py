@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from pulumi import automation
 from pydantic import ValidationError
 
-from contract.settings import CanaryKeys, Keys, ReleaseSettings
+from contract.settings import Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
 from promotion.state import checkout, engine, git, history
@@ -169,11 +169,6 @@ class Session:
     def trial(self) -> str:
         """Fingerprint of the settings on trial in the stack file; "" if there are none. Raises CommandError."""
         return trial_fingerprint(self.config)
-
-    @property
-    def has_canary_settings(self) -> bool:
-        """Whether the stack file has settings for a trial."""
-        return any(self.config.get(key) for key in CanaryKeys.key_names())
 
     def state(self) -> StackState:
         """Return the deployed tracks, from the engine's state."""

@@ -18,7 +18,8 @@ from promotion.operations.session import Session, release_settings
 from promotion.state import checkout, git
 from promotion.state.engine import error_lines
 from promotion.state.engine_yaml import normal_form
-from promotion.state.history import RECORDS, SECRET, SUCCEEDED, Change, Update, differences, with_defaults
+from promotion.state.history import RECORDS, SECRET, Change, Update, differences, with_defaults
+from promotion.state.stack_file import holds_secret
 from promotion.state.stack_state import StackState
 from stacks.parsing import SECRET_KEYS
 
@@ -46,11 +47,13 @@ def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset
     deployed = deployed_config(updates)
     if deployed is None:
         return
-    by_move = [_unannounced(session, deployed, move, announced) for move in moves]
+    candidates = [deployed]
     last = next(each for each in updates if each.kind == "update")
-    done = next((each for each in updates if each.kind == "update" and each.result == SUCCEEDED), None)
-    if last.result != SUCCEEDED and done:  # it may have done nothing, and the way back is the config before it
-        by_move += [_unannounced(session, with_defaults(done.config), move, announced) for move in moves]
+    applied = next((each for each in updates if each.is_applied), None)
+    if applied and not last.is_applied:  # it may have done nothing, and the way back is the config before it
+        candidates.append(with_defaults(applied.config))
+    written = _file_config(session)
+    by_move = [_unannounced(session, each, written, move, announced) for each in candidates for move in moves]
     if not all(by_move):
         return
     name = session.file.path.name
@@ -76,9 +79,11 @@ def deployed_config(updates: Sequence[Update]) -> dict[str, str] | None:
     return with_defaults(last.config) if last and last.kind == "update" else None
 
 
-def _unannounced(session: Session, deployed: Mapping[str, str], move: Move, announced: Set[str]) -> list[Change]:
-    """Return the differences between file and deployed config that make the results of the move differ."""
-    before, after = _pinned(session, deployed, _file_config(session))
+def _unannounced(
+    session: Session, deployed: Mapping[str, str], written: Mapping[str, str], move: Move, announced: Set[str]
+) -> list[Change]:
+    """Return the differences between file (``written``) and ``deployed`` config that make the move's results differ."""
+    before, after = _pinned(session, deployed, written)
     keys = declared_keys() - {*RECORDS} - JUDGING - announced
     moved = _moved(before, move, before), _moved(after, move, session.config)
     results = [each for each in differences(*moved) if each.key in keys]
@@ -87,7 +92,7 @@ def _unannounced(session: Session, deployed: Mapping[str, str], move: Move, anno
     changes = results and ([each for each in causes if each.key in differing] or causes)
     secret = [key for key in keys if before.get(key) == after.get(key) == SECRET]
     stable = deployed.get("stableImage", "")
-    if stable and not _moved(_file_config(session), move, session.config).get("stableImage"):
+    if stable and not _moved(written, move, session.config).get("stableImage"):
         changes = [Change("stableImage", stable, ""), *changes]  # would be built from source, untried
     return changes + [Change(key, SECRET, "another secret") for key in _changed_secrets(session, secret)]
 
@@ -97,16 +102,9 @@ def _file_config(session: Session) -> dict[str, str]:
     secret = {
         key.removeprefix(file.prefix): SECRET
         for key, value in file.config().items()
-        if key.startswith(file.prefix) and _holds_secret(value)
+        if key.startswith(file.prefix) and holds_secret(value)
     }
     return with_defaults({**file.values(), **secret})
-
-
-def _holds_secret(value: object) -> bool:
-    if isinstance(value, Mapping):
-        mapping = cast(Mapping[str, object], value)
-        return "secure" in mapping or any(map(_holds_secret, mapping.values()))
-    return isinstance(value, list) and any(map(_holds_secret, cast(list[object], value)))
 
 
 def _pinned(
@@ -193,7 +191,7 @@ def refuse_older_commit(session: Session, text: str) -> None:
 
     Also raise it if Git cannot tell, and ``text``, the new stack file, changes an image. ``--force`` skips both.
     """
-    done = [each for each in session.updates() if each.kind == "update" and each.result == SUCCEEDED]
+    done = [each for each in session.updates() if each.is_applied]
     last = next((each for each in done if each.commit), None)
     if last is None or session.options.force or not git.is_in_git(session.file):
         return

@@ -176,7 +176,8 @@ def leave_failing_stable(session: Session) -> bool:
     """
     if not _stable_is_failing(session):
         return False
-    session.engine.excluded = [urn for track, urn in session.state().urns.items() if track == "stable"]
+    urn = session.state().urns.get("stable")
+    session.engine.excluded = [urn] if urn else []
     session.console.say(
         "stable's pods are not all available: this update leaves stable as it is and does not wait for it. Once they"
         f" are, `python -m promotion up --stack {session.name}` gives stable the pods that the file declares"

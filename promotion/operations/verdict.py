@@ -33,7 +33,7 @@ def verdict(options: VerdictOptions) -> int:
     """Judge the canary, and roll it back if it is unhealthy; return the exit code. Raises CommandError."""
     with open_session("verdict", options) as session:
         session.tolerate_unreadable_history()
-        refuse_stale(session, removal_of(session))
+        refuse_stale(session, removal_of(session.state()))
         if _finish_rollback(session):
             return UNHEALTHY
         if not options.keep:

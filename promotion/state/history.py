@@ -18,10 +18,10 @@ from promotion.errors import WRONG_USE, CommandError
 from promotion.state.engine import error_lines
 from promotion.state.engine_yaml import normal_form
 
-#: Keys that the program only reads; they do not affect what runs.
-RECORDS = ("canaryVerdict", "buildAhead")
-#: Key that is set only while `canary` builds an image before its trial; it does not change what runs.
+#: Key that is set only while `canary` builds an image before its trial.
 BUILD_AHEAD = "buildAhead"
+#: Keys that do not affect what runs.
+RECORDS = ("canaryVerdict", BUILD_AHEAD)
 #: Keys of the release, in the order in which they are declared.
 RELEASE_KEYS = tuple(key for key in declared_defaults() if key in ReleaseSettings.key_names() - {BUILD_AHEAD})
 #: Keys of stable's settings: with the image they make a release.
@@ -65,6 +65,11 @@ class Update:
     changes: Sequence[Change] = ()
     replaced: int = 0
     updated: int = 0
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether this update brought the stack to its config."""
+        return self.kind == "update" and self.result == SUCCEEDED
 
 
 @dataclass(frozen=True)
@@ -263,8 +268,7 @@ def config_of_release(image: str, number: str, updates: Sequence[Update]) -> Map
         (
             update.config
             for update in updates
-            if update.kind == "update"
-            and update.result == SUCCEEDED
+            if update.is_applied
             and digest_of(update.config.get("stableImage", "")) == digest_of(image)
             and (release is None or update.number in release.updates)
         ),

@@ -17,7 +17,7 @@ import yaml
 from contract.project import PROJECT_ROOT, clouds
 from contract.settings import DNS_LABEL, DatabaseClientKeys, ServiceSettings, StackSettings, VerdictKeys
 from promotion.errors import WRONG_USE, CommandError
-from promotion.state.stack_file import StackFile
+from promotion.state.stack_file import StackFile, holds_secret
 
 #: Valid stack names (Pulumi documentation, Stacks), except those that look like an option.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -57,7 +57,7 @@ def release_stack_file(name: str, like: StackFile, image: str = "") -> ReleaseSt
     platform = str(config.get(f"{like.prefix}platformStack") or other)
     encryption = {key: settings[key] for key in ENCRYPTION if key in settings}
     shared = {key: value for key, value in config.items() if _is_shared(key, like.prefix)}
-    omitted = tuple(key for key, value in shared.items() if not encryption and _is_secret(value))
+    omitted = tuple(key for key, value in shared.items() if not encryption and holds_secret(value))
     namespace = namespace_of(name, str(config.get(f"{like.prefix}namespace") or _default_namespace()))
     own = {
         "cloud": cloud,
@@ -148,14 +148,6 @@ def _is_shared(key: str, prefix: str) -> bool:
     """Return whether a key belongs to the service, which both stacks share, or to the cloud's provider."""
     shared = ServiceSettings.key_names() | VerdictKeys.key_names() | DatabaseClientKeys.key_names()
     return not key.startswith(prefix) or key.removeprefix(prefix) in shared
-
-
-def _is_secret(value: object) -> bool:
-    """Return whether the value contains an encrypted value (``secure``, as the engine writes it)."""
-    if isinstance(value, Mapping):
-        mapping = cast(Mapping[str, object], value)
-        return "secure" in mapping or any(_is_secret(each) for each in mapping.values())
-    return isinstance(value, list) and any(_is_secret(each) for each in cast(list[object], value))
 
 
 def _has_deletion_protection(cloud: str, is_release_stack: bool = True) -> bool:

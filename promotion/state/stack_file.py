@@ -19,7 +19,7 @@ from promotion.state import yaml_edits
 from promotion.state.engine_yaml import compose, normal_form, pairs, text_of, value_of
 from promotion.state.yaml_edits import Edits, Entry
 
-__all__ = ["Edits", "StackFile", "difference"]
+__all__ = ["Edits", "StackFile", "difference", "holds_secret"]
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,14 @@ def _set(values: Edits) -> dict[str, str]:
 
 def _is_secret(value: object) -> bool:
     return isinstance(value, Mapping) and "secure" in value
+
+
+def holds_secret(value: object) -> bool:
+    """Return whether a decoded value is encrypted or contains an encrypted value (``secure``)."""
+    if isinstance(value, Mapping):
+        mapping = cast(Mapping[str, object], value)
+        return "secure" in mapping or any(map(holds_secret, mapping.values()))
+    return isinstance(value, list) and any(map(holds_secret, cast(list[object], value)))
 
 
 def difference(before: str, after: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,12 @@ from typing import Any, cast
 from contract.image import digest_of
 from promotion.errors import CommandError
 from promotion.state.cluster.pods import service_container
+from promotion.state.verdict_record import fingerprint
 
 #: Parts of URNs of a track and its Deployment. The package before them is `addressbook` in older states.
 TRACK = ":release:Track::"
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
 
-#: Hex digits of the settings' fingerprint: enough to avoid accidental collisions, and few enough for one line.
-SETTINGS_DIGITS = 12
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
 #: Resources that leave nothing to clean up after an interrupted creation: they exist only in the state, or are an image
@@ -81,7 +79,7 @@ def _fingerprint(templates: Mapping[str, Any]) -> str:
     text = json.dumps(templates, sort_keys=True)
     for template in templates.values():
         text = text.replace(json.dumps(service_container(template)["image"], sort_keys=True), '""')
-    return hashlib.sha256(text.encode()).hexdigest()[:SETTINGS_DIGITS]
+    return fingerprint(text)
 
 
 def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:

@@ -86,7 +86,12 @@ def trial_fingerprint(config: Mapping[str, Any]) -> str:
     A secret counts by its ciphertext, so that one that is set again is another.
     """
     settings = {key: config[key] for key in sorted(CanaryKeys.key_names()) if config.get(key)}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12] if settings else ""
+    return fingerprint(json.dumps(settings, sort_keys=True)) if settings else ""
+
+
+def fingerprint(text: str) -> str:
+    """Return 12 hex digits of a text's SHA-256: no accidental collisions, and short enough for one line of YAML."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def last_verdict(digest: str, verdicts: Iterable[str], trial: str = "") -> VerdictRecord | None:

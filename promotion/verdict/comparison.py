@@ -11,6 +11,7 @@ Autocorrelated intervals say less than independent ones: with autocorrelation r,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -43,10 +44,13 @@ class Pairs:
     stable: Array
     stable_hits: Array
 
+    def map(self, change: Callable[[Array], Array]) -> Pairs:
+        """Return the pairs with each of the four arrays changed in the same way."""
+        return Pairs(change(self.canary), change(self.canary_hits), change(self.stable), change(self.stable_hits))
+
     def where(self, mask: Array) -> Pairs:
         """Return the pairs without the strata whose mask is false; the mask has the strata's shape."""
-        parts = (self.canary, self.canary_hits, self.stable, self.stable_hits)
-        return Pairs(*(np.where(mask[..., None, :], part, 0.0) for part in parts))
+        return self.map(lambda part: np.where(mask[..., None, :], part, 0.0))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from contract.settings import VerdictKeys
 from promotion.state.cluster.metrics import Route
 from promotion.verdict.comparison import Comparison, Pairs, compare
 from promotion.verdict.result import Check, Result
-from promotion.verdict.samples import ERROR, REFUSED, SUCCESS, Interval, Samples, differing_buckets, quantile
+from promotion.verdict.samples import SUCCESS, Array, Interval, Samples, differing_buckets, quantile
 from promotion.verdict.traffic import (
     ENDED_EARLY,
     ROUTE_MINIMUM,
     failures,
+    failures_by_route,
     percent,
     points,
     route_minimum,
@@ -134,7 +136,7 @@ def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str
     factor = float(keys.canary_latency_factor)
     blocks = samples.blocks(BLOCKS)
     kinds: Sequence[tuple[str, Callable[[Samples], Pairs]]] = (
-        ("refused or failed", _failures_by_route),
+        ("refused or failed", failures_by_route),
         (f"slower than {factor:g} times stable's median", slower(0.5, factor)),
     )
     enough = np.minimum(samples.canary.route_totals, samples.stable.route_totals) >= ROUTE_MINIMUM
@@ -142,7 +144,7 @@ def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str
     for what, pairs in kinds:
         parts = pairs(blocks)
         for index in _positions(enough & (parts.canary.sum(0) > 0) & (parts.stable.sum(0) > 0)):
-            compared.append((samples.routes[index], what, compare(_only(parts, index))))
+            compared.append((samples.routes[index], what, compare(parts.map(partial(_column, index)))))
     if not compared:
         return "nothing to compare", "", 0
     chance = chance / len(compared)
@@ -157,19 +159,13 @@ def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str
     return worst, "", judged
 
 
-def _failures_by_route(samples: Samples) -> Pairs:
-    tracks = (samples.canary, samples.stable)
-    return Pairs(*(part for each in tracks for part in (each.by_route, each.answers[..., [REFUSED, ERROR]].sum(-1))))
-
-
-def _only(pairs: Pairs, stratum: int) -> Pairs:
-    parts = (pairs.canary, pairs.canary_hits, pairs.stable, pairs.stable_hits)
-    return Pairs(*(part[..., stratum : stratum + 1] for part in parts))
-
-
 def _check(value: str, samples: Samples, result: Result, reason: str, judged: int) -> Check:
     requests = f"{judged} of {len(samples.routes)} routes have {ROUTE_MINIMUM} requests at each"
     return Check(NAME, value, points(ROUTE_LIMIT), requests, RULE, result, reason)
+
+
+def _column(index: int, part: Array) -> Array:
+    return part[..., index : index + 1]
 
 
 def _positions(mask: Any) -> list[int]:

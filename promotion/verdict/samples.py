@@ -155,11 +155,9 @@ def quantile(durations: Array, bounds: Array, share: float) -> Array:
     """
     count = durations[..., -1:]
     upper = np.argmax(durations >= share * count, axis=-1)[..., None]
-    top = np.take_along_axis(np.broadcast_to(bounds, durations.shape), upper, -1)
-    low = np.where(
-        upper > 0, np.take_along_axis(np.broadcast_to(bounds, durations.shape), np.maximum(upper - 1, 0), -1), 0
-    )
-    before = np.where(upper > 0, np.take_along_axis(durations, np.maximum(upper - 1, 0), -1), 0)
+    full = np.broadcast_to(bounds, durations.shape)
+    top, low = np.take_along_axis(full, upper, -1), _below(full, upper)
+    before = _below(durations, upper)
     inside = np.take_along_axis(durations, upper, -1) - before
     with np.errstate(invalid="ignore", divide="ignore"):
         seconds = low + (top - low) * (share * count - before) / inside
@@ -174,10 +172,15 @@ def count_over(durations: Array, bounds: Array, seconds: Array) -> Array:
     full = np.broadcast_to(bounds, (*seconds.shape, bounds.shape[-1]))
     upper = np.minimum((full < seconds[..., None]).sum(-1, keepdims=True), bounds.shape[-1] - 1)
     top = np.take_along_axis(full, upper, -1)[..., 0]
-    low = np.where(upper > 0, np.take_along_axis(full, np.maximum(upper - 1, 0), -1), 0)[..., 0]
+    low = _below(full, upper)[..., 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         part = np.where(np.isinf(top), np.nan, (seconds - low) / (top - low))[..., None, :]
     index = np.broadcast_to(upper[..., None, :, :], (*durations.shape[:-1], 1))
     at = np.take_along_axis(durations, index, -1)[..., 0]
-    before = np.where(index > 0, np.take_along_axis(durations, np.maximum(index - 1, 0), -1), 0)[..., 0]
+    before = _below(durations, index)[..., 0]
     return durations[..., -1] - before - (at - before) * part
+
+
+def _below(values: Array, bucket: Any) -> Array:
+    """Return the value of the bucket below ``bucket`` on the last axis; 0 below the first."""
+    return np.where(bucket > 0, np.take_along_axis(values, np.maximum(bucket - 1, 0), -1), 0)

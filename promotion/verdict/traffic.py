@@ -71,9 +71,13 @@ def errors(samples: Samples) -> Pairs:
 
 def failures(samples: Samples) -> Pairs:
     """Pair up all requests answered 4xx or 5xx. Routes do not matter: a lost route's requests appear under another."""
+    return failures_by_route(samples).map(lambda part: part.sum(-1, keepdims=True))
+
+
+def failures_by_route(samples: Samples) -> Pairs:
+    """Pair up, by route, the requests answered 4xx or 5xx."""
     tracks = (samples.canary, samples.stable)
-    parts = [(each.by_route, each.answers[..., REFUSED] + each.answers[..., ERROR]) for each in tracks]
-    return Pairs(*(each.sum(-1, keepdims=True) for part in parts for each in part))
+    return Pairs(*(part for each in tracks for part in (each.by_route, each.answers[..., [REFUSED, ERROR]].sum(-1))))
 
 
 def slower(share: float, factor: float) -> Callable[[Samples], Pairs]:
