@@ -51,7 +51,7 @@ class ManagedDatabaseArgs:
     maintenance: tuple[int, int]
     labels: dict[str, str]
     #: Enabled APIs to wait for.
-    services: Sequence[pulumi.Resource]
+    services: Sequence[pulumi.Input[pulumi.Resource]]
     #: Whether the engine and Cloud SQL refuse to delete the server.
     protect: bool
     #: Whether a last backup and the earlier ones outlive the server.
