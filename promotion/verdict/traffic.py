@@ -127,7 +127,7 @@ def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
             f"slower than {slower_than(what, keys)}",
             limit=0.0,
             minimum=max(100, round(5 / (1 - share))),
-            rule=f"share over {slower_than(what, keys)} on the route, less stable's share over its {what}",
+            rule=f"share over {slower_than(what, keys)}, less stable's share over it",
             pairs=slower(share, keys),
         )
 
