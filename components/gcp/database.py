@@ -123,7 +123,10 @@ class ManagedDatabase(Component):
             deletion_protection=args.protect,
             settings=self._settings(),
             opts=pulumi.ResourceOptions(
-                parent=self, protect=args.protect, depends_on=[args.private_services, *args.services]
+                parent=self,
+                protect=args.protect,
+                depends_on=[args.private_services, *args.services],
+                delete_before_replace=False,
             ),
         )
 

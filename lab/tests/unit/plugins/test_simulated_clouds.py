@@ -273,6 +273,8 @@ def test_an_unset_name_is_generated_and_kept(digitalocean: SimulatedCloud):
     assert changes.replace and not changes.delete_before_replace, "the replacement can have another name"
     named = {"region": "fra1", "name": "ours"}
     assert digitalocean.diff(vpc, named, {}, {**named, "region": "lon1"}).delete_before_replace
+    renamed = {"region": "lon1", "name": "another"}
+    assert digitalocean.diff(vpc, named, {}, renamed).delete_before_replace, "the bridge only asks who named it"
 
 
 @pytest.mark.parametrize(
