@@ -106,6 +106,7 @@ class ReleaseDatabase(Component):
                 secret,
                 verified=self._args.server.ca is not None,
                 files=(AUTHORITY, CREATE, DROP),
+                pull_secret=self._args.registry.pull_secret,
             ),
             self._options,
         )

@@ -42,6 +42,8 @@ class TrackArgs:
     platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Fingerprint of those variables.
     fingerprint: pulumi.Input[str]
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: Resources that the pods wait for: their image's migration, another track's pods.
     after: Sequence[pulumi.Resource] = ()
 
@@ -143,6 +145,7 @@ class Track(Component):
                     }
                 ],
             },
+            self._args.pull_secret,
         )
 
     def _service(self) -> k8s.core.v1.Service:

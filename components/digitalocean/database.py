@@ -9,6 +9,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.component import Component
+from components.digitalocean.live import ONLINE, LiveVersion, look_at_database
+from components.digitalocean.waiting import upgraded
 from components.invokes import or_explain
 from contract.platform import Administrator, Database
 
@@ -27,6 +29,8 @@ class ManagedDatabaseArgs:
     region: str
     #: Major version of PostgreSQL.
     version: str
+    #: What runs already; None if the server does not exist. A newer version stays.
+    live: LiveVersion | None
     #: Size slug of each node.
     size: str
     #: 1, or 2 with a standby.
@@ -71,8 +75,15 @@ class ManagedDatabase(Component):
             },
             maintenance_windows=[{"day": day, "hour": hour}],
             tags=list(args.tags),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                # The API refuses a lower version, and an upgrade that is not done yet would be sent again.
+                ignore_changes=["version"] if args.live and args.live.reaches(args.version) else [],
+            ),
         )
+        upgrades = args.live is not None and not args.live.reaches(args.version)
+        ready = upgraded(server.id, args.version, ONLINE, look_at_database) if upgrades else server.id
         firewall = digitalocean.DatabaseFirewall(
             "database-firewall",
             cluster_id=server.id,
@@ -95,7 +106,7 @@ class ManagedDatabase(Component):
             "run the command again once `doctl databases get-ca ID` succeeds",
         )
         self.connection = Database(
-            host=server.private_host,
+            host=pulumi.Output.all(server.private_host, ready).apply(lambda values: values[0]),
             port=server.port,
             name=database.name,
             user=user.name,

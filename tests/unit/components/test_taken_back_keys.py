@@ -34,6 +34,7 @@ SAMPLES: Mapping[str, Any] = {
     "networkRange": "10.80.0.0/16",
     "nodeSize": {"aws": "t3.medium", "digitalocean": "s-4vcpu-8gb"},
     "registry": "ours",
+    "registryName": "acme",
 }
 #: Inputs whose unset value the provider sends as such, so nothing old stays. Each with the reason.
 HARMLESS: Mapping[str, str] = {}
