@@ -59,9 +59,8 @@ def restricted_pod(
 
     ``pull_secret`` is the name of the Secret with the registry's login, if the nodes have none.
     """
-    return {
+    restricted: k8s.core.v1.PodSpecArgsDict = {
         **pod,
-        **({"image_pull_secrets": [{"name": pull_secret}]} if pull_secret is not None else {}),
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": {
@@ -72,3 +71,6 @@ def restricted_pod(
             "seccomp_profile": {"type": "RuntimeDefault"},
         },
     }
+    if pull_secret is not None:
+        restricted["image_pull_secrets"] = [{"name": pull_secret}]
+    return restricted

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from components.digitalocean.doctl import CALL_SECONDS, DoctlError, ask, provider_token
+from components.digitalocean.doctl import CALL_SECONDS, DoctlError, ask, ask_for_rows, provider_token
 from components.digitalocean.live import ONLINE, RUNNING, LiveVersion
 
 API_URL_VARIABLE, API_URL = "DIGITALOCEAN_API_URL", "https://api.digitalocean.com"
@@ -48,11 +47,11 @@ def database_version_errors(name: str, wanted: str, live: LiveVersion | None) ->
 def droplet_errors(needed: int) -> list[str]:
     """Return an error if the account's limit leaves no room for that many Droplets."""
     try:
-        account: Any = ask("account", "get")
-        used = len(ask("compute", "droplet", "list") or [])
+        account = ask("account", "get")
+        used = len(ask_for_rows("compute", "droplet", "list"))
     except DoctlError:
         return []  # the token may not read the account; creating the nodes then says so
-    limit = (account[0] if isinstance(account, list) else account).get("droplet_limit")
+    limit: int | None = account.get("droplet_limit")
     if limit is None or used + needed <= limit:
         return []
     return [
@@ -90,14 +89,13 @@ def _is_taken(name: str) -> bool:
 
 def _own_registries() -> list[str]:
     try:
-        found: Any = ask("registries", "list")
+        return [row["name"] for row in ask_for_rows("registries", "list")]
     except DoctlError:
         return []
-    return [each["name"] for each in found or []]
 
 
 def _slugs(*command: str) -> list[str]:
-    return [row["slug"] for row in ask(*command) or []]
+    return [row["slug"] for row in ask_for_rows(*command)]
 
 
 def _not_offered(wanted: str, problem: str, offered: Sequence[str]) -> str:

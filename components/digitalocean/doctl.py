@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from pulumi.runtime import config as engine_config
@@ -49,6 +50,11 @@ def ask(*arguments: str) -> Any:
         return json.loads(done.stdout)
     except ValueError:
         raise DoctlError(f"`doctl {' '.join(arguments)}` printed no JSON") from None
+
+
+def ask_for_rows(*arguments: str) -> list[Mapping[str, Any]]:
+    """Return the rows of a doctl command that lists something. Raises DoctlError."""
+    return ask(*arguments) or []  # Go writes an empty list as null
 
 
 def _message(text: str) -> str:

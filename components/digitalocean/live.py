@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components.digitalocean.doctl import DoctlError, ask
+from components.digitalocean.doctl import DoctlError, ask_for_rows
 
 #: State of a cluster, and status of a database, that takes changes (API reference, Kubernetes and Databases).
 RUNNING, ONLINE = "running", "online"
@@ -66,12 +66,12 @@ def look(name: str, region: str) -> Live:
 
 def look_at_cluster(id: str) -> LiveVersion | None:
     """Return the cluster with that id. Raises DoctlError."""
-    return _cluster(next((row for row in ask(*CLUSTERS) or [] if row["id"] == id), None))
+    return _cluster(next((row for row in ask_for_rows(*CLUSTERS) if row["id"] == id), None))
 
 
 def look_at_database(id: str) -> LiveVersion | None:
     """Return the database server with that id. Raises DoctlError."""
-    return _database(next((row for row in ask(*DATABASES) or [] if row["id"] == id), None))
+    return _database(next((row for row in ask_for_rows(*DATABASES) if row["id"] == id), None))
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
@@ -81,7 +81,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
 
 def _rows(command: tuple[str, ...]) -> list[Mapping[str, Any]]:
     try:
-        return ask(*command) or []  # Go writes an empty list as null
+        return ask_for_rows(*command)
     except DoctlError as error:
         raise pulumi.RunError(
             f"stack `{pulumi.get_stack()}`: nothing was changed, because `doctl {' '.join(command)}` fails: {error};"
