@@ -371,6 +371,13 @@ class VerdictKeys(Keys):
         description="Percentile of the latency that is judged as its tail. 99 detects a slowdown of 1 request in 50,"
         " but needs more requests.",
     )
+    canary_latency_floor_milliseconds: int = Field(
+        default=0,
+        ge=0,
+        le=60000,
+        description="Requests faster than this never count as slow. Set it for a service that answers in a few"
+        " milliseconds, where a busy node alone makes a multiple of stable's latency.",
+    )
     verdict_valid_hours: int = Field(
         default=24, ge=1, le=8760, description="Hours for which a healthy verdict allows a promotion."
     )
@@ -385,6 +392,7 @@ class StackSettings(Keys):
     platform_stack: str = Field(
         default="",
         pattern=STACK_REFERENCE,
+        examples=["prod"],
         description="Stack whose platform this one is released on: NAME or ORGANIZATION/PROJECT/NAME, on the same"
         " cloud. This stack then creates only a namespace and a database there. Unset: it provisions a platform.",
     )

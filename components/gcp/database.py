@@ -51,7 +51,7 @@ class ManagedDatabaseArgs:
     maintenance: tuple[int, int]
     labels: dict[str, str]
     #: Enabled APIs to wait for.
-    services: Sequence[pulumi.Resource]
+    services: Sequence[pulumi.Input[pulumi.Resource]]
     #: Whether the engine and Cloud SQL refuse to delete the server.
     protect: bool
     #: Whether a last backup and the earlier ones outlive the server.
@@ -123,7 +123,10 @@ class ManagedDatabase(Component):
             deletion_protection=args.protect,
             settings=self._settings(),
             opts=pulumi.ResourceOptions(
-                parent=self, protect=args.protect, depends_on=[args.private_services, *args.services]
+                parent=self,
+                protect=args.protect,
+                depends_on=[args.private_services, *args.services],
+                delete_before_replace=False,
             ),
         )
 

@@ -23,7 +23,9 @@ from promotion.verdict.traffic import (
     points,
     route_minimum,
     skipped_rules,
+    slow_over,
     slower,
+    slower_than,
 )
 
 NAME = "routes"
@@ -119,25 +121,24 @@ def why_incomparable(samples: Samples, intervals: Sequence[Interval], keys: Verd
             " to the service (docs/reference/metrics.md)"
         )
     share = keys.canary_latency_percentile / 100
-    usual = float(keys.canary_latency_factor) * quantile(whole, samples.bounds, share)
+    slow = slow_over(quantile(whole, samples.bounds, share), keys)
     finite = np.where(np.isfinite(samples.bounds), samples.bounds, 0.0).max(-1)
-    beyond = (whole[..., -1] >= route_minimum(share)) & (usual > finite)
+    beyond = (whole[..., -1] >= route_minimum(share)) & (slow > finite)
     if requests[beyond].sum() > BEYOND_SHARE * max(1.0, requests.sum()):
         return (
-            f"{keys.canary_latency_factor} times stable's {keys.canary_latency_percentile}th percentile of"
+            f"{slower_than(f'{keys.canary_latency_percentile}th percentile', keys)} of"
             f" {_names(_chosen(samples, beyond))} lies above the histogram's last bucket. Add larger buckets to the"
-            " service, or lower canaryLatencyPercentile"
+            " service, or lower canaryLatencyPercentile or canaryLatencyFloorMilliseconds"
         )
     return ""
 
 
 def _worst(samples: Samples, keys: VerdictKeys, chance: float) -> tuple[str, str, int]:
     """Return the worst route and its shares, why it is unhealthy ("" if it is not), and how many routes were judged."""
-    factor = float(keys.canary_latency_factor)
     blocks = samples.blocks(BLOCKS)
     kinds: Sequence[tuple[str, Callable[[Samples], Pairs]]] = (
         ("refused or failed", failures_by_route),
-        (f"slower than {factor:g} times stable's median", slower(0.5, factor)),
+        (f"slower than {slower_than('median', keys)}", slower(0.5, keys)),
     )
     enough = np.minimum(samples.canary.route_totals, samples.stable.route_totals) >= ROUTE_MINIMUM
     compared: list[tuple[Route, str, Comparison]] = []

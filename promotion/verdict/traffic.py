@@ -20,7 +20,7 @@ from promotion.verdict.comparison import (
     compare,
 )
 from promotion.verdict.result import Check, Result
-from promotion.verdict.samples import ERROR, REFUSED, Requests, Samples, count_over, quantile
+from promotion.verdict.samples import ERROR, REFUSED, Array, Requests, Samples, count_over, quantile
 
 #: Requests that a route needs at stable before its median is known; for a tail of share s it is 2 / s.
 ROUTE_MINIMUM = 20
@@ -80,11 +80,11 @@ def failures_by_route(samples: Samples) -> Pairs:
     return Pairs(*(part for each in tracks for part in (each.by_route, each.answers[..., [REFUSED, ERROR]].sum(-1))))
 
 
-def slower(share: float, factor: float) -> Callable[[Samples], Pairs]:
-    """Pair up, by route, the canary's requests over ``factor`` times a time with stable's over the time itself.
+def slower(share: float, keys: VerdictKeys) -> Callable[[Samples], Pairs]:
+    """Pair up, by route, the canary's requests over a multiple of a time with stable's over the time itself.
 
-    The time is what ``share`` of stable's requests stay under. A canary exactly ``factor`` times slower has the same
-    share, whatever the distribution; one that is slower has a larger one.
+    The time is what ``share`` of stable's requests stay under. A canary slower by exactly the service's factor has the
+    same share, whatever the distribution; one that is slower still has a larger one.
     """
     minimum = route_minimum(share)
 
@@ -92,12 +92,23 @@ def slower(share: float, factor: float) -> Callable[[Samples], Pairs]:
         canary, stable = samples.canary.durations, samples.stable.durations
         whole = stable.sum(-3)
         time = quantile(whole, samples.bounds, share)
-        slow = count_over(canary, samples.bounds, factor * time)
+        slow = count_over(canary, samples.bounds, slow_over(time, keys))
         usual = count_over(stable, samples.bounds, time)
         judged = (whole[..., -1] >= minimum) & np.isfinite(slow).all(-2) & np.isfinite(usual).all(-2)
         return Pairs(canary[..., -1], slow, stable[..., -1], usual).where(judged)
 
     return pairs
+
+
+def slow_over(time: Array, keys: VerdictKeys) -> Array:
+    """Return, by route, the seconds over which a canary's request is slow; ``time`` is stable's."""
+    return np.maximum(float(keys.canary_latency_factor) * time, keys.canary_latency_floor_milliseconds / 1000)
+
+
+def slower_than(what: str, keys: VerdictKeys) -> str:
+    """Say over which time a canary's request is slow; ``what`` names stable's time."""
+    floor = keys.canary_latency_floor_milliseconds
+    return f"{float(keys.canary_latency_factor):g} times stable's {what}{f' (at least {floor} ms)' if floor else ''}"
 
 
 def route_minimum(share: float) -> float:
@@ -107,17 +118,17 @@ def route_minimum(share: float) -> float:
 
 def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
     """Return the rules with the service's limits."""
-    error_limit, factor = keys.canary_error_limit / 1000, float(keys.canary_latency_factor)
+    error_limit = keys.canary_error_limit / 1000
     tail = keys.canary_latency_percentile / 100
 
     def latency(name: str, share: float, what: str) -> TrafficRule:
         return TrafficRule(
             name,
-            f"slower than {factor:g} times stable's {what}",
+            f"slower than {slower_than(what, keys)}",
             limit=0.0,
             minimum=max(100, round(5 / (1 - share))),
-            rule=f"share over {factor:g} times stable's {what} on the route, less stable's share over it",
-            pairs=slower(share, factor),
+            rule=f"share over {slower_than(what, keys)}, less stable's share over it",
+            pairs=slower(share, keys),
         )
 
     return (

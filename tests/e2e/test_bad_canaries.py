@@ -24,7 +24,7 @@ SHARE = 1 / 3
         ("missing secret", "PAYMENT_TOKEN", 0.0),
         ("too much memory", "memory", 0.0),
         ("errors to 5 %", "error", 0.05 * SHARE * 2),
-        ("10 times slower", "slow", 0.0),
+        ("slower by half a second", "slow", 0.0),
         ("broken migration", "relation person has no column email", 0.0),
     ],
 )

@@ -50,7 +50,7 @@ BEHAVIOUR = {
     "too much memory": "import sys\nif 'serve' in sys.argv:\n    hoard = b'x' * (400 << 20)\n",
     "errors to 5 %": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN}:{NO_LUCK}"),
     "errors to 5 % of users": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN} and not {THROUGH_API}:{NO_LUCK}"),
-    "10 times slower": ANSWERS.format(behaviour="    await asyncio.sleep(0.05)"),
+    "slower by half a second": ANSWERS.format(behaviour="    await asyncio.sleep(0.5)"),
     "broken migration": "import sys\nif 'migrate' in sys.argv:\n    sys.exit('relation person has no column email')\n",
 }
 

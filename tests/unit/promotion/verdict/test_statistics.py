@@ -72,6 +72,12 @@ def test_a_higher_percentile_finds_a_thinner_tail() -> None:
     assert judge(World(), image, TRIALS, seed=6, keys=keys).unhealthy >= 0.9 * TRIALS
 
 
+def test_requests_faster_than_the_floor_are_never_slow() -> None:
+    floor = VerdictKeys.model_validate({"canaryLatencyFloorMilliseconds": 250})
+    assert judge(World(), Image(slower=4), TRIALS, seed=5, keys=floor).healthy >= 0.9 * TRIALS
+    assert judge(World(), Image(slow_share=0.09), TRIALS, seed=5, keys=floor).unhealthy >= 0.9 * TRIALS
+
+
 def test_chances_of_a_false_alarm_add_up() -> None:
     for looks in (1, 2, 9, 30):
         spent = sum(chance_at(look, looks, COMPARISONS) for look in range(1, looks + 1)) * COMPARISONS
