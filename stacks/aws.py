@@ -290,6 +290,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         registry=images.registry,
         database=database.connection,
         load_balancer_annotations=_load_balancer(tags),
+        has_zones=True,
         protect=keys.deletion_protection,
         outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
         administrator=Administrator(database.connection.user, database.connection.password),
@@ -320,7 +321,7 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
     url = access["registry"]
     account = url.partition(".")[0]  # the host's first label
     registry = caller_login(url, account, pulumi.InvokeOutputOptions(provider=provider))
-    return connect_by_kubeconfig(settings, access, registry, _load_balancer(stack_tags()))
+    return connect_by_kubeconfig(settings, access, registry, _load_balancer(stack_tags()), has_zones=True)
 
 
 def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
