@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
 from components.component import Component
+from components.restored_server import kept_inputs, restored_name
 from contract.platform import Database
 
 #: The server's first database and its administrator. The service uses both on this cloud.
@@ -25,6 +28,8 @@ BACKUP_DAYS = 7
 AUTHORITY = "rds-ca-rsa2048-g1"
 LOGS = ("postgresql", "upgrade")
 LOG_DAYS = 90
+#: Id of an instance that no other instance ever has, unlike its identifier.
+RESOURCE_ID = re.compile(r"^db-[A-Z0-9]{20,}$")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class ManagedDatabaseArgs:
     protect: bool
     #: Whether a last snapshot and the backups outlive the instance.
     final_snapshot: bool
+    #: The backup that the instance begins from: ``snapshot``, or ``server`` and perhaps ``time``. Empty: none.
+    restore: Mapping[str, str]
 
 
 class ManagedDatabase(Component):
@@ -66,6 +73,7 @@ class ManagedDatabase(Component):
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Database", name, opts)
         self._args = args
+        self._identifier = restored_name(args.name, args.restore)
         self._options = pulumi.ResourceOptions(parent=self)
         group, rule = self._security_group()
         password = random.RandomPassword(
@@ -113,7 +121,8 @@ class ManagedDatabase(Component):
         day, hour = args.maintenance
         return aws.rds.Instance(
             "database",
-            identifier=args.name,
+            identifier=self._identifier,
+            **_origin(args.restore),
             engine="postgres",
             engine_version=args.version,
             # Major upgrades come from the config only. AWS applies minor ones in the maintenance window.
@@ -146,7 +155,14 @@ class ManagedDatabase(Component):
             enabled_cloudwatch_logs_exports=list(LOGS),
             # Otherwise a new size would wait for the next maintenance window.
             apply_immediately=True,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=self._logs()),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                depends_on=self._logs(),
+                ignore_changes=kept_inputs(args.restore, "identifier", "snapshotIdentifier", "restoreToPointInTime"),
+                # The backup may be of the server that is replaced, and a wrong one must not cost the running server.
+                delete_before_replace=False,
+            ),
         )
 
     def _subnet_group(self) -> aws.rds.SubnetGroup:
@@ -172,9 +188,28 @@ class ManagedDatabase(Component):
         return [
             aws.cloudwatch.LogGroup(
                 f"database-log-{kind}",
-                name=f"/aws/rds/instance/{self._args.name}/{kind}",
+                name=f"/aws/rds/instance/{self._identifier}/{kind}",
                 retention_in_days=LOG_DAYS,
-                opts=self._options,
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    ignore_changes=kept_inputs(self._args.restore, "name"),
+                    delete_before_replace=False,
+                ),
             )
             for kind in LOGS
         ]
+
+
+def _origin(restore: Mapping[str, str]) -> dict[str, Any]:
+    """Return the inputs that name the backup. RDS knows a deleted instance by its resource id only."""
+    if "snapshot" in restore:
+        return {"snapshot_identifier": restore["snapshot"]}
+    if "server" not in restore:
+        return {}
+    server, time = restore["server"], restore.get("time")
+    return {
+        "restore_to_point_in_time": {
+            "source_dbi_resource_id" if RESOURCE_ID.match(server) else "source_db_instance_identifier": server,
+            **({"restore_time": time} if time else {"use_latest_restorable_time": True}),
+        }
+    }
