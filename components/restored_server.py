@@ -15,7 +15,7 @@ SUFFIX_DIGITS = 6
 
 
 def restored_name(name: str, restore: Mapping[str, str]) -> str:
-    """Return the server's name: ``name``, or with a suffix for the backup, because the lost server may still have it."""
+    """Return the server's name: ``name``, or with a suffix for the backup: the lost server may have it."""
     return f"{name}-{suffix(restore)}" if restore else name
 
 

@@ -113,8 +113,8 @@ class PlatformKeys(Keys):
     database_restore: Restore = Field(
         default={},
         description="Begin the database from a backup: `snapshot` (id or ARN), or `server` (identifier; for a deleted"
-        " one its resource id, db-…) and `time` (UTC; unset: the latest possible). A new value makes a new server, which"
-        " deletionProtection refuses while there is one. Unset: the server is kept. See docs/how-to/restore.md.",
+        " one its resource id, db-…) and `time` (UTC; unset: the latest possible). A new value makes a new server,"
+        " which deletionProtection refuses while there is one. Unset: the server is kept. See docs/how-to/restore.md.",
     )
 
     @field_validator("database_restore")

@@ -82,9 +82,9 @@ class PlatformKeys(DatabaseClientKeys):
     )
     database_restore: Restore = Field(
         default={},
-        description="Begin the database from a backup: `server` (name of the existing database cluster) and `time` (UTC;"
-        " unset: its latest backup). A new value makes a new server, which deletionProtection refuses while there is"
-        " one. Unset: the server is kept. See docs/how-to/restore.md.",
+        description="Begin the database from a backup: `server` (name of the existing database cluster) and `time`"
+        " (UTC; unset: its latest backup). A new value makes a new server, which deletionProtection refuses while there"
+        " is one. Unset: the server is kept. See docs/how-to/restore.md.",
     )
 
     @field_validator("database_restore")

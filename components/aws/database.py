@@ -161,7 +161,7 @@ class ManagedDatabase(Component):
                 depends_on=self._logs(),
                 ignore_changes=kept_inputs(args.restore, "identifier", "snapshotIdentifier", "restoreToPointInTime"),
                 # The backup may be of the server that is replaced, and a wrong one must not cost the running server.
-                delete_before_replace=False,
+                delete_before_replace=False if args.restore else None,
             ),
         )
 
@@ -193,7 +193,7 @@ class ManagedDatabase(Component):
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     ignore_changes=kept_inputs(self._args.restore, "name"),
-                    delete_before_replace=False,
+                    delete_before_replace=False if self._args.restore else None,
                 ),
             )
             for kind in LOGS

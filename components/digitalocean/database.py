@@ -93,10 +93,9 @@ class ManagedDatabase(Component):
         return digitalocean.DatabaseCluster(
             "database",
             name=restored_name(args.name, restore),
-            backup_restore={
-                "database_name": restore["server"],
-                **({"backup_created_at": restore["time"]} if "time" in restore else {}),
-            }
+            backup_restore=digitalocean.DatabaseClusterBackupRestoreArgs(
+                database_name=restore["server"], backup_created_at=restore.get("time")
+            )
             if restore
             else None,
             region=args.region,
@@ -117,7 +116,7 @@ class ManagedDatabase(Component):
                 protect=args.protect,
                 ignore_changes=kept_inputs(restore, "name", "backupRestore"),
                 # The backups of a server are deleted with it, and the new one is made from them.
-                delete_before_replace=False,
+                delete_before_replace=False if restore else None,
             ),
         )
 

@@ -153,7 +153,7 @@ class ManagedDatabase(Component):
                 depends_on=[args.private_services, *args.services],
                 ignore_changes=kept_inputs(restore, "clone", "restoreBackupContext"),
                 # The new server is made from the backups of the old one.
-                delete_before_replace=False,
+                delete_before_replace=False if restore else None,
             ),
         )
 

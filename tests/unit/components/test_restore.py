@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from contract.restore import check_parts
 from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import CLOUDS
+from tests.unit.components.graphs import all_before
 from tests.unit.components.simulated import SimulatedCloud
 
 SERVERS = {"aws": "Instance", "digitalocean": "DatabaseCluster", "gcp": "DatabaseInstance"}
@@ -56,7 +61,8 @@ def restored_user(cloud: Any) -> None:
 
 
 def in_server(graph: Any) -> set[str]:
-    return {each.type.rpartition(":")[2] for each in graph.resources} & {"DatabaseDb", "DatabaseUser", "Database"}
+    kinds = {each.type.rpartition(":")[2] for each in graph.resources if not each.type.startswith("delivery:")}
+    return kinds & {"DatabaseDb", "DatabaseUser", "Database"}
 
 
 @pytest.mark.usefixtures("restored_user")
@@ -114,3 +120,23 @@ def test_the_lost_servers_name_is_not_used_again(graph: Callable[..., Any], simu
 def test_an_incomplete_key_is_refused(restore: dict[str, str], message: str):
     with pytest.raises(ValueError, match=message):
         check_parts(restore, frozenset({"server"}), frozenset({"server", "time"}))
+
+
+def test_a_local_database_begins_with_a_dump(
+    declare: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "dump.sql").write_text("CREATE TABLE person ();\n")
+    monkeypatch.setattr("stacks.local.PROJECT_ROOT", tmp_path)
+    stack = declare(databaseRestore={"dump": "dump.sql"})
+    dump = stack.one("Secret", "database-dump")
+    assert gzip.decompress(base64.b64decode(dump.inputs["data"]["dump.sql.gz"])) == b"CREATE TABLE person ();\n"
+    assert dump.secret_paths == {"data"} or "data.dump.sql.gz" in dump.secret_paths
+    job = stack.one("Job", "database-restore")
+    assert job.urn in all_before(stack, stack.one("Deployment"))
+    policy = stack.one("NetworkPolicy", "addressbook-db").inputs["spec"]["ingress"][0]["from"][0]
+    assert job.inputs["spec"]["template"]["metadata"]["labels"]["app"] in str(policy)
+
+
+def test_a_missing_dump_is_refused(declare: Callable[..., Any]):
+    with pytest.raises(pulumi.RunError, match=r"databaseRestore.*dump: there is no such file"):
+        declare(databaseRestore={"dump": "no-such-dump.sql"})
