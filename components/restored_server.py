@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 #: Hex digits of the suffix.
@@ -17,6 +18,11 @@ SUFFIX_DIGITS = 6
 def restored_name(name: str, restore: Mapping[str, str]) -> str:
     """Return the server's name: ``name``, or with a suffix for the backup: the lost server may have it."""
     return f"{name}-{suffix(restore)}" if restore else name
+
+
+def is_servers_name(candidate: str, name: str) -> bool:
+    """Return whether `restored_name` gives the candidate to a server of this name, whatever its backup."""
+    return re.fullmatch(rf"{re.escape(name)}(-[0-9a-f]{{{SUFFIX_DIGITS}}})?", candidate) is not None
 
 
 def suffix(restore: Mapping[str, str]) -> str:

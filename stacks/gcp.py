@@ -16,6 +16,7 @@ from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import (
     access_token,
+    check_project,
     missing_access,
     missing_prerequisites,
     project_id,
@@ -170,8 +171,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     """Declare a VPC with the cluster and the database, and the registry that its nodes pull from."""
     keys = settings.platform
     name, labels, token = stack_name(), stack_labels(), access_token()
+    check_project(keys.region)
     restored = was_restored(keys.database_restore)
-    enabled = ProjectServices("services").enabled
+    enabled = ProjectServices("services", project_id(), keys.region).enabled
     network = Network(
         "network",
         NetworkArgs(

@@ -53,7 +53,7 @@ class ManagedDatabaseArgs:
     maintenance: tuple[int, int]
     labels: dict[str, str]
     #: Enabled APIs to wait for.
-    services: Sequence[pulumi.Resource]
+    services: Sequence[pulumi.Input[pulumi.Resource]]
     #: Whether the engine and Cloud SQL refuse to delete the server.
     protect: bool
     #: Whether a last backup and the earlier ones outlive the server.
@@ -152,8 +152,7 @@ class ManagedDatabase(Component):
                 protect=args.protect,
                 depends_on=[args.private_services, *args.services],
                 ignore_changes=kept_inputs(restore, "clone", "restoreBackupContext"),
-                # The new server is made from the backups of the old one.
-                delete_before_replace=False if restore else None,
+                delete_before_replace=False,
             ),
         )
 

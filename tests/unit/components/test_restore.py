@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.restored_server import is_servers_name, restored_name
 from contract.restore import check_parts
 from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import CLOUDS
@@ -140,3 +141,10 @@ def test_a_local_database_begins_with_a_dump(
 def test_a_missing_dump_is_refused(declare: Callable[..., Any]):
     with pytest.raises(pulumi.RunError, match=r"databaseRestore.*dump: there is no such file"):
         declare(databaseRestore={"dump": "no-such-dump.sql"})
+
+
+def test_a_restored_server_is_recognized_by_its_name():
+    restored = restored_name("addressbook-prod", {"snapshot": "x"})
+    assert is_servers_name(restored, "addressbook-prod")
+    assert is_servers_name("addressbook-prod", "addressbook-prod")
+    assert not is_servers_name("addressbook-prod-two", "addressbook-prod")
