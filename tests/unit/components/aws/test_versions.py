@@ -138,7 +138,7 @@ def test_an_impossible_upgrade_names_the_targets(upgrading: Callable[[str], Any]
 def test_a_possible_upgrade_is_asked_for(upgrading: Callable[[str], Any], version: str):
     stack = upgrading(version)
     assert stack.one("Instance").inputs["engineVersion"] == version
-    assert not stack.one("Instance").options.ignoreChanges
+    assert "engineVersion" not in stack.one("Instance").options.ignoreChanges
     assert stack.one("ParameterGroup").inputs["family"] == f"postgres{version.partition('.')[0]}"
 
 
