@@ -16,6 +16,10 @@ def random_name(
 ) -> pulumi.Output[str]:
     """Return ``prefix`` with a random suffix, which changes when a value of ``replaced_with`` changes.
 
+    The named resource must say in ``delete_before_replace`` which order its replacement has. Left unset, the bridge
+    decides, and deletes first whatever was named explicitly, even if the name changes (pulumi-terraform-bridge,
+    ``nameRequiresDeleteBeforeReplace``).
+
     The engine's own random names are lost if `up` is interrupted while the cloud creates the resource, and the next
     `up` would create, and pay for, a second one. This name is in the state first, so the next `up` conflicts with the
     existing resource, which can then be imported.

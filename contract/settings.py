@@ -392,6 +392,7 @@ class StackSettings(Keys):
     platform_stack: str = Field(
         default="",
         pattern=STACK_REFERENCE,
+        examples=["prod"],
         description="Stack whose platform this one is released on: NAME or ORGANIZATION/PROJECT/NAME, on the same"
         " cloud. This stack then creates only a namespace and a database there. Unset: it provisions a platform.",
     )

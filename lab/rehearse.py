@@ -23,6 +23,8 @@ from lab.tracks import check_both_tracks, pod_names, ready_replicas
 IMPORT_COMMAND = re.compile(r"`pulumi import (?P<type>\S+) \S+ (?P<id>\S+)`")
 #: In the program's message: how to pin the running image.
 PIN_COMMAND = re.compile(r"`pulumi config set stableImage (?P<image>\S+)`")
+#: In the program's message when it refuses a config or an account before it starts.
+REFUSAL = "nothing was changed"
 REPLICAS_BESIDE_CANARY = 2  # a canary of 1 beside a stable of 2
 
 
@@ -152,8 +154,10 @@ def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
     result = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: fault})
     _note_simulated(report, result.stdout)
     # The error is the provider's, or the program's own, which checks the account before it starts.
-    lines = [line.strip() for line in result.stdout.splitlines() if "(simulated " in line]
-    errors = [line for line in lines if line.startswith(("error: ", "- ", "* "))]
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    errors = [line for line in lines if line.startswith(("error: ", "- ", "* ")) and "(simulated " in line]
+    if REFUSAL in result.stdout:
+        errors += [line for line in lines if line.startswith("- ")]
     if result.returncode == 0 or not errors:
         raise _unexpected_end("up", result, "without an error about the fault")
     if fault.startswith("timeout"):

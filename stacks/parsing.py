@@ -233,11 +233,13 @@ def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
     key = ".".join(str(part) for part in location if part != "[key]")
     hide = location[0] in SECRET_KEYS or error["type"] == "missing"
     target = f"--path {parent}.{key}" if parent else location[0]
-    remedy = f"`pulumi config set {target} VALUE`{_example(group, location[0])}"
+    example = _example(group, location[0], or_default=error["type"] == "string_pattern_mismatch")
+    remedy = f"`pulumi config set {target} VALUE`{example}"
     return _error(f"{parent}.{key}" if parent else key, None if hide else error["input"], f"{problem} ({remedy})")
 
 
-def _example(group: type[Keys], key: str | int) -> str:
-    """Return ", for example VALUE" for a key that declares an example, else ""."""
-    examples = next((field.examples for field in group.model_fields.values() if field.alias == key), None)
+def _example(group: type[Keys], key: str | int, *, or_default: bool) -> str:
+    """Return ", for example VALUE" for a key that declares an example (or has a default), else ""."""
+    field = next((field for field in group.model_fields.values() if field.alias == key), None)
+    examples = (field and field.examples) or ([field.default] if field and or_default and field.default else [])
     return f", for example {examples[0]}" if examples else ""

@@ -100,7 +100,9 @@ class Nodes(Component):
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={"desired_size": args.count, "min_size": args.count, "max_size": args.count},
             update_config={"max_unavailable": 1},
-            opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=list(after))),
+            opts=pulumi.ResourceOptions.merge(
+                options, pulumi.ResourceOptions(depends_on=list(after), delete_before_replace=False)
+            ),
         )
 
     def _template(self, args: NodesArgs, options: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:

@@ -116,7 +116,6 @@ class Cluster(Component):
 
     def _workers(self, args: ClusterArgs, cluster: digitalocean.KubernetesCluster) -> digitalocean.KubernetesNodePool:
         """Declare the pool under a random name, so that its replacement can exist before it is deleted."""
-        autoscaled = args.max_nodes is not None
         options = pulumi.ResourceOptions(parent=self)
         replaced_with = {"cluster": cluster.id, "size": args.node_size}
         return digitalocean.KubernetesNodePool(
@@ -125,12 +124,20 @@ class Cluster(Component):
             cluster_id=cluster.id,
             size=args.node_size,
             tags=list(args.tags),
-            # With autoscaling, a fixed number would undo what the autoscaler did.
-            node_count=None if autoscaled else args.nodes,
-            auto_scale=True if autoscaled else None,
-            min_nodes=args.nodes if autoscaled else None,
-            max_nodes=args.max_nodes,
-            opts=options,
+            node_count=args.nodes,
+            # Never unset: after a refresh the bridge takes an old value of an unset input for its default, and keeps
+            # it. To the API, 0 nodes is the same as no limit given.
+            auto_scale=args.max_nodes is not None,
+            min_nodes=args.nodes if args.max_nodes else 0,
+            max_nodes=args.max_nodes or 0,
+            opts=pulumi.ResourceOptions.merge(
+                options,
+                pulumi.ResourceOptions(
+                    delete_before_replace=False,
+                    # A fixed number would undo what the autoscaler did.
+                    ignore_changes=["nodeCount"] if args.max_nodes else [],
+                ),
+            ),
         )
 
 

@@ -60,7 +60,7 @@ class NetworkArgs:
     ranges: Ranges
     labels: dict[str, str]
     #: Enabled APIs to wait for.
-    services: Sequence[pulumi.Resource]
+    services: Sequence[pulumi.Input[pulumi.Resource]]
 
 
 class Network(Component):

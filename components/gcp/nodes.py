@@ -32,7 +32,7 @@ class NodeIdentityArgs:
     #: Name of the only repository that nodes may pull from.
     repository: pulumi.Input[str]
     #: Enabled APIs to wait for.
-    services: Sequence[pulumi.Resource]
+    services: Sequence[pulumi.Input[pulumi.Resource]]
 
 
 class NodeIdentity(Component):

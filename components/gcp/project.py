@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -18,6 +19,10 @@ from contract.errors import invalid_config
 PROJECT_CONFIG = "gcp:project"
 AUTH_PLUGIN = "gke-gcloud-auth-plugin"
 LOG_IN = "run `gcloud auth application-default login`"
+#: APIs through which all others are enabled.
+PREREQUISITES = ("cloudresourcemanager", "serviceusage")
+#: Google's refusal of a request to such an API, by its reason or its words.
+_DISABLED = re.compile(r"SERVICE_DISABLED|accessNotConfigured|has not been used in project|it is disabled")
 #: Form of a project id (Resource Manager documentation).
 _PROJECT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 #: A cluster's name has at most 40 characters (GKE documentation), including a random suffix of 7.
@@ -98,6 +103,67 @@ def access_token() -> pulumi.Output[str]:
         refusal = f"credentials: Google rejects those of this machine ({reason(error)}); {LOG_IN}"
         raise invalid_config([refusal]) from None
     return pulumi.Output.secret(token)
+
+
+def check_project(region: str) -> None:
+    """Check that the project can be used and has the region. Call it before any resource is declared.
+
+    The regions of a project in which Compute Engine is not enabled yet are unknown; the first `up` enables it.
+    Raises pulumi.RunError if Google refuses, or has no such region.
+    """
+    project = project_id()
+    try:
+        billing = gcp.organizations.get_project(project_id=project).billing_account
+    except Exception as error:  # the SDK raises nothing narrower
+        raise _unusable(project, "Resource Manager", error) from None
+    try:
+        regions = gcp.compute.get_regions(project=project).names
+    except Exception as error:
+        if not is_disabled(error):
+            raise _unusable(project, "Compute Engine", error) from None
+        _check_new_project(project, billing)
+        return
+    if region not in regions:
+        near = difflib.get_close_matches(region, regions, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(regions))}"
+        raise invalid_config([f"region = {region!r}: Google Cloud has no such region; {hint}"])
+
+
+def _check_new_project(project: str, billing: str) -> None:
+    """Check what enabling the first APIs needs."""
+    try:
+        gcp.projects.get_project_service(project=project, service=f"{PREREQUISITES[0]}.googleapis.com")
+    except Exception as error:
+        if is_disabled(error):
+            raise _unusable(project, "Service Usage", error) from None
+    if not billing:  # also empty if the billing API is not enabled
+        pulumi.log.warn(
+            f"{PROJECT_CONFIG} = {project!r}: no billing account is visible, and APIs are only enabled with one"
+            f" (`gcloud billing projects link {project} --billing-account ID`)"
+        )
+
+
+def _unusable(project: str, api: str, error: Exception) -> pulumi.RunError:
+    """Return the error for a project in which an API does not answer."""
+    if not is_disabled(error):
+        return invalid_config(
+            [
+                f"{PROJECT_CONFIG} = {project!r}: {api} refuses to show it ({reason(error)}); check the id with"
+                " `gcloud projects list`, and that your account has access to the project"
+            ]
+        )
+    apis = " ".join(f"{each}.googleapis.com" for each in PREREQUISITES)
+    return invalid_config(
+        [
+            f"{PROJECT_CONFIG} = {project!r}: the API {api} is not enabled, and the provider needs it to enable others;"
+            f" run `gcloud services enable {apis} --project {project}` and wait a minute"
+        ]
+    )
+
+
+def is_disabled(error: Exception) -> bool:
+    """Return whether the error says that an API is disabled, or was enabled moments ago."""
+    return bool(_DISABLED.search(str(error)))
 
 
 def project_id() -> str:

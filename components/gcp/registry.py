@@ -23,7 +23,7 @@ class RegistryArgs:
     region: str
     labels: dict[str, str]
     #: Enabled APIs to wait for.
-    services: Sequence[pulumi.Resource]
+    services: Sequence[pulumi.Input[pulumi.Resource]]
     #: The caller's access token, a secret.
     token: pulumi.Output[str]
     #: Whether the engine refuses to delete the repository.

@@ -22,6 +22,7 @@ FAULTS = {
     "quota": "a create is refused because the account has reached its limit",
     "timeout": "the resource is created, but waiting for it times out",
     "name-taken": "a create is refused because another account has the name",
+    "disabled": "an API that must be enabled beforehand is not (only Google Cloud, `disabled:Service`)",
     "expired": "every request is refused because the credentials have expired (needs no type)",
 }
 

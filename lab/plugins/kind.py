@@ -44,6 +44,8 @@ class Kind:
     """Paths of inputs whose change replaces the resource."""
     defaults: ClassVar[Mapping[str, Value]] = {}
     """Outputs that repeat an input, with the value for an unset input."""
+    filled_by_bridge: ClassVar[tuple[str, ...]] = ()
+    """Keys of `defaults` that the provider's schema declares, so that the bridge adds them to the inputs."""
     filled_in: ClassVar[tuple[str, ...]] = ()
     """Inputs that the provider completes, so that a preview does not know the output."""
     write_only: ClassVar[frozenset[str]] = frozenset()
@@ -59,6 +61,8 @@ class Kind:
     autonamed: ClassVar[bool] = True
     unique_name: ClassVar[bool] = True
     """Whether the account accepts a name only once."""
+    deleted_first: ClassVar[bool] = False
+    """Whether the provider always deletes it before it creates its replacement."""
     unique_id: ClassVar[bool] = True
     """Whether two resources cannot have the same id."""
     kept_on_timeout: ClassVar[bool] = False

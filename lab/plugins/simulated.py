@@ -78,12 +78,22 @@ class SimulatedCloud(Provider):
     def check(self, resource: Resource, old: Properties, new: Properties) -> Checked:
         kind = self._kind(resource)
         inputs, name = dict(new), kind.name_property
+        defaults: list[str] = []
         if kind.autonamed and inputs.get(name) is None:
             if resource.must_be_named:
                 return Checked(inputs, [Failure(name, "is required: autonaming is off for this stack.")])
             digits = resource.random_seed.hex()[:7]
             inputs[name] = old.get(name) or resource.proposed_name or f"{resource.name}-{digits}"
-            inputs["__defaults"] = [name]
+            defaults.append(name)
+        for name in kind.filled_by_bridge:
+            if inputs.get(name) is None:
+                # Without a list of defaults, as after a refresh, the bridge takes each old value for one, and keeps it
+                # (pulumi-terraform-bridge, applyDefaults).
+                keep = name in old and name in old.get("__defaults", [name])
+                inputs[name] = old[name] if keep else kind.defaults[name]
+                defaults.append(name)
+        if defaults or kind.filled_by_bridge:
+            inputs["__defaults"] = defaults
         found = kind.failures(inputs)
         if not found and not contains_unknown(inputs):
             found = kind.invalid(plain(inputs))
@@ -94,9 +104,10 @@ class SimulatedCloud(Provider):
         kind = self._kind(resource)
         changes = difference(old_inputs, new, replace_on=kind.replaces, ignore=["__defaults", *resource.ignored])
         changes.replace |= kind.replacing(plain(old_inputs), plain(new)) & changes.paths.keys()
-        # Two resources cannot have one name at the same time, unless the replacement has another name.
-        same = plain(old_inputs).get(kind.name_property) == plain(new).get(kind.name_property)
-        changes.delete_before_replace = bool(changes.replace) and kind.unique_name and same and "__defaults" not in new
+        # As the bridge decides: what was named explicitly is deleted first, even if the replacement has another name
+        # (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace). The program's own option has precedence.
+        named = kind.name_property in new and kind.name_property not in new.get("__defaults", ())
+        changes.delete_before_replace = bool(changes.replace) and (kind.deleted_first or (kind.autonamed and named))
         return changes
 
     @override
@@ -180,7 +191,8 @@ class SimulatedCloud(Provider):
             record.outputs |= changed
             record.ready = True
             self.account.put(record)
-        known = {key: value for key, value in record.inputs.items() if key not in kind.write_only}
+        hidden = kind.write_only | ({"__defaults"} if kind.filled_by_bridge else set())
+        known = {key: value for key, value in record.inputs.items() if key not in hidden}
         known |= {key: plain(value) for key, value in inputs.items() if key in kind.write_only}
         return Read(record.id, self._outputs(kind, known, record.outputs), self._marked(kind, known))
 

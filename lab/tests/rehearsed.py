@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.layout import Lab
 from lab.plugins.account import Record
@@ -31,6 +31,8 @@ class Cloud:
     """Type of the database server."""
     address: Callable[[Record], tuple[str, int]]
     """Return the host and port that a database server listens on."""
+    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Faults that the program reports before it creates anything, and its message."""
     expired_message: str = "the credentials have expired"
     refuses_duplicates: bool = True
     """Whether the cloud refuses a second resource with the interrupted one's name."""
@@ -53,6 +55,7 @@ CLOUDS = {
         late="User",
         interrupted="DatabaseInstance",
         no_login={"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/credentials.json"},
+        refusals={"disabled:Service": "gcloud services enable cloudresourcemanager.googleapis.com"},
         no_login_message="GOOGLE_APPLICATION_CREDENTIALS names /nowhere/credentials.json, which does not exist",
         server="DatabaseInstance",
         address=lambda record: (record.outputs["privateIpAddress"], 5432),

@@ -16,6 +16,10 @@ from promotion.state.verdict_record import fingerprint
 #: Parts of URNs of a track and its Deployment. The package before them is `addressbook` in older states.
 TRACK = ":release:Track::"
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
+#: Part of the URNs of the release and of all that it contains.
+RELEASE = ":release:Release"
+#: Types of what exists in the engine only: the stack, providers, and components.
+ENGINE_TYPES = ("pulumi:", "delivery:", "addressbook:")
 
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
@@ -43,6 +47,7 @@ class StackState:
 
     ``interrupted`` are the URNs of unfinished operations. ``settings`` is a fingerprint of the tracks' pod templates
     without their images, 12 hex digits: it changes with any other setting of the pods. ``urns`` are the Deployments'.
+    ``platform`` are the URNs of the platform's resources.
     """
 
     tracks: Mapping[str, DeployedTrack] = field(default_factory=dict[str, DeployedTrack])
@@ -50,6 +55,7 @@ class StackState:
     interrupted: Sequence[str] = ()
     settings: str = ""
     urns: Mapping[str, str] = field(default_factory=dict[str, str])
+    platform: Sequence[str] = ()
 
     @classmethod
     def of(cls, deployment: Mapping[str, Any]) -> StackState:
@@ -58,8 +64,11 @@ class StackState:
         known: set[str] = set()
         templates: dict[str, Any] = {}
         urns: dict[str, str] = {}
+        platform: list[str] = []
         for resource in cast(list[dict[str, Any]], deployment.get("resources") or []):
             urn = str(resource["urn"])
+            if is_platform(urn) and not resource.get("delete"):
+                platform.append(urn)
             if TRACK in urn:
                 known.add(urn.rpartition("::")[2])
             if TRACK_DEPLOYMENT in urn and not resource.get("delete"):
@@ -71,7 +80,13 @@ class StackState:
                     urns[track] = urn
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
         interrupted = [str(operation["resource"]["urn"]) for operation in pending]
-        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates), urns)
+        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates), urns, platform)
+
+
+def is_platform(urn: str) -> bool:
+    """Return whether the resource is part of the platform: it is in a cloud or a cluster, and not in the release."""
+    types = urn.rpartition("::")[0].rpartition("::")[2]
+    return RELEASE not in types and not types.rpartition("$")[2].startswith(ENGINE_TYPES)
 
 
 def _fingerprint(templates: Mapping[str, Any]) -> str:

@@ -71,7 +71,8 @@ class LifecyclePolicy(AwsKind):
     module = "ecr"
     title = "ECR lifecycle policy"
     name_property = "repository"
-    unique_name = True  # a repository has one, so a replaced policy is deleted first
+    unique_name = True
+    deleted_first = True  # a repository has one
     unique_id = False
     json_inputs = ("policy",)
     rules: ClassVar[Mapping[str, Rule]] = {"repository": NAME}

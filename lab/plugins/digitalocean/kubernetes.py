@@ -152,6 +152,7 @@ class KubernetesNodePool(DigitalOceanKind):
     rules: ClassVar[Mapping[str, Rule]] = {"name": DNS_NAME, "size": SIZE}
     replaces = ("clusterId", "size")
     defaults: ClassVar[Mapping[str, Value]] = {"autoScale": False}
+    filled_by_bridge = ("autoScale",)
     references: ClassVar[Mapping[str, str]] = {"clusterId": "KubernetesCluster"}
 
     @override

@@ -1,8 +1,7 @@
-"""The simulated provider `gcp` 10.2.0: its types, its one function, and its credentials."""
+"""The simulated provider `gcp` 10.2.0: its types, its functions, and its credentials."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ from typing_extensions import override
 
 from lab.plugins.gcp.credentials import credentials_problem
 from lab.plugins.gcp.dns import ManagedZone, RecordSet
+from lab.plugins.gcp.functions import FUNCTIONS
 from lab.plugins.gcp.kind import GoogleKind
 from lab.plugins.gcp.kubernetes import Cluster
 from lab.plugins.gcp.network import Network, Router, RouterNat, Subnetwork
@@ -54,19 +54,4 @@ class GoogleCloud(SimulatedCloud):
         if inputs.get("deletionPolicy") != "ABANDON":
             super().delete(resource, inputs, outputs)
 
-    def _client_config(self, given: Properties) -> Properties:
-        del given
-        project, region, zone = (str(self.configuration.get(name) or "") for name in ("project", "region", "zone"))
-        return {
-            "id": f'projects/"{project}"/regions/"{region}"/zones/""',
-            "project": project,
-            "region": region,
-            "zone": zone,
-            # As from Google, a new one in each run; there, it is valid for an hour.
-            "accessToken": f"ya29.{secrets.token_urlsafe(96)}",
-            "defaultLabels": {},
-        }
-
-    functions: ClassVar[Mapping[str, Function]] = {
-        "gcp:organizations/getClientConfig:getClientConfig": _client_config,
-    }
+    functions: ClassVar[Mapping[str, Function]] = FUNCTIONS

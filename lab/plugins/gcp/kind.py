@@ -9,12 +9,13 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.account import Account, Record
+from lab.plugins.account import Account, Record, injected_fault
 from lab.plugins.engine import Engine
 from lab.plugins.kind import ApiError, Kind
 from lab.plugins.properties import Properties, Value
 from lab.plugins.provider import Failure
 from lab.plugins.rules import Rule, at_most, matches, one_of
+from lab.plugins.times import has_passed
 
 COMPUTE_LINK = "https://www.googleapis.com/compute/v1/"
 
@@ -43,6 +44,26 @@ IAM_RULES: Mapping[str, Rule] = {
 _LABEL_KEY = r"[a-z][a-z0-9_-]{0,62}"
 _LABEL_VALUE = r"[a-z0-9_-]{0,63}"
 MAXIMUM_LABELS = 64
+
+#: Output of an enabled API: when it begins to answer.
+USABLE_FROM = "__usableFrom"
+
+#: APIs that every simulated project has from the beginning, unless the fault `disabled:Service` is injected.
+PREREQUISITES = ("cloudresourcemanager", "serviceusage")
+
+
+def require_api(account: Account, project: str, api: str) -> None:
+    """Raise ApiError unless the API is enabled in the project, and has been for long enough to answer."""
+    if api in PREREQUISITES and injected_fault("Service") != "disabled":
+        return
+    service = f"{api}.googleapis.com"
+    enabled = account.get("Service", f"{project}/{service}")
+    usable_from = enabled.outputs.get(USABLE_FROM) if enabled else None  # unset while it is being enabled
+    if not usable_from or not has_passed(usable_from):
+        raise ApiError(
+            f"403 the API {service} has not been used in project {project} before or it is disabled; if you enabled it"
+            " recently, wait a few minutes and retry (SERVICE_DISABLED)"
+        )
 
 
 class GoogleKind(Kind):
@@ -81,12 +102,7 @@ class GoogleKind(Kind):
 
     @override
     def check_dependencies(self, inputs: Properties) -> None:
-        project, service = self.project(inputs), f"{self.api}.googleapis.com"
-        if self.account.get("Service", f"{project}/{service}") is None:
-            raise ApiError(
-                f"403 the API {service} has not been used in project {project} before or it is disabled; enable it"
-                f" (`gcloud services enable {service} --project {project}`) and repeat the command"
-            )
+        require_api(self.account, self.project(inputs), self.api)
         super().check_dependencies(inputs)
 
     @override

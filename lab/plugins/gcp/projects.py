@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.gcp.kind import IAM_RULES, GoogleKind, numeric_id
+from lab.plugins.gcp.kind import IAM_RULES, PREREQUISITES, USABLE_FROM, GoogleKind, numeric_id, require_api
 from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
 from lab.plugins.rules import Rule, at_most, matches
+from lab.plugins.times import timestamp
+
+#: How long an API refuses requests after it was enabled. Google speaks of "a few minutes".
+USABLE_AFTER = timedelta(seconds=3)
 
 
 class Service(GoogleKind):
-    """An enabled API. Enabling it twice is allowed."""
+    """An enabled API. Enabling it twice is allowed.
+
+    Like the official provider (resource_google_project_service.go), a creation enables the API and then asks Resource
+    Manager for the project, except if the API was enabled already.
+    """
 
     title = "API"
     module = "projects"
@@ -31,7 +40,14 @@ class Service(GoogleKind):
 
     @override
     def check_dependencies(self, inputs: Properties) -> None:
-        """No API needs to be enabled to enable one."""
+        require_api(self.account, self.project(inputs), "serviceusage")
+
+    @override
+    def create(self, id: str, inputs: Properties) -> Properties:
+        api = inputs["service"].partition(".")[0]
+        if api not in PREREQUISITES:
+            require_api(self.account, self.project(inputs), "cloudresourcemanager")
+        return {USABLE_FROM: timestamp(USABLE_AFTER)}
 
 
 class IAMMember(GoogleKind):

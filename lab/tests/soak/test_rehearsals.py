@@ -54,7 +54,9 @@ def test_up_continues_after_a_killed_engine_and_refusals(rehearsal: Rehearsal, c
     """Whatever stops an `up` is explained in a sentence; nothing is lost and nothing is created twice."""
     assert_refused(rehearsal, cloud.no_login, cloud.no_login_message)
     assert_refused(rehearsal, {FAULT_VARIABLE: "expired"}, cloud.expired_message)
-    assert rehearsal.account.records() == [], "created without credentials"
+    for fault, message in cloud.refusals.items():
+        assert_refused(rehearsal, {FAULT_VARIABLE: fault}, message)
+    assert rehearsal.account.records() == [], "created before it was refused"
 
     kill_engine_during(rehearsal, cloud.interrupted)
     started = ids(rehearsal)

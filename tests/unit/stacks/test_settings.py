@@ -208,6 +208,19 @@ def test_errors_in_canary_settings_have_their_full_path(settings: str, expected:
     assert "hunter2" not in error
 
 
+@pytest.mark.parametrize(
+    ("config", "example"),
+    [
+        ({"memoryLimit": "lots"}, "256Mi"),
+        ({**CANARY, "canarySettings": '{"memoryLimit": "lots"}'}, "256Mi"),
+        ({"platformStack": "a b"}, "prod"),
+        ({"buildPlatform": "intel"}, "linux/amd64"),
+    ],
+)
+def test_an_error_in_a_values_form_gives_an_example(config: dict[str, str], example: str):
+    assert errors(**config)[0].endswith(f" VALUE`, for example {example})")
+
+
 def test_an_error_in_canary_settings_names_the_command():
     (error,) = errors(**CANARY, canarySettings='{"preStopSeconds": -1}')
     assert error.endswith("must be 0 or more (`pulumi config set --path canarySettings.preStopSeconds VALUE`)")

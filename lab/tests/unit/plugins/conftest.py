@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lab.plugins.aws.account import KEY_VARIABLES
 from lab.plugins.aws.cloud import Aws
 from lab.plugins.digitalocean.cloud import DigitalOcean
 from lab.plugins.engine import Engine
+from lab.plugins.gcp import projects
 from lab.plugins.gcp.cloud import GoogleCloud
 from lab.plugins.gcp.credentials import VARIABLE, write_credentials
 from lab.plugins.simulated import SimulatedCloud
@@ -51,6 +53,7 @@ def gcp(state: Path, monkeypatch: pytest.MonkeyPatch) -> GoogleCloud:
     """Google Cloud, with all APIs enabled."""
     write_credentials(state / "credentials.json")
     monkeypatch.setenv(VARIABLE, str(state / "credentials.json"))
+    monkeypatch.setattr(projects, "USABLE_AFTER", timedelta(seconds=-1))
     cloud = GoogleCloud(Engine())
     cloud.configure({"project": PROJECT})
     for api in {getattr(kind, "api", "iam") for kind in cloud.kinds}:

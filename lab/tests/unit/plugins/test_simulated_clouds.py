@@ -182,6 +182,7 @@ def test_every_type_that_the_program_creates_is_simulated(cloud: SimulatedCloud)
     used = re.findall(rf"\b{cloud.name}\.(?:[a-z0-9]+\.)?([A-Z]\w+)\(", text)
     assert set(used) == {kind.__name__ for kind in cloud.kinds}
     functions = set(re.findall(rf"\b{cloud.name}\.(?:[a-z]+\.)?get_(\w+?)(?:_output)?\(", text))
+    functions |= set(re.findall(rf'"{cloud.name}:\w+/get(\w+):get', text))
     simulated = {each.rpartition(":")[2].removeprefix("get") for each in cloud.functions}
     assert {name.replace("_", "").lower() for name in functions} == {name.lower() for name in simulated}
 
@@ -272,6 +273,8 @@ def test_an_unset_name_is_generated_and_kept(digitalocean: SimulatedCloud):
     assert changes.replace and not changes.delete_before_replace, "the replacement can have another name"
     named = {"region": "fra1", "name": "ours"}
     assert digitalocean.diff(vpc, named, {}, {**named, "region": "lon1"}).delete_before_replace
+    renamed = {"region": "lon1", "name": "another"}
+    assert digitalocean.diff(vpc, named, {}, renamed).delete_before_replace, "the bridge only asks who named it"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,16 @@ def test_a_pool_name_is_given_once_in_each_cluster(digitalocean: DigitalOcean):
         make(digitalocean, "KubernetesNodePool", clusterId=clusters[0], **pool)
 
 
+def test_an_unset_default_keeps_its_value_after_a_refresh(digitalocean: DigitalOcean):
+    pool = resource(digitalocean, "KubernetesNodePool")
+    fixed: Properties = {"clusterId": UUID, "name": "workers", "size": "s-2vcpu-2gb", "nodeCount": 3}
+    grows: Properties = {**fixed, "autoScale": True, "minNodes": 3, "maxNodes": 5}
+    assert digitalocean.check(pool, {}, fixed).inputs["autoScale"] is False
+    assert digitalocean.check(pool, {**grows, "__defaults": []}, fixed).inputs["autoScale"] is False
+    assert digitalocean.check(pool, grows, fixed).inputs["autoScale"] is True, "a refresh drops the list of defaults"
+    assert digitalocean.check(pool, grows, {**fixed, "autoScale": False}).inputs["autoScale"] is False
+
+
 @pytest.mark.parametrize(
     ("kind", "inputs", "import_id"),
     [("DatabaseUser", {"name": "demouser"}, f"{UUID},demouser"), ("DatabaseFirewall", {"rules": []}, UUID)],

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lab.plugins.account import FAULT_VARIABLE, Record
-from lab.plugins.gcp import gke_gcloud_auth_plugin, kubernetes, sql
+from lab.plugins.gcp import gke_gcloud_auth_plugin, kubernetes, projects, sql
 from lab.plugins.gcp.cloud import GoogleCloud
+from lab.plugins.gcp.kind import USABLE_FROM
 from lab.plugins.properties import Properties, Secret
 from lab.plugins.provider import InitializationFailed, ProviderError
 from lab.plugins.simulated import NEXT_UP_CONTINUES
+from lab.plugins.times import timestamp
 from lab.tests.unit.plugins.simulated_accounts import NETWORK, PROJECT, delete, make, network, resource
 
 CLIENT_CONFIG = "gcp:organizations/getClientConfig:getClientConfig"
+DAY = timedelta(days=1)
 ZONE = f"projects/{PROJECT}/managedZones/ours"
 SUBNETWORK: Properties = {
     "name": "ours", "region": "europe-west3", "network": NETWORK, "ipCidrRange": "10.64.0.0/20",
@@ -41,6 +45,28 @@ def test_an_api_must_be_enabled_first(gcp: GoogleCloud):
     delete(gcp, "Service", f"{PROJECT}/compute.googleapis.com")
     with pytest.raises(ProviderError, match=r"compute\.googleapis\.com has not been used in project acme-prod-1"):
         network(gcp)
+
+
+def test_a_new_api_refuses_requests_for_a_while(gcp: GoogleCloud, monkeypatch: pytest.MonkeyPatch):
+    delete(gcp, "Service", f"{PROJECT}/compute.googleapis.com")
+    monkeypatch.setattr(projects, "USABLE_AFTER", timedelta(minutes=1))
+    make(gcp, "Service", service="compute.googleapis.com")
+    with pytest.raises(ProviderError, match=r"compute\.googleapis\.com has not been used.*SERVICE_DISABLED"):
+        network(gcp)
+    with pytest.raises(ProviderError, match="SERVICE_DISABLED"):
+        gcp.invoke("gcp:compute/getRegions:getRegions", {}, preview=True)
+
+
+def test_enabling_an_api_ends_with_resource_manager(gcp: GoogleCloud, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(FAULT_VARIABLE, "disabled:Service")
+    with pytest.raises(ProviderError, match=r"serviceusage\.googleapis\.com has not been used"):
+        make(gcp, "Service", service="storage.googleapis.com")
+    gcp.account.put(Record("Service", f"{PROJECT}/serviceusage.googleapis.com", {}, {USABLE_FROM: timestamp(-DAY)}))
+    delete(gcp, "Service", f"{PROJECT}/cloudresourcemanager.googleapis.com")
+    with pytest.raises(ProviderError, match=r"cloudresourcemanager\.googleapis\.com has not been used"):
+        make(gcp, "Service", service="storage.googleapis.com")
+    make(gcp, "Service", service="cloudresourcemanager.googleapis.com")
+    make(gcp, "Service", service="storage.googleapis.com")
 
 
 def test_apis_and_roles_may_be_granted_twice(gcp: GoogleCloud):

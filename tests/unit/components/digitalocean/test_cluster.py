@@ -10,7 +10,10 @@ def test_the_pool_can_autoscale(graph: Callable[..., Any]):
     workers = graph(nodeCount=2, maxNodeCount=6).one("KubernetesNodePool").inputs
     assert workers["autoScale"] is True
     assert (workers["minNodes"], workers["maxNodes"]) == (2, 6)
-    assert "nodeCount" not in workers, "it would undo the autoscaler"
+    assert list(graph(nodeCount=2, maxNodeCount=6).one("KubernetesNodePool").options.ignoreChanges) == ["nodeCount"]
+    fixed = graph(nodeCount=2).one("KubernetesNodePool")
+    assert (fixed.inputs["autoScale"], fixed.inputs["nodeCount"]) == (False, 2)
+    assert not fixed.options.ignoreChanges
 
 
 def test_resizing_the_workers_does_not_change_the_cluster(graph: Callable[..., Any]):

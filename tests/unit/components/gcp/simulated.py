@@ -15,6 +15,17 @@ REGIONAL_CA = "-----BEGIN CERTIFICATE-----\nof the region\n-----END CERTIFICATE-
 HOST = "0123abcd.4567efgh.us-central1.sql-psa.goog"
 ACCESS_TOKEN = "ya29.of-the-caller"
 CLIENT_CONFIG = "gcp:organizations/getClientConfig:getClientConfig"
+PROJECT_OF = "gcp:organizations/getProject:getProject"
+REGIONS = "gcp:compute/getRegions:getRegions"
+#: Functions that an `up` asks only to see whether their APIs answer.
+LISTS = (
+    "gcp:container/getEngineVersions:getEngineVersions",
+    "gcp:artifactregistry/getLocations:getLocations",
+    "gcp:sql/getTiers:getTiers",
+    "gcp:servicenetworking/getPeeredDnsDomain:getPeeredDnsDomain",
+    "gcp:dns/getManagedZones:getManagedZones",
+    "gcp:serviceaccount/getS:getS",
+)
 RANDOM_ID = "random:index/randomId:RandomId"
 REGISTRY = "us-central1-docker.pkg.dev/acme-prod-1/addressbook-test"
 LABELS = {"pulumi-project": "addressbook", "pulumi-stack": "test"}
@@ -70,7 +81,12 @@ GCP = SimulatedCloud(
         RANDOM_ID: {"hex": "0a1b2c"},
     },
     derived={RANDOM_ID: lambda args: {"hex": f"{args.inputs['prefix']}0a1b2c"}},
-    functions={CLIENT_CONFIG: lambda _: {"accessToken": ACCESS_TOKEN, "project": "acme-prod-1"}},
+    functions={
+        CLIENT_CONFIG: lambda _: {"accessToken": ACCESS_TOKEN, "project": "acme-prod-1"},
+        PROJECT_OF: lambda _: {"projectId": "acme-prod-1", "billingAccount": "0A-0B-0C"},
+        REGIONS: lambda _: {"names": ["europe-west1", "europe-west3", "us-central1"]},
+        **dict.fromkeys(LISTS, lambda _: {}),
+    },
     command="gke-gcloud-auth-plugin",
     sign_in=_credentials,
     sign_out=lambda commands, monkeypatch: (commands / "credentials.json").unlink(),
@@ -93,7 +109,7 @@ GCP = SimulatedCloud(
     protected=frozenset({"Cluster", "Repository", "DatabaseInstance", "Database", "Service"}),
     first_preview=FirstPreview(
         unknown=(("Cluster", "network"), ("RecordSet", "name"), ("DatabaseInstance", "rootPassword")),
-        # The caller's token does not depend on the stack.
-        calls={CLIENT_CONFIG: 1},
+        # Neither the caller's token nor the project depends on the stack.
+        calls={CLIENT_CONFIG: 1, PROJECT_OF: 1, REGIONS: 1},
     ),
 )

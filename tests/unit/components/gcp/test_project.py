@@ -10,7 +10,7 @@ import grpc
 import pulumi
 import pytest
 
-from tests.unit.components.gcp.simulated import CLIENT_CONFIG
+from tests.unit.components.gcp.simulated import CLIENT_CONFIG, PROJECT_OF, REGIONS
 
 
 def test_missing_prerequisites_are_reported_at_once(
@@ -43,27 +43,85 @@ def test_credentials_are_found_where_googles_libraries_look(
     assert keys()
 
 
+SERVICE = "gcp:projects/getProjectService:getProjectService"
+#: As Google words it.
+DISABLED = "googleapi: Error 403: The API has not been used in project acme-prod-1 before or it is disabled."
+
+
 class Refusal(grpc.RpcError):
     """A function's failure as the engine reports it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNKNOWN
 
     def details(self) -> str:
-        return "invocation of getClientConfig returned an error: 1 error occurred:\n\t* invalid_grant: Bad Request."
+        return f"invocation of a function returned an error: {self.reason}"
+
+
+def refusing(reason: str) -> Callable[[Any], Any]:
+    def refuse(_: Any) -> Any:
+        raise Refusal(reason)
+
+    return refuse
+
+
+def refused(graph: Callable[..., Any], cloud: Any, **config: str) -> str:
+    """Return the only error of a stack that is refused before anything is registered."""
+    created: list[str] = []
+    cloud.computed["gcp:projects/service:Service"] = lambda args: created.append(args.name) or {}
+    with pytest.raises(pulumi.RunError, match=r"errors: 1") as raised:
+        graph(**config)
+    assert created == []
+    (line,) = str(raised.value).splitlines()[1:]
+    return line
+
+
+@pytest.mark.parametrize(("function", "api"), [(PROJECT_OF, "Resource Manager"), (SERVICE, "Service Usage")])
+def test_a_prerequisite_api_is_named_with_its_command(graph: Callable[..., Any], cloud: Any, function: str, api: str):
+    cloud.functions[REGIONS] = refusing(DISABLED)
+    cloud.functions[SERVICE] = lambda _: {}
+    cloud.functions[function] = refusing(DISABLED)
+    line = refused(graph, cloud)
+    assert f"gcp:project = 'acme-prod-1': the API {api} is not enabled" in line
+    assert (
+        "gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com --project acme-prod-1"
+        in line
+    )
+
+
+def test_a_project_without_access_is_named(graph: Callable[..., Any], cloud: Any):
+    cloud.functions[PROJECT_OF] = refusing("googleapi: Error 403: The caller does not have permission, forbidden")
+    line = refused(graph, cloud)
+    assert "gcp:project = 'acme-prod-1': Resource Manager refuses to show it (googleapi: Error 403" in line
+    assert "gcloud projects list" in line
+
+
+def test_a_region_that_does_not_exist_is_refused(graph: Callable[..., Any], cloud: Any):
+    line = refused(graph, cloud, region="europe-wset3")
+    assert line == "  - region = 'europe-wset3': Google Cloud has no such region; did you mean `europe-west3`?"
+
+
+def test_a_new_project_without_billing_is_warned(
+    graph: Callable[..., Any], cloud: Any, monkeypatch: pytest.MonkeyPatch
+):
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
+    cloud.functions[SERVICE] = lambda _: {}
+    graph(preview=True)
+    assert warnings == []
+    cloud.functions[REGIONS] = refusing(DISABLED)
+    graph(preview=True)
+    assert warnings == []
+    cloud.functions[PROJECT_OF] = lambda _: {"billingAccount": ""}
+    graph(preview=True)
+    assert "gcloud billing projects link acme-prod-1" in warnings[0]
 
 
 def test_refused_credentials_are_reported_once(graph: Callable[..., Any], cloud: Any):
-    created: list[str] = []
-    cloud.computed["gcp:projects/service:Service"] = lambda args: created.append(args.name) or {}
-
-    def refuse(_: Any) -> Any:
-        raise Refusal
-
-    cloud.functions[CLIENT_CONFIG] = refuse
-    with pytest.raises(pulumi.RunError, match=r"errors: 1") as raised:
-        graph()
-    (line,) = str(raised.value).splitlines()[1:]
+    cloud.functions[CLIENT_CONFIG] = refusing("1 error occurred:\n\t* invalid_grant: Bad Request.")
+    line = refused(graph, cloud)
     assert "credentials: Google rejects those of this machine (1 error occurred: * invalid_grant: Bad Request);" in line
     assert "gcloud auth application-default login" in line
-    assert created == []

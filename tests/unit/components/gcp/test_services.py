@@ -5,8 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import grpc
+import pulumi
+import pytest
+
+from components.gcp import services
 from components.gcp.services import SERVICES
+from tests.unit.components.gcp.simulated import LISTS, REGIONS
 from tests.unit.components.graphs import all_before, cloud_resources
+
+#: As Google words it, for minutes after an API is enabled.
+DISABLED = "googleapi: Error 403: Cloud SQL Admin API has not been used in project acme-prod-1 before or it is disabled"
+
+
+class Refusal(grpc.RpcError):
+    """A function's failure as the engine reports it."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return f"invocation of getTiers returned an error: {DISABLED}."
+
+
+def test_resource_manager_is_enabled_before_the_other_apis(graph: Callable[..., Any]):
+    first, *others = [each for each in graph().all("Service") if each.type.startswith("gcp:")]
+    assert first.inputs["service"] == "cloudresourcemanager.googleapis.com"
+    assert all(first.urn in each.dependencies for each in others)
+
+
+def test_resources_wait_until_each_api_answers(graph: Callable[..., Any], cloud: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(services, "POLL_SECONDS", 0.01)
+    events: list[str] = []
+    cloud.computed["gcp:compute/network:Network"] = lambda args: events.append("network") or {}
+
+    def refuse_twice(_: Any) -> dict[str, Any]:
+        events.append("asked")
+        if events.count("asked") < 3:
+            raise Refusal
+        return {}
+
+    cloud.functions["gcp:sql/getTiers:getTiers"] = refuse_twice
+    graph()
+    assert events == ["asked", "asked", "asked", "network"]
+
+
+def test_an_api_that_never_answers_is_reported(graph: Callable[..., Any], cloud: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(services, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(services, "USABLE_SECONDS", 0)
+
+    def refuse(_: Any) -> dict[str, Any]:
+        raise Refusal
+
+    cloud.functions["gcp:sql/getTiers:getTiers"] = refuse
+    with pytest.raises(pulumi.RunError, match=r"still refuses requests after 0 seconds .*Cloud SQL Admin API"):
+        graph()
+
+
+def test_a_preview_asks_no_api_whether_it_answers(first_preview: Callable[[], Any]):
+    _, calls = first_preview()
+    assert not set(LISTS) & set(calls)
+    assert calls[REGIONS] == 1
 
 
 def test_apis_are_enabled_first_and_stay_enabled(graph: Callable[..., Any]):

@@ -1,0 +1,103 @@
+"""A config key that is set and then unset leaves no optional input of a cloud resource unset.
+
+After a refresh, the providers' bridge no longer knows which old inputs were defaults. It takes the old value of an
+input that the program leaves unset for its default, and keeps it (pulumi-terraform-bridge, applyDefaults).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from tests.unit.components.clouds import CLOUDS
+from tests.unit.components.graphs import cloud_resources, leaves
+from tests.unit.components.simulated import SimulatedCloud
+
+#: A value that is not the default, for keys whose field does not show one (its example, another bool or number).
+SAMPLES: Mapping[str, Any] = {
+    "apiServerAccess": ["203.0.113.0/24"],
+    "addonVersions": {"coredns": "v1.12.1-eksbuild.2"},
+    "awsAccount": "",  # only compared
+    "clusterAdministrators": ["arn:aws:iam::123456789012:role/another"],
+    "databaseAuthority": "",  # mandatory
+    "databaseClientImage": "postgres:16-bookworm",
+    "databaseSize": {"aws": "db.t4g.small", "digitalocean": "db-s-2vcpu-4gb", "gcp": "db-custom-2-7680"},
+    "databaseVersion": "16",
+    "maintenanceWindow": "monday 05:00",
+    "maxNodeCount": 5,
+    "networkRange": "10.80.0.0/16",
+    "nodeSize": {"aws": "t3.medium", "digitalocean": "s-4vcpu-8gb"},
+    "registry": "ours",
+}
+#: Inputs whose unset value the provider sends as such, so nothing old stays. Each with the reason.
+HARMLESS: Mapping[str, str] = {}
+LIST_INDEX = re.compile(r"\[[0-9]+\]")
+
+
+@pytest.fixture(params=CLOUDS, ids=lambda cloud: cloud.name)
+def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
+    return request.param
+
+
+def sample(cloud: SimulatedCloud, key: str, field: FieldInfo) -> Any:
+    """Return a value of the key that differs from its default; None if the key is mandatory."""
+    if field.is_required():
+        return None
+    if key in SAMPLES:
+        value = SAMPLES[key]
+        return value[cloud.name] if isinstance(value, dict) and cloud.name in value else value
+    if field.examples:
+        return field.examples[0]
+    if isinstance(field.default, bool):
+        return not field.default
+    if typing.get_origin(field.annotation) is typing.Literal:
+        return next(value for value in typing.get_args(field.annotation) if value != field.default)
+    assert isinstance(field.default, int), f"add a value for {key} to SAMPLES"
+    return field.default + 1
+
+
+def inputs(graph: Any, cloud: str) -> set[str]:
+    """Return the resources' inputs as ``URN path``, without list indexes and inputs whose changes are ignored."""
+    return {
+        f"{resource.urn} {LIST_INDEX.sub('[]', path)}"
+        for resource in cloud_resources(graph, cloud)
+        for path, value in leaves(resource.inputs)
+        if value is not None and path.partition(".")[0] not in resource.options.ignoreChanges
+    }
+
+
+def test_no_input_goes_from_set_to_unset(graph: Callable[..., Any], simulated: SimulatedCloud):
+    before = graph()
+    urns, known = {each.urn for each in before.resources}, inputs(before, simulated.name)
+    unset: dict[str, list[str]] = {}
+    for name, field in simulated.keys.model_fields.items():
+        key = field.alias or name
+        value = sample(simulated, key, field)
+        if value in (None, ""):
+            continue
+        after = inputs(graph(**{key: value}), simulated.name)
+        gone = sorted(path for path in after - known if path.split(" ")[0] in urns)
+        if gone := [path for path in gone if path.rpartition("::")[2] not in HARMLESS]:
+            unset[key] = gone
+    assert not unset, json.dumps(unset, indent=1)
+
+
+def names(resource: Any) -> set[str]:
+    """Return the URNs of the resources that the resource's own name comes from."""
+    dependencies = resource.options.propertyDependencies
+    return {urn for name in ("name", "nodeGroupName") if name in dependencies for urn in dependencies[name].urns}
+
+
+def test_random_names_say_which_is_deleted_first(graph: Callable[..., Any], simulated: SimulatedCloud):
+    """Otherwise the bridge deletes first, because the name was given explicitly."""
+    stack = graph()
+    suffixes = {each.urn for each in stack.all("RandomId")}
+    named = [each for each in cloud_resources(stack, simulated.name) if suffixes & names(each)]
+    assert len(named) == len(suffixes)
+    assert [each.urn for each in named if not each.options.deleteBeforeReplaceDefined] == []
