@@ -26,7 +26,7 @@ CANDIDATE = "candidate"  # the build context that the tests write versions into
 #: deviation of 23. The kept-alive connections may all stay on stable, and a busy machine may slow everything down: with
 #: half of the load, 300 is still 6 standard deviations below the mean.
 #: The verdict must also tell 5 % of errors from the 1 % that are allowed. Fresh connections alone bring 1,600 of the
-#: canary's requests in 40 s: it misses then less than once in 40,000 trials, and far more rarely with the kept-alive ones.
+#: canary's requests in 40 s: it misses then less than once in 40,000 trials.
 RATE = 150
 HEALTHY_TRIAL = ("--for", "20s", "--every", "1s")
 UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdict is sure
