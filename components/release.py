@@ -153,6 +153,7 @@ class Release(Component):
                 platform=self._database,
                 fingerprint=self._fingerprint,
                 pull_secret=self._args.platform.registry.pull_secret,
+                has_zones=self._args.platform.has_zones,
                 after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,

@@ -89,8 +89,18 @@ def add_change(parser: argparse.ArgumentParser, *, only_config: bool = True) -> 
             "--only-config", action="store_true", help="edit the stack file and stop, for a pull request"
         )
     parser.add_argument("--commit", action="store_true", help="commit the stack file and nothing else")
+    add_with_platform(parser)
     add_wait(parser)
     add_output(parser)
+
+
+def add_with_platform(parser: argparse.ArgumentParser) -> None:
+    """Add ``--with-platform``, for commands that change the release."""
+    parser.add_argument(
+        "--with-platform",
+        action="store_true",
+        help="also apply changes of the platform (cluster, nodes, database, …) in the same update",
+    )
 
 
 def add_force(parser: argparse.ArgumentParser, what: str) -> None:

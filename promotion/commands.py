@@ -13,6 +13,7 @@ from promotion.arguments import (
     add_keep,
     add_output,
     add_wait,
+    add_with_platform,
     add_yes,
     seconds,
     seconds_or_zero,
@@ -58,6 +59,7 @@ def add_up(commands: Commands) -> None:
     )
     parser.add_argument("--message", "-m", type=text, metavar="TEXT", help="the reason, for the stack's history")
     add_force(parser, "update from an older commit, or to a canary that was rejected")
+    add_with_platform(parser)
     add_yes(parser)
     add_wait(parser)
     add_output(parser)

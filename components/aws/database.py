@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.aws.versions import major, number, satisfies
 from components.component import Component
+from components.restored_server import kept_inputs, restored_name
 from contract.platform import Database
 
 #: The server's first database and its administrator. The service uses both on this cloud.
@@ -25,6 +29,8 @@ BACKUP_DAYS = 7
 AUTHORITY = "rds-ca-rsa2048-g1"
 LOGS = ("postgresql", "upgrade")
 LOG_DAYS = 90
+#: Id of an instance that no other instance ever has, unlike its identifier.
+RESOURCE_ID = re.compile(r"^db-[A-Z0-9]{20,}$")
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,10 @@ class ManagedDatabaseArgs:
     """Version, size, network and protection of the database."""
 
     name: str
-    #: Major version of PostgreSQL.
+    #: Version of PostgreSQL, with or without its minor version.
     version: str
+    #: The version that runs, with its minor version; empty if there is no server yet.
+    live_version: str
     #: Instance class.
     size: str
     #: Whether a second server in another zone takes over if the first fails.
@@ -48,10 +56,12 @@ class ManagedDatabaseArgs:
     maintenance: tuple[str, int]
     #: PEM text of the region's certificate authority.
     authority: str
-    #: Whether the engine and AWS refuse to delete the instance.
+    #: Whether the engine and AWS refuse to delete the instance. Without it, the server's logs are not published.
     protect: bool
     #: Whether a last snapshot and the backups outlive the instance.
     final_snapshot: bool
+    #: The backup that the instance begins from: ``snapshot``, or ``server`` and perhaps ``time``. Empty: none.
+    restore: Mapping[str, str]
 
 
 class ManagedDatabase(Component):
@@ -66,6 +76,7 @@ class ManagedDatabase(Component):
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Database", name, opts)
         self._args = args
+        self._identifier = restored_name(args.name, args.restore)
         self._options = pulumi.ResourceOptions(parent=self)
         group, rule = self._security_group()
         password = random.RandomPassword(
@@ -113,7 +124,8 @@ class ManagedDatabase(Component):
         day, hour = args.maintenance
         return aws.rds.Instance(
             "database",
-            identifier=args.name,
+            identifier=self._identifier,
+            **_origin(args.restore),
             engine="postgres",
             engine_version=args.version,
             # Major upgrades come from the config only. AWS applies minor ones in the maintenance window.
@@ -143,10 +155,22 @@ class ManagedDatabase(Component):
             skip_final_snapshot=not args.final_snapshot,
             final_snapshot_identifier=self._last_snapshot() if args.final_snapshot else None,
             deletion_protection=args.protect,
-            enabled_cloudwatch_logs_exports=list(LOGS),
+            # Stopped before the deletion: what RDS still had to write would create the log groups again.
+            enabled_cloudwatch_logs_exports=list(LOGS) if args.protect else [],
             # Otherwise a new size would wait for the next maintenance window.
             apply_immediately=True,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=self._logs()),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                depends_on=self._logs(),
+                ignore_changes=[
+                    # AWS upgrades by itself, and refuses to go back to the version in the config.
+                    *(["engineVersion"] if satisfies(args.live_version, args.version) else []),
+                    *kept_inputs(args.restore, "identifier", "snapshotIdentifier", "restoreToPointInTime"),
+                ],
+                # The backup may be of the server that is replaced, and a wrong one must not cost the running server.
+                delete_before_replace=False if args.restore else None,
+            ),
         )
 
     def _subnet_group(self) -> aws.rds.SubnetGroup:
@@ -154,10 +178,11 @@ class ManagedDatabase(Component):
 
     def _parameters(self) -> aws.rds.ParameterGroup:
         """Declare the parameters under a generated name: during an upgrade both versions' groups exist."""
+        version = major(max(self._args.live_version, self._args.version, key=number))
         return aws.rds.ParameterGroup(
             "database",
-            family=f"postgres{self._args.version}",
-            description=f"PostgreSQL {self._args.version} of {self._args.name}",
+            family=f"postgres{version}",
+            description=f"PostgreSQL {version} of {self._args.name}",
             parameters=[{"name": "rds.force_ssl", "value": "1", "apply_method": "immediate"}],
             opts=self._options,
         )
@@ -172,9 +197,28 @@ class ManagedDatabase(Component):
         return [
             aws.cloudwatch.LogGroup(
                 f"database-log-{kind}",
-                name=f"/aws/rds/instance/{self._args.name}/{kind}",
+                name=f"/aws/rds/instance/{self._identifier}/{kind}",
                 retention_in_days=LOG_DAYS,
-                opts=self._options,
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    ignore_changes=kept_inputs(self._args.restore, "name"),
+                    delete_before_replace=False if self._args.restore else None,
+                ),
             )
             for kind in LOGS
         ]
+
+
+def _origin(restore: Mapping[str, str]) -> dict[str, Any]:
+    """Return the inputs that name the backup. RDS knows a deleted instance by its resource id only."""
+    if "snapshot" in restore:
+        return {"snapshot_identifier": restore["snapshot"]}
+    if "server" not in restore:
+        return {}
+    server, time = restore["server"], restore.get("time")
+    return {
+        "restore_to_point_in_time": {
+            "source_dbi_resource_id" if RESOURCE_ID.match(server) else "source_db_instance_identifier": server,
+            **({"restore_time": time} if time else {"use_latest_restorable_time": True}),
+        }
+    }

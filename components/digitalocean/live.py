@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 
 from components.digitalocean.doctl import DoctlError, ask_for_rows
+from components.restored_server import is_servers_name, restored_name
 
 #: State of a cluster, and status of a database, that takes changes (API reference, Kubernetes and Databases).
 RUNNING, ONLINE = "running", "online"
@@ -53,13 +54,16 @@ class Live:
     network: LiveNetwork
 
 
-def look(name: str, region: str) -> Live:
-    """Return what the account has of the stack whose resources have this name. Raises pulumi.RunError."""
+def look(name: str, region: str, restore: Mapping[str, str]) -> Live:
+    """Return what the account has of the stack whose resources have this name. Raises pulumi.RunError.
+
+    ``restore`` is the backup that the database begins from; empty for none.
+    """
     with ThreadPoolExecutor() as pool:
         clusters, databases, networks = pool.map(_rows, (CLUSTERS, DATABASES, NETWORKS))
     return Live(
         cluster=_cluster(_named(clusters, name, region)),
-        database=_database(_named(databases, name, region)),
+        database=_database(_own_database(databases, name, region, restore)),
         network=_network(networks, name, region),
     )
 
@@ -91,6 +95,15 @@ def _rows(command: tuple[str, ...]) -> list[Mapping[str, Any]]:
 
 def _named(rows: Iterable[Mapping[str, Any]], name: str, region: str) -> Mapping[str, Any] | None:
     return next((row for row in rows if row.get("name") == name and row.get("region") == region), None)
+
+
+def _own_database(
+    rows: Iterable[Mapping[str, Any]], name: str, region: str, restore: Mapping[str, str]
+) -> Mapping[str, Any] | None:
+    """Return the stack's database, which may have a backup's suffix also after the key was unset."""
+    if restore:
+        return _named(rows, restored_name(name, restore), region)
+    return next((row for row in rows if is_servers_name(row["name"], name) and row["region"] == region), None)
 
 
 def _cluster(row: Mapping[str, Any] | None) -> LiveVersion | None:

@@ -33,7 +33,8 @@ class ChangeOptions(StackOptions):
     """Options of the operations that edit the stack file and update the stack.
 
     ``yes``: do not ask. ``message``: the reason, for the history. ``only_config``: edit the file and stop. ``commit``:
-    commit the file. ``force``: override a refusal. ``keep``: do not roll back a canary that fails.
+    commit the file. ``force``: override a refusal. ``keep``: do not roll back a canary that fails. ``with_platform``:
+    change the platform in the same update.
     """
 
     yes: bool = True
@@ -42,6 +43,7 @@ class ChangeOptions(StackOptions):
     commit: bool = False
     force: bool = False
     keep: bool = False
+    with_platform: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

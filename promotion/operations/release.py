@@ -55,7 +55,7 @@ def _finish_last_run(session: Session) -> None:
         )
         refuse_stale(session, config_edits.promote, removal_of(state))
         text = session.file.edited(pin_stable(session.release, state))
-        apply(session, text, "finish the interrupted run")
+        apply(session, text, "finish the interrupted run", platform="leave")
 
 
 def is_released(session: Session, trial: Trial) -> bool:

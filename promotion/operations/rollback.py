@@ -102,7 +102,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     text = propose(session, move)
     if not session.options.only_config and not before:  # else stable itself is what goes back
         leave_failing_stable(session)
-    return apply(session, text, f"canary {short(image) or '(never deployed)'} removed")
+    return apply(session, text, f"canary {short(image) or '(never deployed)'} removed", platform="leave")
 
 
 def _trial_before_promotion(session: Session, release: ReleaseSettings) -> Update | None:
@@ -141,7 +141,7 @@ def restore_stable(session: Session, to: str) -> bool:
     if is_repeated and digest == current and not release.has_canary and digest == digest_of(release.stable_image):
         refuse_stale(session, move(None, migrated=True))
         session.console.say("the stack file already has this image; re-running the update")
-        return apply(session, session.file.text(), f"stable to {short(image)}, repeated")
+        return apply(session, session.file.text(), f"stable to {short(image)}, repeated", platform="leave")
     verdict = last_verdict(digest, session.verdicts())
     if verdict and verdict.is_against and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
@@ -155,7 +155,7 @@ def restore_stable(session: Session, to: str) -> bool:
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
     _warn_of_hidden_secrets(session, earlier)
     text = propose(session, move(rejection, migrated=ran))
-    return apply(session, text, f"stable to {short(image)}")
+    return apply(session, text, f"stable to {short(image)}", platform="leave")
 
 
 def previous_release(session: Session) -> str:
@@ -213,7 +213,7 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     leave_failing_stable(session)
     session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
     try:
-        apply(session, text, f"canary {short(release.canary_image)} removed: {why}")
+        apply(session, text, f"canary {short(release.canary_image)} removed: {why}", platform="leave")
     except CommandError as error:
         raise CommandError(
             f"{why}, and the roll-back failed: {error}. Run `python -m promotion rollback --stack {session.name}`"

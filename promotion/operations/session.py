@@ -230,7 +230,9 @@ class Session:
 
     def history_message(self, message: str) -> str:
         """Return the message for the stack's history: the command, what it does, and the user's reason."""
-        command = f"{self.command} --force" if self.options.force else self.command
+        options = self.options
+        flags = [*(["--force"] if options.force else []), *(["--with-platform"] if options.with_platform else [])]
+        command = " ".join([self.command, *flags])
         return ": ".join(part for part in (command, message, self.options.message) if part)
 
     def answer(self, **fields: Any) -> None:

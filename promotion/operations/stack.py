@@ -40,7 +40,7 @@ def up(options: UpOptions) -> int:
         text = session.file.edited(edits)
         refuse_older_commit(session, text)
         _refuse_rejected_canary(session, text)
-        apply(session, text, "", preview=True, reviewed=reviewed)
+        apply(session, text, "", platform="apply", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.answer(
@@ -144,7 +144,7 @@ def create_release_stack(options: ReleaseStackOptions) -> int:
                 f"{key} is omitted, since only stack `{options.platform}` can decrypt it: use `pulumi config set`"
             )
         try:
-            apply(session, session.file.text(), f"on the platform of {file.platform}", preview=True)
+            apply(session, session.file.text(), f"on the platform of {file.platform}", platform="apply", preview=True)
         except CommandError as error:
             if error.code in (WRONG_USE, BUSY):  # nothing was created
                 project.remove_stack(full_name)

@@ -16,7 +16,8 @@ def traffic(options: TrafficOptions) -> int:
         if options.to == "canary":
             _require_canary(session)
         text = propose(session, lambda release, _: config_edits.route_traffic(release, options.to))
-        if apply(session, text, f"to {options.to}"):
+        # Users who return from the canary do not wait for the platform.
+        if apply(session, text, f"to {options.to}", platform="refuse" if options.to == "canary" else "leave"):
             session.answer(traffic=options.to)
         return session.exit_code
 

@@ -16,11 +16,17 @@ from promotion.errors import BUSY, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.config_edits import Move
 from promotion.operations.options import Track
+from promotion.operations.platform_changes import (
+    PlatformChanges,
+    keeps_platform,
+    refuse_platform_changes,
+    up_without_platform,
+)
 from promotion.operations.session import Session, release_settings
 from promotion.operations.stale import refuse_stale
 from promotion.preview.planned import Plan, plan
 from promotion.preview.reviewed import ReviewedPreview
-from promotion.state import git
+from promotion.state import engine, git
 from promotion.state.stack_file import Edits, difference
 
 #: Seconds after which an unavailable stable is checked again, because a pod may be unready for a moment.
@@ -51,7 +57,13 @@ def propose(session: Session, move: Move, announced: Set[str] = frozenset()) -> 
 
 
 def apply(
-    session: Session, text: str, message: str, *, preview: bool = False, reviewed: ReviewedPreview | None = None
+    session: Session,
+    text: str,
+    message: str,
+    *,
+    platform: PlatformChanges = "refuse",
+    preview: bool = False,
+    reviewed: ReviewedPreview | None = None,
 ) -> bool:
     """Write the stack file and update the stack to it; return False with ``--only-config``.
 
@@ -70,15 +82,21 @@ def apply(
         commit(session, message)
         session.console.say(f"{file.path.name} is edited; apply it with `pulumi up` or a merge")
         return False
+    is_applying = False
     try:
         if reviewed:
             _up_as_reviewed(session, message, reviewed)
         else:
-            if preview:
-                _preview(session)
-            session.engine.up(message)
+            looks = platform == "refuse" and keeps_platform(session)
+            if preview or looks:
+                refuse_platform_changes(session, _preview(session, refresh=looks), platform)
+            is_applying = True
+            if platform == "leave" and keeps_platform(session):
+                up_without_platform(session, message)
+            else:
+                session.engine.up(message)
     except CommandError as error:
-        if error.code not in (WRONG_USE, BUSY):
+        if (is_applying or reviewed) and error.code not in (WRONG_USE, BUSY):
             session.changed = True
         elif file.text() == text:
             file.write(before)
@@ -89,13 +107,13 @@ def apply(
     return True
 
 
-def _preview(session: Session, save: Path | None = None) -> Plan:
-    """Preview the update, and ``save`` the engine's plan.
+def _preview(session: Session, *, refresh: bool, save: Path | None = None, config_file: Path | None = None) -> Plan:
+    """Preview the update, and ``save`` the engine's plan. ``config_file`` replaces the stack file.
 
-    Raises CommandError if the update could not start, or a policy forbids it.
+    ``refresh``: look at what exists, too. Policies judge the program's own values, which need no refresh; a provider's
+    own changes appear only after one. Raises CommandError if the update could not start, or a policy forbids it.
     """
-    # Policies judge the program's own values, which need no refresh.
-    planned = plan(session.engine.stack, refresh=save is not None, save=save)
+    planned = plan(session.engine.stack, refresh=refresh, save=save, config_file=config_file)
     for error in planned.faults:
         print(f"error: {error}", file=sys.stderr, flush=True)
     if planned.faults:
@@ -108,7 +126,7 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
     # The plan contains the stack's config: the folder is private, and is deleted with it.
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "plan.json"
-        difference = reviewed.difference(_preview(session, saved))
+        difference = reviewed.difference(_preview(session, refresh=True, save=saved))
         if difference:
             print(difference, file=sys.stderr, flush=True)
             raise CommandError(
@@ -137,7 +155,10 @@ def commit(session: Session, message: str) -> None:
 
 
 def build_image(session: Session, stable_image: str) -> str:
-    """Build and push the image of the build context without changing the tracks; return its reference."""
+    """Build and push the image of the build context without changing the tracks; return its reference.
+
+    Raises CommandError if the update failed, or would change the platform.
+    """
     edits: Edits = {
         "buildAhead": "true",
         **({"stableImage": stable_image} if stable_image else {}),
@@ -146,6 +167,8 @@ def build_image(session: Session, stable_image: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / session.file.path.name
         config.write_text(session.file.edited(edits), encoding="utf-8")
+        if keeps_platform(session):
+            refuse_platform_changes(session, _preview(session, refresh=True, config_file=config), "refuse")
         session.engine.up(f"{session.command}: build", refresh=False, config_file=config)
     image = session.engine.outputs.get("sourceImage")
     if not isinstance(image, str):
@@ -176,8 +199,10 @@ def leave_failing_stable(session: Session) -> bool:
     """
     if not _stable_is_failing(session):
         return False
-    urn = session.state().urns.get("stable")
-    session.engine.excluded = [urn] if urn else []
+    urns = session.state().urns
+    session.engine.excluded = [urns["stable"]] if "stable" in urns else []
+    if "canary" in urns:  # stable waited for it, and the engine would keep it for a stable that is left alone
+        engine.forget_dependencies(session.engine.stack, urns["canary"])
     session.console.say(
         "stable's pods are not all available: this update leaves stable as it is and does not wait for it. Once they"
         f" are, `python -m promotion up --stack {session.name}` gives stable the pods that the file declares"

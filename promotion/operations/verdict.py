@@ -59,7 +59,7 @@ def _finish_rollback(session: Session) -> bool:
     if "canary" not in session.state().known_tracks:
         return False
     session.console.say(f"{record.digest} {record.sentence}, and its rollback was interrupted; finishing it")
-    apply(session, session.file.text(), "finish the interrupted rollback")
+    apply(session, session.file.text(), "finish the interrupted rollback", platform="leave")
     session.answer(result=record.result, digest=record.digest, takenBack=True)
     return True
 

@@ -163,9 +163,15 @@ def _errors(plan: Plan) -> list[str]:
 
 
 def _warnings(plan: Plan) -> list[str]:
-    if not plan.losses:
-        return []
     lines = _most([f"**{_loss(change)}**" for change in plan.losses])
+    if plan.moves_release and plan.platform_changes:
+        changed = ", ".join(dict.fromkeys(f"{change.kind} {change.name}" for change in plan.platform_changes))
+        lines.append(
+            f"This update moves the release and changes the platform ({code(_cut(changed, ROW_BYTES))}). A change of"
+            " the platform on its own is easier to undo."
+        )
+    if not lines:
+        return []
     return ["\n".join(["> [!CAUTION]", *(f"> {line}" for line in lines)])]
 
 

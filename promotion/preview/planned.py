@@ -18,6 +18,7 @@ from promotion.errors import CommandError
 from promotion.preview.steps import digest_of_steps, step_lines
 from promotion.state.engine import error_lines, outputs, policies
 from promotion.state.progress import NOT_EVALUATED
+from promotion.state.stack_state import is_platform
 
 #: First line of the update in the engine's diff; the refresh comes before it, as a step of the stack's own.
 STACK_STEP = re.compile(r"\W*pulumi:pulumi:Stack: \((?!refresh\))")
@@ -43,12 +44,16 @@ PRECIOUS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """A resource that the update would change; ``properties`` are the paths that differ."""
+    """A resource that the update would change.
+
+    ``properties`` are the paths that differ. ``platform``: it is part of the platform, not of the release.
+    """
 
     operation: Operation
     type: str
     name: str
     properties: tuple[str, ...] = ()
+    platform: bool = False
 
     @property
     def kind(self) -> str:
@@ -136,6 +141,21 @@ class Plan:
         """Changes that delete or replace something that cannot be created again."""
         return [change for change in self.changes if change.loses]
 
+    @property
+    def platform_changes(self) -> list[Change]:
+        """Changes of the platform."""
+        return [change for change in self.changes if change.platform]
+
+    @property
+    def moves_release(self) -> bool:
+        """Whether users get other images than now: a canary comes or goes, traffic moves, or a pinned image changes."""
+        if self.before is None or self.after is None:
+            return False
+        old, new = self.before.tracks, self.after.tracks
+        if {*old} != {*new} or self.before.traffic != self.after.traffic:
+            return True
+        return any(new[name].image not in (None, track.image) for name, track in old.items())
+
 
 class Preview:
     """Collect the engine's events. Pass ``event`` to the Automation API as ``on_event``."""
@@ -159,7 +179,11 @@ class Preview:
             operation = _operation(metadata.op)
             if operation in OPERATIONS:
                 change = Change(
-                    operation, metadata.type, metadata.urn.rpartition("::")[2], tuple(metadata.detailed_diff or ())
+                    operation,
+                    metadata.type,
+                    metadata.urn.rpartition("::")[2],
+                    tuple(metadata.detailed_diff or ()),
+                    is_platform(metadata.urn),
                 )
                 self._changes[operation, metadata.urn] = change
                 self._steps[metadata.urn, operation] = step_lines(operation, metadata)
@@ -210,20 +234,28 @@ class Preview:
         return {track: image for track, image in images.items() if digest_of(image)}
 
 
-def plan(stack: automation.Stack, *, refresh: bool = True, save: Path | None = None) -> Plan:
+def plan(
+    stack: automation.Stack, *, refresh: bool = True, save: Path | None = None, config_file: Path | None = None
+) -> Plan:
     """Return what an update of the stack would do, or the errors that keep it from starting.
 
     ``refresh``: first refresh the preview's copy of the state, as `up` does, so that manual changes count. ``save``:
     also write the engine's own plan there, for `up`; it contains the stack's config and, encrypted, its secrets.
+    ``config_file`` replaces the stack file.
     Raises CommandError if the preview fails without such errors.
     """
     preview = Preview()
     before = outputs(stack)
-    file = str(save) if save else None
     diff = ""
     try:
         diff = stack.preview(
-            diff=True, color="never", on_event=preview.event, refresh=refresh, plan=file, **policies(stack.name)
+            diff=True,
+            color="never",
+            on_event=preview.event,
+            refresh=refresh,
+            plan=str(save) if save else None,
+            config_file=str(config_file) if config_file else None,
+            **policies(stack.name),
         ).stdout
         preview.complete()
     except automation.CommandError as error:

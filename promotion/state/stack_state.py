@@ -16,6 +16,10 @@ from promotion.state.verdict_record import fingerprint
 #: Parts of URNs of a track and its Deployment. The package before them is `addressbook` in older states.
 TRACK = ":release:Track::"
 TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
+#: Part of the URNs of the release and of all that it contains.
+RELEASE = ":release:Release"
+#: Types of what exists in the engine only: the stack, providers, and components.
+ENGINE_TYPES = ("pulumi:", "delivery:", "addressbook:")
 
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
@@ -43,6 +47,7 @@ class StackState:
 
     ``interrupted`` are the URNs of unfinished operations. ``settings`` is a fingerprint of the tracks' pod templates
     without their images, 12 hex digits: it changes with any other setting of the pods. ``urns`` are the Deployments'.
+    ``platform`` are the URNs of the platform's resources.
     """
 
     tracks: Mapping[str, DeployedTrack] = field(default_factory=dict[str, DeployedTrack])
@@ -50,6 +55,7 @@ class StackState:
     interrupted: Sequence[str] = ()
     settings: str = ""
     urns: Mapping[str, str] = field(default_factory=dict[str, str])
+    platform: Sequence[str] = ()
 
     @classmethod
     def of(cls, deployment: Mapping[str, Any]) -> StackState:
@@ -58,8 +64,11 @@ class StackState:
         known: set[str] = set()
         templates: dict[str, Any] = {}
         urns: dict[str, str] = {}
+        platform: list[str] = []
         for resource in cast(list[dict[str, Any]], deployment.get("resources") or []):
             urn = str(resource["urn"])
+            if is_platform(urn) and not resource.get("delete"):
+                platform.append(urn)
             if TRACK in urn:
                 known.add(urn.rpartition("::")[2])
             if TRACK_DEPLOYMENT in urn and not resource.get("delete"):
@@ -71,7 +80,13 @@ class StackState:
                     urns[track] = urn
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
         interrupted = [str(operation["resource"]["urn"]) for operation in pending]
-        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates), urns)
+        return cls(tracks, frozenset(known), interrupted, _fingerprint(templates), urns, platform)
+
+
+def is_platform(urn: str) -> bool:
+    """Return whether the resource is part of the platform: it is in a cloud or a cluster, and not in the release."""
+    types = urn.rpartition("::")[0].rpartition("::")[2]
+    return RELEASE not in types and not types.rpartition("$")[2].startswith(ENGINE_TYPES)
 
 
 def _fingerprint(templates: Mapping[str, Any]) -> str:
@@ -80,6 +95,25 @@ def _fingerprint(templates: Mapping[str, Any]) -> str:
     for template in templates.values():
         text = text.replace(json.dumps(service_container(template)["image"], sort_keys=True), '""')
     return fingerprint(text)
+
+
+def without_dependencies_on(deployment: dict[str, Any], urn: str) -> dict[str, Any] | None:
+    """Return the deployment without the dependencies of other resources on this one; None if there are none."""
+    resources = cast(list[dict[str, Any]], deployment.get("resources") or [])
+    remaining = [_without_dependency(resource, urn) for resource in resources]
+    return None if remaining == resources else {**deployment, "resources": remaining}
+
+
+def _without_dependency(resource: dict[str, Any], urn: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if urn in (resource.get("dependencies") or []):
+        found["dependencies"] = [each for each in resource["dependencies"] if each != urn]
+    by_property = cast(dict[str, list[str] | None], resource.get("propertyDependencies") or {})
+    if any(urn in (urns or []) for urns in by_property.values()):
+        found["propertyDependencies"] = {
+            name: [each for each in urns or [] if each != urn] for name, urns in by_property.items()
+        }
+    return {**resource, **found}
 
 
 def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from promotion.errors import WRONG_USE, CommandError
 from promotion.operations import update
 from promotion.operations.options import ReleaseOptions
 from promotion.operations.session import Console, EngineRun, Session
+from promotion.preview.planned import Plan, ReleaseState
 from promotion.preview.steps import digest_of_steps
 from promotion.state import engine, history
 from promotion.state.cluster.cluster import Cluster
@@ -64,8 +65,18 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         monkeypatch.setattr(Session, "cluster", cluster)
         monkeypatch.setattr(update, "SETTLE_SECONDS", 0)
 
-        def plan(stack: Any, **_: Any) -> Any:
-            return SimpleNamespace(faults=stack.forbidden, steps=stack.steps, digest=digest_of_steps(stack.steps))
+        def plan(stack: Any, *, refresh: bool, **_: Any) -> Plan:
+            before, after = (ReleaseState.of(outputs) for outputs in stack.previewed)
+            return Plan(
+                *("addressbook", "dev", before, after),
+                changes=stack.drift if refresh else stack.changes,
+                unchanged=0,
+                verdict="",
+                diff="",
+                faults=stack.forbidden,
+                steps=stack.steps,
+                digest=digest_of_steps(stack.steps),
+            )
 
         monkeypatch.setattr(engine, "up", up)
         monkeypatch.setattr(update, "plan", plan)

@@ -10,6 +10,7 @@ from typing import Any
 
 from promotion.errors import CommandError
 from promotion.operations.session import Session
+from promotion.preview.planned import Change
 from promotion.state.stack_file import StackFile
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
@@ -25,8 +26,9 @@ class FakeStack:
 
     ``excluded`` has what each update left alone.
 
-    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``
-    and the steps ``steps``.
+    An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``,
+    the steps ``steps``, and ``changes``, after a refresh ``drift``; ``previewed`` are the outputs before and after it.
+    ``platform`` are the URNs of the platform's resources. Leaving them out fails with ``inseparable``.
     """
 
     tracks: dict[str, str]
@@ -40,6 +42,11 @@ class FakeStack:
     excluded: list[list[str]] = field(default_factory=list[list[str]])
     forbidden: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    drift: tuple[Change, ...] = ()
+    previewed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    platform: tuple[str, ...] = ()
+    inseparable: CommandError | None = None
     applied: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     messages: list[str] = field(default_factory=list[str])
 
@@ -57,9 +64,12 @@ class FakeStack:
                 },
             )
         ]
+        resources += [{"urn": urn} for urn in self.platform]
         return SimpleNamespace(deployment={"resources": resources})
 
     def up(self, config_file: Path | None, message: str) -> dict[str, Any]:
+        if self.inseparable and {*self.platform} & {*self.excluded[-1]}:
+            raise self.inseparable
         values = self.file.values(config_file.read_text() if config_file else None)
         self.applied.append(values)
         self.messages.append(message)

@@ -57,6 +57,13 @@ def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verd
     assert expected in meaning
 
 
+@pytest.mark.parametrize(("after", "warns"), [(TRIAL, True), (STABLE, False)])
+def test_a_move_with_the_platform_is_a_warning(after: ReleaseState, warns: bool):
+    upgrade = Change("update", "aws:eks/addon:Addon", "vpc-cni", ("addonVersion",), platform=True)
+    text = comment(replace(PLAN, after=after, changes=(upgrade, *PLAN.changes)))
+    assert ("moves the release and changes the platform (`Addon vpc-cni`)" in text) is warns
+
+
 SETTINGS = ("environment.LOG_LEVEL", "memoryLimit")
 OTHER_SETTINGS = ReleaseState(
     {"stable": TrackState(OLD, 2, 66.7), "canary": TrackState(OLD, 1, 33.3, settings=SETTINGS)}, "split"

@@ -1,0 +1,106 @@
+"""The real engine leaves the platform, or a failing stable, out of the way back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+NAME = "left-out"
+#: A platform and a release in small: the stand-in of the random provider changes both without a cluster.
+PROGRAM = """
+import pulumi
+import pulumi_random as random
+
+config = pulumi.Config()
+platform = pulumi.ComponentResource("delivery:aws:Cluster", "cluster")
+release = pulumi.ComponentResource("delivery:release:Release", "addressbook")
+nodes = random.RandomString(
+    "nodes",
+    length=config.require_int("nodeCount"),
+    opts=pulumi.ResourceOptions(parent=platform, version=config.get("plugin")),
+)
+tracks = []
+if config.get_int("canaryReplicas"):
+    tracks += [random.RandomString("canary", length=4, opts=pulumi.ResourceOptions(parent=release))]
+stable = random.RandomString(
+    "stable",
+    length=config.require_int("stableReplicas"),
+    keepers={"nodes": nodes.result},
+    opts=pulumi.ResourceOptions(parent=release, depends_on=tracks),
+)
+pulumi.export("nodes", nodes.result)
+pulumi.export("stable", stable.result)
+"""
+#: The promotion's own code, in the copy of the program.
+SCRIPT = """
+import json
+from promotion.operations.options import RollbackOptions
+from promotion.operations.platform_changes import up_without_platform
+from promotion.operations.session import Session
+from promotion.preview.planned import plan
+
+session = Session.of("rollback", RollbackOptions(stack="{name}"))
+changes = [change.name for change in plan(session.engine.stack).platform_changes]
+up_without_platform(session, "the way back")
+print(json.dumps([changes, session.engine.outputs]))
+"""
+
+
+@pytest.fixture
+def project(new_project: Callable[..., Any], toolchain: dict[str, str]) -> Any:
+    project = new_project(NAME, toolchain, cloud="aws", nodeCount=3, stableReplicas=2, canaryReplicas=1)
+    (project.folder / "__main__.py").write_text(PROGRAM)
+    project.up()
+    return project
+
+
+def way_back(project: Any) -> tuple[list[str], dict[str, Any], str]:
+    """Return the platform's changes in a preview, and outputs and messages of an update without them."""
+    done = project.run(sys.executable, "-c", SCRIPT.replace("{name}", NAME))
+    changes, outputs = json.loads(done.stdout.splitlines()[-1])
+    return changes, outputs, done.stdout
+
+
+def test_the_way_back_leaves_the_platform_out(project: Any):
+    before = project.outputs()
+    project.configure(nodeCount=5, stableReplicas=3, canaryReplicas=None)
+    changes, outputs, _ = way_back(project)
+    assert changes == ["nodes"]
+    assert outputs["nodes"] == before["nodes"]
+    assert len(outputs["stable"]) == 3
+    names = {resource["urn"].rpartition("::")[2] for resource in project.state()["resources"]}
+    assert {"nodes", "stable"} <= names
+    assert "canary" not in names
+
+
+def test_another_version_of_a_provider_stops_no_way_back(project: Any):
+    project.configure(plugin="4.21.3", stableReplicas=3, canaryReplicas=None)
+    _, outputs, said = way_back(project)
+    assert len(outputs["stable"]) == 3
+    assert "repeating it with the platform" in said
+
+
+FAILING_STABLE = """
+from promotion.operations.options import RollbackOptions
+from promotion.operations.session import Session
+from promotion.state import engine
+
+session = Session.of("rollback", RollbackOptions(stack="{name}"))
+track = "urn:pulumi:{name}::addressbook::delivery:release:Release$random:index/randomString:RandomString::"
+engine.forget_dependencies(session.engine.stack, track + "canary")
+session.engine.excluded = [track + "stable"]
+session.engine.up("the way back")
+"""
+
+
+def test_a_canary_is_removed_beside_a_failing_stable(project: Any):
+    before = project.outputs()
+    project.configure(stableReplicas=3, canaryReplicas=None)
+    project.run(sys.executable, "-c", FAILING_STABLE.replace("{name}", NAME))
+    names = {resource["urn"].rpartition("::")[2] for resource in project.state()["resources"]}
+    assert "canary" not in names, "stable depended on it"
+    assert project.outputs()["stable"] == before["stable"]
