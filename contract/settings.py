@@ -98,7 +98,7 @@ class ToolKeys(Keys):
         default="",
         description="Latest verdict, as `RESULT DIGEST TIME stable=DIGEST settings=FINGERPRINT`, with"
         " `trial=FINGERPRINT` if settings were on trial. `verdict` writes the result for the canary's image, and"
-        " what it was compared with; `rollback` writes `rejected`.",
+        " what it was compared with; `rollback` writes `rejected`, and `canary --force` on such an image `retried`.",
     )
     migrated_image: str = Field(
         default="",
