@@ -152,6 +152,7 @@ class Release(Component):
                 namespace=self._namespace,
                 platform=self._database,
                 fingerprint=self._fingerprint,
+                has_zones=self._args.platform.has_zones,
                 after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
