@@ -105,11 +105,7 @@ class ManagedDatabase(Component):
         return digitalocean.DatabaseCluster(
             "database",
             name=restored_name(args.name, restore),
-            backup_restore=digitalocean.DatabaseClusterBackupRestoreArgs(
-                database_name=restore["server"], backup_created_at=restore.get("time")
-            )
-            if restore
-            else None,
+            backup_restore=_backup(restore),
             region=args.region,
             engine="pg",
             version=args.version,
@@ -166,3 +162,13 @@ class ManagedDatabase(Component):
             "name a backup that a stack of this program made (databaseRestore)",
         )
         return pulumi.Output.from_input(DATABASE_NAME), user.name, user.password
+
+
+def _backup(restore: Mapping[str, str]) -> digitalocean.DatabaseClusterBackupRestoreArgsDict | None:
+    """Return the backup in the provider's form; None for a server that begins empty."""
+    if not restore:
+        return None
+    backup: digitalocean.DatabaseClusterBackupRestoreArgsDict = {"database_name": restore["server"]}
+    if "time" in restore:
+        backup["backup_created_at"] = restore["time"]
+    return backup

@@ -69,9 +69,9 @@ def test_an_upgrade_is_not_sent_again(graph: Callable[..., Any], account: Path):
 
 def test_a_database_that_runs_ahead_is_no_difference(graph: Callable[..., Any], account: Path, done: list[str]):
     answer(account, databases_list=[{**DATABASE, "version": "16"}])
-    assert ignored(graph(databaseVersion="15").one("DatabaseCluster")) == ["version"]
+    assert "version" in ignored(graph(databaseVersion="15").one("DatabaseCluster"))
     upgraded = graph(databaseVersion="17")
-    assert ignored(upgraded.one("DatabaseCluster")) == []
+    assert "version" not in ignored(upgraded.one("DatabaseCluster"))
     assert done == ["database-id"]
     answer(account, databases_list=[{**DATABASE, "status": "upgrading"}])
     with pytest.raises(pulumi.RunError, match="databaseVersion = '17': database addressbook-test is `upgrading`"):
