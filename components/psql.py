@@ -16,6 +16,8 @@ POSTGRES_UID = 999
 RETRIES = 4
 #: Seconds until the Job fails. A new server's host name may take a while to resolve.
 DEADLINE_SECONDS = 300
+#: Disk space for logs. A pod may use as much as it requests, because GKE Autopilot lowers a limit to the request.
+DISK = "64Mi"
 #: Mount path of the Secret.
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
@@ -81,7 +83,10 @@ def psql_pod(
             "args": args,
             "env": encrypted if verified else [],
             "env_from": [{"secret_ref": {"name": secret.metadata["name"]}}],
-            "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+            "resources": {
+                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
+                "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
+            },
             "volume_mounts": [{"name": "authority", "mount_path": FILES, "read_only": True}],
         }
     )

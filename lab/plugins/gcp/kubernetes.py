@@ -94,8 +94,8 @@ class Cluster(GoogleKind):
         ranges = self._ranges(inputs)
         version = self._version(inputs)
         self.engine.info(
-            f"simulated: GKE Autopilot {version} is the lab's Kubernetes, which has one node; nothing adds nodes or"
-            " changes what pods request"
+            f"simulated: GKE Autopilot {version} is the lab's Kubernetes, which has one node; nothing adds nodes,"
+            " and requests below Autopilot's minimum are raised"
         )
         return {
             "selfLink": LINK + id,
