@@ -14,7 +14,7 @@ from contract.platform import Database, Registry
 #: User and group `postgres` of the official image.
 POSTGRES_UID = 999
 RETRIES = 4
-#: Seconds until the Job fails. A new server's host name may take a while to resolve.
+#: Minimum of the seconds until the Job fails. A new server's host name may take a while to resolve.
 DEADLINE_SECONDS = 300
 #: Disk space for logs. A pod may use as much as it requests, because GKE Autopilot lowers a limit to the request.
 DISK = "64Mi"
@@ -106,24 +106,27 @@ def psql_job(
     metadata: k8s.meta.v1.ObjectMetaArgsDict,
     template_annotations: Mapping[str, pulumi.Input[str]],
     pod: k8s.core.v1.PodSpecArgsDict,
+    rollout_timeout_seconds: int,
     opts: pulumi.ResourceOptions,
 ) -> k8s.batch.v1.Job:
     """Declare a Job of a `psql_pod`, which runs again when its template changes. ``metadata`` has namespace and labels.
 
+    It gets at least the time of a rollout, because its pod may be the first of a cluster that still has to make a node.
     Its name in the cluster is generated, so that its successor can run before it is removed.
     """
+    deadline = max(DEADLINE_SECONDS, rollout_timeout_seconds)
     return k8s.batch.v1.Job(
         name,
         metadata={
             **metadata,
             "annotations": {
                 "pulumi.com/replaceUnready": "true",
-                "pulumi.com/timeoutSeconds": str(DEADLINE_SECONDS + 30),
+                "pulumi.com/timeoutSeconds": str(deadline + 30),
             },
         },
         spec={
             "backoff_limit": RETRIES,
-            "active_deadline_seconds": DEADLINE_SECONDS,
+            "active_deadline_seconds": deadline,
             "template": {
                 "metadata": {"labels": metadata.get("labels", {}), "annotations": template_annotations},
                 "spec": pod,
