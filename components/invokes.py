@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import pulumi
@@ -18,6 +19,17 @@ def or_explain(result: pulumi.Output[Result], what: str, remedy: str) -> pulumi.
         raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {what}: {reason(error)}; {remedy}") from None
 
     return result.recover(explain)
+
+
+def ask(call: Callable[[], Result], what: str, remedy: str) -> Result:
+    """Return the result of an invoke that blocks, or stop with what was asked, why it failed and how to fix it.
+
+    Each call adds its time to every preview. Use it for what decides which resources are registered.
+    """
+    try:
+        return call()
+    except Exception as error:  # the SDK raises no narrower one
+        raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {what}: {reason(error)}; {remedy}") from None
 
 
 def reason(error: Exception) -> str:

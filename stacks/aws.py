@@ -11,21 +11,31 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field, ValidationInfo, field_validator
 
-from components.aws.account import caller_account, missing_access, missing_prerequisites, stack_name, stack_tags
+from components.aws.access import cluster_access
+from components.aws.account import (
+    PRINCIPAL,
+    caller_account,
+    missing_access,
+    missing_prerequisites,
+    stack_name,
+    stack_tags,
+)
 from components.aws.addons import AddonName
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
+from components.aws.live import live
 from components.aws.network import ANYWHERE, Network, NetworkArgs
 from components.aws.nodes import is_arm
 from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
+from components.aws.versions import check_versions, satisfies
 from components.namespace import namespace
 from contract.errors import invalid_config
 from contract.platform import Administrator, Connection, Platform, cloud_outputs
 from contract.project import PROJECT_ROOT
-from contract.settings import Keys, MaintenanceWindow, PostgresVersion, Settings
+from contract.settings import Keys, MaintenanceWindow, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
-Principal = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
+Principal = Annotated[str, Field(pattern=PRINCIPAL)]
 AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$")]
 #: The text is passed on as one environment variable, which Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAX_AUTHORITY_BYTES = 64 * 1024
@@ -49,10 +59,10 @@ class PlatformKeys(Keys):
         description="Region. A change replaces everything.",
     )
     kubernetes_version: str = Field(
-        examples=["1.34"],
+        examples=["1.37"],
         pattern=r"^1\.[3-9][0-9]$",
-        description="Minor version, in quotes (`aws eks describe-cluster-versions`). A newer one upgrades cluster,"
-        " add-ons and nodes in place, one minor version at a time.",
+        description="Minimum version: a minor version, in quotes (`aws eks describe-cluster-versions`). A newer one"
+        " upgrades cluster, add-ons and nodes in place, one minor version at a time.",
     )
     addon_versions: dict[AddonName, AddonVersion] = Field(
         default={},
@@ -69,8 +79,14 @@ class PlatformKeys(Keys):
     )
     cluster_administrators: list[Principal] = Field(
         default=[],
-        description="ARNs of IAM roles and users that administer the cluster. Leave out the identity that created it:"
-        " it is an administrator already, and EKS refuses it here.",
+        description="ARNs of the IAM roles and users that administer the cluster, with the one that runs `pulumi up`."
+        " Unset: whoever runs `pulumi up`. A cluster of a version before 0.9 has its creator as administrator already:"
+        " leave that one out.",
+    )
+    cluster_viewers: list[Principal] = Field(
+        default=[],
+        description="ARNs of the IAM roles and users that may read everything in the cluster, Secrets included, such as"
+        " the role of previews in CI.",
     )
     api_server_access: list[str] = Field(
         default=[ANYWHERE],
@@ -81,7 +97,12 @@ class PlatformKeys(Keys):
         default="10.64.0.0/16",
         description="Private address range of the VPC, /16 to /20 in CIDR notation. A change replaces everything.",
     )
-    database_version: PostgresVersion = "15"
+    database_version: str = Field(
+        default="15",
+        pattern=r"^(1[5-9]|[2-9][0-9])(\.[0-9]{1,2})?$",
+        description="Minimum version of PostgreSQL: a major version, 15 or later, or a full one such as 16.9. A newer"
+        " one upgrades in place. AWS applies minor upgrades by itself.",
+    )
     database_size: str = Field(
         default="db.t4g.micro",
         pattern=r"^db\.[a-z0-9-]+\.[a-z0-9]+$",
@@ -119,7 +140,7 @@ class PlatformKeys(Keys):
             )
         return value
 
-    @field_validator("cluster_administrators")
+    @field_validator("cluster_administrators", "cluster_viewers")
     @classmethod
     def _refuse_duplicates(cls, value: list[str]) -> list[str]:
         if repeated := [each for each in dict.fromkeys(value) if value.count(each) > 1]:
@@ -211,6 +232,10 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         default_tags={"tags": tags},
         allowed_account_ids=[keys.aws_account] if keys.aws_account else None,
     )
+    asking = pulumi.InvokeOptions(provider=provider)
+    found = live(name, asking)
+    check_versions(keys.kubernetes_version, keys.database_version, found, asking)
+    administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
     options = pulumi.ResourceOptions(provider=provider)
     network = Network(
         "network",
@@ -228,10 +253,12 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             version=keys.kubernetes_version,
+            version_runs=satisfies(found.cluster_version, keys.kubernetes_version),
             addon_versions=keys.addon_versions,
             nodes=keys.node_count,
             node_size=keys.node_size,
-            administrators=keys.cluster_administrators,
+            administrators=administrators,
+            viewers=keys.cluster_viewers,
             api_ranges=keys.api_server_access,
             tags=tags,
             protect=keys.deletion_protection,
@@ -244,6 +271,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ManagedDatabaseArgs(
             name=name,
             version=keys.database_version,
+            live_version=found.database_version,
             size=keys.database_size,
             standby=keys.high_availability,
             vpc=network.vpc,

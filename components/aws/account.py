@@ -9,12 +9,17 @@ import subprocess
 from functools import cache
 
 import pulumi
+import pulumi_aws as aws
 
 from components import registry_client
+from components.invokes import ask
+from contract.errors import invalid_config
 
 #: The strictest rules for names. Database instances: lower-case letters, digits and single dashes (RDS API reference,
 #: CreateDBInstance). IAM roles: at most 64 characters, including suffixes of 8.
 _NAME = re.compile(r"^(?!.*--)[a-z][a-z0-9-]{0,54}[a-z0-9]$")
+#: ARN of a user or role, the principals of access entries.
+PRINCIPAL = r"^arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$"
 #: Timeout of an AWS CLI call, in seconds.
 CALL_SECONDS = 30
 INSTALL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
@@ -65,6 +70,30 @@ def caller_account() -> str:
         return str(json.loads(caller_identity().stdout)["Account"])
     except (subprocess.TimeoutExpired, ValueError, KeyError):
         return ""
+
+
+def caller_principal(opts: pulumi.InvokeOptions) -> str:
+    """Return the ARN of the caller's IAM user or role, as EKS' access entries take it: a role's with its path.
+
+    Raises pulumi.RunError if AWS does not answer, or if the caller is neither a user nor a role.
+    """
+    identity = caller_identity().stdout
+    arn = str(json.loads(identity).get("Arn", "")) if identity.strip() else ""
+    if ":assumed-role/" in arn:
+        # The session's ARN lacks the role's path, which roles of IAM Identity Center have.
+        arn = ask(
+            lambda: aws.iam.get_session_context(arn=arn, opts=opts),
+            f"role of the caller {arn}",
+            "the caller needs the right iam:GetRole on its own role",
+        ).issuer_arn
+    if not re.match(PRINCIPAL, arn):
+        raise invalid_config(
+            [
+                f"credentials: they are of {arn or 'an unknown caller'}, to whom EKS gives no access; use those of an"
+                " IAM role or user (`aws sts get-caller-identity`)"
+            ]
+        )
+    return arn
 
 
 @cache

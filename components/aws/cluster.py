@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,12 @@ from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kuber
 #: All log types of the control plane.
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 LOG_DAYS = 90
-ADMINISTRATION = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+#: What administrators may do, and what viewers may (EKS user guide, access policy permissions).
+ACCESS_POLICY = "arn:aws:eks::aws:cluster-access-policy/"
+ADMINISTRATION = f"{ACCESS_POLICY}AmazonEKSClusterAdminPolicy"
+VIEWING = f"{ACCESS_POLICY}AmazonEKSAdminViewPolicy"
+#: It only counts when a cluster is created, and a change would replace the cluster.
+CREATOR = "accessConfig.bootstrapClusterCreatorAdminPermissions"
 #: Days in which the deletion of a key can be undone; the minimum that KMS allows.
 KEY_DAYS = 7
 
@@ -31,20 +35,24 @@ class ClusterArgs:
 
     name: str
     region: str
-    #: Minor version of Kubernetes, such as 1.34.
+    #: Minor version of Kubernetes, such as 1.37.
     version: str
+    #: Whether the cluster runs this version or a newer one, so that nothing is to be upgraded.
+    version_runs: bool
     #: Pinned versions of add-ons.
     addon_versions: Mapping[AddonName, str]
     #: Number of worker nodes.
     nodes: int
     #: EC2 instance type of the nodes.
     node_size: str
-    #: ARNs of IAM roles and users that administer the cluster, besides its creator.
+    #: ARNs of IAM roles and users that administer the cluster.
     administrators: Sequence[str]
+    #: ARNs of IAM roles and users that may read everything in the cluster.
+    viewers: Sequence[str]
     #: CIDR blocks that may reach the API server from outside the VPC.
     api_ranges: Sequence[str]
     tags: Mapping[str, str]
-    #: Whether the engine and AWS refuse to delete the cluster and its key.
+    #: Whether the engine and AWS refuse to delete the cluster and its key. Without it, the control plane logs nothing.
     protect: bool
 
 
@@ -122,8 +130,8 @@ class Cluster(Component):
             name=args.name,
             version=args.version,
             role_arn=self._role(),
-            # EKS adds an access entry for the creator. There is no aws-auth ConfigMap.
-            access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": True},
+            # The program declares all access entries itself, whoever runs it first. There is no aws-auth ConfigMap.
+            access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False},
             # The program declares all add-ons itself.
             bootstrap_self_managed_addons=False,
             vpc_config={
@@ -133,7 +141,9 @@ class Cluster(Component):
                 "public_access_cidrs": list(args.api_ranges),
             },
             encryption_config={"resources": ["secrets"], "provider": {"key_arn": self._key()}},
-            enabled_cluster_log_types=LOG_TYPES,
+            # A cluster that is deleted while it logs creates its log group again, and the next `up` fails on the name.
+            # Nothing can prevent that: EKS uses its service-linked role. So the logs stop when the protection does.
+            enabled_cluster_log_types=LOG_TYPES if args.protect else [],
             # AWS must not upgrade by itself: Git would name an older version.
             upgrade_policy={"support_type": "EXTENDED"},
             deletion_protection=args.protect,
@@ -142,6 +152,7 @@ class Cluster(Component):
                 protect=args.protect,
                 # If the log group does not exist, EKS creates one that never expires.
                 depends_on=[self._log()],
+                ignore_changes=[CREATOR, *(["version"] if args.version_runs else [])],
             ),
         )
 
@@ -155,19 +166,7 @@ class Cluster(Component):
             ),
             opts=self._options,
         )
-        # Otherwise a cluster that is being deleted creates its log group again.
-        denied = aws.iam.RolePolicy(
-            "cluster-role-log",
-            role=role.role_name,
-            policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [{"Effect": "Deny", "Action": ["logs:CreateLogGroup"], "Resource": "*"}],
-                }
-            ),
-            opts=self._options,
-        )
-        return pulumi.Output.all(role.arn, denied.id).apply(lambda values: values[0])
+        return role.arn
 
     def _log(self) -> aws.cloudwatch.LogGroup:
         return aws.cloudwatch.LogGroup(
@@ -196,25 +195,29 @@ class Cluster(Component):
         return key.arn
 
     def _access(self, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
-        """Return access for the administrators, named after them, so that a change of the list affects no others."""
-        access: list[pulumi.Resource] = []
-        for principal in self._args.administrators:
-            _, _, identity = principal.partition(":iam::")
-            entry = aws.eks.AccessEntry(
-                f"administrator-{identity}", cluster_name=cluster.name, principal_arn=principal, opts=self._options
-            )
-            access += [
-                entry,
-                aws.eks.AccessPolicyAssociation(
-                    f"administrator-{identity}",
-                    cluster_name=cluster.name,
-                    principal_arn=entry.principal_arn,
-                    policy_arn=ADMINISTRATION,
-                    access_scope={"type": "cluster"},
-                    opts=self._options,
-                ),
-            ]
-        return access
+        """Return access for administrators and viewers, named after them, so that a change affects no others."""
+        args = self._args
+        return [
+            *(
+                each
+                for arn in args.administrators
+                for each in self._entry("administrator", arn, ADMINISTRATION, cluster)
+            ),
+            *(each for arn in args.viewers for each in self._entry("viewer", arn, VIEWING, cluster)),
+        ]
+
+    def _entry(self, part: str, principal: str, policy: str, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
+        name = f"{part}-{principal.partition(':iam::')[2]}"
+        entry = aws.eks.AccessEntry(name, cluster_name=cluster.name, principal_arn=principal, opts=self._options)
+        association = aws.eks.AccessPolicyAssociation(
+            name,
+            cluster_name=cluster.name,
+            principal_arn=entry.principal_arn,
+            policy_arn=policy,
+            access_scope={"type": "cluster"},
+            opts=self._options,
+        )
+        return [entry, association]
 
 
 def _kubeconfig(args: ClusterArgs, endpoint: str, ca: str) -> str:

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.aws.versions import major, number, satisfies
 from components.component import Component
 from contract.platform import Database
 
@@ -32,8 +33,10 @@ class ManagedDatabaseArgs:
     """Version, size, network and protection of the database."""
 
     name: str
-    #: Major version of PostgreSQL.
+    #: Version of PostgreSQL, with or without its minor version.
     version: str
+    #: The version that runs, with its minor version; empty if there is no server yet.
+    live_version: str
     #: Instance class.
     size: str
     #: Whether a second server in another zone takes over if the first fails.
@@ -48,7 +51,7 @@ class ManagedDatabaseArgs:
     maintenance: tuple[str, int]
     #: PEM text of the region's certificate authority.
     authority: str
-    #: Whether the engine and AWS refuse to delete the instance.
+    #: Whether the engine and AWS refuse to delete the instance. Without it, the server's logs are not published.
     protect: bool
     #: Whether a last snapshot and the backups outlive the instance.
     final_snapshot: bool
@@ -143,10 +146,17 @@ class ManagedDatabase(Component):
             skip_final_snapshot=not args.final_snapshot,
             final_snapshot_identifier=self._last_snapshot() if args.final_snapshot else None,
             deletion_protection=args.protect,
-            enabled_cloudwatch_logs_exports=list(LOGS),
+            # Stopped before the deletion: what RDS still had to write would create the log groups again.
+            enabled_cloudwatch_logs_exports=list(LOGS) if args.protect else [],
             # Otherwise a new size would wait for the next maintenance window.
             apply_immediately=True,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=self._logs()),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                depends_on=self._logs(),
+                # AWS upgrades by itself, and refuses to go back to the version in the config.
+                ignore_changes=["engineVersion"] if satisfies(args.live_version, args.version) else None,
+            ),
         )
 
     def _subnet_group(self) -> aws.rds.SubnetGroup:
@@ -154,10 +164,11 @@ class ManagedDatabase(Component):
 
     def _parameters(self) -> aws.rds.ParameterGroup:
         """Declare the parameters under a generated name: during an upgrade both versions' groups exist."""
+        version = major(max(self._args.live_version, self._args.version, key=number))
         return aws.rds.ParameterGroup(
             "database",
-            family=f"postgres{self._args.version}",
-            description=f"PostgreSQL {self._args.version} of {self._args.name}",
+            family=f"postgres{version}",
+            description=f"PostgreSQL {version} of {self._args.name}",
             parameters=[{"name": "rds.force_ssl", "value": "1", "apply_method": "immediate"}],
             opts=self._options,
         )

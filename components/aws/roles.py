@@ -31,7 +31,6 @@ class Role(Component):
 
     #: Known once the policies are attached, so whatever uses the role waits, and `destroy` deletes that first.
     arn: pulumi.Output[str]
-    role_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Role", name, opts)
@@ -43,7 +42,6 @@ class Role(Component):
             )
             for policy in args.policies
         ]
-        self.role_name = role.name
         self.arn = pulumi.Output.all(role.arn, *[each.id for each in attached]).apply(lambda values: values[0])
         self.register_outputs({"arn": self.arn})
 

@@ -1,4 +1,4 @@
-"""Who may do what in a cluster. This is only stored: a rehearsal runs as the lab's administrator."""
+"""Who may log in to a cluster. What they may do there is only stored: logins are the lab's administrator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.aws.account import CALLER
+from lab.plugins.account import Account
+from lab.plugins.aws.account import CALLER_ROLE, CALLER_ROLE_NAME
 from lab.plugins.aws.eks import EksKind
 from lab.plugins.aws.kind import arn_of
 from lab.plugins.kind import ApiError
@@ -39,7 +40,9 @@ class AccessEntry(EksKind):
         access = self.existing("Cluster", inputs["clusterName"]).inputs.get("accessConfig") or {}
         if access.get("authenticationMode", "CONFIG_MAP") == "CONFIG_MAP":
             raise ApiError("400 InvalidRequestException: the cluster's authentication mode must be API to have entries")
-        if inputs["principalArn"] == CALLER and access.get("bootstrapClusterCreatorAdminPermissions", True):
+        if inputs["principalArn"].endswith(f"/{CALLER_ROLE_NAME}") and inputs["principalArn"] != CALLER_ROLE:
+            raise ApiError("400 InvalidParameterException: the specified principalArn is invalid: invalid principal")
+        if inputs["principalArn"] == CALLER_ROLE and access.get("bootstrapClusterCreatorAdminPermissions", True):
             raise ApiError(
                 "409 ResourceInUseException: the specified access entry resource is already in use on this cluster"
             )
@@ -83,3 +86,12 @@ class AccessPolicyAssociation(EksKind):
     def create(self, id: str, inputs: Properties) -> Properties:
         self.existing("AccessEntry", f"{inputs['clusterName']}:{inputs['principalArn']}")
         return {"associatedAt": timestamp(), "modifiedAt": timestamp()}
+
+
+def caller_admitted(account: Account, cluster: str) -> bool:
+    """Return whether the caller may log in: through an entry, or because EKS made it administrator as the creator."""
+    if account.records("AccessEntry", clusterName=cluster, principalArn=CALLER_ROLE):
+        return True
+    found = account.get("Cluster", cluster)
+    access = (found.inputs.get("accessConfig") or {}) if found else {}
+    return bool(found) and access.get("bootstrapClusterCreatorAdminPermissions", True)

@@ -7,8 +7,11 @@ import os
 from lab.plugins.account import credentials_expired
 
 NUMBER = "123456789012"
-CALLER = f"arn:aws:iam::{NUMBER}:user/rehearsal"
-CALLER_ID = "AIDAREHEARSALEXAMPLE0"
+#: The caller is a session of a role of IAM Identity Center, whose ARN lacks the role's path.
+CALLER_ROLE_NAME = "AWSReservedSSO_Rehearsal_0123456789abcdef"
+CALLER_ROLE = f"arn:aws:iam::{NUMBER}:role/aws-reserved/sso.amazonaws.com/{CALLER_ROLE_NAME}"
+CALLER = f"arn:aws:sts::{NUMBER}:assumed-role/{CALLER_ROLE_NAME}/rehearsal"
+CALLER_ID = "AROAREHEARSALEXAMPLE0:rehearsal"
 #: The login to the account; the provider and the command line read the same variables.
 KEY_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 

@@ -6,17 +6,17 @@ import base64
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from lab.plugins.aws.access import AccessEntry, AccessPolicyAssociation
-from lab.plugins.aws.account import NUMBER, REGIONS, missing_login, zones
+from lab.plugins.aws.account import CALLER_ROLE, CALLER_ROLE_NAME, NUMBER, REGIONS, missing_login, zones
 from lab.plugins.aws.addons import Addon, recommended
 from lab.plugins.aws.ecr import LifecyclePolicy, Repository
 from lab.plugins.aws.eks import Cluster
-from lab.plugins.aws.iam import OpenIdConnectProvider, Role, RolePolicy, RolePolicyAttachment
+from lab.plugins.aws.iam import OpenIdConnectProvider, Role, RolePolicyAttachment
 from lab.plugins.aws.kms import Alias, Key
 from lab.plugins.aws.launch_templates import LaunchTemplate
 from lab.plugins.aws.logs import LogGroup
@@ -26,6 +26,7 @@ from lab.plugins.aws.rds import Instance
 from lab.plugins.aws.rds_groups import ParameterGroup, SubnetGroup
 from lab.plugins.aws.routes import RouteTable, RouteTableAssociation
 from lab.plugins.aws.security_groups import SecurityGroup, SecurityGroupIngressRule
+from lab.plugins.aws.versions import DEFAULTS, KUBERNETES, actual, offered, targets
 from lab.plugins.kind import ApiError, Kind
 from lab.plugins.properties import UNKNOWN, Properties, contains_unknown, plain
 from lab.plugins.provider import Checked, Failure, Resource
@@ -35,7 +36,7 @@ from lab.plugins.times import timestamp
 KINDS: tuple[type[Kind], ...] = (
     Vpc, Subnet, InternetGateway, Eip, NatGateway, RouteTable, RouteTableAssociation,
     SecurityGroup, SecurityGroupIngressRule, LaunchTemplate,
-    Role, RolePolicy, RolePolicyAttachment, OpenIdConnectProvider, Key, Alias, LogGroup,
+    Role, RolePolicyAttachment, OpenIdConnectProvider, Key, Alias, LogGroup,
     Cluster, NodeGroup, Addon, AccessEntry, AccessPolicyAssociation, Repository, LifecyclePolicy,
     Instance, SubnetGroup, ParameterGroup,
 )  # fmt: skip
@@ -118,7 +119,72 @@ class Aws(SimulatedCloud):
             "userName": USER,
         }
 
+    def _cluster_versions(self, given: Properties) -> Properties:
+        today = datetime.now(UTC).date().isoformat()
+        versions = [
+            {
+                "clusterVersion": version,
+                "endOfStandardSupportDate": f"{end}T00:00:00Z",
+                "versionStatus": "STANDARD_SUPPORT" if end > today else "EXTENDED_SUPPORT",
+            }
+            for version, end in KUBERNETES.items()
+        ]
+        return {**self._region(given), "clusterVersions": versions}
+
+    def _clusters(self, given: Properties) -> Properties:
+        own = self._region(given)
+        names = [each.id for each in self.account.records("Cluster", region=own["region"])]
+        return {**own, "names": names}
+
+    def _cluster(self, given: Properties) -> Properties:
+        found = self.account.get("Cluster", given["name"])
+        if found is None:
+            raise ApiError(f"404 ResourceNotFoundException: no cluster found for name: {given['name']}")
+        access = found.outputs.get("accessConfig") or {}
+        return {**self._region(given), "version": found.inputs.get("version", ""), "accessConfigs": [access]}
+
+    def _instances(self, given: Properties) -> Properties:
+        own = self._region(given)
+        wanted = {value for each in given.get("filters") or [] for value in each["values"]}
+        names = [each.inputs["identifier"] for each in self.account.records("Instance", region=own["region"])]
+        found = [name for name in names if name in wanted or not wanted]
+        return {**own, "instanceIdentifiers": found, "instanceArns": []}
+
+    def _instance(self, given: Properties) -> Properties:
+        name = given["dbInstanceIdentifier"]
+        found = self.account.records("Instance", identifier=name)
+        if not found:
+            raise ApiError(f"404 DBInstanceNotFound: DBInstance {name} not found")
+        return {**self._region(given), "engineVersion": found[0].outputs.get("engineVersionActual", "")}
+
+    def _engine_version(self, given: Properties) -> Properties:
+        version = DEFAULTS.get(given["version"], "") if given.get("defaultOnly") else given["version"]
+        if given["engine"] != "postgres" or not offered(version):
+            raise ApiError(f"no RDS engine versions found: {given['engine']} {given['version']}")
+        others = targets(actual(version))
+        major = version.partition(".")[0]
+        return {
+            **self._region(given),
+            "version": version,
+            "versionActual": version,
+            "validUpgradeTargets": others,
+            "validMinorTargets": [each for each in others if each.partition(".")[0] == major],
+            "validMajorTargets": [each for each in others if each.partition(".")[0] != major],
+        }
+
+    def _session_context(self, given: Properties) -> Properties:
+        """Answer as the provider does, which reads the role to find its path."""
+        session = f":assumed-role/{CALLER_ROLE_NAME}/" in given["arn"]
+        return {"id": given["arn"], "issuerArn": CALLER_ROLE if session else given["arn"]}
+
     functions: ClassVar[Mapping[str, Function]] = {
+        "aws:eks/getClusterVersions:getClusterVersions": _cluster_versions,
+        "aws:eks/getClusters:getClusters": _clusters,
+        "aws:eks/getCluster:getCluster": _cluster,
+        "aws:rds/getInstances:getInstances": _instances,
+        "aws:rds/getInstance:getInstance": _instance,
+        "aws:rds/getEngineVersion:getEngineVersion": _engine_version,
+        "aws:iam/getSessionContext:getSessionContext": _session_context,
         "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
         "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
         "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,

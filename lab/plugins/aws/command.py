@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from lab.layout import Lab
 from lab.plugins.account import Account
+from lab.plugins.aws.access import caller_admitted
 from lab.plugins.aws.account import CALLER, CALLER_ID, NUMBER, missing_login
 from lab.plugins.exec_credential import exec_credential
 
@@ -59,11 +60,13 @@ def _identity() -> int:
 
 
 def _token(given: Namespace) -> int:
-    """Print a login. The real command prints one for any name, which the cluster refuses; here, the command does."""
+    """Print a login. The real command prints one for any name and caller, and the cluster refuses it; here, it does."""
     lab = Lab.from_environment()
     cluster = Account(lab, "aws").get("Cluster", given.cluster_name)
     if cluster is None or cluster.inputs["region"] != given.region:
         return _refuse(f"the simulated account has no cluster {given.cluster_name} in {given.region}", REFUSED)
+    if not caller_admitted(Account(lab, "aws"), given.cluster_name):
+        return _refuse(f"Unauthorized: {CALLER} has no access entry in the cluster {given.cluster_name}", REFUSED)
     print(exec_credential(lab))
     return 0
 

@@ -12,6 +12,8 @@ from lab.plugins.account import Record
 from lab.plugins.aws.iam import AWS_POLICY
 from lab.plugins.aws.kind import CIDR, AwsKind, arn_of, statements
 from lab.plugins.aws.kms import check_key
+from lab.plugins.aws.logs import EKS_LOG, note_late_logs
+from lab.plugins.aws.versions import DEFAULT_KUBERNETES, KUBERNETES
 from lab.plugins.difference import Path
 from lab.plugins.exec_credential import certificate_authority
 from lab.plugins.kind import ApiError
@@ -89,6 +91,8 @@ class Cluster(EksKind):
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
+        if inputs.get("version", DEFAULT_KUBERNETES) not in KUBERNETES:
+            raise ApiError(f"400 InvalidParameterException: unsupported Kubernetes version {inputs['version']}")
         issuer = f"https://oidc.eks.{inputs['region']}.amazonaws.com/id/{secrets.token_hex(16).upper()}"
         self.engine.info(f"simulated: EKS {inputs.get('version', '')}, its nodes and add-ons are the lab's Kubernetes")
         return {
@@ -125,6 +129,8 @@ class Cluster(EksKind):
             raise ApiError(
                 f"400 InvalidRequestException: cluster {record.id} has deletion protection enabled; disable it first"
             )
+        if record.inputs.get("enabledClusterLogTypes"):
+            note_late_logs(self.account, [EKS_LOG.format(record.id)])
 
     def _settings(self, inputs: Properties, group: str) -> Properties:
         access = {"authenticationMode": MODES[0], "bootstrapClusterCreatorAdminPermissions": True}

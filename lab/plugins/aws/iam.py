@@ -44,7 +44,7 @@ class Role(AwsKind):
     }
     replaces = ("name", "path")
     defaults: ClassVar[Mapping[str, Value]] = {"path": "/"}
-    used_by: ClassVar[Mapping[str, str]] = {"RolePolicy": "role", "RolePolicyAttachment": "role"}
+    used_by: ClassVar[Mapping[str, str]] = {"RolePolicyAttachment": "role"}
     in_use = "409 DeleteConflict: cannot delete entity, must remove its policies first: {users}"
 
     @override
@@ -55,26 +55,6 @@ class Role(AwsKind):
             "createDate": timestamp(),
             "uniqueId": "AROA" + "".join(secrets.choice(letters) for _ in range(17)),
         }
-
-
-class RolePolicy(AwsKind):
-    """A role's own policy. AWS replaces one that has the same name."""
-
-    module = "iam"
-    title = "IAM role policy"
-    autonamed = True
-    unique_id = False
-    json_inputs = ("policy",)
-    rules: ClassVar[Mapping[str, Rule]] = {
-        "name": matches(r"[\w+=,.@-]{1,128}", "at most 128 letters, digits and _+=,.@-"),
-        "role": ROLE_NAME,
-    }
-    replaces = ("name", "role")
-    references: ClassVar[Mapping[str, str]] = {"role": "Role"}
-
-    @override
-    def new_id(self, inputs: Properties) -> str:
-        return f"{inputs['role']}:{inputs['name']}"
 
 
 class RolePolicyAttachment(AwsKind):

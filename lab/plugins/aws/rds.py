@@ -17,7 +17,9 @@ from lab.plugins import zones
 from lab.plugins.account import Record
 from lab.plugins.aws import database_access
 from lab.plugins.aws.kind import AwsKind
+from lab.plugins.aws.logs import RDS_LOG, note_late_logs
 from lab.plugins.aws.security_groups import network_of_group
+from lab.plugins.aws.versions import DEFAULT_POSTGRES, actual, offered, targets
 from lab.plugins.database import DatabaseServer, refusing
 from lab.plugins.kind import ApiError
 from lab.plugins.postgres import Server, quoted
@@ -32,6 +34,7 @@ RESERVED_USERS = frozenset({"admin", database_access.SUPERUSER, "rdsrepladmin", 
 MINIMUM_GIB = {"gp2": 20, "gp3": 20, "io1": 100, "io2": 100, "standard": 10}
 MAXIMUM_GIB = 65536
 MINIMUM_WINDOW_MINUTES = 30
+LOGS = "enabledCloudwatchLogsExports"
 
 
 class Instance(DatabaseServer, AwsKind):
@@ -139,6 +142,10 @@ class Instance(DatabaseServer, AwsKind):
     def create(self, id: str, inputs: Properties) -> Properties:
         if not inputs.get("password"):
             raise ApiError("400 InvalidParameterValue: the parameter MasterUserPassword must be provided")
+        if not offered(actual(inputs.get("engineVersion", DEFAULT_POSTGRES))):
+            raise ApiError(
+                f"400 InvalidParameterCombination: cannot find version {inputs['engineVersion']} for postgres"
+            )
         suffix = "c" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(11))
         host = f"{inputs['identifier']}.{suffix}.{inputs['region']}.rds.amazonaws.com"
         record = Record(self.type, id, inputs, {"address": host})
@@ -150,7 +157,7 @@ class Instance(DatabaseServer, AwsKind):
             "arn": self.arn_for(id, inputs),
             "availabilityZone": inputs.get("availabilityZone", f"{inputs['region']}a"),
             "endpoint": f"{host}:{server.port}",
-            "engineVersionActual": inputs.get("engineVersion", server.version),
+            "engineVersionActual": actual(inputs.get("engineVersion", DEFAULT_POSTGRES)),
             "hostedZoneId": f"Z{secrets.token_hex(6).upper()}",
             "port": server.port,
             "resourceId": id,
@@ -167,6 +174,9 @@ class Instance(DatabaseServer, AwsKind):
                 "400 InvalidParameterCombination: the AllowMajorVersionUpgrade flag must be present when upgrading to a"
                 " new major version"
             )
+        live, wanted = record.outputs["engineVersionActual"], actual(new.get("engineVersion", DEFAULT_POSTGRES))
+        if new.get("engineVersion") != record.inputs.get("engineVersion") and wanted not in (live, *targets(live)):
+            raise ApiError(f"400 InvalidParameterCombination: cannot upgrade postgres from {live} to {wanted}")
         if new["allocatedStorage"] < record.inputs["allocatedStorage"]:
             raise ApiError("400 InvalidParameterCombination: the storage of an instance can't be made smaller")
         changed = Record(self.type, record.id, new, record.outputs)
@@ -175,7 +185,8 @@ class Instance(DatabaseServer, AwsKind):
             with refusing(self.failure):
                 server.sql(f'ALTER ROLE "{new["username"]}" PASSWORD {quoted(new["password"])}')
         self.admit(changed)
-        return {"engineVersionActual": new.get("engineVersion", server.version)}
+        same = new.get("engineVersion") == record.inputs.get("engineVersion")
+        return {"engineVersionActual": live if same else wanted}
 
     @override
     def refresh(self, record: Record) -> Properties:
@@ -196,6 +207,10 @@ class Instance(DatabaseServer, AwsKind):
                 f"400 DBSnapshotAlreadyExists: cannot create the snapshot because one with the identifier {snapshot}"
                 " already exists"
             )
+        note_late_logs(
+            self.account,
+            [RDS_LOG.format(record.inputs["identifier"], each) for each in record.inputs.get(LOGS) or []],
+        )
         self.discard(record)
         self.account.remove(self.type, record.id)
         if snapshot:  # noted last, so that an interrupted deletion can be repeated

@@ -38,6 +38,8 @@ ANSWERS = [
         "certificate of the database's authority: 1 error occurred: * 404 there is no such thing; run the command",
     ),
     (AWS, "aws:index/getAvailabilityZones:getAvailabilityZones", {}, "availability zones of the region: 1 error"),
+    (AWS, "aws:eks/getClusterVersions:getClusterVersions", {}, "Kubernetes versions of EKS: 1 error"),
+    (AWS, "aws:rds/getInstances:getInstances", {}, "database servers of the account: 1 error"),
     (AWS, "aws:eks/getAddonVersion:getAddonVersion", {}, "version of the add-on "),
     (AWS, "aws:ecr/getAuthorizationToken:getAuthorizationToken", {}, "login to the registry: 1 error"),
 ]

@@ -35,6 +35,10 @@ def test_aws_logs_in_to_a_cluster_of_the_account(aws: Aws, capsys: pytest.Captur
     credential = json.loads(capsys.readouterr().out)
     assert (credential["kind"], credential["status"]["clientKeyData"]) == ("ExecCredential", "key")
     assert aws_command.main([each.replace("eu-central-1", "eu-west-1") for each in TOKEN]) == REFUSED
+    declared = {"region": "eu-central-1", "accessConfig": {"bootstrapClusterCreatorAdminPermissions": False}}
+    aws.account.put(Record("Cluster", "ours", declared, {}, ready=True))
+    assert aws_command.main(TOKEN) == REFUSED
+    assert "has no access entry in the cluster ours" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [IDENTITY, TOKEN])

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from lab.plugins.account import Record
-from lab.plugins.aws.account import CALLER, NUMBER, zones
+from lab.plugins.aws.access import caller_admitted
+from lab.plugins.aws.account import CALLER, CALLER_ROLE, CALLER_ROLE_NAME, NUMBER, zones
 from lab.plugins.aws.cloud import Aws
+from lab.plugins.aws.versions import KUBERNETES
 from lab.plugins.engine import Engine
 from lab.plugins.properties import UNKNOWN, Properties
 from lab.plugins.provider import Checked, ProviderError
@@ -181,8 +183,13 @@ def test_the_role_of_an_addon_must_trust_the_cluster(aws: Aws, network: AwsNetwo
 
 
 def test_a_cluster_admits_its_creator_and_those_with_entries(aws: Aws, network: AwsNetwork):
-    with pytest.raises(ProviderError, match="already in use"):
-        make(aws, "AccessEntry", clusterName="ours", principalArn=CALLER)
+    for principal, message in (
+        (CALLER_ROLE, "already in use"),
+        (f"arn:aws:iam::{NUMBER}:role/{CALLER_ROLE_NAME}", "invalid principal"),
+    ):
+        with pytest.raises(ProviderError, match=message):
+            make(aws, "AccessEntry", clusterName="ours", principalArn=principal)
+    assert caller_admitted(aws.account, "ours")
     policy = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
     other: Properties = {"clusterName": "ours", "principalArn": f"arn:aws:iam::{NUMBER}:role/team"}
     admin: Properties = {**other, "accessScope": {"type": "cluster"}, "policyArn": policy}
@@ -190,6 +197,45 @@ def test_a_cluster_admits_its_creator_and_those_with_entries(aws: Aws, network: 
         make(aws, "AccessPolicyAssociation", **admin)
     make(aws, "AccessEntry", **other)
     make(aws, "AccessPolicyAssociation", **admin)
+
+
+def test_without_a_creators_rights_only_entries_admit(aws: Aws, network: AwsNetwork):
+    created = cluster(aws)
+    created.inputs["accessConfig"] = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
+    aws.account.put(created)
+    assert not caller_admitted(aws.account, "ours")
+    session = aws.invoke("aws:iam/getSessionContext:getSessionContext", {"arn": CALLER}, False)["issuerArn"]
+    make(aws, "AccessEntry", clusterName="ours", principalArn=session)
+    assert caller_admitted(aws.account, "ours")
+    checked = aws.check(resource(aws, "AccessEntry"), {}, {"clusterName": "ours", "principalArn": CALLER})
+    assert [each.property for each in checked.failures] == ["principalArn"], "a session is no principal"
+
+
+def test_only_offered_versions_of_kubernetes_are_created(aws: Aws):
+    control = role(aws, "control", "eks.amazonaws.com", "AmazonEKSClusterPolicy")
+    subnets = {"subnetIds": AwsNetwork(aws).subnets}
+    with pytest.raises(ProviderError, match=r"unsupported Kubernetes version 1\.29"):
+        make(aws, "Cluster", name="ours", version="1.29", roleArn=control, vpcConfig=subnets)
+    offered = aws.invoke("aws:eks/getClusterVersions:getClusterVersions", {}, False)["clusterVersions"]
+    assert [each["clusterVersion"] for each in offered] == list(KUBERNETES)
+    assert aws.invoke("aws:eks/getClusters:getClusters", {}, False)["names"] == []
+    make(aws, "Cluster", name="ours", version="1.34", roleArn=control, vpcConfig=subnets)
+    assert aws.invoke("aws:eks/getClusters:getClusters", {}, False)["names"] == ["ours"]
+    assert aws.invoke("aws:eks/getCluster:getCluster", {"name": "ours"}, False)["version"] == "1.34"
+
+
+@pytest.mark.parametrize("logs", [["api"], []])
+def test_a_cluster_that_logs_makes_its_log_group_again(aws: Aws, network: AwsNetwork, logs: list[str]):
+    created = cluster(aws)
+    created.inputs.update(enabledClusterLogTypes=logs, deletionProtection=False)
+    aws.account.put(created)
+    group = make(aws, "LogGroup", name="/aws/eks/ours/cluster", retentionInDays=90).id
+    delete(aws, "Cluster", "ours")
+    delete(aws, "LogGroup", group)
+    left = [each.inputs for each in aws.account.records("LogGroup")]
+    assert left == ([{"name": group, "retentionInDays": 0}] if logs else [])
+    delete(aws, "LogGroup", group)
+    assert aws.account.records("LogGroup") == [], "only once"
 
 
 def test_zones_are_filtered_as_the_program_asks(aws: Aws):

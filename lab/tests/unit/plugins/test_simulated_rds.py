@@ -137,10 +137,26 @@ def test_an_upgrade_needs_its_parameters_and_never_goes_back(aws: Aws, server: P
         ({"engineVersion": "16", "allowMajorVersionUpgrade": True}, "needs one of family postgres16"),
         ({"engineVersion": "16", "parameterGroupName": None}, "AllowMajorVersionUpgrade"),
         ({"engineVersion": "14", "parameterGroupName": None}, "cannot upgrade postgres from 15 to 14"),
+        ({"engineVersion": "15.12"}, r"cannot upgrade postgres from 15\.13 to 15\.12"),
         ({"allocatedStorage": 19}, "can't be made smaller"),
     ):
         with pytest.raises(ProviderError, match=message):
             aws.update(ours, record.inputs, {}, {**record.inputs, **change})
+
+
+def test_rds_own_minor_version_may_be_too_old_for_an_upgrade(aws: Aws, server: PaperServer):
+    ours = resource(aws, "Instance", instance(aws, server).id)
+    (record,) = aws.account.records("Instance")
+    make(aws, "ParameterGroup", name="newer", family="postgres16")
+    new = {**record.inputs, "parameterGroupName": "newer", "allowMajorVersionUpgrade": True}
+    with pytest.raises(ProviderError, match=r"cannot upgrade postgres from 15\.13 to 16\.8"):
+        aws.update(ours, record.inputs, {}, {**new, "engineVersion": "16"})
+    asked = {"engine": "postgres", "version": "15.13", "includeAll": True}
+    answer = aws.invoke("aws:rds/getEngineVersion:getEngineVersion", asked, False)
+    assert answer["validUpgradeTargets"][:3] == ["15.14", "16.9", "16.10"]
+    assert aws.update(ours, record.inputs, {}, {**new, "engineVersion": "16.9"})["engineVersionActual"] == "16.9"
+    name = {"dbInstanceIdentifier": "ours"}
+    assert aws.invoke("aws:rds/getInstance:getInstance", name, False)["engineVersion"] == "16.9"
 
 
 def test_an_import_finds_the_identifier_but_no_password(aws: Aws, server: PaperServer):

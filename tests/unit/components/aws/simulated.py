@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
 
+VIEWER = "arn:aws:iam::123456789012:role/preview"
 ADMINISTRATOR = "arn:aws:iam::123456789012:role/platform-team"
+CALLER = "arn:aws:iam::123456789012:user/ada"
 ISSUER = "https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
 PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER.removeprefix('https://')}"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -41,6 +45,13 @@ COMPUTED: dict[str, dict[str, Any]] = {
 }
 #: Its component is called Cluster too, so this is the longer name.
 EKS = "eks/cluster:Cluster"
+CLUSTERS = "aws:eks/getClusters:getClusters"
+CLUSTER = "aws:eks/getCluster:getCluster"
+CLUSTER_VERSIONS = "aws:eks/getClusterVersions:getClusterVersions"
+INSTANCES = "aws:rds/getInstances:getInstances"
+INSTANCE = "aws:rds/getInstance:getInstance"
+ENGINE_VERSION = "aws:rds/getEngineVersion:getEngineVersion"
+SESSION = "aws:iam/getSessionContext:getSessionContext"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 ADDON_VERSION = "aws:eks/getAddonVersion:getAddonVersion"
 TOKEN = "aws:ecr/getAuthorizationToken:getAuthorizationToken"
@@ -49,6 +60,9 @@ TOKEN = "aws:ecr/getAuthorizationToken:getAuthorizationToken"
 def _cluster(args: Any) -> dict[str, Any]:
     computed = COMPUTED["aws:eks/cluster:Cluster"]
     return {**computed, "vpcConfig": {**args.inputs["vpcConfig"], **computed["vpcConfig"]}}
+
+
+_REGION = {"id": "eu-central-1", "region": "eu-central-1"}
 
 
 def _zones(_: dict[str, Any]) -> dict[str, Any]:
@@ -83,8 +97,49 @@ def _token(_: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def sign_in(commands: Path, arn: str = CALLER) -> None:
+    """Let `aws` say who calls."""
+    (commands / "aws").write_text(f"#!/bin/sh\necho '{json.dumps({'Account': '123456789012', 'Arn': arn})}'\n")
+
+
+def runs(
+    cluster: str = "", database: str = "", creator_is_administrator: bool = False
+) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+    """Return the answers of an account that runs these versions, "" being none."""
+    access = {
+        "authenticationMode": "API",
+        "bootstrapClusterCreatorAdminPermissions": creator_is_administrator,
+    }
+    return {
+        CLUSTERS: lambda _: {"names": ["another", *(["addressbook-test"] if cluster else [])], **_REGION},
+        CLUSTER: lambda args: {"name": args["name"], "version": cluster, "accessConfigs": [access], **_REGION},
+        INSTANCES: lambda _: {
+            "instanceIdentifiers": ["addressbook-test"] if database else [],
+            "instanceArns": [],
+            **_REGION,
+        },
+        INSTANCE: lambda args: {**args, "engineVersion": database, **_REGION},
+    }
+
+
+def _cluster_versions(_: dict[str, Any]) -> dict[str, Any]:
+    """Answer with versions whose standard support ends long after any test."""
+    return {
+        "clusterVersions": [
+            {
+                "clusterVersion": version,
+                "endOfStandardSupportDate": "2999-12-31T00:00:00Z",
+                "versionStatus": "STANDARD_SUPPORT",
+            }
+            for version in ("1.34", "1.35", "1.36", "1.37")
+        ],
+        **_REGION,
+    }
+
+
 def _tools(commands: Path, _: pytest.MonkeyPatch) -> None:
     """Put regctl on PATH; no test runs it."""
+    sign_in(commands)
     (commands / "regctl").write_text("#!/bin/sh\nexit 1\n")
     (commands / "regctl").chmod(0o755)
 
@@ -99,7 +154,7 @@ AWS = SimulatedCloud(
         "kubernetesVersion": "1.34",
         "databaseAuthority": str(AUTHORITY),
     },
-    extra={"clusterAdministrators": [ADMINISTRATOR]},
+    extra={"clusterAdministrators": [ADMINISTRATOR, CALLER], "clusterViewers": [VIEWER]},
     of_platform=("kubernetesVersion", "region", "databaseAuthority"),
     computed=COMPUTED,
     derived={
@@ -108,7 +163,13 @@ AWS = SimulatedCloud(
             "status": {"loadBalancer": {"ingress": [{"hostname": "balancer.elb.example"}]}}
         },
     },
-    functions={ZONES: _zones, ADDON_VERSION: _addon_version, TOKEN: _token},
+    functions={
+        ZONES: _zones,
+        ADDON_VERSION: _addon_version,
+        TOKEN: _token,
+        CLUSTER_VERSIONS: _cluster_versions,
+        **runs(),
+    },
     command="aws",
     sign_in=_tools,
     # Without the command, credentials cannot be checked.

@@ -44,10 +44,10 @@ def test_another_account_is_refused(graph: Callable[..., Any], account: Path, er
     assert provider.inputs["allowedAccountIds"] == '["210987654321"]'
     with pytest.raises(pulumi.RunError, match=r"awsAccount = '123456789012': .* are of account 210987654321;"):
         graph(awsAccount="123456789012")
+    assert "allowedAccountIds" not in graph().all("aws")[0].inputs
     caller_identity.cache_clear()
     (account / "aws").write_text("#!/bin/sh\n")
     with pytest.raises(pulumi.RunError, match=r"of account \(no answer\)"):
         graph(awsAccount="123456789012")
-    assert "allowedAccountIds" not in graph().all("aws")[0].inputs
     (error,) = errors(awsAccount="our-account")
     assert error.startswith("awsAccount = 'our-account'")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.unit.components.aws.simulated import ADDON_VERSION, ADMINISTRATOR, COMPUTED, EKS, ISSUER, PROVIDER
+from tests.unit.components.aws.simulated import ADDON_VERSION, COMPUTED, EKS, ISSUER, PROVIDER
 from tests.unit.components.graphs import named
 
 
@@ -55,16 +55,6 @@ def test_a_pinned_addon_keeps_its_version(graph: Callable[..., Any], cloud: Any)
     assert sorted(queried) == ["coredns", "kube-proxy"]
 
 
-def test_administrators_have_access_entries(graph: Callable[..., Any]):
-    assert not graph().all("AccessEntry")
-    stack = graph(clusterAdministrators=[ADMINISTRATOR])
-    assert stack.one("AccessEntry").inputs["principalArn"] == ADMINISTRATOR
-    association = stack.one("AccessPolicyAssociation").inputs
-    assert association["principalArn"] == ADMINISTRATOR
-    assert association["policyArn"].endswith("cluster-access-policy/AmazonEKSClusterAdminPolicy")
-    assert association["accessScope"] == {"type": "cluster"}
-
-
 def test_addons_are_created_before_and_after_nodes(graph: Callable[..., Any]):
     stack = graph()
     nodes = stack.one("NodeGroup")
@@ -80,7 +70,6 @@ def test_addons_are_created_before_and_after_nodes(graph: Callable[..., Any]):
         ("network-role-AmazonEKS_CNI_Policy", named(stack, "Addon", "vpc-cni")),
     ):
         assert named(stack, "RolePolicyAttachment", needed).urn in by.dependencies
-    assert stack.one("RolePolicy").urn in stack.one(EKS).dependencies
     for log in stack.all("LogGroup"):
         owner = stack.one(EKS if log.name == "cluster-log" else "Instance")
         assert log.urn in owner.dependencies

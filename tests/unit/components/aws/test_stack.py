@@ -16,7 +16,7 @@ import stacks.aws
 from contract.project import PROJECT_ROOT as ROOT
 from stacks.parsing import parse
 from stacks.platform_reference import READ_OUTPUTS
-from tests.unit.components.aws.simulated import ADMINISTRATOR, AUTHORITY, EKS, TAGS
+from tests.unit.components.aws.simulated import ADMINISTRATOR, AUTHORITY, CALLER, EKS, TAGS
 from tests.unit.components.graphs import cloud_resources, named
 
 
@@ -30,6 +30,16 @@ def test_aws_itself_refuses_to_delete_production(graph: Callable[..., Any]):
     assert stack.one("Instance").inputs["deletionProtection"] is False
     assert stack.one("Repository").inputs["forceDelete"] is True
     assert stack.one("Instance").inputs["skipFinalSnapshot"] is False, "destroy keeps the data"
+
+
+def test_logs_stop_before_the_stack_is_deleted(graph: Callable[..., Any]):
+    stack = graph()
+    assert len(stack.one(EKS).inputs["enabledClusterLogTypes"]) == 5
+    assert stack.one("Instance").inputs["enabledCloudwatchLogsExports"] == ["postgresql", "upgrade"]
+    stack = graph(deletionProtection=False)
+    assert stack.one(EKS).inputs["enabledClusterLogTypes"] == [], "else EKS creates the deleted log group again"
+    assert stack.one("Instance").inputs["enabledCloudwatchLogsExports"] == []
+    assert len(stack.all("LogGroup")) == 3, "kept, as the last logs are read after a failure"
 
 
 def test_a_refused_destroy_deletes_nothing(graph: Callable[..., Any]):
@@ -67,7 +77,7 @@ def test_high_availability_adds_standby_and_nat_per_zone(graph: Callable[..., An
 
 
 def test_workloads_wait_for_everything_they_need(graph: Callable[..., Any]):
-    stack = graph(clusterAdministrators=[ADMINISTRATOR])
+    stack = graph(clusterAdministrators=[ADMINISTRATOR, CALLER])
     (provider,) = stack.all("kubernetes")
     needed = ("NodeGroup", "Addon", "NatGateway", "RouteTable", "RouteTableAssociation", "InternetGateway")
     for kind in (*needed, "AccessEntry", "AccessPolicyAssociation"):

@@ -1,0 +1,64 @@
+"""What the account already has of this stack, asked before anything is registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.invokes import ask
+
+
+@dataclass(frozen=True)
+class Live:
+    """The stack's cluster and database, as AWS runs them. The version of one that does not exist is empty."""
+
+    #: Minor version of Kubernetes. AWS upgrades a cluster by itself when its version's extended support ends.
+    cluster_version: str = ""
+    #: Whether EKS itself made the cluster's creator an administrator, as in clusters of program versions before 0.9.
+    creator_is_administrator: bool = False
+    #: Version of PostgreSQL with its minor version. AWS applies minor upgrades by itself.
+    database_version: str = ""
+
+
+def live(name: str, opts: pulumi.InvokeOptions) -> Live:
+    """Return what the account has under the stack's name. Raises pulumi.RunError if AWS does not answer."""
+    cluster = _cluster(name, opts)
+    return Live(
+        cluster_version=cluster.version if cluster else "",
+        creator_is_administrator=bool(cluster)
+        and any(each.bootstrap_cluster_creator_admin_permissions for each in cluster.access_configs),
+        database_version=_database_version(name, opts),
+    )
+
+
+def _cluster(name: str, opts: pulumi.InvokeOptions) -> aws.eks.GetClusterResult | None:
+    # Reading one by its name fails if it does not exist, and a list does not.
+    clusters = ask(
+        lambda: aws.eks.get_clusters(opts=opts),
+        "clusters of the account",
+        "the caller needs the right eks:ListClusters",
+    )
+    if name not in clusters.names:
+        return None
+    return ask(
+        lambda: aws.eks.get_cluster(name=name, opts=opts),
+        f"cluster {name}",
+        "the caller needs the right eks:DescribeCluster",
+    )
+
+
+def _database_version(name: str, opts: pulumi.InvokeOptions) -> str:
+    remedy = "the caller needs the right rds:DescribeDBInstances"
+    instances = ask(
+        lambda: aws.rds.get_instances(filters=[{"name": "db-instance-id", "values": [name]}], opts=opts),
+        "database servers of the account",
+        remedy,
+    )
+    if name not in instances.instance_identifiers:
+        return ""
+    server = ask(
+        lambda: aws.rds.get_instance(db_instance_identifier=name, opts=opts), f"database server {name}", remedy
+    )
+    return server.engine_version

@@ -1,0 +1,65 @@
+"""Who administers the cluster, whoever created it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws.account import caller_identity
+from tests.unit.components.aws.simulated import ADMINISTRATOR, CALLER, EKS, SESSION, VIEWER, runs, sign_in
+
+#: A role of IAM Identity Center has a path, which a session's ARN leaves out.
+SSO = "role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Admin_0123456789abcdef"
+
+
+def principals(stack: Any, policy: str) -> list[str]:
+    """Return who has the access policy."""
+    associations = [each.inputs for each in stack.all("AccessPolicyAssociation")]
+    assert {each["principalArn"] for each in associations} == {
+        each.inputs["principalArn"] for each in stack.all("AccessEntry")
+    }
+    assert all(each["accessScope"] == {"type": "cluster"} for each in associations)
+    return [each["principalArn"] for each in associations if each["policyArn"].endswith(f"/AmazonEKS{policy}Policy")]
+
+
+def test_the_caller_administers_by_default(graph: Callable[..., Any]):
+    stack = graph()
+    assert principals(stack, "ClusterAdmin") == [CALLER]
+    access = stack.one(EKS).inputs["accessConfig"]
+    assert access["bootstrapClusterCreatorAdminPermissions"] is False, "else it depends on who ran first"
+
+
+def test_the_list_alone_decides_who_administers(graph: Callable[..., Any]):
+    stack = graph(clusterAdministrators=[ADMINISTRATOR, CALLER], clusterViewers=[VIEWER])
+    assert principals(stack, "ClusterAdmin") == [ADMINISTRATOR, CALLER]
+    assert principals(stack, "AdminView") == [VIEWER]
+
+
+def test_a_caller_without_access_is_refused_first(graph: Callable[..., Any]):
+    with pytest.raises(pulumi.RunError, match=f"clusterAdministrators: does not name {CALLER}, .*; add it there"):
+        graph(clusterAdministrators=[ADMINISTRATOR])
+    assert graph(clusterAdministrators=[ADMINISTRATOR], clusterViewers=[CALLER])
+
+
+def test_a_session_is_traced_to_its_role_with_path(graph: Callable[..., Any], cloud: Any, account: Path):
+    sign_in(account, "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/ada@example.org")
+    cloud.functions[SESSION] = lambda args: {**args, "issuerArn": f"arn:aws:iam::123456789012:{SSO}", "id": "x"}
+    assert principals(graph(), "ClusterAdmin") == [f"arn:aws:iam::123456789012:{SSO}"]
+    caller_identity.cache_clear()
+    sign_in(account, "arn:aws:iam::123456789012:root")
+    with pytest.raises(pulumi.RunError, match="credentials: they are of arn:aws:iam::123456789012:root"):
+        graph()
+
+
+def test_an_older_cluster_keeps_its_creators_access(graph: Callable[..., Any], cloud: Any):
+    cloud.functions.update(runs(cluster="1.34", creator_is_administrator=True))
+    stack = graph()
+    assert not stack.all("AccessEntry"), "EKS refuses a second entry of the creator"
+    assert "accessConfig.bootstrapClusterCreatorAdminPermissions" in stack.one(EKS).options.ignoreChanges, (
+        "a change would replace the cluster"
+    )
+    assert principals(graph(clusterAdministrators=[ADMINISTRATOR]), "ClusterAdmin") == [ADMINISTRATOR]
