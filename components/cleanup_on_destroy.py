@@ -43,8 +43,6 @@ class CleanupOnDestroyArgs:
     args: Sequence[str]
     #: What the clean-up removes, for messages. A change replaces the resource, so the old clean-up runs.
     subject: str
-    #: Server that the subject is on. A change replaces the resource.
-    server: pulumi.Input[str]
     #: Manual remedy if the Job cannot run; part of a sentence.
     by_hand: str
 
@@ -63,7 +61,6 @@ class CleanupOnDestroy(dynamic.Resource, module="delivery", name="CleanupOnDestr
             "job": args.job,
             "args": list(args.args),
             "subject": args.subject,
-            "server": args.server,
             "byHand": args.by_hand,
         }
         alias = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=FORMER_TYPE)])
@@ -86,11 +83,12 @@ class CleanupOnDestroyProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(f"{props['namespace']}/{props['subject']}", dict(props))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.DiffResult:
-        """Replace the resource if the subject or the server changed; otherwise update its inputs."""
+        """Replace the resource if the subject changed; otherwise update its inputs.
+
+        Another server replaces nothing: the Job's login leads to that one, whose database may come from a backup.
+        """
         changed = [key for key, value in _news.items() if key != "__provider" and _olds.get(key) != value]
-        return dynamic.DiffResult(
-            changes=bool(changed), replaces=[key for key in ("subject", "server") if key in changed]
-        )
+        return dynamic.DiffResult(changes=bool(changed), replaces=["subject"] if "subject" in changed else [])
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.UpdateResult:
         """Record the new inputs."""

@@ -123,7 +123,6 @@ class ReleaseDatabase(Component):
                 job=job.metadata.apply(lambda metadata: metadata.name or ""),
                 args=_file(DROP),
                 subject=f"database {name}",
-                server=self._args.server.host,
                 by_hand=f'drop it as the server\'s administrator (DROP DATABASE "{name}"; DROP ROLE "{name}"), if the'
                 " server is still there, then `pulumi state delete` this resource",
             ),

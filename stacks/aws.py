@@ -32,6 +32,7 @@ from components.namespace import namespace
 from contract.errors import invalid_config
 from contract.platform import Administrator, Connection, Platform, cloud_outputs
 from contract.project import PROJECT_ROOT
+from contract.restore import Restore, check_parts
 from contract.settings import Keys, MaintenanceWindow, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
@@ -130,6 +131,18 @@ class PlatformKeys(Keys):
         description="Back the database up once more when it is deleted, and keep its backups. Set it to false for a"
         " temporary stack.",
     )
+    database_restore: Restore = Field(
+        default={},
+        description="Begin the database from a backup: `snapshot` (id or ARN), or `server` (identifier; for a deleted"
+        " one its resource id, db-…) and `time` (UTC; unset: the latest possible). A new value makes a new server,"
+        " which deletionProtection refuses while there is one. Unset: the server is kept. See docs/how-to/restore.md.",
+    )
+
+    @field_validator("database_restore")
+    @classmethod
+    def _require_backup(cls, value: Restore) -> Restore:
+        check_parts(value, frozenset({"snapshot"}), frozenset({"server"}), frozenset({"server", "time"}))
+        return value
 
     @field_validator("node_size")
     @classmethod
@@ -281,6 +294,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             authority=keys.authority,
             protect=keys.deletion_protection,
             final_snapshot=keys.final_snapshot,
+            restore=keys.database_restore,
         ),
         opts=options,
     )

@@ -14,8 +14,10 @@ from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
 from contract.platform import Connection, Platform, cloud_outputs
+from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
+from stacks.restoring import restored_output, was_restored
 
 #: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
@@ -78,6 +80,18 @@ class PlatformKeys(DatabaseClientKeys):
         description="The engine refuses to delete the cluster, the registry and the database. Set it to false only to"
         " take the stack down.",
     )
+    database_restore: Restore = Field(
+        default={},
+        description="Begin the database from a backup: `server` (name of the existing database cluster) and `time`"
+        " (UTC; unset: its latest backup). A new value makes a new server, which deletionProtection refuses while there"
+        " is one. Unset: the server is kept. See docs/how-to/restore.md.",
+    )
+
+    @field_validator("database_restore")
+    @classmethod
+    def _require_backup(cls, value: Restore) -> Restore:
+        check_parts(value, frozenset({"server"}), frozenset({"server", "time"}))
+        return value
 
     @field_validator("max_node_count")
     @classmethod
@@ -135,6 +149,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     """Declare a VPC with the cluster and the database, and the registry that the cluster pulls from."""
     keys = settings.platform
     name, tags = stack_name(), stack_tags()
+    restored = was_restored(keys.database_restore)
     network = Network("network", NetworkArgs(name=name, region=keys.region))
     images = ImageRegistry(
         "registry",
@@ -170,6 +185,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             maintenance=keys.maintenance,
             tags=tags,
             protect=keys.deletion_protection,
+            restore=keys.database_restore,
+            restored=restored,
         ),
     )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
@@ -193,7 +210,10 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         load_balancer_annotations=_load_balancer(),
         protect=keys.deletion_protection,
-        outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
+        outputs={
+            **cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
+            **restored_output(restored),
+        },
         administrator=database.administrator,
         access={
             "kubeconfig": cluster.kubeconfig,

@@ -28,8 +28,10 @@ from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_logi
 from components.gcp.services import ProjectServices
 from components.namespace import namespace
 from contract.platform import Connection, Platform, cloud_outputs
+from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
+from stacks.restoring import restored_output, was_restored
 
 #: In the order in which Google numbers the days of the week, from 1.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -98,6 +100,22 @@ class PlatformKeys(DatabaseClientKeys):
         description="Back the database up once more when it is deleted, and keep its backups. Set it to false for a"
         " temporary stack.",
     )
+    database_restore: Restore = Field(
+        default={},
+        description="Begin the database from a backup: `server` (name of the instance), and `backup` (id of a backup"
+        " run), or `time` (UTC; unset: now), for a deleted instance with `deleted` (the time of its deletion). A new"
+        " value makes a new server, which deletionProtection refuses while there is one. Unset: the server is kept. See"
+        " docs/how-to/restore.md.",
+    )
+
+    @field_validator("database_restore")
+    @classmethod
+    def _require_backup(cls, value: Restore) -> Restore:
+        server = frozenset({"server"})
+        check_parts(value, server, server | {"time"}, server | {"time", "deleted"}, server | {"backup"})
+        if not value.get("backup", "0").isdecimal():
+            raise ValueError("backup must be the number of a backup run (`gcloud sql backups list --instance SERVER`)")
+        return value
 
     @field_validator("network_range")
     @classmethod
@@ -163,6 +181,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     name, labels, token = stack_name(), stack_labels(), access_token()
     check_project(keys.region)
+    restored = was_restored(keys.database_restore)
     enabled = ProjectServices("services", project_id(), keys.region).enabled
     network = Network(
         "network",
@@ -222,6 +241,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             services=enabled,
             protect=keys.deletion_protection,
             final_backup=keys.final_snapshot,
+            restore=keys.database_restore,
+            restored=restored,
         ),
     )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
@@ -245,7 +266,10 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         load_balancer_annotations=LOAD_BALANCER,
-        outputs=cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
+        outputs={
+            **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
+            **restored_output(restored),
+        },
         administrator=database.administrator,
         access={
             "kubeconfig": cluster.kubeconfig,

@@ -8,9 +8,12 @@ from pydantic import Field, field_validator
 
 from components.local.cluster import Cluster, ClusterArgs, kube_contexts
 from components.local.database import LocalDatabase, LocalDatabaseArgs
+from components.local.dump import MAX_DUMP_BYTES, packed
 from components.namespace import namespace
 from contract.errors import invalid_config
 from contract.platform import Administrator, ClusterAccess, Connection, Platform, Registry
+from contract.project import PROJECT_ROOT
+from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, Keys, Quantity, Settings
 
 
@@ -30,12 +33,32 @@ class PlatformKeys(Keys):
         default="postgres:15-bookworm", description="PostgreSQL image with the official image's interface."
     )
     database_storage: Quantity = Field(default="1Gi", description="Size of the database's volume.")
+    database_restore: Restore = Field(
+        default={},
+        description="Begin the database from a backup: `dump` (file that `pg_dump` wrote as plain SQL, relative to"
+        " Pulumi.yaml). It is loaded into an empty database only. See docs/how-to/restore.md.",
+    )
 
     @field_validator("kube_context")
     @classmethod
     def _require_context(cls, value: str) -> str:
         if error := _context_error(value):
             raise ValueError(error)
+        return value
+
+    @field_validator("database_restore")
+    @classmethod
+    def _require_dump(cls, value: Restore) -> Restore:
+        check_parts(value, frozenset({"dump"}))
+        if value:
+            file = PROJECT_ROOT / value["dump"]
+            if not file.is_file():
+                raise ValueError("dump: there is no such file; once the database is restored, remove the key")
+            if len(packed(file)) > MAX_DUMP_BYTES:
+                raise ValueError(
+                    f"dump is larger than {MAX_DUMP_BYTES // 1024} KiB after compression, the most that a Secret holds;"
+                    " load it with psql instead"
+                )
         return value
 
     def owns_image(self, image: str) -> bool:
@@ -71,6 +94,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             image=keys.database_image,
             storage=keys.database_storage,
             rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
+            dump=PROJECT_ROOT / keys.database_restore["dump"] if keys.database_restore else None,
         ),
         kubernetes=cluster.kubernetes,
     )

@@ -7,7 +7,7 @@ import pulumi
 from components.invokes import reason
 from contract.errors import invalid_config
 from contract.settings import ReleaseSettings
-from stacks.platform_reference import stack_outputs
+from stacks.platform_reference import own_outputs
 
 
 def refuse_unpinned(release: ReleaseSettings) -> None:
@@ -17,9 +17,8 @@ def refuse_unpinned(release: ReleaseSettings) -> None:
     """
     if release.build_from_source != "first" or not release.unpinned:
         return
-    name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
     try:
-        tracks = stack_outputs(name).get("tracks")
+        tracks = own_outputs().get("tracks")
     except Exception as error:  # the SDK raises nothing narrower
         raise pulumi.RunError(
             "nothing was changed: the stack's outputs cannot be read, and `buildFromSource: first` depends on them:"

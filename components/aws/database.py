@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -11,6 +13,7 @@ import pulumi_random as random
 
 from components.aws.versions import major, number, satisfies
 from components.component import Component
+from components.restored_server import kept_inputs, restored_name
 from contract.platform import Database
 
 #: The server's first database and its administrator. The service uses both on this cloud.
@@ -26,6 +29,8 @@ BACKUP_DAYS = 7
 AUTHORITY = "rds-ca-rsa2048-g1"
 LOGS = ("postgresql", "upgrade")
 LOG_DAYS = 90
+#: Id of an instance that no other instance ever has, unlike its identifier.
+RESOURCE_ID = re.compile(r"^db-[A-Z0-9]{20,}$")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class ManagedDatabaseArgs:
     protect: bool
     #: Whether a last snapshot and the backups outlive the instance.
     final_snapshot: bool
+    #: The backup that the instance begins from: ``snapshot``, or ``server`` and perhaps ``time``. Empty: none.
+    restore: Mapping[str, str]
 
 
 class ManagedDatabase(Component):
@@ -69,6 +76,7 @@ class ManagedDatabase(Component):
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Database", name, opts)
         self._args = args
+        self._identifier = restored_name(args.name, args.restore)
         self._options = pulumi.ResourceOptions(parent=self)
         group, rule = self._security_group()
         password = random.RandomPassword(
@@ -116,7 +124,8 @@ class ManagedDatabase(Component):
         day, hour = args.maintenance
         return aws.rds.Instance(
             "database",
-            identifier=args.name,
+            identifier=self._identifier,
+            **_origin(args.restore),
             engine="postgres",
             engine_version=args.version,
             # Major upgrades come from the config only. AWS applies minor ones in the maintenance window.
@@ -154,8 +163,13 @@ class ManagedDatabase(Component):
                 parent=self,
                 protect=args.protect,
                 depends_on=self._logs(),
-                # AWS upgrades by itself, and refuses to go back to the version in the config.
-                ignore_changes=["engineVersion"] if satisfies(args.live_version, args.version) else None,
+                ignore_changes=[
+                    # AWS upgrades by itself, and refuses to go back to the version in the config.
+                    *(["engineVersion"] if satisfies(args.live_version, args.version) else []),
+                    *kept_inputs(args.restore, "identifier", "snapshotIdentifier", "restoreToPointInTime"),
+                ],
+                # The backup may be of the server that is replaced, and a wrong one must not cost the running server.
+                delete_before_replace=False if args.restore else None,
             ),
         )
 
@@ -183,9 +197,28 @@ class ManagedDatabase(Component):
         return [
             aws.cloudwatch.LogGroup(
                 f"database-log-{kind}",
-                name=f"/aws/rds/instance/{self._args.name}/{kind}",
+                name=f"/aws/rds/instance/{self._identifier}/{kind}",
                 retention_in_days=LOG_DAYS,
-                opts=self._options,
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    ignore_changes=kept_inputs(self._args.restore, "name"),
+                    delete_before_replace=False if self._args.restore else None,
+                ),
             )
             for kind in LOGS
         ]
+
+
+def _origin(restore: Mapping[str, str]) -> dict[str, Any]:
+    """Return the inputs that name the backup. RDS knows a deleted instance by its resource id only."""
+    if "snapshot" in restore:
+        return {"snapshot_identifier": restore["snapshot"]}
+    if "server" not in restore:
+        return {}
+    server, time = restore["server"], restore.get("time")
+    return {
+        "restore_to_point_in_time": {
+            "source_dbi_resource_id" if RESOURCE_ID.match(server) else "source_db_instance_identifier": server,
+            **({"restore_time": time} if time else {"use_latest_restorable_time": True}),
+        }
+    }

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.invokes import ask
+from components.restored_server import is_servers_name
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,15 @@ def _cluster(name: str, opts: pulumi.InvokeOptions) -> aws.eks.GetClusterResult 
 def _database_version(name: str, opts: pulumi.InvokeOptions) -> str:
     remedy = "the caller needs the right rds:DescribeDBInstances"
     instances = ask(
-        lambda: aws.rds.get_instances(filters=[{"name": "db-instance-id", "values": [name]}], opts=opts),
+        lambda: aws.rds.get_instances(opts=opts),
         "database servers of the account",
         remedy,
     )
-    if name not in instances.instance_identifiers:
+    # A filter by identifier would not find a server that was made from a backup.
+    own = sorted(each for each in instances.instance_identifiers if is_servers_name(each, name))
+    if not own:
         return ""
     server = ask(
-        lambda: aws.rds.get_instance(db_instance_identifier=name, opts=opts), f"database server {name}", remedy
+        lambda: aws.rds.get_instance(db_instance_identifier=own[-1], opts=opts), f"database server {own[-1]}", remedy
     )
     return server.engine_version

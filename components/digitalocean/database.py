@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -10,6 +10,7 @@ import pulumi_digitalocean as digitalocean
 
 from components.component import Component
 from components.invokes import or_explain
+from components.restored_server import kept_inputs, restored_name
 from contract.platform import Administrator, Database
 
 DATABASE_NAME = "demo"
@@ -39,6 +40,10 @@ class ManagedDatabaseArgs:
     maintenance: tuple[str, str]
     tags: Sequence[str]
     protect: bool
+    #: The backup that the server begins from: ``server`` and perhaps ``time``. Empty: none.
+    restore: Mapping[str, str]
+    #: Whether the server was once made from a backup. It has the database and the user from there.
+    restored: bool
 
 
 class ManagedDatabase(Component):
@@ -54,10 +59,45 @@ class ManagedDatabase(Component):
 
     def __init__(self, name: str, args: ManagedDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("digitalocean:Database", name, opts)
+        self._args = args
+        server = self._server()
+        firewall = digitalocean.DatabaseFirewall(
+            "database-firewall",
+            cluster_id=server.id,
+            rules=[{"type": "k8s", "value": args.client}],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        authority = or_explain(
+            digitalocean.get_database_ca_output(cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)),
+            "certificate of the database's authority",
+            "run the command again once `doctl databases get-ca ID` succeeds",
+        )
+        database, user, password = self._restored(server) if args.restored else self._created(server, firewall)
+        self.connection = Database(
+            # Without firewall rules the server accepts any connection, so nobody gets its host before.
+            host=pulumi.Output.all(server.private_host, firewall.id).apply(lambda values: values[0]),
+            port=server.port,
+            name=database,
+            user=user,
+            password=pulumi.Output.secret(password),
+            ssl=True,
+            ca=authority.certificate,
+        )
+        self.administrator = Administrator(user=server.user, password=pulumi.Output.secret(server.password))
+        self.register_outputs({"host": self.connection.host})
+
+    def _server(self) -> digitalocean.DatabaseCluster:
+        args = self._args
         day, hour = args.maintenance
-        server = digitalocean.DatabaseCluster(
+        restore = args.restore
+        return digitalocean.DatabaseCluster(
             "database",
-            name=args.name,
+            name=restored_name(args.name, restore),
+            backup_restore=digitalocean.DatabaseClusterBackupRestoreArgs(
+                database_name=restore["server"], backup_created_at=restore.get("time")
+            )
+            if restore
+            else None,
             region=args.region,
             engine="pg",
             version=args.version,
@@ -71,14 +111,19 @@ class ManagedDatabase(Component):
             },
             maintenance_windows=[{"day": day, "hour": hour}],
             tags=list(args.tags),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                ignore_changes=kept_inputs(restore, "name", "backupRestore"),
+                # The backups of a server are deleted with it, and the new one is made from them.
+                delete_before_replace=False if restore else None,
+            ),
         )
-        firewall = digitalocean.DatabaseFirewall(
-            "database-firewall",
-            cluster_id=server.id,
-            rules=[{"type": "k8s", "value": args.client}],
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+
+    def _created(
+        self, server: digitalocean.DatabaseCluster, firewall: digitalocean.DatabaseFirewall
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
+        """Declare the database and its user; return their names and the password."""
         # Without firewall rules the server accepts any connection. User and database exist only while it has them.
         guarded = pulumi.ResourceOptions(parent=self, depends_on=[firewall])
         user = digitalocean.DatabaseUser("database-user", cluster_id=server.id, name=DATABASE_USER, opts=guarded)
@@ -87,21 +132,21 @@ class ManagedDatabase(Component):
             cluster_id=server.id,
             name=DATABASE_NAME,
             # Created after the user, so deleted before it: a user who owns tables cannot be deleted.
-            opts=pulumi.ResourceOptions.merge(guarded, pulumi.ResourceOptions(protect=args.protect, depends_on=[user])),
+            opts=pulumi.ResourceOptions.merge(
+                guarded, pulumi.ResourceOptions(protect=self._args.protect, depends_on=[user])
+            ),
         )
-        authority = or_explain(
-            digitalocean.get_database_ca_output(cluster_id=server.id, opts=pulumi.InvokeOutputOptions(parent=self)),
-            "certificate of the database's authority",
-            "run the command again once `doctl databases get-ca ID` succeeds",
+        return database.name, user.name, user.password
+
+    def _restored(
+        self, server: digitalocean.DatabaseCluster
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
+        """Read the user that came with the backup: the API refuses to create what exists."""
+        user = or_explain(
+            digitalocean.get_database_user_output(
+                cluster_id=server.id, name=DATABASE_USER, opts=pulumi.InvokeOutputOptions(parent=self)
+            ),
+            f"user {DATABASE_USER} of the restored database",
+            "name a backup that a stack of this program made (databaseRestore)",
         )
-        self.connection = Database(
-            host=server.private_host,
-            port=server.port,
-            name=database.name,
-            user=user.name,
-            password=pulumi.Output.secret(user.password),
-            ssl=True,
-            ca=authority.certificate,
-        )
-        self.administrator = Administrator(user=server.user, password=pulumi.Output.secret(server.password))
-        self.register_outputs({"host": self.connection.host})
+        return pulumi.Output.from_input(DATABASE_NAME), user.name, user.password

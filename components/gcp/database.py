@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_gcp as gcp
@@ -11,6 +12,7 @@ import pulumi_random as random
 
 from components.component import Component
 from components.random_name import random_name
+from components.restored_server import kept_inputs, suffix
 from contract.platform import Administrator, Database
 
 DATABASE_NAME = "demo"
@@ -56,6 +58,10 @@ class ManagedDatabaseArgs:
     protect: bool
     #: Whether a last backup and the earlier ones outlive the server.
     final_backup: bool
+    #: The backup that the server begins from: ``server``, and ``backup``, or ``time`` and ``deleted``. Empty: none.
+    restore: Mapping[str, str]
+    #: Whether the server was once made from a backup. It has the database and its users from there.
+    restored: bool
 
 
 class ManagedDatabase(Component):
@@ -77,26 +83,19 @@ class ManagedDatabase(Component):
         self._options = pulumi.ResourceOptions(parent=self)
         administrator_password = self._password("database-administrator")
         server = self._server(administrator_password)
-        # PostgreSQL refuses to drop a database in use or a user who owns tables. Both are deleted with the server.
-        database = gcp.sql.Database(
-            "database",
-            name=DATABASE_NAME,
-            instance=server.name,
-            deletion_policy="ABANDON",
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
-        )
-        user = gcp.sql.User(
-            "database-user",
-            name=DATABASE_USER,
-            instance=server.name,
-            password=self._password("database-user"),
-            deletion_policy="ABANDON",
-            opts=self._options,
-        )
+        user = self._user("database-user", server, DATABASE_USER, self._password("database-user"))
+        ready: list[pulumi.Resource] = []
+        if args.restored:
+            # The backup's password, which may be another stack's. Root passwords apply to new servers only.
+            ready.append(self._user("database-administrator", server, ADMINISTRATOR, administrator_password))
+        else:
+            ready.append(self._database(server))
         self.connection = Database(
-            host=self._record(server).name.apply(lambda fqdn: fqdn.rstrip(".")),
+            host=pulumi.Output.all(self._record(server).name, *(each.urn for each in ready)).apply(
+                lambda values: values[0].rstrip(".")
+            ),
             port=POSTGRES_PORT,
-            name=database.name,
+            name=DATABASE_NAME,
             user=user.name,
             password=pulumi.Output.secret(user.password.apply(lambda text: text or "")),
             ssl=True,
@@ -107,16 +106,42 @@ class ManagedDatabase(Component):
         self.administrator = Administrator(user=ADMINISTRATOR, password=administrator_password)
         self.register_outputs({"host": self.connection.host})
 
+    def _database(self, server: gcp.sql.DatabaseInstance) -> gcp.sql.Database:
+        """Declare the database. PostgreSQL refuses to drop one in use, so it is deleted with the server."""
+        return gcp.sql.Database(
+            "database",
+            name=DATABASE_NAME,
+            instance=server.name,
+            deletion_policy="ABANDON",
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+
+    def _user(
+        self, resource: str, server: gcp.sql.DatabaseInstance, name: str, password: pulumi.Output[str]
+    ) -> gcp.sql.User:
+        """Declare a user, or set the password of an existing one. Users who own tables are deleted with the server."""
+        return gcp.sql.User(
+            resource,
+            name=name,
+            instance=server.name,
+            password=password,
+            deletion_policy="ABANDON",
+            opts=self._options,
+        )
+
     def _password(self, name: str) -> pulumi.Output[str]:
         password = random.RandomPassword(name, length=PASSWORD_LENGTH, special=False, opts=self._options)
         return pulumi.Output.secret(password.result)
 
     def _server(self, administrator_password: pulumi.Output[str]) -> gcp.sql.DatabaseInstance:
         """Declare the server under a random name: Cloud SQL blocks the name of a deleted one for a week."""
-        args = self._args
+        args, restore = self._args, self._args.restore
+        replaced_with = {"region": args.region, **({"restore": suffix(restore)} if restore else {})}
+        name_options = pulumi.ResourceOptions(parent=self, ignore_changes=kept_inputs(restore, "keepers.restore"))
         return gcp.sql.DatabaseInstance(
             args.name,
-            name=random_name("database-name", args.name, {"region": args.region}, self._options),
+            name=random_name("database-name", args.name, replaced_with, name_options),
+            **_origin(restore),
             region=args.region,
             database_version=f"POSTGRES_{args.version}",
             root_password=administrator_password,
@@ -126,6 +151,7 @@ class ManagedDatabase(Component):
                 parent=self,
                 protect=args.protect,
                 depends_on=[args.private_services, *args.services],
+                ignore_changes=kept_inputs(restore, "clone", "restoreBackupContext"),
                 delete_before_replace=False,
             ),
         )
@@ -183,6 +209,22 @@ class ManagedDatabase(Component):
             rrdatas=[server.private_ip_address],
             opts=self._options,
         )
+
+
+def _origin(restore: Mapping[str, str]) -> dict[str, Any]:
+    """Return the inputs that name the backup. A point in time is a clone of the server, also of a deleted one."""
+    if not restore:
+        return {}
+    server = restore["server"]
+    if "backup" in restore:
+        return {"restore_backup_context": {"backup_run_id": int(restore["backup"]), "instance_id": server}}
+    times = {"time": "point_in_time", "deleted": "source_instance_deletion_time"}
+    return {
+        "clone": {
+            "source_instance_name": server,
+            **{name: restore[part] for part, name in times.items() if part in restore},
+        }
+    }
 
 
 def private_name(names: Sequence[gcp.sql.outputs.DatabaseInstanceDnsName]) -> str:

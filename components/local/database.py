@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components.component import Component
+from components.local.dump import load_dump, loader_app
 from components.namespace import PLATFORM_LABEL
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
 from contract.platform import Database
@@ -38,6 +40,8 @@ class LocalDatabaseArgs:
     #: Size of the volume, a Kubernetes quantity.
     storage: str
     rollout_timeout_seconds: int
+    #: File that a new database begins with; None: it begins empty.
+    dump: Path | None = None
 
 
 class LocalDatabase(Component):
@@ -99,6 +103,12 @@ class LocalDatabase(Component):
             user=DATABASE_USER,
             password=password,
         )
+        if args.dump:
+            loaded = load_dump(args.dump, args.service, args.image, args.namespace, self.connection, self._options)
+            self.connection = replace(
+                self.connection,
+                host=pulumi.Output.all(self.connection.host, loaded.id).apply(lambda values: values[0]),
+            )
         self.register_outputs({"host": self.connection.host})
 
     def _metadata(self) -> k8s.meta.v1.ObjectMetaArgs:
@@ -106,12 +116,11 @@ class LocalDatabase(Component):
 
     def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
         """Allow connections from the service's pods and migrations, and from release stacks' namespaces."""
+        apps = [self._args.service, migration_app(self._args.service)]
+        if self._args.dump:
+            apps.append(loader_app(self._args.service))
         clients: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
-            "pod_selector": {
-                "match_expressions": [
-                    {"key": "app", "operator": "In", "values": [self._args.service, migration_app(self._args.service)]}
-                ]
-            }
+            "pod_selector": {"match_expressions": [{"key": "app", "operator": "In", "values": apps}]}
         }
         releases: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
             "namespace_selector": {"match_labels": {PLATFORM_LABEL: self._args.namespace}}

@@ -17,6 +17,7 @@ from pulumi.output import Unknown
 from pulumi.runtime import mocks, rpc
 
 from components.aws.account import caller_identity
+from stacks.platform_reference import READ_OUTPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE_DIGEST = "sha256:" + "ab" * 32
@@ -48,7 +49,7 @@ class Cloud:
     computed: Computed = field(default_factory=lambda: dict(COMPUTED))
     #: Results, by function.
     functions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(
-        default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+        default_factory=lambda: {READ_OUTPUTS: lambda args: {"name": args["name"], "outputs": {}}}
     )
     #: If false, every output is unknown, as in a preview of an empty stack.
     created: bool = True

@@ -188,7 +188,7 @@ def test_a_missing_context_is_refused(refusal: Callable[..., str], kubeconfig: A
 
 
 #: Properties of a clean-up resource in the state.
-PROPS = {"subject": "database x", "server": "db.example", "job": "made-1", "__provider": "p"}
+PROPS = {"subject": "database x", "job": "made-1", "__provider": "p"}
 
 
 class TestCleanupOnDestroy:
@@ -201,6 +201,11 @@ class TestCleanupOnDestroy:
     def test_another_database_is_a_replacement(self):
         difference = CleanupOnDestroyProvider().diff("id", PROPS, {**PROPS, "subject": "database y"})
         assert (difference.changes, difference.replaces) == (True, ["subject"])
+
+    def test_another_server_drops_no_database(self):
+        former = {**PROPS, "server": "lost.example"}  # as earlier versions recorded it
+        assert not CleanupOnDestroyProvider().diff("id", former, PROPS).changes
+        assert not CleanupOnDestroyProvider().diff("id", former, {**former, "server": "restored.example"}).replaces
 
     def test_another_provider_reference_is_no_change(self):
         difference = CleanupOnDestroyProvider().diff("id", PROPS, {**PROPS, "__provider": "another"})

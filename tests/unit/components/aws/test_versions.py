@@ -81,7 +81,7 @@ def test_versions_ahead_of_the_config_stay(graph: Callable[..., Any], cloud: Any
     cloud.functions.update(runs(cluster="1.36", database="16.10"))
     stack = graph(kubernetesVersion="1.35", databaseVersion="16.9")
     assert "version" in stack.one(EKS).options.ignoreChanges
-    assert list(stack.one("Instance").options.ignoreChanges) == ["engineVersion"]
+    assert "engineVersion" in stack.one("Instance").options.ignoreChanges
     assert graph(databaseVersion="15").one("ParameterGroup").inputs["family"] == "postgres16"
     cloud.functions.update(runs(cluster="1.34", database="15.12"))
     behind = graph(kubernetesVersion="1.35")
@@ -138,7 +138,7 @@ def test_an_impossible_upgrade_names_the_targets(upgrading: Callable[[str], Any]
 def test_a_possible_upgrade_is_asked_for(upgrading: Callable[[str], Any], version: str):
     stack = upgrading(version)
     assert stack.one("Instance").inputs["engineVersion"] == version
-    assert not stack.one("Instance").options.ignoreChanges
+    assert "engineVersion" not in stack.one("Instance").options.ignoreChanges
     assert stack.one("ParameterGroup").inputs["family"] == f"postgres{version.partition('.')[0]}"
 
 
