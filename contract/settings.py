@@ -117,7 +117,7 @@ class ToolKeys(Keys):
         default="",
         description="Latest verdict, as `RESULT DIGEST TIME stable=DIGEST settings=FINGERPRINT`, with"
         " `trial=FINGERPRINT` if settings were on trial. `verdict` writes the result for the canary's image, and"
-        " what it was compared with; `rollback` writes `rejected`.",
+        " what it was compared with; `rollback` writes `rejected`, and `canary --force` on such an image `retried`.",
     )
     migrated_image: str = Field(
         default="",
@@ -239,7 +239,9 @@ class ServiceSettings(Keys):
         description="Platform that the image is built for: that of the cluster's nodes.",
     )
     port: Port = Field(
-        default=3000, description="Port that the container listens on. The public Service forwards 80 to it."
+        default=3000,
+        description="Port that the container listens on. The public Service forwards 80 to it. A change interrupts the"
+        " old pods while new ones replace them, because the NetworkPolicy admits only ports of the config.",
     )
     metrics_port: int = Field(
         default=9464,

@@ -266,6 +266,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         load_balancer_annotations=LOAD_BALANCER,
+        has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
             **restored_output(restored),
@@ -281,4 +282,6 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
-    return connect_by_kubeconfig(settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER)
+    return connect_by_kubeconfig(
+        settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
+    )

@@ -242,7 +242,9 @@ def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
     ``parent`` is the key whose object contains the group's keys; "" if they are keys of the config.
     """
     context: dict[str, Any] = error.get("ctx", {})
-    location: Sequence[str | int] = error["loc"]
+    first, *rest = error["loc"]
+    field = group.model_fields.get(str(first))  # an invalid default is reported under the field's name
+    location: Sequence[str | int] = [(field and field.alias) or first, *rest]
     message = _MESSAGES.get(error["type"])
     problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")

@@ -128,6 +128,18 @@ def test_secrets_are_marked_in_every_resource(graph: Callable[..., Any], simulat
     assert seen == simulated.secrets
 
 
+def test_pods_spread_over_nodes_and_zones_with_labels(
+    graph: Callable[..., Any], release: Callable[..., Any], simulated: SimulatedCloud
+):
+    """Kubernetes' scheduler ignores a node that lacks the label of any constraint, as on DigitalOcean."""
+    zones = [] if simulated.name == "digitalocean" else ["topology.kubernetes.io/zone"]
+    platform = graph()
+    for stack in (platform, release(dict(platform.outputs))):
+        constraints = stack.one("Deployment").inputs["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert [each["topologyKey"] for each in constraints] == [*zones, "kubernetes.io/hostname"]
+        assert {each["whenUnsatisfiable"] for each in constraints} == {"ScheduleAnyway"}, "a zone may be down"
+
+
 def test_images_are_pushed_to_the_stacks_registry(graph: Callable[..., Any], simulated: SimulatedCloud):
     image = graph().one("Image").inputs
     assert image["imageName"].startswith(f"{simulated.access.repository}:src-")
