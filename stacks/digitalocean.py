@@ -199,6 +199,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             administrator=database.administrator,
             registry=images.registry,
             client_image=keys.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=cluster.kubernetes,
     )
