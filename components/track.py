@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.component import Component
-from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.settings import ServiceSettings
@@ -137,7 +137,7 @@ class Track(Component):
             SERVICE_UID,
             {
                 "containers": [container],
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "volumes": [temporary_files(service)],
                 "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
                 "topology_spread_constraints": self._spread(),
             },

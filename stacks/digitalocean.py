@@ -257,6 +257,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             administrator=database.administrator,
             registry=registry,
             client_image=keys.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=cluster.kubernetes,
     )

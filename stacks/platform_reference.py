@@ -217,6 +217,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
             protect=connection.protect,
             registry=registry,
             client_image=settings.platform.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=connection.kubernetes,
     )
