@@ -38,6 +38,7 @@ SAMPLES: Mapping[str, Any] = {
     "nodeSize": {"aws": "t3.medium", "digitalocean": "s-4vcpu-8gb"},
     "permissionsBoundary": "arn:aws:iam::123456789012:policy/limits",
     "registry": "ours",
+    "tags": "",  # an entry of a map has no default
     "registryName": "acme",
 }
 LIST_INDEX = re.compile(r"\[[0-9]+\]")
