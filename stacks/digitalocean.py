@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import pulumi
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
@@ -32,6 +33,8 @@ from stacks.restoring import restored_output, was_restored
 
 #: The smallest plan with room for a service's image history.
 SMALLEST_PLAN = "basic"
+#: Seconds until an autoscaled pool has another node. An estimate: DigitalOcean names no number.
+NEW_NODE_SECONDS = 300
 #: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest size that can have a standby.
@@ -97,8 +100,8 @@ class PlatformKeys(DatabaseClientKeys):
     )
     maintenance_window: MaintenanceWindow = Field(
         default="sunday 03:00",
-        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it while"
-        " kubernetesVersion is pinned; raise that key to get patches.",
+        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it, because its"
+        " automatic upgrades are off; raise kubernetesVersion to get patches.",
     )
     deletion_protection: bool = Field(
         default=True,
@@ -194,6 +197,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     restored = was_restored(keys.database_restore)
     live = look(name, keys.region, keys.database_restore)
     _refuse_what_the_account_cannot_have(keys, live)
+    _warn_of_short_rollouts(keys, settings.service.rollout_timeout_seconds)
     images = ImageRegistry(
         "registry",
         RegistryArgs(
@@ -280,6 +284,15 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             "region": keys.region,
         },
     )
+
+
+def _warn_of_short_rollouts(keys: PlatformKeys, seconds: int) -> None:
+    """Warn if a rollout may fail while the pool grows for it."""
+    if keys.max_node_count and seconds < NEW_NODE_SECONDS:
+        pulumi.log.warn(
+            f"rolloutTimeoutSeconds = {seconds}: a rollout that needs another node may fail, as a new node takes up to"
+            f" {NEW_NODE_SECONDS} seconds; set rolloutTimeoutSeconds to {NEW_NODE_SECONDS} or more"
+        )
 
 
 def _refuse_what_the_account_cannot_have(keys: PlatformKeys, live: Live) -> None:
