@@ -94,13 +94,13 @@ def _image(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _touched(options: argparse.Namespace) -> dict[str, object]:
-    from pipeline.touched import IN_USE, changed_files, stacks_in_use, touched
+    from pipeline.touched import IN_USE, changed_files, touched
 
     root = Path(PROJECT_ROOT)
-    affected = touched(changed_files(options.base, root), root)
+    affected = touched(changed_files(options.base, root), root, options.base)
     if affected.skipped:
         print(f"not in use, so skipped ({IN_USE}): {', '.join(affected.skipped)}", file=sys.stderr)
-    return {**asdict(affected), **asdict(stacks_in_use(root))}
+    return asdict(affected)
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:

@@ -317,7 +317,7 @@ FIRST_PUSH = "0" * 40
 
 
 def test_the_first_push_of_a_new_repository_is_green(repository: Repository):
-    assert repository.outputs("main.yaml", FIRST_PUSH) == {"image": False, "staging": [], "production": []}
+    assert repository.outputs("main.yaml", FIRST_PUSH) == {"image": False, "staging": [], "offered": []}
     assert repository.outputs("production.yaml", FIRST_PUSH) == {"stacks": []}
 
 
@@ -330,7 +330,7 @@ def test_a_push_reaches_the_stacks_that_it_changes(repository: Repository):
     assert repository.outputs("main.yaml", before) == {
         "image": True,
         "staging": ["staging"],
-        "production": ["prod", "prod-aws"],
+        "offered": ["prod", "prod-aws"],
     }
     assert repository.outputs("production.yaml", before) == {"stacks": []}
     (repository.folder / "__main__.py").write_text("")

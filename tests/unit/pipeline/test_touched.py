@@ -57,11 +57,18 @@ def test_files_affect_their_stacks(root: Path, file: str, stacks: tuple[str, ...
 def test_stacks_that_are_not_in_use_are_skipped(root: Path):
     in_use(root, "staging: [prod-gcp]\nproduction:\n")
     affected = touched(["Pulumi.yaml"], root)
-    assert affected.stacks == (Stack("prod-gcp", "gcp"),)
+    assert affected.stacks == affected.staging == (Stack("prod-gcp", "gcp", platform=True),)
     assert affected.skipped == ("dev", "prod", "prod-aws")
-    assert stacks_in_use(root).staging == affected.stacks
     (root / "Pulumi.prod-aws.yaml").unlink()
     assert touched(["Pulumi.prod-aws.yaml"], root).stacks == (), "a deleted stack"
+
+
+def test_a_new_image_goes_to_staging_and_is_offered(root: Path):
+    in_use(root, "staging: [prod-gcp]\nproduction: [prod, prod-aws]\n")
+    affected = touched(["app/addressbook/api.py"], root)
+    assert [each.stack for each in affected.staging] == ["prod-gcp"]
+    assert [each.stack for each in affected.offered] == ["prod", "prod-aws"]
+    assert (affected.stacks, affected.production) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,26 @@ def test_branch_is_compared_with_its_merge_base(root: Path):
         changed_files("nowhere", root)
     everything = changed_files("0" * 40, root)
     assert {"Pulumi.prod.yaml", "Pulumi.dev.yaml"} <= set(everything), "the first push of a branch"
+
+
+@pytest.mark.parametrize(
+    ("config", "platform"),
+    [
+        ("  addressbook:cloud: digitalocean\n  addressbook:canaryImage: registry.example/x\n", False),
+        ("  addressbook:cloud: digitalocean\n  memoryLimit: 512Mi\n", False),
+        ("  addressbook:cloud: digitalocean\n  addressbook:nodeCount: 9\n", True),
+        ("  addressbook:cloud: digitalocean\n  addressbook:memoryLimit: 1Gi\n  aws:region: x\n", True),
+    ],
+)
+def test_a_change_of_the_platform_is_told_from_the_releases(root: Path, config: str, platform: bool):
+    subprocess.run(["git", "-C", str(root), "init", "-q", "--initial-branch=main"], check=True)
+    subprocess.run(["git", "-C", str(root), "add", "."], check=True)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+    subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", "begin"], check=True)
+    (root / "Pulumi.prod.yaml").write_text(f"config:\n{config}")
+    (stack,) = touched(["Pulumi.prod.yaml"], root, "main").stacks
+    assert stack.platform is platform
+    assert touched(["components/aws/network.py"], root, "main").stacks[0].platform, "the program may change anything"
 
 
 def test_no_stack_of_a_new_repository_is_in_use():
