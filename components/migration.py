@@ -12,6 +12,7 @@ from components.container_defaults import SERVICE_UID, rollout_wait, service_res
 from components.environment import generated_name, plain_environment, secret_data
 from components.migration_name import migration_name
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
+from contract.platform import PodIdentity
 from contract.settings import ServiceSettings
 
 RETRIES = 2
@@ -30,6 +31,8 @@ class MigrationArgs:
     namespace: pulumi.Input[str]
     #: Source of the platform's variables.
     platform: k8s.core.v1.EnvFromSourceArgsDict
+    #: The pod's identity in the cloud; None for none.
+    identity: PodIdentity | None = None
     #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
     #: Whether an earlier update may have built the image that is pinned now. An alias then keeps its Job, so that the
@@ -71,6 +74,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "restart_policy": "Never",
             "volumes": [temporary_files(service)],
         },
+        args.identity,
     )
     return k8s.batch.v1.Job(
         migration_name(service.name, args.configured),

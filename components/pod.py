@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
 
+from contract.platform import PodIdentity
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -51,10 +53,14 @@ def restricted_container(container: k8s.core.v1.ContainerArgsDict) -> k8s.core.v
     }
 
 
-def restricted_pod(uid: int, pod: k8s.core.v1.PodSpecArgsDict) -> k8s.core.v1.PodSpecArgsDict:
+def restricted_pod(
+    uid: int, pod: k8s.core.v1.PodSpecArgsDict, identity: PodIdentity | None = None
+) -> k8s.core.v1.PodSpecArgsDict:
     """Return the pod running as user and group ``uid``, without a token for the Kubernetes API."""
     return {
         **pod,
+        # Never left out: Kubernetes keeps the last account of a workload whose field is removed.
+        "service_account_name": identity.service_account if identity else "default",
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": {

@@ -153,6 +153,7 @@ class Release(Component):
                 platform=self._database,
                 fingerprint=self._fingerprint,
                 has_zones=self._args.platform.has_zones,
+                identity=self._args.platform.pod_identity,
                 after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
@@ -178,6 +179,7 @@ class Release(Component):
                     service=service,
                     namespace=self._namespace,
                     platform=self._database,
+                    identity=self._args.platform.pod_identity,
                     after=after,
                     built_before=is_stable_image and not self._args.release.unpinned,
                 ),
@@ -268,6 +270,15 @@ class Release(Component):
         if metrics_ports:
             ingress.append({"from_": [{"pod_selector": {}}], "ports": _tcp(metrics_ports)})
         egress_ports = [self._args.platform.database.port, *service.egress_ports]
+        egress: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
+            {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
+            {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports]},
+        ]
+        if identity := self._args.platform.pod_identity:
+            credentials: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+                "ip_block": {"cidr": identity.credentials_range}
+            }
+            egress.append({"to": [credentials], "ports": _tcp({identity.credentials_port})})
         return k8s.networking.v1.NetworkPolicy(
             "network-policy",
             metadata=self._metadata(service.name),
@@ -279,10 +290,7 @@ class Release(Component):
                 },
                 "policy_types": ["Ingress", "Egress"],
                 "ingress": ingress,
-                "egress": [
-                    {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
-                    {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports]},
-                ],
+                "egress": egress,
             },
             opts=self._options,
         )

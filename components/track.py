@@ -13,6 +13,7 @@ from components.component import Component
 from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
 from components.pod import Labels, restricted_container, restricted_pod
+from contract.platform import PodIdentity
 from contract.settings import ServiceSettings
 
 TrackName = Literal["stable", "canary"]
@@ -46,6 +47,8 @@ class TrackArgs:
     fingerprint: pulumi.Input[str]
     #: Whether the nodes are in several zones.
     has_zones: bool = False
+    #: The pods' identity in the cloud; None for none.
+    identity: PodIdentity | None = None
     #: Resources that the pods wait for: their image's migration, another track's pods.
     after: Sequence[pulumi.Resource] = ()
 
@@ -139,6 +142,7 @@ class Track(Component):
                 "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
                 "topology_spread_constraints": self._spread(),
             },
+            self._args.identity,
         )
 
     def _spread(self) -> list[k8s.core.v1.TopologySpreadConstraintArgsDict]:
