@@ -31,6 +31,8 @@ class MigrationArgs:
     namespace: pulumi.Input[str]
     #: Source of the platform's variables.
     platform: k8s.core.v1.EnvFromSourceArgsDict
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: The pod's identity in the cloud; None for none.
     identity: PodIdentity | None = None
     #: Resources that the Job waits for.
@@ -74,6 +76,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "restart_policy": "Never",
             "volumes": [temporary_files(service)],
         },
+        args.pull_secret,
         args.identity,
     )
     return k8s.batch.v1.Job(

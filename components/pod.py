@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pulumi
 import pulumi_kubernetes as k8s
 
 from contract.platform import PodIdentity
@@ -54,10 +55,17 @@ def restricted_container(container: k8s.core.v1.ContainerArgsDict) -> k8s.core.v
 
 
 def restricted_pod(
-    uid: int, pod: k8s.core.v1.PodSpecArgsDict, identity: PodIdentity | None = None
+    uid: int,
+    pod: k8s.core.v1.PodSpecArgsDict,
+    pull_secret: pulumi.Input[str] | None = None,
+    identity: PodIdentity | None = None,
 ) -> k8s.core.v1.PodSpecArgsDict:
-    """Return the pod running as user and group ``uid``, without a token for the Kubernetes API."""
-    return {
+    """Return the pod running as user and group ``uid``, without a token for the Kubernetes API.
+
+    ``pull_secret`` is the name of the Secret with the registry's login, if the nodes have none. ``identity`` is the
+    pod's in the cloud, if it has one.
+    """
+    restricted: k8s.core.v1.PodSpecArgsDict = {
         **pod,
         # Never left out: Kubernetes keeps the last account of a workload whose field is removed.
         "service_account_name": identity.service_account if identity else "default",
@@ -71,3 +79,6 @@ def restricted_pod(
             "seccomp_profile": {"type": "RuntimeDefault"},
         },
     }
+    if pull_secret is not None:
+        restricted["image_pull_secrets"] = [{"name": pull_secret}]
+    return restricted

@@ -45,6 +45,8 @@ class TrackArgs:
     platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Fingerprint of those variables.
     fingerprint: pulumi.Input[str]
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: Whether the nodes are in several zones.
     has_zones: bool = False
     #: The pods' identity in the cloud; None for none.
@@ -142,6 +144,7 @@ class Track(Component):
                 "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
                 "topology_spread_constraints": self._spread(),
             },
+            self._args.pull_secret,
             self._args.identity,
         )
 
