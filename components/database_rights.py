@@ -30,6 +30,8 @@ class DatabaseRightsArgs:
     registry: Registry
     #: Image with psql.
     client_image: str
+    #: Seconds that a rollout may take; the Job gets as long.
+    rollout_timeout_seconds: int
 
 
 class DatabaseRights(Component):
@@ -76,6 +78,7 @@ class DatabaseRights(Component):
                 secret,
                 verified=database.ca is not None,
             ),
+            self._args.rollout_timeout_seconds,
             self._options,
         )
 

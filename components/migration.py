@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import generated_name, plain_environment, secret_data
 from components.migration_name import migration_name
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
@@ -69,7 +69,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
         {
             "containers": [container],
             "restart_policy": "Never",
-            "volumes": [{"name": "tmp", "empty_dir": {}}],
+            "volumes": [temporary_files(service)],
         },
     )
     return k8s.batch.v1.Job(

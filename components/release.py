@@ -152,6 +152,7 @@ class Release(Component):
                 namespace=self._namespace,
                 platform=self._database,
                 fingerprint=self._fingerprint,
+                has_zones=self._args.platform.has_zones,
                 after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
@@ -254,13 +255,18 @@ class Release(Component):
         )
 
     def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
-        """Allow in: the service's port from anywhere, metrics from the namespace. Out: DNS, database, egressPorts."""
-        service = self._args.service
+        """Allow in: the service's port from anywhere, metrics from the namespace. Out: DNS, database, egressPorts.
+
+        Ports are numbers, because not every network plugin resolves names in every direction (EKS user guide, network
+        policy considerations).
+        """
+        service, canary = self._args.service, self._canary_service
+        metrics_ports = {each.metrics_port for each in (service, canary) if each.metrics_port}
         ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
-            {"ports": [{"port": "http", "protocol": "TCP"}]}
+            {"ports": _tcp({service.port, canary.port})}
         ]
-        if service.metrics_port or self._canary_service.metrics_port:
-            ingress.append({"from_": [{"pod_selector": {}}], "ports": [{"port": "metrics", "protocol": "TCP"}]})
+        if metrics_ports:
+            ingress.append({"from_": [{"pod_selector": {}}], "ports": _tcp(metrics_ports)})
         egress_ports = [self._args.platform.database.port, *service.egress_ports]
         return k8s.networking.v1.NetworkPolicy(
             "network-policy",
@@ -283,6 +289,10 @@ class Release(Component):
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgsDict:
         return {"name": name, "namespace": self._namespace, "labels": self._labels.all}
+
+
+def _tcp(ports: set[int]) -> list[k8s.networking.v1.NetworkPolicyPortArgsDict]:
+    return [{"port": port, "protocol": "TCP"} for port in sorted(ports)]
 
 
 def _address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:

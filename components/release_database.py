@@ -43,6 +43,8 @@ class ReleaseDatabaseArgs:
     registry: Registry
     #: Image with psql.
     client_image: str
+    #: Seconds that a rollout may take; the Jobs get as long.
+    rollout_timeout_seconds: int
 
 
 class ReleaseDatabase(Component):
@@ -107,6 +109,7 @@ class ReleaseDatabase(Component):
                 verified=self._args.server.ca is not None,
                 files=(AUTHORITY, CREATE, DROP),
             ),
+            self._args.rollout_timeout_seconds,
             self._options,
         )
 

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.component import Component
-from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.settings import ServiceSettings
@@ -23,6 +23,8 @@ DRAIN_SECONDS = 20
 MAX_SURGE = "25%"
 #: Annotation with the fingerprint of the platform's values that the pods read when they start. A change restarts them.
 SETTINGS_ANNOTATION = "addressbook/settings-fingerprint"
+#: Kubernetes' labels of a node.
+HOST_LABEL, ZONE_LABEL = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 #: The provider returns once the Deployment is gone (pulumi-kubernetes documentation, deletionPropagationPolicy), while
 #: its pods finish their requests. A promotion would otherwise wait for the slowest of them.
 DELETE_IN_BACKGROUND = {"pulumi.com/deletionPropagationPolicy": "background"}
@@ -42,6 +44,8 @@ class TrackArgs:
     platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Fingerprint of those variables.
     fingerprint: pulumi.Input[str]
+    #: Whether the nodes are in several zones.
+    has_zones: bool = False
     #: Resources that the pods wait for: their image's migration, another track's pods.
     after: Sequence[pulumi.Resource] = ()
 
@@ -131,19 +135,29 @@ class Track(Component):
             SERVICE_UID,
             {
                 "containers": [container],
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "volumes": [temporary_files(service)],
                 "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
-                "topology_spread_constraints": [
-                    {
-                        "max_skew": 1,
-                        "topology_key": "kubernetes.io/hostname",
-                        "when_unsatisfiable": "ScheduleAnyway",
-                        "label_selector": {"match_labels": self._labels.selector},
-                        "match_label_keys": ["pod-template-hash"],
-                    }
-                ],
+                "topology_spread_constraints": self._spread(),
             },
         )
+
+    def _spread(self) -> list[k8s.core.v1.TopologySpreadConstraintArgsDict]:
+        """Spread the pods over nodes, and over zones if there are any.
+
+        Both are preferences: when a zone is down, its pods must start in the others. Where nodes have no zone label,
+        the scheduler would ignore all of them for both.
+        """
+        keys = [*([ZONE_LABEL] if self._args.has_zones else []), HOST_LABEL]
+        return [
+            {
+                "max_skew": 1,
+                "topology_key": key,
+                "when_unsatisfiable": "ScheduleAnyway",
+                "label_selector": {"match_labels": self._labels.selector},
+                "match_label_keys": ["pod-template-hash"],
+            }
+            for key in keys
+        ]
 
     def _service(self) -> k8s.core.v1.Service:
         service = self._args.service

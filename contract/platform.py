@@ -69,6 +69,8 @@ class Platform:
     database: Database
     #: Annotations of the public Service.
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Whether the nodes are in several zones and labelled with theirs.
+    has_zones: bool = False
     #: Whether the engine refuses to delete what users depend on.
     protect: bool = False
     #: Stack outputs in addition to the release's.
@@ -88,6 +90,7 @@ class Connection:
     cluster: ClusterAccess
     registry: Registry
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    has_zones: bool = False
     protect: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 

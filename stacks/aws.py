@@ -37,6 +37,17 @@ from contract.settings import Keys, MaintenanceWindow, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=PRINCIPAL)]
+TagName = Annotated[str, Field(pattern=r"^[A-Za-z0-9 _./+@-]{1,128}$")]
+TagValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9 _.:/+@-]{0,256}$")]
+Tags = Annotated[
+    dict[TagName, TagValue],
+    Field(
+        # AWS allows 50. The program, EKS and the subnets' roles set a few themselves.
+        max_length=40,
+        description='Tags of everything that can have tags, such as {"cost-centre": "1234"}, besides those that name'
+        " project and stack.",
+    ),
+]
 AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$")]
 #: The text is passed on as one environment variable, which Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAX_AUTHORITY_BYTES = 64 * 1024
@@ -109,6 +120,26 @@ class PlatformKeys(Keys):
         pattern=r"^db\.[a-z0-9-]+\.[a-z0-9]+$",
         description="Instance class of the database.",
     )
+    database_storage_gib: int = Field(
+        default=20,
+        ge=20,
+        le=65536,
+        description="GiB of the database's storage at first. It can only be raised.",
+    )
+    database_storage_limit_gib: int = Field(
+        default=100,
+        validate_default=True,
+        ge=22,
+        le=65536,
+        description="GiB to which AWS extends the database's storage as it fills up; a tenth more than"
+        " `databaseStorageGib` or larger.",
+    )
+    backup_days: int = Field(
+        default=7,
+        ge=1,
+        le=35,
+        description="Days of the database's backups, to any point of which it can be restored.",
+    )
     database_authority: str = Field(
         default="",
         validate_default=True,
@@ -120,6 +151,12 @@ class PlatformKeys(Keys):
         description="Standby database server in another zone, and a NAT gateway in each zone. The control plane spans"
         " zones anyway.",
     )
+    permissions_boundary: str = Field(
+        default="",
+        pattern=r"^(arn:aws:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+)?$",
+        description="ARN of the IAM policy that limits the stack's roles, where an account requires one.",
+    )
+    tags: Tags = Field(default={})
     maintenance_window: MaintenanceWindow = "sunday 03:00"
     deletion_protection: bool = Field(
         default=True,
@@ -158,6 +195,16 @@ class PlatformKeys(Keys):
     def _refuse_duplicates(cls, value: list[str]) -> list[str]:
         if repeated := [each for each in dict.fromkeys(value) if value.count(each) > 1]:
             raise ValueError(f"names {', '.join(repeated)} more than once; remove the duplicate")
+        return value
+
+    @field_validator("database_storage_limit_gib")
+    @classmethod
+    def _require_room(cls, value: int, info: ValidationInfo) -> int:
+        """RDS refuses a limit that is less than a tenth above the storage."""
+        if value * 10 < (storage := int(info.data.get("database_storage_gib", 0))) * 11:
+            raise ValueError(
+                f"leaves no room above databaseStorageGib ({storage}); raise it to {-(-storage * 11 // 10)}"
+            )
         return value
 
     @field_validator("api_server_access")
@@ -217,6 +264,8 @@ class PlatformKeys(Keys):
 class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a release stack on an AWS platform."""
 
+    tags: Tags = Field(default={})
+
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
         """Return an error for each missing prerequisite: commands, valid credentials."""
@@ -238,7 +287,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     _check_processor(keys.node_size, settings.service.build_platform)
     _check_account(keys.aws_account)
-    name, tags = stack_name(), stack_tags()
+    name, tags = stack_name(), stack_tags(keys.tags)
     provider = aws.Provider(
         "aws",
         region=keys.region,
@@ -252,7 +301,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     options = pulumi.ResourceOptions(provider=provider)
     network = Network(
         "network",
-        NetworkArgs(cluster=name, address_range=keys.network_range, nat_per_zone=keys.high_availability),
+        NetworkArgs(
+            cluster=name, region=keys.region, address_range=keys.network_range, nat_per_zone=keys.high_availability
+        ),
         opts=options,
     )
     images = ImageRepository(
@@ -265,6 +316,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ClusterArgs(
             name=name,
             region=keys.region,
+            boundary=keys.permissions_boundary,
             version=keys.kubernetes_version,
             version_runs=satisfies(found.cluster_version, keys.kubernetes_version),
             addon_versions=keys.addon_versions,
@@ -290,6 +342,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             vpc=network.vpc,
             subnets=network.private_subnets,
             clients=cluster.security_group,
+            storage=keys.database_storage_gib,
+            max_storage=keys.database_storage_limit_gib,
+            backup_days=keys.backup_days,
             maintenance=keys.maintenance,
             authority=keys.authority,
             protect=keys.deletion_protection,
@@ -304,6 +359,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         registry=images.registry,
         database=database.connection,
         load_balancer_annotations=_load_balancer(tags),
+        has_zones=True,
         protect=keys.deletion_protection,
         outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
         administrator=Administrator(database.connection.user, database.connection.password),
@@ -330,17 +386,22 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
                 f" `{shared}` only (`pulumi config set service {shared}`, or give the service its own platform)"
             ]
         )
-    provider = aws.Provider("aws", region=access["region"], default_tags={"tags": stack_tags()})
+    tags = stack_tags(settings.platform.tags)
+    provider = aws.Provider("aws", region=access["region"], default_tags={"tags": tags})
     url = access["registry"]
     account = url.partition(".")[0]  # the host's first label
     registry = caller_login(url, account, pulumi.InvokeOutputOptions(provider=provider))
-    return connect_by_kubeconfig(settings, access, registry, _load_balancer(stack_tags()))
+    return connect_by_kubeconfig(settings, access, registry, _load_balancer(tags), has_zones=True)
 
 
 def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
     return {
         f"{LOAD_BALANCER}-type": "nlb",
         f"{LOAD_BALANCER}-cross-zone-load-balancing-enabled": "true",
+        # A dead node gets no new connections after 20 s instead of 90. For an NLB the thresholds must be equal.
+        f"{LOAD_BALANCER}-healthcheck-interval": "10",
+        f"{LOAD_BALANCER}-healthcheck-healthy-threshold": "2",
+        f"{LOAD_BALANCER}-healthcheck-unhealthy-threshold": "2",
         f"{LOAD_BALANCER}-additional-resource-tags": ",".join(f"{key}={value}" for key, value in tags.items()),
     }
 

@@ -199,6 +199,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             administrator=database.administrator,
             registry=images.registry,
             client_image=keys.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=cluster.kubernetes,
     )
@@ -230,7 +231,7 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
         "registry",
         RegistryArgs(name=registry_name, region=access["region"], existing=registry_name, protect=False),
     )
-    return connect_by_kubeconfig(settings, access, images.registry, _load_balancer())
+    return connect_by_kubeconfig(settings, access, images.registry, _load_balancer(), has_zones=False)
 
 
 def _load_balancer() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
+from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
@@ -28,7 +29,7 @@ from components.gcp.services import ProjectServices
 from components.namespace import namespace
 from contract.platform import Connection, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
-from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -153,6 +154,10 @@ class PlatformKeys(DatabaseClientKeys):
         """Return an error for each missing prerequisite: project, credentials, GKE plugin, a valid resource name."""
         return missing_prerequisites()
 
+    def service_errors(self, service: ServiceSettings) -> list[str]:
+        """Return an error for each request that Autopilot would change."""
+        return changed_requests(service)
+
     def owns_image(self, image: str) -> bool:
         """Return whether the image is in the registry that the stack creates."""
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
@@ -165,6 +170,10 @@ class ReleaseStackKeys(CloudReleaseStackKeys):
     def missing_prerequisites(cls) -> list[str]:
         """Return an error for each missing prerequisite: credentials, and the plugin that presents them."""
         return missing_access()
+
+    def service_errors(self, service: ServiceSettings) -> list[str]:
+        """Return an error for each request that Autopilot would change."""
+        return changed_requests(service)
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
@@ -246,6 +255,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             administrator=database.administrator,
             registry=images.registry,
             client_image=keys.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=cluster.kubernetes,
     )
@@ -256,6 +266,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         load_balancer_annotations=LOAD_BALANCER,
+        has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
             **restored_output(restored),
@@ -271,4 +282,6 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
-    return connect_by_kubeconfig(settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER)
+    return connect_by_kubeconfig(
+        settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
+    )

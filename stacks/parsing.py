@@ -50,6 +50,7 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
             errors += [describe_error(error, group) for error in invalid.errors()]
     errors += _conflicts(values)
     errors += _canary_errors(groups)
+    errors += _cloud_errors(groups, platform)
     errors += _missing_build_context(groups)
     errors += _forbidden_builds(groups)
     errors += _missing_copier(groups, platform)
@@ -155,6 +156,20 @@ def _canary_errors(groups: Groups) -> list[str]:
     return errors
 
 
+def _cloud_errors(groups: Groups, platform: type[Keys] | None) -> list[str]:
+    """Return the settings of the service, and of the canary, that the cloud would change."""
+    service, keys = _group(groups, ServiceSettings), _group(groups, platform) if platform else None
+    canary = _group(groups, CanaryKeys)
+    if not service or not keys or not canary:
+        return []
+    errors = keys.service_errors(service)
+    try:
+        overlaid = keys.service_errors(canary.over(service))
+    except ValidationError:
+        return errors  # reported as the canary's own error
+    return [*errors, *(f"canarySettings.{error}" for error in overlaid if error not in errors)]
+
+
 def _missing_build_context(groups: Groups) -> list[str]:
     service, release = _group(groups, ServiceSettings), _group(groups, ReleaseSettings)
     if not service or not release or not release.builds_from_source:
@@ -227,7 +242,9 @@ def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
     ``parent`` is the key whose object contains the group's keys; "" if they are keys of the config.
     """
     context: dict[str, Any] = error.get("ctx", {})
-    location: Sequence[str | int] = error["loc"]
+    first, *rest = error["loc"]
+    field = group.model_fields.get(str(first))  # an invalid default is reported under the field's name
+    location: Sequence[str | int] = [(field and field.alias) or first, *rest]
     message = _MESSAGES.get(error["type"])
     problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")

@@ -73,6 +73,8 @@ def connect_by_kubeconfig(
     access: Mapping[str, str],
     registry: Registry,
     load_balancer_annotations: Mapping[str, str],
+    *,
+    has_zones: bool,
 ) -> Connection:
     """Connect to the cluster of the access's ``kubeconfig``; its ``cluster`` identifies the cluster."""
     kubeconfig = pulumi.Output.secret(access["kubeconfig"])
@@ -81,6 +83,7 @@ def connect_by_kubeconfig(
         cluster=ClusterAccess(kubeconfig=kubeconfig),
         registry=registry,
         load_balancer_annotations=load_balancer_annotations,
+        has_zones=has_zones,
         protect=settings.platform.deletion_protection,
         outputs={"kubeconfig": kubeconfig, "registryUrl": registry.url},
     )
@@ -212,6 +215,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
             protect=connection.protect,
             registry=connection.registry,
             client_image=settings.platform.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=connection.kubernetes,
     )
@@ -221,6 +225,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
         registry=connection.registry,
         database=database.connection,
         load_balancer_annotations=connection.load_balancer_annotations,
+        has_zones=connection.has_zones,
         protect=connection.protect,
         outputs={
             "platformStack": settings.stack.platform_stack,

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 
 import pulumi
@@ -113,6 +114,6 @@ def stack_name() -> str:
     return f"{pulumi.get_project()}-{pulumi.get_stack()}"
 
 
-def stack_tags() -> dict[str, str]:
-    """Return the tags of all resources that can have tags."""
-    return {"pulumi-project": pulumi.get_project(), "pulumi-stack": pulumi.get_stack()}
+def stack_tags(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of all resources that can have tags: the config's own, and those that lead to the stack."""
+    return {**own, "pulumi-project": pulumi.get_project(), "pulumi-stack": pulumi.get_stack()}

@@ -23,6 +23,8 @@ class AddonsArgs:
 
     #: Prefix of the role's name.
     name: str
+    #: ARN of the permissions boundary of IAM roles, or "".
+    boundary: str
     #: Name of the cluster.
     cluster: pulumi.Input[str]
     #: Its Kubernetes version.
@@ -66,7 +68,9 @@ class NodeAddons(Component):
         )
         return Role(
             "network-role",
-            RoleArgs(name=f"{args.name}-network", trust=trust, policies=["AmazonEKS_CNI_Policy"]),
+            RoleArgs(
+                name=f"{args.name}-network", trust=trust, policies=["AmazonEKS_CNI_Policy"], boundary=args.boundary
+            ),
             opts=options,
         )
 

@@ -35,6 +35,8 @@ class ClusterArgs:
 
     name: str
     region: str
+    #: ARN of the permissions boundary of IAM roles, or "".
+    boundary: str
     #: Minor version of Kubernetes, such as 1.37.
     version: str
     #: Whether the cluster runs this version or a newer one, so that nothing is to be upgraded.
@@ -84,6 +86,7 @@ class Cluster(Component):
         issuer = cluster.identities.apply(lambda identities: (identities[0].oidcs or [])[0].issuer or "")
         common = AddonsArgs(
             name=args.name,
+            boundary=args.boundary,
             cluster=cluster.name,
             version=cluster.version,
             issuer=issuer,
@@ -94,6 +97,7 @@ class Cluster(Component):
             "nodes",
             NodesArgs(
                 name=args.name,
+                boundary=args.boundary,
                 cluster=cluster.name,
                 version=cluster.version,
                 subnets=network.private_subnets,
@@ -163,6 +167,7 @@ class Cluster(Component):
                 name=f"{self._args.name}-cluster",
                 trust=service_trust("eks.amazonaws.com"),
                 policies=["AmazonEKSClusterPolicy"],
+                boundary=self._args.boundary,
             ),
             opts=self._options,
         )

@@ -21,10 +21,6 @@ DATABASE_NAME = "postgres"
 DATABASE_USER = "postgres"
 PORT = 5432
 PASSWORD_LENGTH = 32
-#: GiB of storage at first, and the limit to which AWS extends it.
-STORAGE_GIB, MAX_STORAGE_GIB = 20, 100
-#: Days of point-in-time recovery.
-BACKUP_DAYS = 7
 #: Issuer of the certificates, valid until 2061. Each region has its own.
 AUTHORITY = "rds-ca-rsa2048-g1"
 LOGS = ("postgresql", "upgrade")
@@ -52,6 +48,11 @@ class ManagedDatabaseArgs:
     subnets: Sequence[pulumi.Input[str]]
     #: Id of the security group that may connect.
     clients: pulumi.Input[str]
+    #: GiB of storage at first, and the limit to which AWS extends it.
+    storage: int
+    max_storage: int
+    #: Days of point-in-time recovery.
+    backup_days: int
     #: Weekday and hour (UTC).
     maintenance: tuple[str, int]
     #: PEM text of the region's certificate authority.
@@ -134,8 +135,8 @@ class ManagedDatabase(Component):
             instance_class=args.size,
             multi_az=args.standby,
             storage_type="gp3",
-            allocated_storage=STORAGE_GIB,
-            max_allocated_storage=MAX_STORAGE_GIB,
+            allocated_storage=args.storage,
+            max_allocated_storage=args.max_storage,
             # With the account's RDS key: `destroy` would delete a key of the stack, and the last snapshot needs it.
             storage_encrypted=True,
             username=DATABASE_USER,
@@ -146,7 +147,7 @@ class ManagedDatabase(Component):
             publicly_accessible=False,
             parameter_group_name=self._parameters().name,
             ca_cert_identifier=AUTHORITY,
-            backup_retention_period=BACKUP_DAYS,
+            backup_retention_period=args.backup_days,
             # RDS requires 30 minutes each, and windows that do not overlap.
             maintenance_window=f"{day[:3]}:{hour:02}:00-{day[:3]}:{hour:02}:30",
             backup_window=f"{(hour + 22) % 24:02}:00-{(hour + 22) % 24:02}:30",

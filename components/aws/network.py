@@ -25,6 +25,7 @@ class NetworkArgs:
 
     #: Name of the cluster. Its load balancers find the subnets by a tag with this name.
     cluster: str
+    region: str
     #: IPv4 CIDR block with a prefix length of 16 to 20.
     address_range: str
     #: Whether each zone has its own NAT gateway, so that an outage in one leaves the other connected.
@@ -43,7 +44,7 @@ class Network(Component):
     """A VPC over two zones whose nodes have no public addresses.
 
     Creates the VPC, a public and a private subnet with routes in each zone, an internet gateway, and a NAT gateway with
-    a fixed address (or one per zone).
+    a fixed address (or one per zone), and a gateway endpoint for S3.
     """
 
     #: Id of the VPC.
@@ -77,10 +78,13 @@ class Network(Component):
             self._nat(number, subnet, gateway)
             for number, subnet in enumerate(public if args.nat_per_zone else public[:1], start=1)
         ]
+        private_routes: list[aws.ec2.RouteTable] = []
         for number, subnet in enumerate(private, start=1):
             nat = nats[(number - 1) % len(nats)]
             routes = self._routes(f"private-{number}", {"cidr_block": ANYWHERE, "nat_gateway_id": nat.id})
             self._association(f"private-{number}", subnet, routes)
+            private_routes.append(routes)
+        self._storage_endpoint(private_routes)
         self.private_subnets = [subnet.id for subnet in private]
         self.register_outputs({"vpc": self.vpc, "privateSubnets": self.private_subnets})
 
@@ -138,6 +142,18 @@ class Network(Component):
 
     def _association(self, name: str, subnet: aws.ec2.Subnet, routes: aws.ec2.RouteTable) -> None:
         aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=routes.id, opts=self._options)
+
+    def _storage_endpoint(self, routes: list[aws.ec2.RouteTable]) -> None:
+        """Lead to S3, where ECR keeps the layers of images, without the NAT gateway, which charges per gigabyte."""
+        aws.ec2.VpcEndpoint(
+            "storage",
+            vpc_id=self.vpc,
+            service_name=f"com.amazonaws.{self._args.region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[each.id for each in routes],
+            tags=self._named("storage"),
+            opts=self._options,
+        )
 
     def _named(self, name: str) -> dict[str, str]:
         return {"Name": f"{self._args.cluster}-{name}"}

@@ -27,6 +27,8 @@ class NodesArgs:
 
     #: Prefix of the names of role and launch template.
     name: str
+    #: ARN of the permissions boundary of IAM roles, or "".
+    boundary: str
     #: Name of the cluster.
     cluster: pulumi.Input[str]
     #: Its Kubernetes version.
@@ -65,6 +67,7 @@ class Nodes(Component):
                 name=f"{args.name}-nodes",
                 trust=service_trust("ec2.amazonaws.com"),
                 policies=["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"],
+                boundary=args.boundary,
             ),
             opts=options,
         )

@@ -16,6 +16,8 @@ from contract.platform import Registry
 
 #: Prefix of the tags of images built from source (components/source.py).
 BUILD_TAG = "src-"
+#: Tags under which cosign keeps an image's signatures and attestations. A second signature changes what the tag names.
+SIGNATURE_TAGS = "sha256-*"
 #: How many of the newest images built from source are kept. Each `up` that builds pushes one.
 KEPT_BUILDS = 200
 #: ECR's rules can only keep a number of images. This one is ECR's quota of images per repository.
@@ -33,7 +35,7 @@ class ImageRepositoryArgs:
 
 
 class ImageRepository(Component):
-    """A repository that scans images on push, with immutable tags except for builds from source.
+    """A repository that scans images on push, with immutable tags except for builds from source and signatures.
 
     Another machine may build the same source to another digest, and ECR would refuse it under an immutable tag. No
     stack runs a tag, and an image in use has an immutable one as well (components/image_copy.py).
@@ -50,7 +52,9 @@ class ImageRepository(Component):
             "images",
             name=f"{args.name}/{args.service}",
             image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
-            image_tag_mutability_exclusion_filters=[{"filter": f"{BUILD_TAG}*", "filter_type": "WILDCARD"}],
+            image_tag_mutability_exclusion_filters=[
+                {"filter": each, "filter_type": "WILDCARD"} for each in (f"{BUILD_TAG}*", SIGNATURE_TAGS)
+            ],
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "AES256"}],
             force_delete=not args.protect,

@@ -24,6 +24,8 @@ class RoleArgs:
     trust: pulumi.Input[str]
     #: Names of AWS's managed policies.
     policies: Sequence[str]
+    #: ARN of the policy that limits what the role may do, or "".
+    boundary: str
 
 
 class Role(Component):
@@ -35,7 +37,13 @@ class Role(Component):
     def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Role", name, opts)
         options = pulumi.ResourceOptions(parent=self)
-        role = aws.iam.Role(name, name=args.name, assume_role_policy=args.trust, opts=options)
+        role = aws.iam.Role(
+            name,
+            name=args.name,
+            assume_role_policy=args.trust,
+            permissions_boundary=args.boundary or None,
+            opts=options,
+        )
         attached = [
             aws.iam.RolePolicyAttachment(
                 f"{name}-{policy}", role=role.name, policy_arn=f"{MANAGED_POLICY}{policy}", opts=options

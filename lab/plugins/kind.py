@@ -50,6 +50,8 @@ class Kind:
     """Inputs that the provider completes, so that a preview does not know the output."""
     write_only: ClassVar[frozenset[str]] = frozenset()
     """Inputs that the API never returns, such as passwords, so an import has none."""
+    secret_outputs: ClassVar[frozenset[str]] = frozenset()
+    """Outputs with a secret inside, which make the whole output secret; the SDK names only those that are secrets."""
     references: ClassVar[Mapping[str, str]] = {}
     """Input paths that name another resource, and its type."""
     used_by: ClassVar[Mapping[str, str]] = {}

@@ -255,7 +255,8 @@ class SimulatedCloud(Provider):
 
     @staticmethod
     def _marked(kind: Kind, values: Properties) -> Properties:
-        return {key: Secret(value) if key in kind.schema.secrets else value for key, value in values.items()}
+        secret = kind.schema.secrets | kind.secret_outputs
+        return {key: Secret(value) if key in secret else value for key, value in values.items()}
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._tokens.get(resource.type)

@@ -26,7 +26,7 @@ from promotion.operations.session import Session, release_settings
 from promotion.operations.stale import refuse_stale
 from promotion.preview.planned import Plan, plan
 from promotion.preview.reviewed import ReviewedPreview
-from promotion.state import git
+from promotion.state import engine, git
 from promotion.state.stack_file import Edits, difference
 
 #: Seconds after which an unavailable stable is checked again, because a pod may be unready for a moment.
@@ -199,8 +199,10 @@ def leave_failing_stable(session: Session) -> bool:
     """
     if not _stable_is_failing(session):
         return False
-    urn = session.state().urns.get("stable")
-    session.engine.excluded = [urn] if urn else []
+    urns = session.state().urns
+    session.engine.excluded = [urns["stable"]] if "stable" in urns else []
+    if "canary" in urns:  # stable waited for it, and the engine would keep it for a stable that is left alone
+        engine.forget_dependencies(session.engine.stack, urns["canary"])
     session.console.say(
         "stable's pods are not all available: this update leaves stable as it is and does not wait for it. Once they"
         f" are, `python -m promotion up --stack {session.name}` gives stable the pods that the file declares"

@@ -97,6 +97,25 @@ def _fingerprint(templates: Mapping[str, Any]) -> str:
     return fingerprint(text)
 
 
+def without_dependencies_on(deployment: dict[str, Any], urn: str) -> dict[str, Any] | None:
+    """Return the deployment without the dependencies of other resources on this one; None if there are none."""
+    resources = cast(list[dict[str, Any]], deployment.get("resources") or [])
+    remaining = [_without_dependency(resource, urn) for resource in resources]
+    return None if remaining == resources else {**deployment, "resources": remaining}
+
+
+def _without_dependency(resource: dict[str, Any], urn: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if urn in (resource.get("dependencies") or []):
+        found["dependencies"] = [each for each in resource["dependencies"] if each != urn]
+    by_property = cast(dict[str, list[str] | None], resource.get("propertyDependencies") or {})
+    if any(urn in (urns or []) for urns in by_property.values()):
+        found["propertyDependencies"] = {
+            name: [each for each in urns or [] if each != urn] for name, urns in by_property.items()
+        }
+    return {**resource, **found}
+
+
 def resolve_pending(deployment: dict[str, Any]) -> dict[str, Any] | None:
     """Return the deployment without its pending operations; None if it has none.
 

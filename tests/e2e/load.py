@@ -1,8 +1,8 @@
 """Users of the addressbook during a release: an open-loop load, and a report of what they noticed.
 
-`python tests/e2e/load.py URL --rate 200` runs until it is interrupted or `--seconds` have passed, then prints a report
+`python tests/e2e/load.py URL --rate 150` runs until it is interrupted or `--seconds` have passed, then prints a report
 as JSON. Requests start by the clock, whatever became of earlier ones: an open loop does not spare a server that stalls.
-Half of them use kept-alive connections, half fresh ones. None is retried.
+One in five uses a kept-alive connection, the others fresh ones. None is retried.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from urllib.parse import urlencode, urlsplit
 
 #: Of a request, and of the final look at all persons.
 TIMEOUT_SECONDS, FINAL_TIMEOUT_SECONDS = 10.0, 60.0
-#: Connections kept alive: few enough that each is used many times a second.
+#: Connections kept alive: few enough that each is used several times a second.
 KEPT_CONNECTIONS = 8
+#: One request in so many uses one of them.
+KEPT_EVERY = 5
 #: Out of a thousand requests; all others read one person.
 WRITES, READS_OF_ALL = 80, 5
 FAILURES_SHOWN = 20
@@ -125,7 +127,8 @@ class Users:
             if stop.is_set() or time.monotonic() - began > seconds:
                 break
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            task = asyncio.create_task(self._send(fresh if number % 2 else kept, fresh=bool(number % 2)))
+            on_fresh = bool(number % KEPT_EVERY)
+            task = asyncio.create_task(self._send(fresh if on_fresh else kept, on_fresh))
             pending.add(task)
             task.add_done_callback(pending.discard)
         await asyncio.gather(*pending)

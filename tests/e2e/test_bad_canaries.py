@@ -19,10 +19,10 @@ SHARE = 1 / 3
     ("behaviour", "cause", "allowed_failures"),
     [
         ("crashes at start", "no more disk for the journal", 0.0),
-        ("crashes after a while", "70", SHARE),
-        ("never ready", "readiness", 0.0),
-        ("missing secret", "PAYMENT_TOKEN", 0.0),
-        ("too much memory", "memory", 0.0),
+        pytest.param("crashes after a while", "70", SHARE, marks=pytest.mark.soak),
+        pytest.param("never ready", "readiness", 0.0, marks=pytest.mark.soak),
+        pytest.param("missing secret", "PAYMENT_TOKEN", 0.0, marks=pytest.mark.soak),
+        pytest.param("too much memory", "memory", 0.0, marks=pytest.mark.soak),
         ("errors to 5 %", "error", 0.05 * SHARE * 2),
         ("slower by half a second", "slow", 0.0),
         ("broken migration", "relation person has no column email", 0.0),
@@ -71,6 +71,7 @@ def test_verdict_command_rolls_back_an_unhealthy_canary(trial: Trial):
     assert "was judged unhealthy" in trial.promotion("canary", "--image", image, check=2).stderr
 
 
+@pytest.mark.soak
 def test_a_canary_fixes_a_crashing_stable(trial: Trial, until: Callable[..., None]):
     """Neither the canary, nor its removal, waits for a stable whose pods crash again and again."""
     trial.candidate("crashes after a while", "as stable")

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.trial import HEALTHY_TRIAL, Trial
 from tests.e2e.wire import Wire
 
+pytestmark = pytest.mark.soak
 #: Seconds until a release has reached the stage where it is interrupted, or has ended.
 DEADLINE = 300
 

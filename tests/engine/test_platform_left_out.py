@@ -1,4 +1,4 @@
-"""The real engine leaves the platform out of the way back, and shows its changes in a preview."""
+"""The real engine leaves the platform, or a failing stable, out of the way back."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ nodes = random.RandomString(
     length=config.require_int("nodeCount"),
     opts=pulumi.ResourceOptions(parent=platform, version=config.get("plugin")),
 )
+tracks = []
+if config.get_int("canaryReplicas"):
+    tracks += [random.RandomString("canary", length=4, opts=pulumi.ResourceOptions(parent=release))]
 stable = random.RandomString(
     "stable",
     length=config.require_int("stableReplicas"),
     keepers={"nodes": nodes.result},
-    opts=pulumi.ResourceOptions(parent=release),
+    opts=pulumi.ResourceOptions(parent=release, depends_on=tracks),
 )
-if config.get_int("canaryReplicas"):
-    random.RandomString("canary", length=4, opts=pulumi.ResourceOptions(parent=release))
 pulumi.export("nodes", nodes.result)
 pulumi.export("stable", stable.result)
 """
@@ -81,3 +82,25 @@ def test_another_version_of_a_provider_stops_no_way_back(project: Any):
     _, outputs, said = way_back(project)
     assert len(outputs["stable"]) == 3
     assert "repeating it with the platform" in said
+
+
+FAILING_STABLE = """
+from promotion.operations.options import RollbackOptions
+from promotion.operations.session import Session
+from promotion.state import engine
+
+session = Session.of("rollback", RollbackOptions(stack="{name}"))
+track = "urn:pulumi:{name}::addressbook::delivery:release:Release$random:index/randomString:RandomString::"
+engine.forget_dependencies(session.engine.stack, track + "canary")
+session.engine.excluded = [track + "stable"]
+session.engine.up("the way back")
+"""
+
+
+def test_a_canary_is_removed_beside_a_failing_stable(project: Any):
+    before = project.outputs()
+    project.configure(stableReplicas=3, canaryReplicas=None)
+    project.run(sys.executable, "-c", FAILING_STABLE.replace("{name}", NAME))
+    names = {resource["urn"].rpartition("::")[2] for resource in project.state()["resources"]}
+    assert "canary" not in names, "stable depended on it"
+    assert project.outputs()["stable"] == before["stable"]

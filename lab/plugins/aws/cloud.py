@@ -20,7 +20,7 @@ from lab.plugins.aws.iam import OpenIdConnectProvider, Role, RolePolicyAttachmen
 from lab.plugins.aws.kms import Alias, Key
 from lab.plugins.aws.launch_templates import LaunchTemplate
 from lab.plugins.aws.logs import LogGroup
-from lab.plugins.aws.network import Eip, InternetGateway, NatGateway, Subnet, Vpc
+from lab.plugins.aws.network import Eip, InternetGateway, NatGateway, Subnet, Vpc, VpcEndpoint
 from lab.plugins.aws.nodes import NodeGroup
 from lab.plugins.aws.rds import Instance
 from lab.plugins.aws.rds_groups import ParameterGroup, SubnetGroup
@@ -34,7 +34,7 @@ from lab.plugins.simulated import Function, SimulatedCloud
 from lab.plugins.times import timestamp
 
 KINDS: tuple[type[Kind], ...] = (
-    Vpc, Subnet, InternetGateway, Eip, NatGateway, RouteTable, RouteTableAssociation,
+    Vpc, Subnet, InternetGateway, Eip, NatGateway, RouteTable, RouteTableAssociation, VpcEndpoint,
     SecurityGroup, SecurityGroupIngressRule, LaunchTemplate,
     Role, RolePolicyAttachment, OpenIdConnectProvider, Key, Alias, LogGroup,
     Cluster, NodeGroup, Addon, AccessEntry, AccessPolicyAssociation, Repository, LifecyclePolicy,

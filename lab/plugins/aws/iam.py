@@ -40,6 +40,7 @@ class Role(AwsKind):
     rules: ClassVar[Mapping[str, Rule]] = {
         "name": ROLE_NAME,
         "description": at_most(1000),
+        "permissionsBoundary": arn_of("iam"),
         "path": matches(r"/([\x21-\x7e]*/)?", "a path that begins and ends with /"),
     }
     replaces = ("name", "path")

@@ -47,6 +47,7 @@ class Vpc(_WithRange):
     defaults: ClassVar[Mapping[str, Value]] = {"enableDnsSupport": True}
     used_by: ClassVar[Mapping[str, str]] = {
         "Subnet": "vpcId", "InternetGateway": "vpcId", "RouteTable": "vpcId", "SecurityGroup": "vpcId",
+        "VpcEndpoint": "vpcId",
     }  # fmt: skip
 
     @override
@@ -100,6 +101,36 @@ class Subnet(_WithRange):
                 f" created in {', '.join(known)}"
             )
         return {**super().create(id, inputs), "availabilityZone": zone}
+
+
+class VpcEndpoint(AwsKind):
+    """A way to a service of AWS that needs no NAT gateway; only the kind for S3 and DynamoDB, which is free."""
+
+    module = "ec2"
+    title = "VPC endpoint"
+    prefix = "vpce"
+    arn = "ec2:vpc-endpoint/{id}"
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "serviceName": matches(r"com\.amazonaws\.[a-z0-9-]+\.(s3|dynamodb)", "com.amazonaws.REGION.s3"),
+        "vpcEndpointType": one_of("Gateway"),
+        "routeTableIds": id_of("rtb"),
+    }
+    required = ("serviceName",)
+    not_simulated = ("subnetIds", "securityGroupIds", "serviceNetworkArn", "resourceConfigurationArn")
+    replaces = ("vpcId", "serviceName", "vpcEndpointType", "region")
+    references: ClassVar[Mapping[str, str]] = {"vpcId": "Vpc", "routeTableIds": "RouteTable"}
+
+    @override
+    def conflicts(self, inputs: Properties, existing: Record) -> bool:
+        """Return whether a route table leads to the service already (RouteAlreadyExists)."""
+        same = inputs.get("serviceName") == existing.inputs.get("serviceName")
+        return same and bool({*(inputs.get("routeTableIds") or [])} & {*(existing.inputs.get("routeTableIds") or [])})
+
+    @override
+    def create(self, id: str, inputs: Properties) -> Properties:
+        if inputs["serviceName"].split(".")[2] != inputs["region"]:
+            raise ApiError(f"400 InvalidServiceName: the service {inputs['serviceName']} does not exist here")
+        return {**super().create(id, inputs), "state": "available"}
 
 
 class InternetGateway(AwsKind):

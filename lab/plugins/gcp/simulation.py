@@ -12,6 +12,7 @@ from lab.plugins.engine import Engine
 from lab.plugins.gcp.cloud import KINDS
 from lab.plugins.gcp.credentials import VARIABLE, write_credentials
 from lab.plugins.gcp.sql import DatabaseInstance
+from lab.plugins.kubernetes import autopilot
 from lab.plugins.simulated import discard_all
 from lab.plugins.times import timestamp
 from lab.simulation import Loss, Simulation
@@ -21,7 +22,7 @@ def _login(folder: Path) -> Mapping[str, str]:
     gcloud = folder / "gcloud"  # hides the user's own, which holds real credentials
     file = gcloud / "application_default_credentials.json"
     write_credentials(file)
-    return {VARIABLE: str(file), "CLOUDSDK_CONFIG": str(gcloud)}
+    return {VARIABLE: str(file), "CLOUDSDK_CONFIG": str(gcloud), autopilot.VARIABLE: "1"}
 
 
 def _lose(account: Account) -> Loss:

@@ -200,8 +200,21 @@ def test_another_service(declare: Declare, tmp_path: Any):
     assert pod["readinessProbe"]["httpGet"]["path"] == "/healthz"
     assert pod["ports"] == [{"name": "http", "containerPort": 8080}]
     assert graph.one("Image").inputs["imageName"].startswith("localhost:5001/shop:src-")
-    egress = graph.one("NetworkPolicy", "shop").inputs["spec"]["egress"]
-    assert {"port": 443, "protocol": "TCP"} in egress[1]["ports"]
+    policy = graph.one("NetworkPolicy", "shop").inputs["spec"]
+    assert {"port": 443, "protocol": "TCP"} in policy["egress"][1]["ports"]
+    assert policy["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}]}]
+
+
+def test_network_policies_name_no_ports(declare: Declare):
+    """EKS' network plugin needs numbers; a canary may have another port."""
+    graph = declare(canaryImage=PINNED, canaryReplicas=1, canarySettings={"port": 4000, "metricsPort": 4001})
+    (service,) = [each for each in graph.all("NetworkPolicy") if each.name == "network-policy"]
+    public, metrics = service.inputs["spec"]["ingress"]
+    assert [each["port"] for each in public["ports"]] == [3000, 4000]
+    assert [each["port"] for each in metrics["ports"]] == [4001, 9464]
+    for policy in graph.all("NetworkPolicy"):
+        rules = [*policy.inputs["spec"].get("ingress", []), *policy.inputs["spec"].get("egress", [])]
+        assert all(isinstance(port["port"], int | float) for rule in rules for port in rule["ports"])
 
 
 def test_every_resource_has_a_parent_and_the_named_cluster(declare: Declare):

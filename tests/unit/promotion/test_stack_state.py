@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promotion.errors import CommandError
-from promotion.state.stack_state import StackState, resolve_pending
+from promotion.state.stack_state import StackState, resolve_pending, without_dependencies_on
 
 IMAGE = f"registry.example/addressbook@sha256:{'a' * 64}"
 RELEASE = "urn:pulumi:dev::addressbook::delivery:release:Release"
@@ -147,3 +147,21 @@ def test_the_import_command_has_parent_and_provider(provider: str, option: str):
         f" --parent=parent='urn:pulumi:prod::shop::delivery:aws:Cluster::a$b'{option} --protect=false`"
     )
     assert command in str(raised.value)
+
+
+def test_a_dependency_is_removed_from_every_resource():
+    canary, other = "urn:canary", "urn:other"
+    resources = [
+        {"urn": canary, "dependencies": [other]},
+        {"urn": "urn:stable", "dependencies": [canary, other], "propertyDependencies": {"spec": [canary], "id": None}},
+    ]
+    remaining = without_dependencies_on({"resources": resources, "manifest": {}}, canary)
+    assert remaining is not None
+    assert remaining == {
+        "resources": [
+            resources[0],
+            {"urn": "urn:stable", "dependencies": [other], "propertyDependencies": {"spec": [], "id": []}},
+        ],
+        "manifest": {},
+    }
+    assert without_dependencies_on(remaining, canary) is None

@@ -67,6 +67,17 @@ def test_parts_of_a_network_must_fit_and_go_in_order(aws: Aws):
     assert found is not None and found.id == association.id
 
 
+def test_an_endpoint_leads_to_a_service_of_its_region_once(aws: Aws):
+    network = AwsNetwork(aws)
+    (table,) = {each.inputs["routeTableId"] for each in aws.account.records("RouteTableAssociation")[:1]}
+    given: Properties = {"vpcId": network.vpc, "vpcEndpointType": "Gateway", "routeTableIds": [table]}
+    with pytest.raises(ProviderError, match="InvalidServiceName"):
+        make(aws, "VpcEndpoint", serviceName="com.amazonaws.eu-west-1.s3", **given)
+    make(aws, "VpcEndpoint", serviceName="com.amazonaws.eu-central-1.s3", **given)
+    with pytest.raises(ProviderError, match="account has one"):
+        make(aws, "VpcEndpoint", serviceName="com.amazonaws.eu-central-1.s3", **given)
+
+
 def role(aws: Aws, name: str, service: str, *policies: str) -> str:
     """Create a role that a service may assume; return its ARN."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}

@@ -18,6 +18,7 @@ from tests.unit.components.aws.simulated import ADMINISTRATOR, AUTHORITY
         ("clusterAdministrators", '["arn:aws:sts::123456789012:assumed-role/platform-team/anna"]'),
         ("clusterAdministrators", json.dumps([ADMINISTRATOR, ADMINISTRATOR])),
         ("apiServerAccess", '["here"]'),
+        ("clusterViewers", '["everyone"]'),
     ],
 )
 def test_each_entry_of_a_list_is_checked(errors: Callable[..., list[str]], key: str, value: str):

@@ -50,6 +50,14 @@ def test_data_outlives_the_instance_and_its_keys(graph: Callable[..., Any]):
     assert "finalSnapshotIdentifier" not in thrown_away
 
 
+def test_storage_and_backups_are_as_configured(graph: Callable[..., Any], errors: Callable[..., list[str]]):
+    database = graph(databaseStorageGib=200, databaseStorageLimitGib=500, backupDays=35).one("Instance").inputs
+    assert (database["allocatedStorage"], database["maxAllocatedStorage"]) == (200, 500)
+    assert database["backupRetentionPeriod"] == 35
+    (error,) = errors(databaseStorageGib="100")
+    assert error.startswith("databaseStorageLimitGib = ") and "raise it to 110" in error
+
+
 def test_maintenance_and_backup_windows_never_meet(graph: Callable[..., Any]):
     for hour in range(24):
         database = graph(maintenanceWindow=f"sunday {hour:02}:00").one("Instance").inputs

@@ -22,6 +22,13 @@ def test_subnets_share_the_network_without_overlap(block: str):
     assert all(part.prefixlen <= 28 for part in parts), "smaller than AWS allows"
 
 
+def test_image_layers_need_no_nat_gateway(graph: Callable[..., Any]):
+    stack = graph()
+    endpoint = stack.one("VpcEndpoint").inputs
+    assert (endpoint["serviceName"], endpoint["vpcEndpointType"]) == ("com.amazonaws.eu-central-1.s3", "Gateway")
+    assert endpoint["routeTableIds"] == ["private-1-id", "private-2-id"], "nodes pull ECR's layers from S3"
+
+
 def test_a_region_without_two_zones_is_refused(graph: Callable[..., Any], cloud: Any):
     answer = cloud.functions[ZONES]
     cloud.functions[ZONES] = lambda args: {**answer(args), "names": ["eu-central-1b"]}

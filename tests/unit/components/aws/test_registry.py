@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +19,15 @@ DIGEST = "sha256:" + "cd" * 32
 REPOSITORY = f"{REGISTRY}/addressbook-test/addressbook"
 
 
-def test_tags_are_immutable_except_for_builds(graph: Callable[..., Any]):
+def test_tags_but_of_builds_and_signatures_are_immutable(graph: Callable[..., Any]):
     repository = graph().one("Repository").inputs
     assert repository["name"] == "addressbook-test/addressbook"
     assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-    assert repository["imageTagMutabilityExclusionFilters"] == [{"filter": f"{BUILD_TAG}*", "filterType": "WILDCARD"}]
-    assert not RELEASE_TAG.startswith(BUILD_TAG)
+    filters = [each["filter"] for each in repository["imageTagMutabilityExclusionFilters"]]
+    assert filters == [f"{BUILD_TAG}*", "sha256-*"]
+    signature = f"{DIGEST.replace(':', '-')}.sig"  # cosign's; a second signature is added to what the tag names
+    for tag, mutable in ((f"{RELEASE_TAG}cdcdcdcdcdcd", False), (signature, True), (f"{BUILD_TAG}0a1b", True)):
+        assert any(fnmatch.fnmatch(tag, each) for each in filters) is mutable, tag
     assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
     assert repository["encryptionConfigurations"] == [{"encryptionType": "AES256"}]
 

@@ -66,6 +66,26 @@ def test_everything_that_takes_tags_is_tagged(graph: Callable[..., Any]):
     )
 
 
+def test_own_tags_and_the_boundary_reach_everything(graph: Callable[..., Any]):
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    stack = graph(tags={"cost-centre": "1234", "pulumi-stack": "another"}, permissionsBoundary=boundary)
+    tags = {"cost-centre": "1234", **TAGS}
+    assert json.loads(stack.all("aws")[0].inputs["defaultTags"]) == {"tags": tags}
+    assert all(tags.items() <= each["tags"].items() for each in stack.one("LaunchTemplate").inputs["tagSpecifications"])
+    public = stack.one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
+    assert "cost-centre=1234" in public["service.beta.kubernetes.io/aws-load-balancer-additional-resource-tags"]
+    assert {each.inputs["permissionsBoundary"] for each in stack.all("iam/role:Role")} == {boundary}
+    assert not any("permissionsBoundary" in each.inputs for each in graph().all("iam/role:Role"))
+
+
+def test_a_dead_node_loses_new_connections_in_20_seconds(graph: Callable[..., Any]):
+    annotations = graph().one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
+    prefix = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-"
+    check = {key.removeprefix(prefix): int(each) for key, each in annotations.items() if key.startswith(prefix)}
+    assert check["healthy-threshold"] == check["unhealthy-threshold"], "the controller refuses others for an NLB"
+    assert check["interval"] * check["unhealthy-threshold"] <= 20
+
+
 def test_high_availability_adds_standby_and_nat_per_zone(graph: Callable[..., Any]):
     before, after = graph(), graph(highAvailability=True)
     assert (before.one("Instance").inputs["multiAz"], after.one("Instance").inputs["multiAz"]) == (False, True)
