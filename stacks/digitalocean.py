@@ -59,6 +59,12 @@ class PlatformKeys(DatabaseClientKeys):
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="Name of the account's existing container registry. Unset: the stack creates one.",
     )
+    vpc: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        description="UUID of an existing VPC of the region for cluster and database (`doctl vpcs list`). Unset: the"
+        " stack creates one. A change replaces everything.",
+    )
     database_version: PostgresVersion = "15"
     high_availability: bool = Field(
         default=False,
@@ -150,7 +156,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
-    network = Network("network", NetworkArgs(name=name, region=keys.region))
+    vpc = keys.vpc or Network("network", NetworkArgs(name=name, region=keys.region)).vpc
     images = ImageRegistry(
         "registry",
         RegistryArgs(name=name, region=keys.region, existing=keys.registry, protect=keys.deletion_protection),
@@ -161,7 +167,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             version=keys.kubernetes_version,
-            vpc=network.vpc,
+            vpc=vpc,
             nodes=keys.node_count,
             max_nodes=keys.max_node_count,
             node_size=keys.node_size,
@@ -180,7 +186,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             version=keys.database_version,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
-            vpc=network.vpc,
+            vpc=vpc,
             client=cluster.id,
             maintenance=keys.maintenance,
             tags=tags,
