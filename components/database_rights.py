@@ -77,6 +77,7 @@ class DatabaseRights(Component):
                 [pulumi.Output.concat("--command=", statements)],
                 secret,
                 verified=database.ca is not None,
+                pull_secret=self._args.registry.pull_secret,
             ),
             self._args.rollout_timeout_seconds,
             self._options,

@@ -30,6 +30,8 @@ class MigrationArgs:
     namespace: pulumi.Input[str]
     #: Source of the platform's variables.
     platform: k8s.core.v1.EnvFromSourceArgsDict
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
     #: Whether an earlier update may have built the image that is pinned now. An alias then keeps its Job, so that the
@@ -71,6 +73,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "restart_policy": "Never",
             "volumes": [temporary_files(service)],
         },
+        args.pull_secret,
     )
     return k8s.batch.v1.Job(
         migration_name(service.name, args.configured),

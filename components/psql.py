@@ -65,6 +65,7 @@ def psql_pod(
     secret: k8s.core.v1.Secret,
     verified: bool,
     files: Sequence[str] = (AUTHORITY,),
+    pull_secret: pulumi.Input[str] | None = None,
 ) -> k8s.core.v1.PodSpecArgsDict:
     """Return a pod whose container ``name`` runs psql with these arguments.
 
@@ -98,7 +99,9 @@ def psql_pod(
             "items": [{"key": key, "path": key} for key in files],
         },
     }
-    return restricted_pod(POSTGRES_UID, {"containers": [container], "restart_policy": "Never", "volumes": [mounted]})
+    return restricted_pod(
+        POSTGRES_UID, {"containers": [container], "restart_policy": "Never", "volumes": [mounted]}, pull_secret
+    )
 
 
 def psql_job(

@@ -108,6 +108,7 @@ class ReleaseDatabase(Component):
                 secret,
                 verified=self._args.server.ca is not None,
                 files=(AUTHORITY, CREATE, DROP),
+                pull_secret=self._args.registry.pull_secret,
             ),
             self._args.rollout_timeout_seconds,
             self._options,

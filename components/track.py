@@ -44,6 +44,8 @@ class TrackArgs:
     platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Fingerprint of those variables.
     fingerprint: pulumi.Input[str]
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: Whether the nodes are in several zones.
     has_zones: bool = False
     #: Resources that the pods wait for: their image's migration, another track's pods.
@@ -139,6 +141,7 @@ class Track(Component):
                 "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
                 "topology_spread_constraints": self._spread(),
             },
+            self._args.pull_secret,
         )
 
     def _spread(self) -> list[k8s.core.v1.TopologySpreadConstraintArgsDict]:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
+import pulumi
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.digitalocean.account import missing_prerequisites, stack_name, stack_tags
+from components.digitalocean.checks import (
+    cluster_version_errors,
+    database_version_errors,
+    droplet_errors,
+    registry_name_errors,
+)
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
+from components.digitalocean.doctl import DoctlError
+from components.digitalocean.live import Live, LiveNetwork, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
+from components.pull_secret import with_pull_secret
+from contract.errors import invalid_config
 from contract.platform import Connection, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
+#: The smallest plan with room for a service's image history.
+SMALLEST_PLAN = "basic"
 #: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest size that can have a standby.
@@ -36,8 +50,8 @@ class PlatformKeys(DatabaseClientKeys):
     kubernetes_version: str = Field(
         examples=["1.34.1-do.0"],
         pattern=r"^[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+$",
-        description="Exact version slug (`doctl kubernetes options versions`). A newer one upgrades in place; an older"
-        " one would replace the cluster.",
+        description="Version slug that the cluster has at least (`doctl kubernetes options versions`). A newer one"
+        " upgrades in place, one step at a time. A cluster that DigitalOcean has upgraded further stays as it is.",
     )
     node_count: int = Field(
         default=3, ge=1, le=500, description="Worker nodes; with maxNodeCount, the minimum number of them."
@@ -64,6 +78,18 @@ class PlatformKeys(DatabaseClientKeys):
         pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
         description="UUID of an existing VPC of the region for cluster and database (`doctl vpcs list`). Unset: the"
         " stack creates one. A change replaces everything.",
+    )
+    registry_name: str | None = Field(
+        default=None,
+        examples=["acme-addressbook"],
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Name of the registry that the stack creates, unique in all of DigitalOcean. Unset:"
+        " `<project>-<stack>`. A change replaces the registry with its images.",
+    )
+    registry_plan: Literal["starter", "basic", "professional"] = Field(
+        default=SMALLEST_PLAN,
+        description="Plan of the account's registries when the stack creates the first: `starter` has 500 MiB and 1"
+        " repository, `basic` 5 GiB and 5. Change it later in the control panel; an update leaves it alone.",
     )
     database_version: PostgresVersion = "15"
     high_availability: bool = Field(
@@ -116,6 +142,23 @@ class PlatformKeys(DatabaseClientKeys):
             )
         return value
 
+    @field_validator("registry_name")
+    @classmethod
+    def _require_one_registry(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is not None and others.data.get("registry"):
+            raise ValueError("names a new registry, while `registry` names an existing one; unset one of them")
+        return value
+
+    @property
+    def own_registry(self) -> str:
+        """Name of the registry that the stack creates or names."""
+        return self.registry or self.registry_name or stack_name()
+
+    @property
+    def droplets(self) -> int:
+        """Maximum number of nodes, the base node included."""
+        return 1 + (self.max_node_count or self.node_count)
+
     @property
     def database_nodes(self) -> int:
         """Number of database nodes, standby included."""
@@ -139,7 +182,7 @@ class PlatformKeys(DatabaseClientKeys):
 
     def owns_image(self, image: str) -> bool:
         """Return whether the image is in the registry that the stack creates or names."""
-        return image.startswith(f"registry.digitalocean.com/{self.registry or stack_name()}/")
+        return image.startswith(f"registry.digitalocean.com/{self.own_registry}/")
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
@@ -156,17 +199,26 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
-    vpc = keys.vpc or Network("network", NetworkArgs(name=name, region=keys.region)).vpc
+    live = look(name, keys.region, keys.database_restore)
+    _refuse_what_the_account_cannot_have(keys, live)
     images = ImageRegistry(
         "registry",
-        RegistryArgs(name=name, region=keys.region, existing=keys.registry, protect=keys.deletion_protection),
+        RegistryArgs(
+            name=keys.own_registry,
+            region=keys.region,
+            existing=keys.registry,
+            plan=keys.registry_plan,
+            protect=keys.deletion_protection,
+        ),
     )
+    vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
     cluster = Cluster(
         "cluster",
         ClusterArgs(
             name=name,
             region=keys.region,
             version=keys.kubernetes_version,
+            live=live.cluster,
             vpc=vpc,
             nodes=keys.node_count,
             max_nodes=keys.max_node_count,
@@ -184,6 +236,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             version=keys.database_version,
+            live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
             vpc=vpc,
@@ -196,6 +249,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ),
     )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
+    registry = with_pull_secret(images.registry, namespace_name, cluster.kubernetes)
     rights = DatabaseRights(
         "database-rights",
         DatabaseRightsArgs(
@@ -203,7 +257,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             namespace=namespace_name,
             database=database.connection,
             administrator=database.administrator,
-            registry=images.registry,
+            registry=registry,
             client_image=keys.database_client_image,
             rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
@@ -212,7 +266,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     return Platform(
         kubernetes=cluster.kubernetes,
         namespace=namespace_name,
-        registry=images.registry,
+        registry=registry,
         database=rights.connection,
         load_balancer_annotations=_load_balancer(),
         protect=keys.deletion_protection,
@@ -230,12 +284,36 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
 
 
+def _refuse_what_the_account_cannot_have(keys: PlatformKeys, live: Live) -> None:
+    """Raise pulumi.RunError, before anything is registered, with every reason why the update would fail."""
+    name, is_new = stack_name(), live.cluster is None
+    try:
+        errors = [
+            *cluster_version_errors(name, keys.kubernetes_version, live.cluster),
+            *database_version_errors(name, keys.database_version, live.database),
+            *(droplet_errors(keys.droplets) if is_new else []),
+            *(registry_name_errors(keys.own_registry) if is_new and not keys.registry else []),
+        ]
+    except DoctlError as error:
+        errors = [f"kubernetesVersion = {keys.kubernetes_version!r}: doctl cannot list the versions on offer: {error}"]
+    if errors:
+        raise invalid_config(errors)
+
+
+def _own_network(name: str, region: str, live: LiveNetwork, images: ImageRegistry) -> pulumi.Output[str]:
+    """Declare the stack's own VPC after the registry, whose name may be taken after all; return its id."""
+    after = [images.resource] if images.resource else []
+    return Network("network", NetworkArgs(name=name, region=region, live=live), after=after).vpc
+
+
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with registry credentials of this stack's own."""
     registry_name = access["registry"].rpartition("/")[2]
     images = ImageRegistry(
         "registry",
-        RegistryArgs(name=registry_name, region=access["region"], existing=registry_name, protect=False),
+        RegistryArgs(
+            name=registry_name, region=access["region"], existing=registry_name, plan=SMALLEST_PLAN, protect=False
+        ),
     )
     return connect_by_kubeconfig(settings, access, images.registry, _load_balancer(), has_zones=False)
 

@@ -14,10 +14,17 @@ from lab.plugins.engine import Engine
 from lab.plugins.simulated import discard_all
 from lab.simulation import Loss, Simulation
 
+#: Nothing listens there, so no request of the program's own reaches DigitalOcean.
+NO_API = "http://127.0.0.1:9"
+
 
 def _login(folder: Path) -> Mapping[str, str]:
     no_config = folder / "no-doctl-config.yaml"  # hides the user's own, which holds a real token
-    return {"DIGITALOCEAN_ACCESS_TOKEN": "of-the-simulated-account", "DIGITALOCEAN_CONFIG": str(no_config)}
+    return {
+        "DIGITALOCEAN_ACCESS_TOKEN": "of-the-simulated-account",
+        "DIGITALOCEAN_CONFIG": str(no_config),
+        "DIGITALOCEAN_API_URL": NO_API,
+    }
 
 
 def _lose(account: Account) -> Loss:
@@ -38,5 +45,5 @@ SIMULATION = Simulation(
     clear=partial(discard_all, KINDS),
     lose=_lose,
     commands={"doctl": "lab.plugins.digitalocean.doctl"},
-    hidden=("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_API_URL", "DIGITALOCEAN_CONTEXT"),
+    hidden=("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_CONTEXT"),
 )
