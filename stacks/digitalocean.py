@@ -10,21 +10,14 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.digitalocean.account import missing_prerequisites, stack_name, stack_tags
-from components.digitalocean.checks import (
-    cluster_version_errors,
-    database_version_errors,
-    droplet_errors,
-    registry_name_errors,
-)
+from components.digitalocean.checks import Wanted, refuse_what_the_account_cannot_have
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
-from components.digitalocean.doctl import DoctlError
-from components.digitalocean.live import Live, LiveNetwork, look
+from components.digitalocean.live import LiveNetwork, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
 from components.pull_secret import with_pull_secret
-from contract.errors import invalid_config
 from contract.platform import Connection, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
@@ -33,6 +26,8 @@ from stacks.restoring import restored_output, was_restored
 
 #: The smallest plan with room for a service's image history.
 SMALLEST_PLAN = "basic"
+#: Seconds until an autoscaled pool has another node. An estimate: DigitalOcean names no number.
+NEW_NODE_SECONDS = 300
 #: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest size that can have a standby.
@@ -104,8 +99,8 @@ class PlatformKeys(DatabaseClientKeys):
     )
     maintenance_window: MaintenanceWindow = Field(
         default="sunday 03:00",
-        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it while"
-        " kubernetesVersion is pinned; raise that key to get patches.",
+        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it, because its"
+        " automatic upgrades are off; raise kubernetesVersion to get patches.",
     )
     deletion_protection: bool = Field(
         default=True,
@@ -200,7 +195,17 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
     live = look(name, keys.region, keys.database_restore)
-    _refuse_what_the_account_cannot_have(keys, live)
+    refuse_what_the_account_cannot_have(
+        Wanted(
+            name=name,
+            kubernetes_version=keys.kubernetes_version,
+            database_version=keys.database_version,
+            droplets=keys.droplets,
+            new_registry=None if keys.registry else keys.own_registry,
+        ),
+        live,
+    )
+    _warn_of_short_rollouts(keys, settings.service.rollout_timeout_seconds)
     images = ImageRegistry(
         "registry",
         RegistryArgs(
@@ -284,20 +289,13 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
 
 
-def _refuse_what_the_account_cannot_have(keys: PlatformKeys, live: Live) -> None:
-    """Raise pulumi.RunError, before anything is registered, with every reason why the update would fail."""
-    name, is_new = stack_name(), live.cluster is None
-    try:
-        errors = [
-            *cluster_version_errors(name, keys.kubernetes_version, live.cluster),
-            *database_version_errors(name, keys.database_version, live.database),
-            *(droplet_errors(keys.droplets) if is_new else []),
-            *(registry_name_errors(keys.own_registry) if is_new and not keys.registry else []),
-        ]
-    except DoctlError as error:
-        errors = [f"kubernetesVersion = {keys.kubernetes_version!r}: doctl cannot list the versions on offer: {error}"]
-    if errors:
-        raise invalid_config(errors)
+def _warn_of_short_rollouts(keys: PlatformKeys, seconds: int) -> None:
+    """Warn if a rollout may fail while the pool grows for it."""
+    if keys.max_node_count and seconds < NEW_NODE_SECONDS:
+        pulumi.log.warn(
+            f"rolloutTimeoutSeconds = {seconds}: a rollout that needs another node may fail, as a new node takes up to"
+            f" {NEW_NODE_SECONDS} seconds; set rolloutTimeoutSeconds to {NEW_NODE_SECONDS} or more"
+        )
 
 
 def _own_network(name: str, region: str, live: LiveNetwork, images: ImageRegistry) -> pulumi.Output[str]:
