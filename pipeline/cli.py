@@ -59,11 +59,18 @@ def _parser() -> argparse.ArgumentParser:
 
     touched = commands.add_parser(
         "touched",
-        help="list the stacks that a branch changes, and whether it changes the image",
+        help="list the stacks in use that a branch changes, and whether it changes the image",
         epilog=f"example: python -m pipeline touched --base origin/main; {EPILOG}",
     )
     touched.add_argument("--base", required=True, help="the branch that it will be merged into")
     touched.set_defaults(run=_touched)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="check that the repository on GitHub has what the workflows need",
+        epilog=f"example: python -m pipeline doctor; {EPILOG}",
+    )
+    doctor.set_defaults(run=_doctor)
 
     config = commands.add_parser(
         "config",
@@ -94,10 +101,25 @@ def _image(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _touched(options: argparse.Namespace) -> dict[str, object]:
-    from pipeline.touched import changed_files, touched
+    from pipeline.touched import IN_USE, changed_files, touched
 
     root = Path(PROJECT_ROOT)
-    return asdict(touched(changed_files(options.base, root), root, options.base))
+    affected = touched(changed_files(options.base, root), root, options.base)
+    if affected.skipped:
+        print(f"not in use, so skipped ({IN_USE}): {', '.join(affected.skipped)}", file=sys.stderr)
+    return asdict(affected)
+
+
+def _doctor(_options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.doctor import doctor
+
+    checks = doctor(Path(PROJECT_ROOT))
+    for each in checks:
+        print(f"{'✓' if each.ok else '✗'} {each.what}{'' if each.ok else f': {each.remedy}'}", file=sys.stderr)
+    missing = sum(not each.ok for each in checks)
+    if missing:
+        raise StepError(f"{missing} of {len(checks)} checks failed; see above")
+    return {"checks": [asdict(each) for each in checks]}
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:
