@@ -31,7 +31,7 @@ LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.Interna
 asyncpg raises InternalClientError if the server's last message meets a statement that is just being sent.
 """
 NOT_SENT = asyncpg.InterfaceError
-"""asyncpg refused to use the connection, so the statement was not sent (or, in a transaction, not committed)."""
+"""asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed)."""
 FAILURES = (asyncpg.PostgresError, *LOST)
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class Database:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._turns.acquire()
                 try:
-                    # The event loop notices connections that the server has closed, and the pool replaces them.
+                    # The event loop notices connections that the server closed; the pool replaces them.
                     await asyncio.sleep(0)
                     return await self._open_pool.acquire()
                 except BaseException:

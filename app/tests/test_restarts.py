@@ -1,4 +1,4 @@
-"""PostgreSQL restarts again and again under load: users get 200, or 503 with Retry-After, and nothing else."""
+"""PostgreSQL restarts again and again under load: users get 200, or 503 with Retry-After."""
 
 import http.client
 import threading
