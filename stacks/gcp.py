@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+import pulumi
+import pulumi_kubernetes as k8s
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
-from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
+from components.gcp.network import (
+    NETWORK_PREFIX,
+    PODS_RANGE,
+    SERVICES_RANGE,
+    ExistingNetwork,
+    Network,
+    NetworkArgs,
+    Ranges,
+)
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import (
     access_token,
     check_project,
+    cluster_project,
     missing_access,
     missing_prerequisites,
     project_id,
@@ -26,8 +38,9 @@ from components.gcp.project import (
 )
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
+from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.namespace import namespace
-from contract.platform import Connection, Platform, cloud_outputs
+from contract.platform import Connection, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
@@ -44,6 +57,8 @@ PRIVATE = [IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.
 UNREACHABLE = IPv4Network("172.17.0.0/16")
 #: Ask for a load balancer with a backend service. An existing one of the older kind cannot be converted.
 LOAD_BALANCER = {"cloud.google.com/l4-rbs": "enabled"}
+#: Forms of a project's id and of a resource's name (Compute Engine documentation).
+PROJECT_PATTERN, NAME_PATTERN = "[a-z][a-z0-9.:-]{4,60}", "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
@@ -52,6 +67,19 @@ def _address_range(value: str) -> str:
         return str(IPv4Network(value))
     except ValueError as error:
         raise ValueError(f"must be an IPv4 address range such as 203.0.113.0/24: {error}") from None
+
+
+#: Email of a Google service account, with its project.
+_ACCOUNT = r"^([a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9]\.iam\.gserviceaccount\.com)?$"
+PodAccount = Annotated[
+    str,
+    Field(
+        pattern=_ACCOUNT,
+        examples=["addressbook@acme-prod-1.iam.gserviceaccount.com"],
+        description="Email of the existing Google service account whose rights the service's pods get (Workload"
+        " Identity). They reach Google's APIs with `egressPorts: [443]`. Unset: no rights.",
+    ),
+]
 
 
 class PlatformKeys(DatabaseClientKeys):
@@ -73,6 +101,30 @@ class PlatformKeys(DatabaseClientKeys):
         default="10.64.0.0/16",
         description="Private address range of the VPC, a /16 in CIDR notation. A change replaces everything.",
     )
+    vpc: str = Field(
+        default="",
+        pattern=rf"^(projects/{PROJECT_PATTERN}/global/networks/{NAME_PATTERN})?$",
+        description="Id of an existing VPC for cluster and database, projects/PROJECT/global/networks/NAME, with"
+        " subnetwork. It needs private services access and a NAT gateway. Unset: the stack creates one. A change"
+        " replaces everything.",
+    )
+    subnetwork: str = Field(
+        default="",
+        validate_default=True,
+        pattern=rf"^(projects/{PROJECT_PATTERN}/regions/[a-z]+-[a-z]+[0-9]+/subnetworks/{NAME_PATTERN})?$",
+        description="With vpc: id of the region's subnetwork, projects/PROJECT/regions/REGION/subnetworks/NAME. A"
+        " change replaces everything.",
+    )
+    pods_range: str = Field(
+        default=PODS_RANGE,
+        pattern=f"^{NAME_PATTERN}$",
+        description="With vpc: name of the subnetwork's secondary range for pods. A change replaces the cluster.",
+    )
+    services_range: str = Field(
+        default=SERVICES_RANGE,
+        pattern=f"^{NAME_PATTERN}$",
+        description="With vpc: name of the subnetwork's secondary range for Services. A change replaces the cluster.",
+    )
     api_server_access: list[Annotated[str, AfterValidator(_address_range)]] = Field(
         default=[],
         description="Address ranges (CIDR) that may reach the cluster's API server, besides its own network; callers"
@@ -90,6 +142,7 @@ class PlatformKeys(DatabaseClientKeys):
         description="Standby database server in another zone. The cluster spans all zones of its region anyway.",
     )
     maintenance_window: MaintenanceWindow = "sunday 03:00"
+    pod_account: PodAccount = ""
     deletion_protection: bool = Field(
         default=True,
         description="The engine refuses to delete the cluster, the registry and the database; GKE and Cloud SQL also"
@@ -115,6 +168,15 @@ class PlatformKeys(DatabaseClientKeys):
         check_parts(value, server, server | {"time"}, server | {"time", "deleted"}, server | {"backup"})
         if not value.get("backup", "0").isdecimal():
             raise ValueError("backup must be the number of a backup run (`gcloud sql backups list --instance SERVER`)")
+        return value
+
+    @field_validator("subnetwork")
+    @classmethod
+    def _require_subnetwork_of_a_vpc(cls, value: str, others: ValidationInfo) -> str:
+        if bool(value) != bool(others.data.get("vpc")):
+            raise ValueError("must be set together with vpc, the id of the network that it is in")
+        if value and f"/regions/{others.data.get('region')}/" not in value:
+            raise ValueError(f"must be in the stack's region, {others.data.get('region')}")
         return value
 
     @field_validator("network_range")
@@ -166,6 +228,8 @@ class PlatformKeys(DatabaseClientKeys):
 class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a release stack on a Google Cloud platform."""
 
+    pod_account: PodAccount = ""
+
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
         """Return an error for each missing prerequisite: credentials, and the plugin that presents them."""
@@ -183,16 +247,20 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     check_project(keys.region)
     restored = was_restored(keys.database_restore)
     enabled = ProjectServices("services", project_id(), keys.region).enabled
-    network = Network(
-        "network",
-        NetworkArgs(
-            name=name,
-            region=keys.region,
-            ranges=Ranges(IPv4Network(keys.network_range)),
-            labels=labels,
-            services=enabled,
-        ),
-    )
+    network: Network | ExistingNetwork
+    if keys.vpc:
+        network = ExistingNetwork(keys.vpc, keys.subnetwork, keys.pods_range, keys.services_range)
+    else:
+        network = Network(
+            "network",
+            NetworkArgs(
+                name=name,
+                region=keys.region,
+                ranges=Ranges(IPv4Network(keys.network_range)),
+                labels=labels,
+                services=enabled,
+            ),
+        )
     images = ContainerRegistry(
         "registry",
         RegistryArgs(
@@ -218,12 +286,14 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             version=keys.kubernetes_version,
             network=network.id,
             subnetwork=network.subnetwork,
+            pods_range=network.pods_range,
+            services_range=network.services_range,
             node_account=nodes.email,
             clients=keys.api_server_access,
             maintenance=keys.maintenance,
             labels=labels,
             protect=keys.deletion_protection,
-            ready=[network.nat, *nodes.rights],
+            ready=[*network.nat, *nodes.rights],
         ),
     )
     database = ManagedDatabase(
@@ -266,6 +336,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         load_balancer_annotations=LOAD_BALANCER,
+        pod_identity=_pod_identity(settings, namespace_name, project_id(), cluster.kubernetes),
         has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -282,6 +353,25 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
-    return connect_by_kubeconfig(
+    connection = connect_by_kubeconfig(
         settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
     )
+
+    def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:
+        return _pod_identity(settings, namespace, cluster_project(access["cluster"]), connection.kubernetes)
+
+    return replace(connection, pod_identity=pod_identity)
+
+
+def _pod_identity(
+    settings: Settings[PlatformKeys] | Settings[ReleaseStackKeys],
+    namespace: pulumi.Output[str],
+    project: str,
+    kubernetes: k8s.Provider,
+) -> PodIdentity | None:
+    """Declare the identity of the service's pods in Google Cloud, if the config names one."""
+    account = settings.platform.pod_account
+    if not account:
+        return None
+    args = WorkloadIdentityArgs(settings.service.name, namespace, project, account)
+    return WorkloadIdentity("workload-identity", args, kubernetes).identity
