@@ -223,6 +223,8 @@ class SimulatedCloud(Provider):
         try:
             self.authenticate()
             record = self.account.get(kind.type, resource.id)
+            if injected_fault(kind.type) == "undeletable":
+                raise ApiError("no answer from a site that the deletion needs")
             if record is not None:
                 kind.check_unused(record)
                 kind.delete(record)
