@@ -13,7 +13,7 @@ from components.digitalocean.account import missing_prerequisites, stack_name, s
 from components.digitalocean.checks import Wanted, refuse_what_the_account_cannot_have
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
-from components.digitalocean.live import look
+from components.digitalocean.live import LiveNetwork, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
@@ -67,6 +67,12 @@ class PlatformKeys(DatabaseClientKeys):
         default=None,
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="Name of the account's existing container registry. Unset: the stack creates one.",
+    )
+    vpc: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        description="UUID of an existing VPC of the region for cluster and database (`doctl vpcs list`). Unset: the"
+        " stack creates one. A change replaces everything.",
     )
     registry_name: str | None = Field(
         default=None,
@@ -210,12 +216,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    # First the registry: its name may be taken after all.
-    network = Network(
-        "network",
-        NetworkArgs(name=name, region=keys.region, live=live.network),
-        after=[images.resource] if images.resource else [],
-    )
+    vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
     cluster = Cluster(
         "cluster",
         ClusterArgs(
@@ -223,7 +224,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             region=keys.region,
             version=keys.kubernetes_version,
             live=live.cluster,
-            vpc=network.vpc,
+            vpc=vpc,
             nodes=keys.node_count,
             max_nodes=keys.max_node_count,
             node_size=keys.node_size,
@@ -243,7 +244,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
-            vpc=network.vpc,
+            vpc=vpc,
             client=cluster.id,
             maintenance=keys.maintenance,
             tags=tags,
@@ -295,6 +296,12 @@ def _warn_of_short_rollouts(keys: PlatformKeys, seconds: int) -> None:
             f"rolloutTimeoutSeconds = {seconds}: a rollout that needs another node may fail, as a new node takes up to"
             f" {NEW_NODE_SECONDS} seconds; set rolloutTimeoutSeconds to {NEW_NODE_SECONDS} or more"
         )
+
+
+def _own_network(name: str, region: str, live: LiveNetwork, images: ImageRegistry) -> pulumi.Output[str]:
+    """Declare the stack's own VPC after the registry, whose name may be taken after all; return its id."""
+    after = [images.resource] if images.resource else []
+    return Network("network", NetworkArgs(name=name, region=region, live=live), after=after).vpc
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
