@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
+from components.gcp.entrance import StaticAddress, record_in
 from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import (
@@ -26,9 +26,10 @@ from components.gcp.project import (
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
 from components.namespace import namespace
-from contract.platform import Connection, Platform, cloud_outputs
+from contract.platform import Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -46,14 +47,29 @@ LOAD_BALANCER = {"cloud.google.com/l4-rbs": "enabled"}
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
-def _address_range(value: str) -> str:
-    try:
-        return str(IPv4Network(value))
-    except ValueError as error:
-        raise ValueError(f"must be an IPv4 address range such as 203.0.113.0/24: {error}") from None
+class LoadBalancerKeys(EntranceKeys):
+    """Config keys of the load balancer, on a platform and in a release stack."""
+
+    dns_zone: str = Field(
+        default="",
+        pattern=r"^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$",
+        description="Name of the Cloud DNS zone in the project that gets a record for `hostname` (`gcloud dns"
+        " managed-zones list`). Unset: no record.",
+    )
+
+    _need_hostname = field_validator("dns_zone")(needs_hostname)
+
+    def entrance(self, address: StaticAddress | None = None) -> Entrance:
+        """Return how users reach the release."""
+        return Entrance(
+            annotations={**LOAD_BALANCER, **(address.annotations if address else {})},
+            hostname=self.hostname,
+            sources=self.allowed_sources,
+            publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+        )
 
 
-class PlatformKeys(DatabaseClientKeys):
+class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     """Config keys of a Google Cloud platform. The project is the provider's own key, ``gcp:project``."""
 
     region: str = Field(
@@ -72,7 +88,7 @@ class PlatformKeys(DatabaseClientKeys):
         default="10.64.0.0/16",
         description="Private address range of the VPC, a /16 in CIDR notation. A change replaces everything.",
     )
-    api_server_access: list[Annotated[str, AfterValidator(_address_range)]] = Field(
+    api_server_access: list[AddressRange] = Field(
         default=[],
         description="Address ranges (CIDR) that may reach the cluster's API server, besides its own network; callers"
         " still need credentials. Include the address that runs `pulumi up`. Unset: any address.",
@@ -116,10 +132,16 @@ class PlatformKeys(DatabaseClientKeys):
             raise ValueError("backup must be the number of a backup run (`gcloud sql backups list --instance SERVER`)")
         return value
 
+    static_address: bool = Field(
+        default=False,
+        description="Reserve the load balancer's address, so that it outlasts the load balancer. An existing load"
+        " balancer changes to it.",
+    )
+
     @field_validator("network_range")
     @classmethod
     def _require_private_range(cls, value: str) -> str:
-        network = IPv4Network(_address_range(value))
+        network = IPv4Network(address_range(value))
         private = any(network.subnet_of(block) for block in PRIVATE)
         if network.prefixlen != NETWORK_PREFIX or not private or network == UNREACHABLE:
             raise ValueError(f"must be a private /{NETWORK_PREFIX}, but not {UNREACHABLE}, which Cloud SQL uses itself")
@@ -158,7 +180,7 @@ class PlatformKeys(DatabaseClientKeys):
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
 
 
-class ReleaseStackKeys(CloudReleaseStackKeys):
+class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     """Config keys of a release stack on a Google Cloud platform."""
 
     @classmethod
@@ -236,6 +258,11 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             restored=restored,
         ),
     )
+    address = None
+    if keys.static_address:
+        address = StaticAddress(
+            "entrance", address=f"{name}-entrance", region=keys.region, labels=labels, services=enabled
+        )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
     rights = DatabaseRights(
         "database-rights",
@@ -255,7 +282,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         registry=images.registry,
         database=rights.connection,
         protect=keys.deletion_protection,
-        load_balancer_annotations=LOAD_BALANCER,
+        entrance=keys.entrance(address),
         has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -273,5 +300,5 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
     return connect_by_kubeconfig(
-        settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
+        settings, access, caller_login(access["registry"], access_token()), settings.platform.entrance(), has_zones=True
     )

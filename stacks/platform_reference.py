@@ -14,7 +14,7 @@ from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
 from contract.errors import invalid_config
-from contract.platform import ClusterAccess, Connection, Database, Platform, Registry
+from contract.platform import ClusterAccess, Connection, Database, Entrance, Platform, Registry
 from contract.settings import DatabaseClientKeys, Settings
 
 #: Stack output that release stacks read. All of it is secret.
@@ -72,7 +72,7 @@ def connect_by_kubeconfig(
     settings: Settings[CloudKeys],
     access: Mapping[str, str],
     registry: Registry,
-    load_balancer_annotations: Mapping[str, str],
+    entrance: Entrance,
     *,
     has_zones: bool,
 ) -> Connection:
@@ -82,7 +82,7 @@ def connect_by_kubeconfig(
         kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
         cluster=ClusterAccess(kubeconfig=kubeconfig),
         registry=registry,
-        load_balancer_annotations=load_balancer_annotations,
+        entrance=entrance,
         has_zones=has_zones,
         protect=settings.platform.deletion_protection,
         outputs={"kubeconfig": kubeconfig, "registryUrl": registry.url},
@@ -223,7 +223,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
         namespace=own_namespace,
         registry=connection.registry,
         database=database.connection,
-        load_balancer_annotations=connection.load_balancer_annotations,
+        entrance=connection.entrance,
         has_zones=connection.has_zones,
         protect=connection.protect,
         outputs={
