@@ -17,8 +17,6 @@ from contract.platform import ClusterAccess
 #: Seconds between two reads of the Job's state.
 POLL_SECONDS = 1.0
 RETRIES = 1
-#: Seconds until Kubernetes ends the Job.
-DEADLINE_SECONDS = 180
 #: Timeout of one request to the API server, in seconds.
 REQUEST_SECONDS = 30
 #: Labels that the Job controller sets. A copy of the pod template must not have them, or the first Job would select
@@ -139,7 +137,8 @@ def _run_again(client: Any, namespace: str, job: str, args: Sequence[str]) -> st
     from kubernetes.client import BatchV1Api, CoreV1Api
 
     batch: Any = BatchV1Api(client)
-    template = batch.read_namespaced_job(job, namespace, _request_timeout=REQUEST_SECONDS).spec.template
+    original = batch.read_namespaced_job(job, namespace, _request_timeout=REQUEST_SECONDS).spec
+    template = original.template
     template.spec.containers[0].args = list(args)
     for label in list(template.metadata.labels or {}):
         if label in _CONTROLLERS_LABELS or label.startswith(_CONTROLLERS_PREFIX):
@@ -148,7 +147,12 @@ def _run_again(client: Any, namespace: str, job: str, args: Sequence[str]) -> st
         namespace,
         {
             "metadata": {"generateName": f"{job[:40]}-final-", "labels": dict(template.metadata.labels)},
-            "spec": {"template": template, "backoffLimit": RETRIES, "activeDeadlineSeconds": DEADLINE_SECONDS},
+            "spec": {
+                "template": template,
+                "backoffLimit": RETRIES,
+                # The same time as the original had, which is enough for a cloud to make a node for the pod.
+                "activeDeadlineSeconds": original.active_deadline_seconds,
+            },
         },
         _request_timeout=REQUEST_SECONDS,
     )

@@ -13,12 +13,18 @@ WAIT_MARGIN_SECONDS = 10
 
 
 def service_resources(service: ServiceSettings) -> k8s.core.v1.ResourceRequirementsArgsDict:
-    """Return CPU and memory of a container of the service's image."""
+    """Return CPU, memory and disk space of a container of the service's image."""
+    disk = {"ephemeral-storage": service.ephemeral_storage}
     return {
-        "requests": {"cpu": service.cpu_request, "memory": service.memory_request},
+        "requests": {"cpu": service.cpu_request, "memory": service.memory_request, **disk},
         # No CPU limit: it would throttle start-up, just when a rollout needs speed.
-        "limits": {"memory": service.memory_limit},
+        "limits": {"memory": service.memory_limit, **disk},
     }
+
+
+def temporary_files(service: ServiceSettings) -> k8s.core.v1.VolumeArgsDict:
+    """Return the volume for /tmp. Without a limit, one pod could fill the disk and take its node down."""
+    return {"name": "tmp", "empty_dir": {"size_limit": service.ephemeral_storage}}
 
 
 def rollout_wait(service: ServiceSettings) -> dict[str, str]:

@@ -30,6 +30,8 @@ class DatabaseRightsArgs:
     registry: Registry
     #: Image with psql.
     client_image: str
+    #: Seconds that a rollout may take; the Job gets as long.
+    rollout_timeout_seconds: int
 
 
 class DatabaseRights(Component):
@@ -75,7 +77,9 @@ class DatabaseRights(Component):
                 [pulumi.Output.concat("--command=", statements)],
                 secret,
                 verified=database.ca is not None,
+                pull_secret=self._args.registry.pull_secret,
             ),
+            self._args.rollout_timeout_seconds,
             self._options,
         )
 

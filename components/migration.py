@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import generated_name, plain_environment, secret_data
 from components.migration_name import migration_name
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
@@ -30,6 +30,8 @@ class MigrationArgs:
     namespace: pulumi.Input[str]
     #: Source of the platform's variables.
     platform: k8s.core.v1.EnvFromSourceArgsDict
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
     #: Whether an earlier update may have built the image that is pinned now. An alias then keeps its Job, so that the
@@ -69,8 +71,9 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
         {
             "containers": [container],
             "restart_policy": "Never",
-            "volumes": [{"name": "tmp", "empty_dir": {}}],
+            "volumes": [temporary_files(service)],
         },
+        args.pull_secret,
     )
     return k8s.batch.v1.Job(
         migration_name(service.name, args.configured),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pulumi
 import pulumi_kubernetes as k8s
 
 
@@ -51,9 +52,14 @@ def restricted_container(container: k8s.core.v1.ContainerArgsDict) -> k8s.core.v
     }
 
 
-def restricted_pod(uid: int, pod: k8s.core.v1.PodSpecArgsDict) -> k8s.core.v1.PodSpecArgsDict:
-    """Return the pod running as user and group ``uid``, without a token for the Kubernetes API."""
-    return {
+def restricted_pod(
+    uid: int, pod: k8s.core.v1.PodSpecArgsDict, pull_secret: pulumi.Input[str] | None = None
+) -> k8s.core.v1.PodSpecArgsDict:
+    """Return the pod running as user and group ``uid``, without a token for the Kubernetes API.
+
+    ``pull_secret`` is the name of the Secret with the registry's login, if the nodes have none.
+    """
+    restricted: k8s.core.v1.PodSpecArgsDict = {
         **pod,
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -65,3 +71,6 @@ def restricted_pod(uid: int, pod: k8s.core.v1.PodSpecArgsDict) -> k8s.core.v1.Po
             "seccomp_profile": {"type": "RuntimeDefault"},
         },
     }
+    if pull_secret is not None:
+        restricted["image_pull_secrets"] = [{"name": pull_secret}]
+    return restricted

@@ -14,8 +14,10 @@ from contract.platform import Database, Registry
 #: User and group `postgres` of the official image.
 POSTGRES_UID = 999
 RETRIES = 4
-#: Seconds until the Job fails. A new server's host name may take a while to resolve.
+#: Minimum of the seconds until the Job fails. A new server's host name may take a while to resolve.
 DEADLINE_SECONDS = 300
+#: Disk space for logs. A pod may use as much as it requests, because GKE Autopilot lowers a limit to the request.
+DISK = "64Mi"
 #: Mount path of the Secret.
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
@@ -63,6 +65,7 @@ def psql_pod(
     secret: k8s.core.v1.Secret,
     verified: bool,
     files: Sequence[str] = (AUTHORITY,),
+    pull_secret: pulumi.Input[str] | None = None,
 ) -> k8s.core.v1.PodSpecArgsDict:
     """Return a pod whose container ``name`` runs psql with these arguments.
 
@@ -81,7 +84,10 @@ def psql_pod(
             "args": args,
             "env": encrypted if verified else [],
             "env_from": [{"secret_ref": {"name": secret.metadata["name"]}}],
-            "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+            "resources": {
+                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
+                "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
+            },
             "volume_mounts": [{"name": "authority", "mount_path": FILES, "read_only": True}],
         }
     )
@@ -93,7 +99,9 @@ def psql_pod(
             "items": [{"key": key, "path": key} for key in files],
         },
     }
-    return restricted_pod(POSTGRES_UID, {"containers": [container], "restart_policy": "Never", "volumes": [mounted]})
+    return restricted_pod(
+        POSTGRES_UID, {"containers": [container], "restart_policy": "Never", "volumes": [mounted]}, pull_secret
+    )
 
 
 def psql_job(
@@ -101,24 +109,27 @@ def psql_job(
     metadata: k8s.meta.v1.ObjectMetaArgsDict,
     template_annotations: Mapping[str, pulumi.Input[str]],
     pod: k8s.core.v1.PodSpecArgsDict,
+    rollout_timeout_seconds: int,
     opts: pulumi.ResourceOptions,
 ) -> k8s.batch.v1.Job:
     """Declare a Job of a `psql_pod`, which runs again when its template changes. ``metadata`` has namespace and labels.
 
+    It gets at least the time of a rollout, because its pod may be the first of a cluster that still has to make a node.
     Its name in the cluster is generated, so that its successor can run before it is removed.
     """
+    deadline = max(DEADLINE_SECONDS, rollout_timeout_seconds)
     return k8s.batch.v1.Job(
         name,
         metadata={
             **metadata,
             "annotations": {
                 "pulumi.com/replaceUnready": "true",
-                "pulumi.com/timeoutSeconds": str(DEADLINE_SECONDS + 30),
+                "pulumi.com/timeoutSeconds": str(deadline + 30),
             },
         },
         spec={
             "backoff_limit": RETRIES,
-            "active_deadline_seconds": DEADLINE_SECONDS,
+            "active_deadline_seconds": deadline,
             "template": {
                 "metadata": {"labels": metadata.get("labels", {}), "annotations": template_annotations},
                 "spec": pod,

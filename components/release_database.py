@@ -43,6 +43,8 @@ class ReleaseDatabaseArgs:
     registry: Registry
     #: Image with psql.
     client_image: str
+    #: Seconds that a rollout may take; the Jobs get as long.
+    rollout_timeout_seconds: int
 
 
 class ReleaseDatabase(Component):
@@ -106,7 +108,9 @@ class ReleaseDatabase(Component):
                 secret,
                 verified=self._args.server.ca is not None,
                 files=(AUTHORITY, CREATE, DROP),
+                pull_secret=self._args.registry.pull_secret,
             ),
+            self._args.rollout_timeout_seconds,
             self._options,
         )
 

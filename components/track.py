@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.component import Component
-from components.container_defaults import SERVICE_UID, rollout_wait, service_resources
+from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.settings import ServiceSettings
@@ -44,6 +44,8 @@ class TrackArgs:
     platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Fingerprint of those variables.
     fingerprint: pulumi.Input[str]
+    #: Name of the Secret with the registry's login; None if the nodes have one.
+    pull_secret: pulumi.Input[str] | None = None
     #: Whether the nodes are in several zones.
     has_zones: bool = False
     #: Resources that the pods wait for: their image's migration, another track's pods.
@@ -135,10 +137,11 @@ class Track(Component):
             SERVICE_UID,
             {
                 "containers": [container],
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "volumes": [temporary_files(service)],
                 "termination_grace_period_seconds": service.pre_stop_seconds + DRAIN_SECONDS,
                 "topology_spread_constraints": self._spread(),
             },
+            self._args.pull_secret,
         )
 
     def _spread(self) -> list[k8s.core.v1.TopologySpreadConstraintArgsDict]:

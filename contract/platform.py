@@ -67,6 +67,10 @@ class Registry:
     username: pulumi.Input[str] | None = None
     #: Secret.
     password: pulumi.Input[str] | None = None
+    #: Docker config (JSON) with a read-only login for pods, a secret; None if nodes log in by themselves.
+    pull_config: pulumi.Output[str] | None = None
+    #: Name of the Secret with it in the release's namespace (components/pull_secret.py).
+    pull_secret: pulumi.Input[str] | None = None
     #: Whether a clean-up rule deletes old builds, so that an image in use needs a release tag (image_copy.py).
     removes_builds: bool = False
 

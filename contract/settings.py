@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
@@ -29,12 +30,20 @@ DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
 #: variables have a key of their own.
 TRACK_FIELDS = (
     *("port", "metrics_port", "readiness_path", "liveness_path", "migrate_command", "test_commands", "environment"),
-    *("cpu_request", "memory_request", "memory_limit", "rollout_timeout_seconds", "pre_stop_seconds"),
+    *("cpu_request", "memory_request", "memory_limit", "ephemeral_storage"),
+    *("rollout_timeout_seconds", "pre_stop_seconds"),
 )
 #: ``REPOSITORY:TAG``.
 TAGGED_IMAGE = re.compile(r"^[^\s@]+:[\w][\w.-]{0,127}$")
 #: A Kubernetes resource quantity in the forms that people write (``50m``, ``0.5``, ``256Mi``).
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+_QUANTITY = re.compile(r"^([0-9.]+)([A-Za-z]*)$")
+_UNITS = {
+    "": Fraction(1),
+    "m": Fraction(1, 1000),
+    **{unit: Fraction(1000) ** power for power, unit in enumerate("kMGT", start=1)},
+    **{f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGT", start=1)},
+}
 #: A stack of this project, or ORGANIZATION/PROJECT/STACK (Pulumi documentation, Stack references). Empty: none.
 STACK_REFERENCE = r"^(([\w.-]+/){2}[\w.-]+|[\w.-]*)$"
 PostgresVersion = Annotated[
@@ -56,6 +65,12 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
 
 
+def quantity(text: str) -> Fraction:
+    """Return the number that a valid `Quantity` stands for: CPUs, or bytes."""
+    number, unit = cast(re.Match[str], _QUANTITY.match(text)).groups()
+    return Fraction(number) * _UNITS[unit or ""]
+
+
 class Keys(BaseModel):
     """A group of config keys; field ``stable_image`` is the key ``stableImage``."""
 
@@ -75,6 +90,10 @@ class Keys(BaseModel):
     def pinned(self) -> set[str]:
         """Images that the group names by digest."""
         return set()
+
+    def service_errors(self, service: ServiceSettings) -> list[str]:  # noqa: ARG002 for clouds to implement
+        """Return an error, beginning with its key, for each setting of the service that the cloud would change."""
+        return []
 
     def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to implement
         """Return whether the image is in the stack's own registry, judged by its name; None if the name cannot tell.
@@ -98,7 +117,7 @@ class ToolKeys(Keys):
         default="",
         description="Latest verdict, as `RESULT DIGEST TIME stable=DIGEST settings=FINGERPRINT`, with"
         " `trial=FINGERPRINT` if settings were on trial. `verdict` writes the result for the canary's image, and"
-        " what it was compared with; `rollback` writes `rejected`.",
+        " what it was compared with; `rollback` writes `rejected`, and `canary --force` on such an image `retried`.",
     )
     migrated_image: str = Field(
         default="",
@@ -260,6 +279,11 @@ class ServiceSettings(Keys):
     cpu_request: Quantity = Field(default="50m", description="CPU that each pod requests.")
     memory_request: Quantity = Field(default="96Mi", description="Memory that each pod requests.")
     memory_limit: Quantity = Field(default="256Mi", description="Memory limit of each pod.")
+    ephemeral_storage: Quantity = Field(
+        default="256Mi",
+        description="Disk space of each pod, for /tmp and its logs: requested, and the limit. Kubernetes evicts a pod"
+        " that uses more.",
+    )
     egress_ports: list[Port] = Field(
         default=[], description="TCP ports that pods may connect to, on any host, besides DNS and the database."
     )

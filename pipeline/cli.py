@@ -96,7 +96,8 @@ def _image(options: argparse.Namespace) -> dict[str, object]:
 def _touched(options: argparse.Namespace) -> dict[str, object]:
     from pipeline.touched import changed_files, touched
 
-    return asdict(touched(changed_files(options.base, Path(PROJECT_ROOT)), Path(PROJECT_ROOT)))
+    root = Path(PROJECT_ROOT)
+    return asdict(touched(changed_files(options.base, root), root, options.base))
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:

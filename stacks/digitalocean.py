@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import pulumi
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.digitalocean.account import missing_prerequisites, stack_name, stack_tags
+from components.digitalocean.checks import (
+    cluster_version_errors,
+    database_version_errors,
+    droplet_errors,
+    registry_name_errors,
+)
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
+from components.digitalocean.doctl import DoctlError
 from components.digitalocean.entrance import LOAD_BALANCER, ManagedCertificate, record_in, tls
+from components.digitalocean.live import Live, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
+from components.pull_secret import with_pull_secret
+from contract.errors import invalid_config
 from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
@@ -22,6 +33,8 @@ from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
+#: The smallest plan with room for a service's image history.
+SMALLEST_PLAN = "basic"
 #: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest size that can have a standby.
@@ -83,8 +96,8 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     kubernetes_version: str = Field(
         examples=["1.34.1-do.0"],
         pattern=r"^[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+$",
-        description="Exact version slug (`doctl kubernetes options versions`). A newer one upgrades in place; an older"
-        " one would replace the cluster.",
+        description="Version slug that the cluster has at least (`doctl kubernetes options versions`). A newer one"
+        " upgrades in place, one step at a time. A cluster that DigitalOcean has upgraded further stays as it is.",
     )
     node_count: int = Field(
         default=3, ge=1, le=500, description="Worker nodes; with maxNodeCount, the minimum number of them."
@@ -105,6 +118,18 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         default=None,
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="Name of the account's existing container registry. Unset: the stack creates one.",
+    )
+    registry_name: str | None = Field(
+        default=None,
+        examples=["acme-addressbook"],
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Name of the registry that the stack creates, unique in all of DigitalOcean. Unset:"
+        " `<project>-<stack>`. A change replaces the registry with its images.",
+    )
+    registry_plan: Literal["starter", "basic", "professional"] = Field(
+        default=SMALLEST_PLAN,
+        description="Plan of the account's registries when the stack creates the first: `starter` has 500 MiB and 1"
+        " repository, `basic` 5 GiB and 5. Change it later in the control panel; an update leaves it alone.",
     )
     database_version: PostgresVersion = "15"
     high_availability: bool = Field(
@@ -157,6 +182,23 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
             )
         return value
 
+    @field_validator("registry_name")
+    @classmethod
+    def _require_one_registry(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is not None and others.data.get("registry"):
+            raise ValueError("names a new registry, while `registry` names an existing one; unset one of them")
+        return value
+
+    @property
+    def own_registry(self) -> str:
+        """Name of the registry that the stack creates or names."""
+        return self.registry or self.registry_name or stack_name()
+
+    @property
+    def droplets(self) -> int:
+        """Maximum number of nodes, the base node included."""
+        return 1 + (self.max_node_count or self.node_count)
+
     @property
     def database_nodes(self) -> int:
         """Number of database nodes, standby included."""
@@ -180,7 +222,7 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
 
     def owns_image(self, image: str) -> bool:
         """Return whether the image is in the registry that the stack creates or names."""
-        return image.startswith(f"registry.digitalocean.com/{self.registry or stack_name()}/")
+        return image.startswith(f"registry.digitalocean.com/{self.own_registry}/")
 
 
 class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
@@ -197,10 +239,23 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
-    network = Network("network", NetworkArgs(name=name, region=keys.region))
+    live = look(name, keys.region, keys.database_restore)
+    _refuse_what_the_account_cannot_have(keys, live)
     images = ImageRegistry(
         "registry",
-        RegistryArgs(name=name, region=keys.region, existing=keys.registry, protect=keys.deletion_protection),
+        RegistryArgs(
+            name=keys.own_registry,
+            region=keys.region,
+            existing=keys.registry,
+            plan=keys.registry_plan,
+            protect=keys.deletion_protection,
+        ),
+    )
+    # First the registry: its name may be taken after all.
+    network = Network(
+        "network",
+        NetworkArgs(name=name, region=keys.region, live=live.network),
+        after=[images.resource] if images.resource else [],
     )
     cluster = Cluster(
         "cluster",
@@ -208,6 +263,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             version=keys.kubernetes_version,
+            live=live.cluster,
             vpc=network.vpc,
             nodes=keys.node_count,
             max_nodes=keys.max_node_count,
@@ -225,6 +281,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             version=keys.database_version,
+            live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
             vpc=network.vpc,
@@ -237,6 +294,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ),
     )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
+    registry = with_pull_secret(images.registry, namespace_name, cluster.kubernetes)
     rights = DatabaseRights(
         "database-rights",
         DatabaseRightsArgs(
@@ -244,15 +302,16 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             namespace=namespace_name,
             database=database.connection,
             administrator=database.administrator,
-            registry=images.registry,
+            registry=registry,
             client_image=keys.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=cluster.kubernetes,
     )
     return Platform(
         kubernetes=cluster.kubernetes,
         namespace=namespace_name,
-        registry=images.registry,
+        registry=registry,
         database=rights.connection,
         entrance=keys.entrance(),
         protect=keys.deletion_protection,
@@ -270,11 +329,29 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
 
 
+def _refuse_what_the_account_cannot_have(keys: PlatformKeys, live: Live) -> None:
+    """Raise pulumi.RunError, before anything is registered, with every reason why the update would fail."""
+    name, is_new = stack_name(), live.cluster is None
+    try:
+        errors = [
+            *cluster_version_errors(name, keys.kubernetes_version, live.cluster),
+            *database_version_errors(name, keys.database_version, live.database),
+            *(droplet_errors(keys.droplets) if is_new else []),
+            *(registry_name_errors(keys.own_registry) if is_new and not keys.registry else []),
+        ]
+    except DoctlError as error:
+        errors = [f"kubernetesVersion = {keys.kubernetes_version!r}: doctl cannot list the versions on offer: {error}"]
+    if errors:
+        raise invalid_config(errors)
+
+
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with registry credentials of this stack's own."""
     registry_name = access["registry"].rpartition("/")[2]
     images = ImageRegistry(
         "registry",
-        RegistryArgs(name=registry_name, region=access["region"], existing=registry_name, protect=False),
+        RegistryArgs(
+            name=registry_name, region=access["region"], existing=registry_name, plan=SMALLEST_PLAN, protect=False
+        ),
     )
     return connect_by_kubeconfig(settings, access, images.registry, settings.platform.entrance(), has_zones=False)

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 from pydantic import Field, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
+from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.entrance import StaticAddress, record_in
@@ -28,7 +29,7 @@ from components.gcp.services import ProjectServices
 from components.namespace import namespace
 from contract.platform import Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
-from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
@@ -175,6 +176,10 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         """Return an error for each missing prerequisite: project, credentials, GKE plugin, a valid resource name."""
         return missing_prerequisites()
 
+    def service_errors(self, service: ServiceSettings) -> list[str]:
+        """Return an error for each request that Autopilot would change."""
+        return changed_requests(service)
+
     def owns_image(self, image: str) -> bool:
         """Return whether the image is in the registry that the stack creates."""
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
@@ -187,6 +192,10 @@ class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     def missing_prerequisites(cls) -> list[str]:
         """Return an error for each missing prerequisite: credentials, and the plugin that presents them."""
         return missing_access()
+
+    def service_errors(self, service: ServiceSettings) -> list[str]:
+        """Return an error for each request that Autopilot would change."""
+        return changed_requests(service)
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
@@ -273,6 +282,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             administrator=database.administrator,
             registry=images.registry,
             client_image=keys.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=cluster.kubernetes,
     )

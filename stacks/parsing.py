@@ -50,6 +50,7 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
             errors += [describe_error(error, group) for error in invalid.errors()]
     errors += _conflicts(values)
     errors += _canary_errors(groups)
+    errors += _cloud_errors(groups, platform)
     errors += _missing_build_context(groups)
     errors += _forbidden_builds(groups)
     errors += _missing_copier(groups, platform)
@@ -153,6 +154,20 @@ def _canary_errors(groups: Groups) -> list[str]:
     if {"port", "metricsPort"} & settings.keys() and overlaid.port == overlaid.metrics_port:
         errors.append(f"canarySettings: the canary's metricsPort and port are both {overlaid.port}; change one of them")
     return errors
+
+
+def _cloud_errors(groups: Groups, platform: type[Keys] | None) -> list[str]:
+    """Return the settings of the service, and of the canary, that the cloud would change."""
+    service, keys = _group(groups, ServiceSettings), _group(groups, platform) if platform else None
+    canary = _group(groups, CanaryKeys)
+    if not service or not keys or not canary:
+        return []
+    errors = keys.service_errors(service)
+    try:
+        overlaid = keys.service_errors(canary.over(service))
+    except ValidationError:
+        return errors  # reported as the canary's own error
+    return [*errors, *(f"canarySettings.{error}" for error in overlaid if error not in errors)]
 
 
 def _missing_build_context(groups: Groups) -> list[str]:

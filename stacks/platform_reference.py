@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from components.invokes import reason
 from components.kubernetes_access import kubernetes_provider
 from components.namespace import namespace
+from components.pull_secret import with_pull_secret
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
 from contract.errors import invalid_config
 from contract.platform import ClusterAccess, Connection, Database, Entrance, Platform, Registry
@@ -194,6 +195,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
     own_namespace = namespace(settings.stack.namespace, connection.kubernetes, platform=shared.namespace).metadata[
         "name"
     ]
+    registry = with_pull_secret(connection.registry, own_namespace, connection.kubernetes)
     server = shared.database
     database = ReleaseDatabase(
         "database",
@@ -213,15 +215,16 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
             server_user=server.user,
             cluster=connection.cluster,
             protect=connection.protect,
-            registry=connection.registry,
+            registry=registry,
             client_image=settings.platform.database_client_image,
+            rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
         ),
         kubernetes=connection.kubernetes,
     )
     return Platform(
         kubernetes=connection.kubernetes,
         namespace=own_namespace,
-        registry=connection.registry,
+        registry=registry,
         database=database.connection,
         entrance=connection.entrance,
         has_zones=connection.has_zones,

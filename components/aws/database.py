@@ -164,6 +164,8 @@ class ManagedDatabase(Component):
                 parent=self,
                 protect=args.protect,
                 depends_on=self._logs(),
+                # The provider waits 80 minutes by default, and an upgrade copies what a large database holds.
+                custom_timeouts=pulumi.CustomTimeouts(update="170m"),
                 ignore_changes=[
                     # AWS upgrades by itself, and refuses to go back to the version in the config.
                     *(["engineVersion"] if satisfies(args.live_version, args.version) else []),

@@ -15,6 +15,9 @@ from components.random_name import random_name
 
 #: GiB of each node's disk.
 DISK_GIB = 30
+#: Minutes to replace one node: to start the new one, and to drain the old one within the PodDisruptionBudgets. The
+#: provider waits an hour for all of them by default.
+ROLL_MINUTES = 30
 #: The root device of Amazon Linux 2023.
 ROOT_DEVICE = "/dev/xvda"
 #: Instance families with ARM processors have a `g` after the generation, as in t4g and m7gd.
@@ -104,7 +107,12 @@ class Nodes(Component):
             scaling_config={"desired_size": args.count, "min_size": args.count, "max_size": args.count},
             update_config={"max_unavailable": 1},
             opts=pulumi.ResourceOptions.merge(
-                options, pulumi.ResourceOptions(depends_on=list(after), delete_before_replace=False)
+                options,
+                pulumi.ResourceOptions(
+                    depends_on=list(after),
+                    delete_before_replace=False,
+                    custom_timeouts=pulumi.CustomTimeouts(update=f"{ROLL_MINUTES * (args.count + 1)}m"),
+                ),
             ),
         )
 

@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pulumi
 from pulumi.runtime import config as engine_config
 
-#: Both the provider and doctl read the first variable; only the provider reads the second.
-TOKEN_VARIABLE = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 the name of a variable
-PROVIDER_TOKEN_VARIABLE = "DIGITALOCEAN_TOKEN"  # noqa: S105
-TOKEN_CONFIG = "digitalocean:token"  # noqa: S105 the name of a config key
+from components.digitalocean.doctl import PROVIDER_TOKEN_VARIABLE, TOKEN_CONFIG, TOKEN_VARIABLE, DoctlError, ask
+
 #: The strictest rule for names is that of database clusters: 3 to 63 characters (API reference, Databases).
 _NAME = re.compile(r"^[a-z][a-z0-9-]{1,61}[a-z0-9]$")
 #: Tags have letters, digits, colons, dashes and underscores, 255 at most (API reference, Tags).
 _NOT_IN_A_TAG = re.compile(r"[^A-Za-z0-9:_-]")
 TAG_LENGTH = 255
-#: Timeout of a doctl call, in seconds.
-CALL_SECONDS = 30
 
 
 def missing_prerequisites() -> list[str]:
@@ -68,22 +63,12 @@ def _token_error() -> str | None:
 
 def _refusal() -> str:
     """Return why DigitalOcean refuses the provider's token (expired, revoked), or ""."""
-    configured = engine_config.CONFIG.get().get(TOKEN_CONFIG)
-    token = str(configured or os.environ.get(PROVIDER_TOKEN_VARIABLE) or os.environ.get(TOKEN_VARIABLE))
     try:
-        done = subprocess.run(
-            ["doctl", "account", "get"],
-            env={**os.environ, TOKEN_VARIABLE: token},
-            capture_output=True,
-            text=True,
-            timeout=CALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer in {CALL_SECONDS} s"
-    message = " ".join(done.stderr.rpartition("Error: ")[2].split()).rstrip(".")
-    # Any error but 401 means that the token is valid, but may not read the account.
-    return message if done.returncode != 0 and " 401 " in message else ""
+        ask("account", "get")
+    except DoctlError as error:
+        # Any other error means that the token is valid, but may not read the account.
+        return str(error) if " 401 " in str(error) or "no answer" in str(error) else ""
+    return ""
 
 
 def _doctl_config() -> Path:

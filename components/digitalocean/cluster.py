@@ -10,6 +10,8 @@ import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as k8s
 
 from components.component import Component
+from components.digitalocean.live import RUNNING, LiveVersion, look_at_cluster
+from components.digitalocean.waiting import upgraded
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
 
@@ -26,8 +28,10 @@ class ClusterArgs:
 
     name: str
     region: str
-    #: Exact version slug, such as 1.34.1-do.0.
+    #: Version slug, such as 1.34.1-do.0.
     version: str
+    #: What runs already; None if the cluster does not exist. A newer version stays.
+    live: LiveVersion | None
     #: Id of the VPC.
     vpc: pulumi.Input[str]
     #: Number of worker nodes, or the minimum with autoscaling.
@@ -71,17 +75,19 @@ class Cluster(Component):
         super().__init__("digitalocean:Cluster", name, opts)
         cluster = self._cluster(args, registry)
         workers = self._workers(args, cluster)
-        self.id = cluster.id
+        upgrades = args.live is not None and not args.live.reaches(args.version)
+        # An upgrade takes the API server away for a while, so workloads wait for its end.
+        self.id = upgraded(cluster.id, args.version, RUNNING, look_at_cluster) if upgrades else cluster.id
         self.endpoint = cluster.endpoint
         authority = cluster.kube_configs.apply(lambda configs: configs[0].cluster_ca_certificate or "")
         self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(cluster.id, cluster.endpoint, authority).apply(
+            pulumi.Output.all(self.id, cluster.endpoint, authority).apply(
                 lambda values: _kubeconfig(args.name, *values)
             )
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
-            cluster.id,
+            self.id,
             # Workloads are created after their nodes, and `destroy` deletes them first.
             pulumi.ResourceOptions(parent=self, depends_on=[workers]),
         )
@@ -94,7 +100,7 @@ class Cluster(Component):
             name=args.name,
             region=args.region,
             version=args.version,
-            # The version would run ahead of the config, and a downgrade replaces the cluster.
+            # The user decides when. DigitalOcean upgrades by itself only what it no longer supports.
             auto_upgrade=False,
             surge_upgrade=True,
             # Has no effect while auto_upgrade is off.
@@ -109,6 +115,8 @@ class Cluster(Component):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
+                # A lower version replaces the cluster, and an upgrade that is not done yet would be sent again.
+                ignore_changes=["version"] if args.live and args.live.reaches(args.version) else [],
                 # The registry integration fails in an account without a registry.
                 depends_on=[registry] if registry else [],
             ),

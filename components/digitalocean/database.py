@@ -9,6 +9,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.component import Component
+from components.digitalocean.live import ONLINE, LiveVersion, look_at_database
+from components.digitalocean.waiting import upgraded
 from components.invokes import or_explain
 from components.restored_server import kept_inputs, restored_name
 from contract.platform import Administrator, Database
@@ -28,6 +30,8 @@ class ManagedDatabaseArgs:
     region: str
     #: Major version of PostgreSQL.
     version: str
+    #: What runs already; None if the server does not exist. A newer version stays.
+    live: LiveVersion | None
     #: Size slug of each node.
     size: str
     #: 1, or 2 with a standby.
@@ -75,7 +79,9 @@ class ManagedDatabase(Component):
         database, user, password = self._restored(server) if args.restored else self._created(server, firewall)
         self.connection = Database(
             # Without firewall rules the server accepts any connection, so nobody gets its host before.
-            host=pulumi.Output.all(server.private_host, firewall.id).apply(lambda values: values[0]),
+            host=pulumi.Output.all(server.private_host, firewall.id, self._ready(server)).apply(
+                lambda values: values[0]
+            ),
             port=server.port,
             name=database,
             user=user,
@@ -86,6 +92,12 @@ class ManagedDatabase(Component):
         self.administrator = Administrator(user=server.user, password=pulumi.Output.secret(server.password))
         self.register_outputs({"host": self.connection.host})
 
+    def _ready(self, server: digitalocean.DatabaseCluster) -> pulumi.Output[str]:
+        """Return the server's id, once it has the configured version if this update upgrades it."""
+        live, wanted = self._args.live, self._args.version
+        upgrades = live is not None and not live.reaches(wanted)
+        return upgraded(server.id, wanted, ONLINE, look_at_database) if upgrades else server.id
+
     def _server(self) -> digitalocean.DatabaseCluster:
         args = self._args
         day, hour = args.maintenance
@@ -93,11 +105,7 @@ class ManagedDatabase(Component):
         return digitalocean.DatabaseCluster(
             "database",
             name=restored_name(args.name, restore),
-            backup_restore=digitalocean.DatabaseClusterBackupRestoreArgs(
-                database_name=restore["server"], backup_created_at=restore.get("time")
-            )
-            if restore
-            else None,
+            backup_restore=_backup(restore),
             region=args.region,
             engine="pg",
             version=args.version,
@@ -114,7 +122,11 @@ class ManagedDatabase(Component):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
-                ignore_changes=kept_inputs(restore, "name", "backupRestore"),
+                ignore_changes=[
+                    *kept_inputs(restore, "name", "backupRestore"),
+                    # The API refuses a lower version, and an upgrade that is not done yet would be sent again.
+                    *(["version"] if args.live and args.live.reaches(args.version) else []),
+                ],
                 # The backups of a server are deleted with it, and the new one is made from them.
                 delete_before_replace=False if restore else None,
             ),
@@ -150,3 +162,13 @@ class ManagedDatabase(Component):
             "name a backup that a stack of this program made (databaseRestore)",
         )
         return pulumi.Output.from_input(DATABASE_NAME), user.name, user.password
+
+
+def _backup(restore: Mapping[str, str]) -> digitalocean.DatabaseClusterBackupRestoreArgsDict | None:
+    """Return the backup in the provider's form; None for a server that begins empty."""
+    if not restore:
+        return None
+    backup: digitalocean.DatabaseClusterBackupRestoreArgsDict = {"database_name": restore["server"]}
+    if "time" in restore:
+        backup["backup_created_at"] = restore["time"]
+    return backup

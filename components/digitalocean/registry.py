@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,16 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.component import Component
+from components.digitalocean.doctl import DoctlError, ask
 from components.invokes import or_explain
 from contract.platform import Registry
 
-#: The smallest plan with room for a service's image history: 5 GiB and 5 repositories (starter has 500 MiB).
-SUBSCRIPTION = "basic"
 #: Regions with registries (API reference, Container Registries). For any other, the provider chooses one of them.
 REGIONS = frozenset({"nyc3", "sfo2", "sfo3", "ams3", "sgp1", "fra1", "blr1", "syd1"})
-#: Seconds until the push credentials expire (90 days). `pulumi refresh` renews them.
-CREDENTIALS_SECONDS = 90 * 24 * 3600
+#: Seconds for which the login of one run is valid: longer than any build.
+PUSH_SECONDS = 2 * 3600
+#: Seconds for which the pods' login is valid: the API's maximum, about 50 years. Pods pull long after an update.
+PULL_SECONDS = 1_576_800_000
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,19 @@ class RegistryArgs:
     region: str
     #: Name of the account's existing registry, used instead of a new one.
     existing: str | None
+    #: Plan of the account, if this creates its first registry.
+    plan: str
     #: Whether the engine refuses to delete the registry.
     protect: bool
 
 
 class ImageRegistry(Component):
-    """A registry with push credentials. Clusters with the registry integration need none to pull.
+    """A registry, the caller's login for pushing, and a read-only login for pods.
 
-    Creates the credentials and, unless an existing registry is named, the registry.
+    The cluster's registry integration gives a new namespace its login some time after the namespace exists, and a pod
+    that is created earlier never gets it. So pods have a login of their own.
+
+    Creates the read-only credentials and, unless an existing registry is named, the registry.
     """
 
     registry: Registry
@@ -54,35 +61,53 @@ class ImageRegistry(Component):
                     name=args.existing, opts=pulumi.InvokeOutputOptions(parent=self)
                 ),
                 f"registry {args.existing!r}",
-                "set the config key `registry` to the account's registry (`doctl registry get` shows its name)",
+                "set the config key `registry` to the account's registry (`doctl registries list` shows its name)",
             )
             registry_name, url = existing.name, existing.endpoint
         else:
             self.resource = digitalocean.ContainerRegistry(
                 "registry",
                 name=args.name,
-                subscription_tier_slug=SUBSCRIPTION,
+                subscription_tier_slug=args.plan,
                 region=args.region if args.region in REGIONS else None,
-                opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+                # The plan is the account's. Whoever raised it in the control panel must not lose it by an update.
+                opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["subscriptionTierSlug"]),
             )
             registry_name, url = self.resource.name, self.resource.endpoint
-        credentials = digitalocean.ContainerRegistryDockerCredentials(
-            "push",
+        pull = digitalocean.ContainerRegistryDockerCredentials(
+            "pull",
             registry_name=registry_name,
-            write=True,
-            expiry_seconds=CREDENTIALS_SECONDS,
-            opts=pulumi.ResourceOptions(parent=self),
+            write=False,
+            expiry_seconds=PULL_SECONDS,
+            opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name="push")]),
         )
-        login = pulumi.Output.secret(credentials.docker_credentials).apply(docker_login)
+        login = pulumi.Output.secret(registry_name.apply(push_login))
         self.registry = Registry(
-            url=url, username=login.apply(lambda pair: pair[0]), password=login.apply(lambda pair: pair[1])
+            url=url,
+            username=login.apply(lambda pair: pair[0]),
+            password=login.apply(lambda pair: pair[1]),
+            pull_config=pulumi.Output.secret(pull.docker_credentials),
         )
         self.register_outputs({"url": url})
 
 
-def docker_login(config: str) -> tuple[str, str]:
+async def push_login(registry: str) -> tuple[str, str]:
+    """Return user name and password for pushing, valid for this run. Raises pulumi.RunError.
+
+    The state would keep a resource's login, which only a refresh renews once it has expired.
+    """
+    command = ["registries", "docker-config", registry, "--read-write", f"--expiry-seconds={PUSH_SECONDS}"]
+    try:
+        return docker_login(await asyncio.get_running_loop().run_in_executor(None, lambda: ask(*command)))
+    except DoctlError as error:
+        raise pulumi.RunError(
+            f"stack `{pulumi.get_stack()}`: login to the registry {registry}: {error}; run the command again once"
+            f" `doctl registries docker-config {registry}` succeeds (it needs doctl 1.146 or later)"
+        ) from None
+
+
+def docker_login(config: Mapping[str, Any]) -> tuple[str, str]:
     """Return user name and password of the only registry in a Docker client's config.json."""
-    auths: dict[str, Any] = json.loads(config)["auths"]
-    (entry,) = auths.values()
+    (entry,) = config["auths"].values()
     user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
     return user, password

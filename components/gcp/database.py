@@ -11,6 +11,7 @@ import pulumi_gcp as gcp
 import pulumi_random as random
 
 from components.component import Component
+from components.gcp.authorities import authorities
 from components.random_name import random_name
 from components.restored_server import kept_inputs, suffix
 from contract.platform import Administrator, Database
@@ -99,9 +100,7 @@ class ManagedDatabase(Component):
             user=user.name,
             password=pulumi.Output.secret(user.password.apply(lambda text: text or "")),
             ssl=True,
-            ca=server.server_ca_certs.apply(
-                lambda certificates: "\n".join((certificate.cert or "").strip() for certificate in certificates)
-            ),
+            ca=authorities(server),
         )
         self.administrator = Administrator(user=ADMINISTRATOR, password=administrator_password)
         self.register_outputs({"host": self.connection.host})

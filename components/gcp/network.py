@@ -144,6 +144,8 @@ class Network(Component):
             network=network.id,
             service="servicenetworking.googleapis.com",
             reserved_peering_ranges=[reserved.name],
+            # Google remembers the connection of an earlier network of this name, and would refuse a second one.
+            update_on_creation_fail=True,
             # Cloud SQL keeps the connection for days after its last instance is deleted, and refuses its deletion.
             # Removing the peering alone lets `destroy` delete the network.
             deletion_policy="REMOVE_PEERING",

@@ -24,6 +24,8 @@ POSTGRES_UID = 999
 PASSWORD_LENGTH = 24
 #: Enough for 60 pods, surge included, with the addressbook's pool of 4 connections.
 MAX_CONNECTIONS = 250
+#: Disk space for logs, sockets and /tmp; the data has a volume of its own.
+DISK = "128Mi"
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,10 @@ class LocalDatabase(Component):
                 },
                 "readiness_probe": {**probe, "period_seconds": 2, "timeout_seconds": 5},
                 "liveness_probe": {**probe, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
-                "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": DISK},
+                    "limits": {"memory": "512Mi", "ephemeral-storage": DISK},
+                },
                 "volume_mounts": [
                     {"name": "data", "mount_path": "/var/lib/postgresql/data"},
                     {"name": "password", "mount_path": "/run/secrets/postgres", "read_only": True},
@@ -175,8 +180,8 @@ class LocalDatabase(Component):
                 "volumes": [
                     {"name": "data", "persistent_volume_claim": {"claim_name": claim.metadata["name"]}},
                     {"name": "password", "secret": {"secret_name": secret.metadata["name"], "default_mode": 0o440}},
-                    {"name": "run", "empty_dir": {}},
-                    {"name": "tmp", "empty_dir": {}},
+                    {"name": "run", "empty_dir": {"size_limit": DISK}},
+                    {"name": "tmp", "empty_dir": {"size_limit": DISK}},
                 ],
                 "termination_grace_period_seconds": 30,
             },

@@ -23,6 +23,9 @@ FAULTS = {
     "timeout": "the resource is created, but waiting for it times out",
     "name-taken": "a create is refused because another account has the name",
     "disabled": "an API that must be enabled beforehand is not (only Google Cloud, `disabled:Service`)",
+    "upgraded": "the cloud has upgraded the resource by itself",
+    "default": "the resource becomes the region's default, which cannot be deleted",
+    "retired": "the cloud no longer offers the version for new resources",
     "expired": "every request is refused because the credentials have expired (needs no type)",
 }
 

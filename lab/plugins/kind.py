@@ -48,8 +48,12 @@ class Kind:
     """Keys of `defaults` that the provider's schema declares, so that the bridge adds them to the inputs."""
     filled_in: ClassVar[tuple[str, ...]] = ()
     """Inputs that the provider completes, so that a preview does not know the output."""
+    reported: ClassVar[tuple[str, ...]] = ()
+    """Inputs whose value the cloud can change, so that a refresh and a comparison take the output's."""
     write_only: ClassVar[frozenset[str]] = frozenset()
     """Inputs that the API never returns, such as passwords, so an import has none."""
+    secret_outputs: ClassVar[frozenset[str]] = frozenset()
+    """Outputs with a secret inside, which make the whole output secret; the SDK names only those that are secrets."""
     references: ClassVar[Mapping[str, str]] = {}
     """Input paths that name another resource, and its type."""
     used_by: ClassVar[Mapping[str, str]] = {}

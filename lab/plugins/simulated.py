@@ -102,8 +102,9 @@ class SimulatedCloud(Provider):
     @override
     def diff(self, resource: Resource, old_inputs: Properties, old_outputs: Properties, new: Properties) -> Difference:
         kind = self._kind(resource)
-        changes = difference(old_inputs, new, replace_on=kind.replaces, ignore=["__defaults", *resource.ignored])
-        changes.replace |= kind.replacing(plain(old_inputs), plain(new)) & changes.paths.keys()
+        old = {**old_inputs, **{name: old_outputs[name] for name in kind.reported if name in old_outputs}}
+        changes = difference(old, new, replace_on=kind.replaces, ignore=["__defaults", *resource.ignored])
+        changes.replace |= kind.replacing(plain(old), plain(new)) & changes.paths.keys()
         # As the bridge decides: what was named explicitly is deleted first, even if the replacement has another name
         # (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace). The program's own option has precedence.
         named = kind.name_property in new and kind.name_property not in new.get("__defaults", ())
@@ -194,6 +195,7 @@ class SimulatedCloud(Provider):
         hidden = kind.write_only | ({"__defaults"} if kind.filled_by_bridge else set())
         known = {key: value for key, value in record.inputs.items() if key not in hidden}
         known |= {key: plain(value) for key, value in inputs.items() if key in kind.write_only}
+        known |= {key: record.outputs[key] for key in kind.reported if key in record.outputs}
         return Read(record.id, self._outputs(kind, known, record.outputs), self._marked(kind, known))
 
     @override
@@ -255,7 +257,8 @@ class SimulatedCloud(Provider):
 
     @staticmethod
     def _marked(kind: Kind, values: Properties) -> Properties:
-        return {key: Secret(value) if key in kind.schema.secrets else value for key, value in values.items()}
+        secret = kind.schema.secrets | kind.secret_outputs
+        return {key: Secret(value) if key in secret else value for key, value in values.items()}
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._tokens.get(resource.type)

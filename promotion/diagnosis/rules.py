@@ -296,7 +296,8 @@ _POD = (
          "`kubectl describe node {node}` says why; Kubernetes replaces its pods on other nodes after five minutes"),
     Rule(r"ended by its node", "evicted",
          "the node ended the pod ({reason})",
-         "the node was short of memory or disk: give the pods requests that match their use, or add nodes"),
+         "if the pod exceeded its own limit, raise ephemeralStorage; otherwise the node was short of memory or disk:"
+         " give the pods requests that match their use, or add nodes"),
     Rule(r"not created", "pods-not-made",
          "Kubernetes does not create the requested pods",
          "check that the cluster's controller manager runs; a rollout that has just begun may need some seconds"),

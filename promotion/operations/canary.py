@@ -15,7 +15,7 @@ from promotion.operations.rollback import roll_back_canary
 from promotion.operations.session import Session, open_session
 from promotion.operations.settings_edits import canary_settings_to_stable
 from promotion.operations.update import apply, build_image, discard_build, leave_failing_stable, propose, track_failed
-from promotion.state.verdict_record import verdict_against
+from promotion.state.verdict_record import VerdictRecord, verdict_against
 
 #: Keys of a build. A trial pins both images, so they change nothing else that runs.
 BUILD_KEYS = frozenset({"buildContext", "dockerfile", "buildArgs", "buildPlatform"})
@@ -53,23 +53,22 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     from_source = options.image == "source"
     _check_options(session, options)
     stable_image = _image_to_pin(session)
-    if not from_source:
-        _refuse_rejected(session, options.image)
+    retry = None if from_source else _retry(session, options.image)
     if not options.only_config and leave_failing_stable(session):
         options = replace(options, stable_replicas=session.release.stable_replicas)
     if from_source and not options.only_config:
         session.console.say("building the image from source first; it goes on trial by its digest")
-    text = propose(session, _move(options, options.image, stable_image), CanaryKeys.key_names() | BUILD_KEYS)
+    text = propose(session, _move(options, options.image, stable_image, retry), CanaryKeys.key_names() | BUILD_KEYS)
     if not from_source or options.only_config:
         return Trial(options.image, text)
     image = build_image(session, stable_image)
     session.console.say(f"built {image}")
     try:
-        _refuse_rejected(session, image)
+        retry = _retry(session, image)
     except CommandError:
         discard_build(session, "the new image was rejected earlier")
         raise
-    return Trial(image, session.file.edited(_move(options, image, stable_image)(session.release, {})))
+    return Trial(image, session.file.edited(_move(options, image, stable_image, retry)(session.release, {})))
 
 
 def start_trial(session: Session, trial: Trial) -> bool:
@@ -115,9 +114,9 @@ def _check_options(session: Session, options: CanaryOptions) -> None:
         )
 
 
-def _move(options: CanaryOptions, image: str, stable_image: str) -> Move:
+def _move(options: CanaryOptions, image: str, stable_image: str, verdict: str | None) -> Move:
     return lambda release, _: config_edits.start_canary(
-        release, image, options.replicas, options.stable_replicas, stable_image, options.traffic
+        release, image, options.replicas, options.stable_replicas, stable_image, options.traffic, verdict
     )
 
 
@@ -134,8 +133,15 @@ def _image_to_pin(session: Session) -> str:
     return tracks["stable"].image
 
 
-def _refuse_rejected(session: Session, image: str) -> None:
+def _retry(session: Session, image: str) -> str | None:
+    """Return the record that lets a rejected image onto another trial; None if it was not rejected.
+
+    Raises CommandError without ``--force``.
+    """
     digest = digest_of(image)
     verdict = verdict_against(digest, session.verdicts(), session.trial)
-    if verdict and not session.options.force:
+    if verdict is None:
+        return None
+    if not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: try another image, or this one with --force", WRONG_USE)
+    return str(VerdictRecord.retry(digest, session.trial))

@@ -36,19 +36,23 @@ def start_canary(
     stable_replicas: int | None = None,
     stable_image: str = "",
     traffic: str | None = None,
+    verdict: str | None = None,
 ) -> Edits:
-    """Put an image on trial. ``stable_image`` pins a stable that was built from source to the image it runs."""
+    """Put an image on trial. ``stable_image`` pins a stable that was built from source to the image it runs.
+
+    ``verdict`` is recorded for the image.
+    """
     promised = promised_replicas(release)
     beside = stable_beside(promised, replicas) if stable_replicas is None else stable_replicas
-    verdict = VerdictRecord.parse(release.canary_verdict)
-    same_image = verdict is not None and verdict.digest == digest_of(image)
+    record = VerdictRecord.parse(release.canary_verdict)
+    same_image = record is not None and record.digest == digest_of(image)
     return {
         **({"stableImage": stable_image} if stable_image and not release.stable_image else {}),
         **({"stableReplicas": str(beside)} if beside != release.stable_replicas else {}),
         "stableReplicasAfterTrial": str(promised) if promised > beside else None,
         "canaryImage": image,
         "canaryReplicas": str(replicas),
-        **({} if same_image else {"canaryVerdict": None}),
+        **({"canaryVerdict": verdict} if verdict or not same_image else {}),
         **({"traffic": traffic if traffic != "split" else None} if traffic else {}),
     }
 

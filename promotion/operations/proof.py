@@ -9,7 +9,7 @@ from contract.settings import VerdictKeys
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.session import Session, keys_of
 from promotion.state.stack_state import StackState
-from promotion.state.verdict_record import VerdictRecord, last_verdict
+from promotion.state.verdict_record import RETRIED, VerdictRecord, last_verdict
 
 
 def require_proof(session: Session, state: StackState, action: str) -> bool:
@@ -40,6 +40,8 @@ def missing_proof(session: Session, digest: str, state: StackState) -> str:
         return f"the last verdict is `{short(shown)}`" if shown else "there is no verdict"
     if record.is_against:
         return f"it {record.sentence}"
+    if record.result == RETRIED:
+        return f"it was rejected, and is on trial again since {record.time}"
     if not record.stable:
         return f"the verdict of {record.time} does not say what the canary was compared with"
     stable = state.tracks.get("stable")

@@ -27,7 +27,7 @@ from promotion.state.history import (
 )
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
-from promotion.state.verdict_record import VerdictRecord, last_verdict, utc_stamp, verdict_against
+from promotion.state.verdict_record import RETRIED, VerdictRecord, last_verdict, utc_stamp, verdict_against
 
 #: Why a canary is rolled back after its trial.
 FOUND_UNHEALTHY = "the canary is unhealthy"
@@ -85,7 +85,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     digest = digest_of(image)
     verdict = VerdictRecord.parse(release.canary_verdict)
     own = verdict if verdict and verdict.is_about(digest, session.trial) else None
-    judged = own is not None and own.result in ("healthy", "unhealthy")
+    judged = own is not None and own.result in ("healthy", "unhealthy", RETRIED)
     removal = removal_of(state)
     rejection: Edits = {}
     if digest and (reject or judged) and not (own and own.is_against):

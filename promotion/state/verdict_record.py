@@ -14,6 +14,8 @@ from contract.settings import CanaryKeys
 
 #: Result in `canaryVerdict` after a person rolled an image back.
 REJECTED = "rejected"
+#: Result in `canaryVerdict` after a person forced a rejected image onto another trial.
+RETRIED = "retried"
 _FORM = re.compile(
     r"^(?P<result>[a-z]+) (?P<digest>sha256:[0-9a-f]{64}) (?P<time>\S+)"
     r"(?: stable=(?P<stable>sha256:[0-9a-f]{64}) settings=(?P<settings>[0-9a-f]{12}))?"
@@ -23,11 +25,11 @@ _FORM = re.compile(
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """``result`` (healthy, unhealthy, inconclusive or rejected) of ``digest`` at ``time`` (ISO 8601).
+    """``result`` (healthy, unhealthy, inconclusive, rejected or retried) of ``digest`` at ``time`` (ISO 8601).
 
     ``stable`` is the digest that the canary was compared with, ``settings`` the fingerprint of both tracks' settings
-    (`StackState.settings`). Both are "" in a rejection, and in records from before 0.9. ``trial`` is the fingerprint of
-    the settings that were on trial with the image (`trial_fingerprint`); "" if none were.
+    (`StackState.settings`). Both are "" if a person decided, and in records from before 0.9. ``trial`` is the
+    fingerprint of the settings that were on trial with the image (`trial_fingerprint`); "" if none were.
     """
 
     result: str
@@ -56,6 +58,11 @@ class VerdictRecord:
     def rejection(cls, digest: str, trial: str = "") -> VerdictRecord:
         """Return the record of a rejection by a person, dated now."""
         return cls(REJECTED, digest, utc_stamp(), trial=trial)
+
+    @classmethod
+    def retry(cls, digest: str, trial: str = "") -> VerdictRecord:
+        """Return the record of a person's decision, dated now, to try a rejected image again."""
+        return cls(RETRIED, digest, utc_stamp(), trial=trial)
 
     @property
     def is_against(self) -> bool:

@@ -35,7 +35,7 @@ CONFIG = {
     "cpuRequest": "10m",
 }
 #: The line of components/container_defaults.py that satisfies the policy about limits.
-LIMIT = '        "limits": {"memory": service.memory_limit},\n'
+LIMIT = '        "limits": {"memory": service.memory_limit, **disk},\n'
 
 
 @dataclass

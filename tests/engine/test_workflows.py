@@ -94,6 +94,23 @@ def test_runs_of_one_stack_are_queued():
                 assert not job["concurrency"].get("cancel-in-progress"), "a cancelled run leaves an unfinished update"
 
 
+def test_platform_changes_have_hours_and_credentials():
+    production = yaml.safe_load((ROOT / ".github/workflows/production.yaml").read_text())["jobs"]["apply"]
+    staging = yaml.safe_load((ROOT / ".github/workflows/main.yaml").read_text())["jobs"]["staging"]
+    for job, minutes, seconds in (
+        (production, r"matrix\.platform && (\d+)", r"matrix\.platform && '(\d+)'"),
+        (staging, r"(\d+)", r"(\d+)"),
+    ):
+        (login,) = [step["with"] for step in job["steps"] if step.get("uses", "").endswith("/login")]
+        timeout, session = (
+            re.search(minutes, str(job["timeout-minutes"])),
+            re.search(seconds, login["aws-session-seconds"]),
+        )
+        assert timeout and session
+        assert int(session[1]) >= int(timeout[1]) * 60 >= 2 * 3600, "a node roll or a database upgrade takes hours"
+        assert "vars.AWS_PLATFORM_ROLE" in login["aws-role"]
+
+
 def test_shell_scripts_parse():
     for script in SCRIPTS:
         assert os.access(script, os.X_OK), script

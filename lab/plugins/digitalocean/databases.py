@@ -14,18 +14,26 @@ from typing_extensions import override
 from lab.plugins.account import Record
 from lab.plugins.database import DatabaseServer, InServer, ServerDatabase, ServerUser, refusing
 from lab.plugins.digitalocean.kind import DAYS, TIME, DigitalOceanKind, tag_failures
+from lab.plugins.digitalocean.upgrading import Upgrading
 from lab.plugins.kind import ApiError
 from lab.plugins.postgres import Server, free_port, quoted
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.rules import Rule, between, matches, one_of
+from lab.plugins.times import go_time
 
 ADMINISTRATOR = "doadmin"
 FIRST_DATABASE = "defaultdb"
+LATEST_MAJOR = 18
 #: The size that has no standby nodes (API reference, Databases).
 WITHOUT_STANDBY = "db-s-1vcpu-1gb"
 #: Names that need no quotes in PostgreSQL.
 IDENTIFIER = matches(r"[a-zA-Z_][a-zA-Z0-9_-]{0,62}", "letters, digits, underscores and dashes, 63 characters at most")
+
+
+def windows(inputs: Properties) -> list[Properties]:
+    """Return the maintenance windows as the API writes them, with seconds."""
+    return [{**each, "hour": f"{each['hour'][:5]}:00"} for each in inputs.get("maintenanceWindows", [])]
 
 
 def password() -> str:
@@ -33,10 +41,11 @@ def password() -> str:
     return "AVNS_" + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(19))
 
 
-class DatabaseCluster(DatabaseServer, DigitalOceanKind):
+class DatabaseCluster(DatabaseServer, Upgrading):
     """One PostgreSQL server, whatever the number of nodes."""
 
     title = "database cluster"
+    settled = "online"
     # Versions, numbers of nodes, and storage limits: API reference, Databases.
     rules: ClassVar[Mapping[str, Rule]] = {
         "name": matches(
@@ -73,6 +82,10 @@ class DatabaseCluster(DatabaseServer, DigitalOceanKind):
         return found
 
     @override
+    def offered(self, version: str) -> list[str]:
+        return [str(later) for later in range(int(version) + 1, LATEST_MAJOR + 1)]
+
+    @override
     def create(self, id: str, inputs: Properties) -> Properties:
         taken = [each.outputs.get("port", 0) for each in self.account.records(self.type)]
         with refusing(self.failure):
@@ -99,13 +112,26 @@ class DatabaseCluster(DatabaseServer, DigitalOceanKind):
             "privateNetworkUuid": inputs.get("privateNetworkUuid") or str(uuid.uuid4()),
             "projectId": inputs.get("projectId") or str(uuid.uuid4()),
             "storageSizeMib": inputs.get("storageSizeMib") or "10240",
+            "version": inputs["version"],
+            "maintenanceWindows": windows(inputs),
+            # The login to a dashboard that PostgreSQL does not have: the provider sets it nevertheless.
+            "uiDatabase": "",
+            "uiHost": "",
+            "uiPassword": "",
+            "uiPort": 0,
+            "uiUri": "",
+            "uiUser": "",
         }
 
     @override
     def update(self, record: Record, new: Properties) -> Properties:
         if int(new["version"]) < int(record.inputs["version"]):
             raise ApiError("422 the version of a database can't be lowered")
-        return {}
+        return {"maintenanceWindows": windows(new), **self.begin_upgrade(record, new)}
+
+    @override
+    def refresh(self, record: Record) -> Properties:
+        return {**super().refresh(record), **self.upgraded(record)}
 
 
 class _InCluster(InServer, DigitalOceanKind):
@@ -151,7 +177,7 @@ class DatabaseUser(_InCluster, ServerUser):
         secret, name = password(), inputs["name"]
         # An interrupted attempt may have created the role.
         self.sql(inputs, f'DROP ROLE IF EXISTS "{name}"; CREATE ROLE "{name}" LOGIN PASSWORD {quoted(secret)}')
-        return {"password": secret, "role": "normal"}
+        return {"password": secret, "role": "normal", "accessCert": "", "accessKey": ""}
 
 
 class DatabaseFirewall(DigitalOceanKind):
@@ -185,7 +211,7 @@ class DatabaseFirewall(DigitalOceanKind):
             elif rule["type"] == "ip_addr" and re.fullmatch(r"[0-9.]+", rule["value"]):
                 sources.append(f"{rule['value']}/32")
         self._admit(inputs["clusterId"], sources)
-        return {}
+        return {"rules": [{**rule, "uuid": str(uuid.uuid4()), "createdAt": go_time()} for rule in inputs["rules"]]}
 
     @override
     def update(self, record: Record, new: Properties) -> Properties:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from typing_extensions import override
 from lab.plugins.account import Record
 from lab.plugins.difference import Path
 from lab.plugins.digitalocean.kind import DAYS, DNS_NAME, SIZE, TIME, DigitalOceanKind, tag_failures
+from lab.plugins.digitalocean.upgrading import Upgrading
+from lab.plugins.digitalocean.versions import OFFERED, numbers, upgrades
 from lab.plugins.exec_credential import kubeconfig
 from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties, Value
@@ -56,10 +57,11 @@ def pool_state(pool: Properties, old_nodes: list[Properties]) -> Properties:
     return {"actualNodeCount": len(nodes), "nodes": nodes}
 
 
-class KubernetesCluster(DigitalOceanKind):
+class KubernetesCluster(Upgrading):
     """A cluster with its base pool."""
 
     title = "Kubernetes cluster"
+    settled = "running"
     rules: ClassVar[Mapping[str, Rule]] = {
         "name": DNS_NAME,
         "version": matches(r"[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+", "a version slug, such as 1.34.1-do.0"),
@@ -74,12 +76,16 @@ class KubernetesCluster(DigitalOceanKind):
     deleted_with: ClassVar[Mapping[str, str]] = {"KubernetesNodePool": "clusterId"}
 
     @override
+    def offered(self, version: str) -> list[str]:
+        return upgrades(version)
+
+    @override
     def invalid(self, inputs: Properties) -> list[Failure]:
         return [*pool_failures(inputs["nodePool"], "nodePool."), *tag_failures(inputs.get("tags"))]
 
     @override
     def replacing(self, old: Properties, new: Properties) -> set[Path]:
-        return {("version",)} if version_numbers(new) < version_numbers(old) else set()
+        return {("version",)} if numbers(str(new.get("version"))) < numbers(str(old.get("version"))) else set()
 
     @override
     def check_dependencies(self, inputs: Properties) -> None:
@@ -93,6 +99,8 @@ class KubernetesCluster(DigitalOceanKind):
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
+        if inputs["version"] not in OFFERED:
+            raise ApiError(f"422 invalid version slug {inputs['version']}; on offer: {', '.join(OFFERED)}")
         self.engine.info(
             f"simulated: DOKS {inputs['version']} with its node pools is the lab's Kubernetes, which has one node"
         )
@@ -103,7 +111,8 @@ class KubernetesCluster(DigitalOceanKind):
             "endpoint": self.account.lab.api_url,
             "ipv4Address": self.account.lab.node_address,
             "kubeConfigs": self._credentials(inputs),
-            "status": "running",
+            "status": self.settled,
+            "version": inputs["version"],
         }
 
     def _state(self, inputs: Properties, old_pool: Properties) -> Properties:
@@ -137,12 +146,13 @@ class KubernetesCluster(DigitalOceanKind):
     def update(self, record: Record, new: Properties) -> Properties:
         if record.inputs.get("ha") and not new.get("ha"):
             raise ApiError("422 high availability can't be switched off again")
-        return self._state(new, record.outputs["nodePool"])
+        return {**self._state(new, record.outputs["nodePool"]), **self.begin_upgrade(record, new)}
 
     @override
     def refresh(self, record: Record) -> Properties:
         (credentials,) = record.outputs["kubeConfigs"]
-        return {"kubeConfigs": self._credentials(record.inputs)} if has_passed(credentials["expiresAt"]) else {}
+        renewed = {"kubeConfigs": self._credentials(record.inputs)} if has_passed(credentials["expiresAt"]) else {}
+        return {**renewed, **self.upgraded(record)}
 
 
 class KubernetesNodePool(DigitalOceanKind):
@@ -171,8 +181,3 @@ class KubernetesNodePool(DigitalOceanKind):
     @override
     def update(self, record: Record, new: Properties) -> Properties:
         return pool_state(new, record.outputs["nodes"])
-
-
-def version_numbers(inputs: Properties) -> tuple[int, ...]:
-    """Return a version slug's numbers, for comparison."""
-    return tuple(int(number) for number in re.findall(r"[0-9]+", str(inputs.get("version", ""))))

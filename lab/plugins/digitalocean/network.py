@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from lab.plugins.account import Record, injected_fault
 from lab.plugins.digitalocean.kind import DigitalOceanKind
+from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
 from lab.plugins.rules import Rule, at_most, matches, one_of
 from lab.plugins.times import go_time
@@ -41,7 +43,13 @@ class Vpc(DigitalOceanKind):
         addresses = ipaddress.IPv4Network((int(FIRST_RANGE.network_address) + (number << 12), 20))
         return {
             "createdAt": go_time(),
-            "default": False,
+            "default": injected_fault(self.type) == "default",
             "ipRange": inputs.get("ipRange") or str(addresses),
             "vpcUrn": f"do:vpc:{id}",
         }
+
+    @override
+    def delete(self, record: Record) -> None:
+        if record.outputs.get("default"):
+            raise ApiError("403 Can not delete default VPCs")
+        super().delete(record)

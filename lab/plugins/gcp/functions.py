@@ -73,6 +73,15 @@ def _peered_dns_domain(cloud: Cloud, given: Properties) -> Properties:
     raise ApiError(f"404 the network {given['network']} of project {project} has no domain {given['name']}")
 
 
+def _ca_certs(cloud: Cloud, given: Properties) -> Properties:
+    project = _project(cloud, given, "sqladmin")
+    server = cloud.account.get("DatabaseInstance", str(given["instance"]))
+    if server is None:
+        raise ApiError(f"404 the instance {given['instance']} does not exist in project {project}")
+    certificates = server.outputs["serverCaCerts"]
+    return {"project": project, "activeVersion": certificates[0]["sha1Fingerprint"], "certs": certificates}
+
+
 def _listing(api: str, result: str) -> Function:
     """Return a function that lists nothing, if the API answers."""
 
@@ -90,6 +99,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "gcp:container/getEngineVersions:getEngineVersions": _engine_versions,
     "gcp:servicenetworking/getPeeredDnsDomain:getPeeredDnsDomain": _peered_dns_domain,
     "gcp:artifactregistry/getLocations:getLocations": _listing("artifactregistry", "locations"),
+    "gcp:sql/getCaCerts:getCaCerts": _ca_certs,
     "gcp:sql/getTiers:getTiers": _listing("sqladmin", "tiers"),
     "gcp:dns/getManagedZones:getManagedZones": _listing("dns", "managedZones"),
     "gcp:serviceaccount/getS:getS": _listing("iam", "accounts"),

@@ -56,10 +56,9 @@ class Cluster(GoogleKind):
     not_simulated = ("nodeConfig", "nodePools", "initialNodeCount")
     replaces = (
         "name", "location", "description", "enableAutopilot", "network", "subnetwork", "project",
-        "ipAllocationPolicy.clusterSecondaryRangeName", "ipAllocationPolicy.servicesSecondaryRangeName",
-        "ipAllocationPolicy.clusterIpv4CidrBlock", "ipAllocationPolicy.servicesIpv4CidrBlock",
-        "ipAllocationPolicy.stackType", "privateClusterConfig.masterIpv4CidrBlock",
+        "ipAllocationPolicy", "privateClusterConfig.masterIpv4CidrBlock",
     )  # fmt: skip
+    secret_outputs = frozenset({"masterAuth"})  # it holds a client's key
     filled_in = ("masterAuth", "nodeVersion", "clusterIpv4Cidr")
     references: ClassVar[Mapping[str, str]] = {"subnetwork": "Subnetwork"}
 
@@ -94,8 +93,8 @@ class Cluster(GoogleKind):
         ranges = self._ranges(inputs)
         version = self._version(inputs)
         self.engine.info(
-            f"simulated: GKE Autopilot {version} is the lab's Kubernetes, which has one node; nothing adds nodes or"
-            " changes what pods request"
+            f"simulated: GKE Autopilot {version} is the lab's Kubernetes, which has one node; nothing adds nodes,"
+            " and requests below Autopilot's minimum are raised"
         )
         return {
             "selfLink": LINK + id,

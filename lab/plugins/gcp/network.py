@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.account import Record
+from lab.plugins.difference import Path
 from lab.plugins.gcp.kind import COMPUTE_LINK, NAME, RANGE, SUBNETWORK, GoogleKind, numeric_id
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
@@ -39,7 +40,7 @@ class Network(ComputeKind):
     title = "network"
     collection = "networks"
     rules: ClassVar[Mapping[str, Rule]] = {"routingMode": one_of("REGIONAL", "GLOBAL")}
-    replaces = ("name", "description", "autoCreateSubnetworks", "deleteDefaultRoutesOnCreate", "project")
+    replaces = ("name", "description", "autoCreateSubnetworks", "project")
     used_by: ClassVar[Mapping[str, str]] = {
         "Subnetwork": "network", "Router": "network", "GlobalAddress": "network", "Connection": "network",
         "Cluster": "network", "DatabaseInstance": "settings.ipConfiguration.privateNetwork",
@@ -62,7 +63,7 @@ class Subnetwork(ComputeKind):
         "secondaryIpRanges.ipCidrRange": RANGE,
     }
     required = ("ipCidrRange", "region")
-    replaces = ("name", "region", "network", "ipCidrRange", "description", "project")
+    replaces = ("name", "region", "network", "description", "project")
     references: ClassVar[Mapping[str, str]] = {"network": "Network"}
     used_by: ClassVar[Mapping[str, str]] = {"RouterNat": "subnetworks.name", "Cluster": "subnetwork"}
 
@@ -72,6 +73,12 @@ class Subnetwork(ComputeKind):
         for index, each in enumerate(inputs.get("secondaryIpRanges") or []):
             ranges.append((f"secondaryIpRanges[{index}].ipCidrRange", each.get("ipCidrRange")))
         return range_failures([(path, text) for path, text in ranges if text])
+
+    @override
+    def replacing(self, old: Properties, new: Properties) -> set[Path]:
+        """A range grows in place (resource_compute_subnetwork.go, IsShrinkageIpCidr)."""
+        before, after = (ipaddress.IPv4Network(each["ipCidrRange"], strict=False) for each in (old, new))
+        return set() if before.subnet_of(after) else {("ipCidrRange",)}
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:

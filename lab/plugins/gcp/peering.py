@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -84,7 +85,14 @@ class Connection(GoogleKind):
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
+        """Meet what Google remembers of an earlier connection of a network of this name."""
+        remembered = self._remembered(inputs)
+        if remembered.exists() and not inputs.get("updateOnCreationFail"):
+            raise ApiError("400 Cannot modify allocated ranges in CreateConnection. Please use UpdateConnection.")
         return {"peering": "servicenetworking-googleapis-com"}
+
+    def _remembered(self, inputs: Properties) -> Path:
+        return self.account.folder / f"peering-{self.plain_id(inputs['network']).replace('/', '-')}"
 
     @override
     def delete(self, record: Record) -> None:
@@ -96,3 +104,4 @@ class Connection(GoogleKind):
         policy = record.inputs.get("deletionPolicy")
         if network in private_networks or policy not in ("REMOVE_PEERING", "ABANDON"):
             raise ApiError("400 failed to delete connection; producer services are still using this connection")
+        self._remembered(record.inputs).touch()

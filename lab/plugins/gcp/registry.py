@@ -84,7 +84,7 @@ class RepositoryIamMember(GoogleKind):
     api = "artifactregistry"
     rules: ClassVar[Mapping[str, Rule]] = {**IAM_RULES, "location": LOCATION}
     required = ("location",)
-    replaces = ("repository", "location", "role", "member", "project")
+    replaces = ("repository", "location", "role", "member", "condition", "project")
     autonamed = False
     unique_id = False
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.plugins.gcp.cloud import KINDS
 from lab.plugins.gcp.credentials import VARIABLE, write_credentials
+from lab.plugins.kubernetes import autopilot
 from lab.plugins.simulated import discard_all
 from lab.simulation import Simulation
 
@@ -16,7 +17,7 @@ def _login(folder: Path) -> Mapping[str, str]:
     gcloud = folder / "gcloud"  # hides the user's own, which holds real credentials
     file = gcloud / "application_default_credentials.json"
     write_credentials(file)
-    return {VARIABLE: str(file), "CLOUDSDK_CONFIG": str(gcloud)}
+    return {VARIABLE: str(file), "CLOUDSDK_CONFIG": str(gcloud), autopilot.VARIABLE: "1"}
 
 
 SIMULATION = Simulation(

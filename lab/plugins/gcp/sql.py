@@ -67,7 +67,7 @@ class DatabaseInstance(DatabaseServer, GoogleKind):
     }
     required = ("region", "settings")
     not_simulated = ("clone", "masterInstanceName", "restoreBackupContext")
-    replaces = ("name", "region", "encryptionKeyName", "project", "settings.diskType")
+    replaces = ("name", "region", "encryptionKeyName", "project")
     references: ClassVar[Mapping[str, str]] = {"settings.ipConfiguration.privateNetwork": "Network"}
     deleted_with: ClassVar[Mapping[str, str]] = {"Database": "instance", "User": "instance"}
     write_only = frozenset({"rootPassword"})

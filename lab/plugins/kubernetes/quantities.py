@@ -34,6 +34,17 @@ def canonical(text: str) -> str:
     return f"{mantissa}e{exponent}" if exponent else str(mantissa)
 
 
+def amount(text: str) -> Fraction:
+    """Return the number that a quantity without an exponent stands for: CPUs, or bytes."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a quantity")
+    number, suffix = Fraction(match[1]), match[2] or ""
+    if suffix in _BINARY[1:]:
+        return number * 1024 ** _BINARY.index(suffix)
+    return number * Fraction(10) ** _EXPONENTS[suffix]
+
+
 def _binary(value: Fraction) -> str:
     whole, power = ceil(value), 0
     while whole % 1024 == 0 and power < len(_BINARY) - 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.plugins.kubernetes import field_managers
+from lab.plugins.kubernetes.autopilot import admitted
 from lab.plugins.kubernetes.cluster import APPLY_PATCH, JSON_PATCH, ApiError, Cluster
 from lab.plugins.kubernetes.kinds import KINDS
 from lab.plugins.kubernetes.objects import annotated, annotation, name_of, namespace_of
@@ -47,11 +48,11 @@ class Writer:
         path = KINDS[obj["kind"]].path(namespace_of(obj))
         for attempt in range(RETRIES):
             try:
-                return self.cluster.request("POST", path, self._query(), obj)
+                return self.cluster.request("POST", path, self._query(), admitted(obj))
             except ApiError as error:
                 if self.dry_run or not error.not_found or cancelled.wait(2**attempt):
                     raise
-        return self.cluster.request("POST", path, self._query(), obj)
+        return self.cluster.request("POST", path, self._query(), admitted(obj))
 
     def update(self, obj: Properties, live: Properties) -> Properties:
         """Change the live object to the inputs and return it. Raises ApiError, ConflictError or UnreachableError."""
@@ -72,7 +73,7 @@ class Writer:
             ) from None
 
     def _apply(self, path: str, obj: Any, force: bool) -> Properties:
-        return self.cluster.request("PATCH", path, self._query(force=str(force).lower()), obj, APPLY_PATCH)
+        return self.cluster.request("PATCH", path, self._query(force=str(force).lower()), admitted(obj), APPLY_PATCH)
 
     def _force(self, obj: Properties, live: Properties) -> bool:
         if annotated(obj, PATCH_FORCE):

@@ -67,3 +67,9 @@ def all_before(graph: Any, resource: Any) -> set[str]:
 def protected(graph: Any) -> set[str]:
     """Return the kinds of the resources that the engine refuses to delete."""
     return {short(each) for each in graph.resources if each.options.protect}
+
+
+def pod_templates(graph: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return name and pod spec of each workload."""
+    specs = [(each.name, each.inputs.get("spec")) for each in graph.resources if each.type.startswith("kubernetes:")]
+    return [(name, spec["template"]["spec"]) for name, spec in specs if isinstance(spec, dict) and "template" in spec]

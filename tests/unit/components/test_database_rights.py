@@ -52,6 +52,19 @@ def test_a_tagged_client_image_is_not_copied(graph: Declare, simulated: Simulate
 
 
 @GRANTING
+def test_a_job_has_at_least_the_time_of_a_rollout(graph: Declare, simulated: SimulatedCloud):
+    def seconds(**config: Any) -> tuple[int, int]:
+        job = graph(**config).one("Job", "database-rights").inputs
+        return (
+            job["spec"]["activeDeadlineSeconds"],
+            int(job["metadata"]["annotations"]["pulumi.com/timeoutSeconds"]),
+        )
+
+    assert seconds() == (300, 330)
+    assert seconds(rolloutTimeoutSeconds=900) == (900, 930)
+
+
+@GRANTING
 def test_a_pinned_client_image_is_copied_first(graph: Declare, simulated: SimulatedCloud, copier: Path):
     stack = graph(databaseClientImage=f"postgres:15-bookworm@{DIGEST}")
     (copy,) = copies(stack)

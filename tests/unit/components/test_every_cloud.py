@@ -14,7 +14,15 @@ from pulumi.output import Unknown
 
 from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.clouds import CLOUDS
-from tests.unit.components.graphs import cloud_resources, in_component, leaves, predicts, protected, short
+from tests.unit.components.graphs import (
+    cloud_resources,
+    in_component,
+    leaves,
+    pod_templates,
+    predicts,
+    protected,
+    short,
+)
 from tests.unit.components.simulated import SimulatedCloud
 
 DIGEST = "sha256:" + "cd" * 32
@@ -46,6 +54,17 @@ def test_every_resource_belongs_to_a_component(graph: Callable[..., Any], simula
     for resource in graph(**simulated.extra).resources:
         if resource.custom and not resource.type.endswith((":Namespace", "providers:aws")):
             assert in_component(resource), resource.urn
+
+
+def test_no_pod_can_fill_the_disk_of_its_node(graph: Callable[..., Any], simulated: SimulatedCloud):
+    pods = pod_templates(graph(canaryImage="source", canaryReplicas=1, ephemeralStorage="300Mi", **simulated.extra))
+    assert len(pods) >= 3
+    for name, pod in pods:
+        for container in pod["containers"]:
+            resources = container["resources"]
+            assert resources["limits"]["ephemeral-storage"] == resources["requests"]["ephemeral-storage"], name
+        for volume in pod["volumes"]:
+            assert "emptyDir" not in volume or volume["emptyDir"] == {"sizeLimit": "300Mi"}, name
 
 
 @pytest.mark.parametrize("changed", [{}, {"highAvailability": True}], ids=["as it is", "highly available"])

@@ -68,6 +68,26 @@ def test_branch_is_compared_with_its_merge_base(root: Path):
         changed_files("nowhere", root)
 
 
+@pytest.mark.parametrize(
+    ("config", "platform"),
+    [
+        ("  addressbook:cloud: digitalocean\n  addressbook:canaryImage: registry.example/x\n", False),
+        ("  addressbook:cloud: digitalocean\n  memoryLimit: 512Mi\n", False),
+        ("  addressbook:cloud: digitalocean\n  addressbook:nodeCount: 9\n", True),
+        ("  addressbook:cloud: digitalocean\n  addressbook:memoryLimit: 1Gi\n  aws:region: x\n", True),
+    ],
+)
+def test_a_change_of_the_platform_is_told_from_the_releases(root: Path, config: str, platform: bool):
+    subprocess.run(["git", "-C", str(root), "init", "-q", "--initial-branch=main"], check=True)
+    subprocess.run(["git", "-C", str(root), "add", "."], check=True)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+    subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", "begin"], check=True)
+    (root / "Pulumi.prod.yaml").write_text(f"config:\n{config}")
+    (stack,) = touched(["Pulumi.prod.yaml"], root, "main").stacks
+    assert stack.platform is platform
+    assert touched(["components/aws/network.py"], root, "main").stacks[0].platform, "the program may change anything"
+
+
 def test_project_stacks_are_listed():
     stacks = {each.stack: each.cloud for each in touched(["Pulumi.yaml"], PROJECT_ROOT).stacks}
     assert {"prod": "digitalocean", "prod-gcp": "gcp", "prod-aws": "aws"}.items() <= stacks.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ import pulumi
 import pytest
 import yaml
 
+from components import cleanup_on_destroy
 from components.cleanup_on_destroy import CleanupOnDestroyProvider
 from components.namespace import PLATFORM_LABEL
 from stacks.platform_reference import OUTPUT, READ_OUTPUTS, database_name
@@ -208,6 +210,33 @@ class TestCleanupOnDestroy:
     def test_another_provider_reference_is_no_change(self):
         difference = CleanupOnDestroyProvider().diff("id", PROPS, {**PROPS, "__provider": "another"})
         assert (difference.changes, difference.replaces) == (False, [])
+
+    def test_the_clean_up_gets_as_long_as_the_original(self, monkeypatch: pytest.MonkeyPatch):
+        created: list[Any] = []
+        complete = SimpleNamespace(type="Complete", status="True")
+        container = SimpleNamespace(args=[])
+        template = SimpleNamespace(
+            metadata=SimpleNamespace(labels={"app": "a"}), spec=SimpleNamespace(containers=[container])
+        )
+
+        class Jobs:
+            def __init__(self, _: Any) -> None: ...
+
+            def read_namespaced_job(self, *_: Any, **__: Any) -> Any:
+                spec = SimpleNamespace(template=template, active_deadline_seconds=600)
+                return SimpleNamespace(spec=spec, status=SimpleNamespace(conditions=[complete]))
+
+            def create_namespaced_job(self, _: str, body: Any, **__: Any) -> Any:
+                created.append(body)
+                return SimpleNamespace(metadata=SimpleNamespace(name="made-1-final-x"))
+
+            def delete_namespaced_job(self, *_: Any, **__: Any) -> None: ...
+
+        monkeypatch.setattr("kubernetes.client.BatchV1Api", Jobs)
+        monkeypatch.setattr(cleanup_on_destroy, "_api_client", lambda _: None)
+        CleanupOnDestroyProvider().delete("id", {**PROPS, "namespace": "n", "args": ["drop"], "byHand": ""})
+        assert created[0]["spec"]["activeDeadlineSeconds"] == 600
+        assert container.args == ["drop"]
 
     @pytest.fixture
     def unreachable(self) -> dict[str, Any]:

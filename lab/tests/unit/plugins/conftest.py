@@ -21,7 +21,10 @@ from lab.plugins.simulated import SimulatedCloud
 from lab.tests.unit.plugins.simulated_accounts import PROJECT, make
 
 LOGIN = {"client-certificate-data": "Y2VydA==", "client-key-data": "a2V5"}
-KUBECONFIG = {"clusters": [{"cluster": {"certificate-authority-data": "Q0E="}}], "users": [{"user": LOGIN}]}
+KUBECONFIG = {
+    "clusters": [{"cluster": {"server": "https://lab", "certificate-authority-data": "Q0E="}}],
+    "users": [{"user": LOGIN}],
+}
 
 
 @pytest.fixture

@@ -137,6 +137,9 @@ def test_a_peering_is_only_removed_without_its_producer(gcp: GoogleCloud):
     gcp.update(resource(gcp, "Connection", id), inputs, {}, removable)
     delete(gcp, "Connection", id, removable)
     assert gcp.read(resource(gcp, "Connection", id), {}, {}) is None
+    with pytest.raises(ProviderError, match="Cannot modify allocated ranges in CreateConnection"):
+        make(gcp, "Connection", **removable)
+    make(gcp, "Connection", **removable, updateOnCreationFail=True)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,14 @@ def test_doctl_needs_a_token_too(
     assert keys()
 
 
+def test_an_error_in_json_is_read(errors: Callable[..., list[str]], account: Path):
+    (account / "doctl").write_text(
+        '#!/bin/sh\necho \'{"errors": [{"detail": "GET https://api: 401 Unable to authenticate you"}]}\'; exit 1\n'
+    )
+    (error,) = errors()
+    assert "refuses the API token (GET https://api: 401 Unable to authenticate you)" in error
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -52,7 +60,7 @@ def test_an_unknown_token_is_refused_but_not_a_limited_one(
     keys: Callable[..., Any], errors: Callable[..., list[str]], account: Path, answer: str, message: str
 ):
     script = f"""#!/bin/sh
-[ "$*" = "account get" ] && [ "$DIGITALOCEAN_ACCESS_TOKEN" = of-the-provider ] || exit 0
+[ "$*" = "account get --output json" ] && [ "$DIGITALOCEAN_ACCESS_TOKEN" = of-the-provider ] || exit 0
 printf '\\nError: GET https://api.digitalocean.com/v2/account: {answer}\\n' >&2
 exit 1
 """

@@ -11,7 +11,7 @@ from tests.unit.components.graphs import cloud_resources, short
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
 
 ROOT_CA = "-----BEGIN CERTIFICATE-----\nroot of the shared authority\n-----END CERTIFICATE-----"
-REGIONAL_CA = "-----BEGIN CERTIFICATE-----\nof the region\n-----END CERTIFICATE-----"
+NEXT_CA = "-----BEGIN CERTIFICATE-----\nadded, not used yet\n-----END CERTIFICATE-----"
 HOST = "0123abcd.4567efgh.us-central1.sql-psa.goog"
 ACCESS_TOKEN = "ya29.of-the-caller"
 CLIENT_CONFIG = "gcp:organizations/getClientConfig:getClientConfig"
@@ -26,6 +26,7 @@ LISTS = (
     "gcp:dns/getManagedZones:getManagedZones",
     "gcp:serviceaccount/getS:getS",
 )
+CA_CERTS = "gcp:sql/getCaCerts:getCaCerts"
 RANDOM_ID = "random:index/randomId:RandomId"
 REGISTRY = "us-central1-docker.pkg.dev/acme-prod-1/addressbook-test"
 LABELS = {"pulumi-project": "addressbook", "pulumi-stack": "test"}
@@ -76,7 +77,8 @@ GCP = SimulatedCloud(
                 },
                 {"name": f"{HOST}.", "connectionType": "PRIVATE_SERVICES_ACCESS", "dnsScope": "INSTANCE"},
             ],
-            "serverCaCerts": [{"cert": f"{ROOT_CA}\n"}, {"cert": REGIONAL_CA}],
+            # The provider keeps the one that is in use.
+            "serverCaCerts": [{"cert": f"{ROOT_CA}\n"}],
         },
         RANDOM_ID: {"hex": "0a1b2c"},
     },
@@ -86,6 +88,7 @@ GCP = SimulatedCloud(
         PROJECT_OF: lambda _: {"projectId": "acme-prod-1", "billingAccount": "0A-0B-0C"},
         REGIONS: lambda _: {"names": ["europe-west1", "europe-west3", "us-central1"]},
         **dict.fromkeys(LISTS, lambda _: {}),
+        CA_CERTS: lambda _: {"certs": [{"cert": ROOT_CA}]},
     },
     command="gke-gcloud-auth-plugin",
     sign_in=_credentials,

@@ -6,12 +6,23 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pulumi
 import pytest
 
 from components.gcp.database import private_name
-from tests.unit.components.gcp.simulated import HOST, REGIONAL_CA, ROOT_CA, google
+from tests.unit.components.gcp.simulated import CA_CERTS, HOST, NEXT_CA, ROOT_CA, google
 from tests.unit.components.graphs import all_before, secret_data
+
+
+class Refusal(grpc.RpcError):
+    """A function's failure as the engine reports it."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return "invocation of getCaCerts returned an error: 403 forbidden."
 
 
 def test_high_availability_adds_a_standby(graph: Callable[..., Any]):
@@ -50,11 +61,36 @@ def test_the_service_connects_to_the_name_in_the_certificate(graph: Callable[...
     params = stack.one("Secret", "db-params")
     assert secret_data(params, "DB_HOST") == HOST
     assert secret_data(params, "DB_SSL") == "true"
-    assert secret_data(params, "DB_CA") == f"{ROOT_CA}\n{REGIONAL_CA}"
+    assert secret_data(params, "DB_CA") == ROOT_CA
     assert secret_data(params, "DB_PORT") == "5432"
     assert secret_data(params, "DB_USER") == "demouser"
     assert secret_data(params, "DB_PASSWORD") == "password of database-user"
     assert record.urn in all_before(stack, params), "the name resolves before pods use it"
+
+
+def test_pods_trust_the_next_authority_before_it_is_used(graph: Callable[..., Any], cloud: Any):
+    def trusted() -> str:
+        return secret_data(graph().one("Secret", "db-params"), "DB_CA")
+
+    cloud.functions[CA_CERTS] = lambda _: {"certs": [{"cert": f"{NEXT_CA}\n"}, {"cert": ROOT_CA}]}
+    assert trusted() == f"{ROOT_CA}\n{NEXT_CA}"
+    cloud.functions[CA_CERTS] = lambda _: {"certs": [{"cert": ROOT_CA}, {"cert": NEXT_CA}]}
+    assert trusted() == f"{ROOT_CA}\n{NEXT_CA}", "another order restarts no pod"
+
+
+def test_an_unreadable_list_of_authorities_is_a_warning(
+    graph: Callable[..., Any], cloud: Any, monkeypatch: pytest.MonkeyPatch
+):
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
+
+    def refuse(_: Any) -> Any:
+        raise Refusal
+
+    cloud.functions[CA_CERTS] = refuse
+    assert secret_data(graph().one("Secret", "db-params"), "DB_CA") == ROOT_CA
+    (warning,) = warnings
+    assert "its list of certificate authorities cannot be read (403 forbidden)" in warning
 
 
 def test_a_server_without_a_private_name_is_refused():

@@ -53,6 +53,7 @@ def test_destroy_deletes_server_then_peering_then_network(graph: Callable[..., A
     assert google(stack, "GlobalAddress").urn in peering.dependencies
     assert network.urn in all_before(stack, peering)
     assert peering.inputs["deletionPolicy"] == "REMOVE_PEERING"
+    assert peering.inputs["updateOnCreationFail"] is True, "Google remembers the connection of an earlier network"
     for kind in ("Database", "User"):
         assert google(stack, kind).inputs["deletionPolicy"] == "ABANDON", (
             "PostgreSQL would refuse; it goes with the server"

@@ -37,6 +37,7 @@ def test_a_rejected_image_needs_force(make: Make, image: str):
     session = forced(session)
     assert start_trial(session, prepare(session))
     assert stack.messages[-1].startswith("canary --force: ")
+    assert session.file.values()["canaryVerdict"].startswith(f"retried sha256:{'b' * 64} ")
 
 
 def test_a_source_canary_goes_on_trial_by_digest_and_pins_stable(make: Make):

@@ -93,7 +93,7 @@ def test_a_verdict_does_not_promote_twice(make: Make):
     refused(lambda: promote_canary(session), session, "stable has left it since")
 
 
-@pytest.mark.parametrize("verdict", ["", f"unhealthy {CANARY} {TIME}", healthy(25)])
+@pytest.mark.parametrize("verdict", ["", f"unhealthy {CANARY} {TIME}", f"retried {CANARY} {TIME}", healthy(25)])
 def test_all_users_on_a_canary_need_a_healthy_verdict(make: Make, monkeypatch: pytest.MonkeyPatch, verdict: str):
     session, stack = on_trial(make, verdict, "traffic")
     run = using(session, monkeypatch)

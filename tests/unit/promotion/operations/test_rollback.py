@@ -35,7 +35,13 @@ def test_an_interrupted_promotion_is_undone(make: Make):
 
 @pytest.mark.parametrize(
     ("verdict", "result"),
-    [("", None), ("inconclusive", "inconclusive"), ("unhealthy", "unhealthy"), ("healthy", "rejected")],
+    [
+        ("", None),
+        ("inconclusive", "inconclusive"),
+        ("unhealthy", "unhealthy"),
+        ("healthy", "rejected"),
+        ("retried", "rejected"),
+    ],
 )
 def test_a_judged_canary_is_recorded_as_rejected(make: Make, verdict: str, result: str | None):
     judged = {"canaryVerdict": f"{verdict} sha256:{'b' * 64} {TIME}"} if verdict else {}

@@ -55,6 +55,13 @@ def test_up_does_not_put_a_rejected_canary_back(make: Make, monkeypatch: pytest.
     assert update(session, monkeypatch, force=True)() == DONE
 
 
+def test_up_starts_a_canary_that_a_person_retries(make: Make, monkeypatch: pytest.MonkeyPatch):
+    """As after the merge of `canary --force --only-config`."""
+    retried = f"retried sha256:{'b' * 64} {TIME.replace('00Z', '01Z')}"
+    session, _ = make("up", {"stable": OLD}, [REJECTED], **TRIAL, canaryVerdict=retried)
+    assert update(session, monkeypatch)() == DONE
+
+
 def test_up_keeps_a_running_canary_despite_its_verdict(make: Make, monkeypatch: pytest.MonkeyPatch):
     """As after `verdict --keep`: nothing is put back."""
     session, _ = make("up", BOTH, [REJECTED], **TRIAL)
