@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,8 @@ _NOT_FOUND = re.compile(r"not found \[http 404\]")
 _REFUSED = re.compile(r"unauthorized|forbidden|denied|\[http 40[13]\]", re.IGNORECASE)
 #: Answer of registries with immutable tags (ECR, Artifact Registry) to a tag that exists.
 _TAG_TAKEN = re.compile(r"already exists|immutable", re.IGNORECASE)
+#: Answer of Artifact Registry to the deletion of an image that has tags.
+_STILL_TAGGED = re.compile(r"DANGLING_TAG|referenced by tag", re.IGNORECASE)
 #: Options that copy what refers to the image. Within one registry it exists already.
 _WITH_REFERRERS = ["--referrers", "--digest-tags"]
 
@@ -101,6 +103,32 @@ def missing(image: str, login: Login | None) -> bool:
         except RegistryError:
             return False
     return False
+
+
+def tags(repository: str) -> list[str]:
+    """Return the tags in a repository, with the user's own login. Raises ImageNotFound and RegistryError."""
+    with _configured(None, repository) as environment:
+        return _run(["tag", "ls", repository], environment).split()
+
+
+def digest(image: str) -> str:
+    """Return the digest of REPOSITORY:TAG, with the user's own login. Raises ImageNotFound and RegistryError."""
+    with _configured(None, image) as environment:
+        return _run(["manifest", "head", image], environment)
+
+
+def delete(repository: str, digest: str, tags: Sequence[str]) -> None:
+    """Delete an image with its tags, with the user's own login. One that is gone is fine. Raises RegistryError."""
+    image = f"{repository}@{digest}"
+    with _configured(None, repository) as environment:
+        try:
+            _run(["manifest", "delete", image, "--ignore-missing"], environment)
+        except RegistryError as error:
+            if not _STILL_TAGGED.search(str(error)):
+                raise
+            for tag in tags:
+                _run(["tag", "delete", f"{repository}:{tag}"], environment)
+            _run(["manifest", "delete", image, "--ignore-missing"], environment)
 
 
 def label(image: str, name: str, platform: str, timeout_seconds: float) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from lab.errors import LabError
 from lab.foreign_image import foreign_image
 from lab.layout import Lab
+from lab.losses import Drill
 from lab.plugins.account import FAULT_VARIABLE, FAULTS
 from lab.plugins.simulated import NEXT_UP_CONTINUES
 from lab.progress import say, step
@@ -60,7 +61,7 @@ class Report:
         return json.dumps({"ok": self.ok, **asdict(self)}, indent=2, ensure_ascii=False)
 
 
-def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Report:
+def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "", restore: bool = False) -> Report:
     """Rehearse a stack on a lab that serves. Raises LabError if the stack cannot be rehearsed."""
     rehearsal = prepare(lab, stack)
     report = Report(stack, rehearsal.cloud, changed=rehearsal.changed)
@@ -71,7 +72,7 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "") -> Repor
         rehearsal.clear()
     kept = False
     try:
-        _run(report, _life(rehearsal, report, fault, keep))
+        _run(report, _life(rehearsal, report, fault, keep, restore))
         kept = keep and report.ok
     finally:
         if kept:
@@ -95,7 +96,7 @@ def check(stack: str, fault: str) -> str:
 Action = Callable[[], str]
 
 
-def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[tuple[str, Action]]:
+def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool, restore: bool) -> list[tuple[str, Action]]:
     """Return the steps in order. Each returns what was observed, or raises StepFailed or SmokeTestError."""
     begin = [("preview of an empty stack", lambda: _first_preview(rehearsal))]
     if fault:
@@ -110,6 +111,7 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool) -> list[
         ("canary by config", lambda: _canary(rehearsal)),
         ("the API through stable and canary", lambda: check_both_tracks(rehearsal, "stable", "canary")),
         ("refresh", lambda: _refresh(rehearsal)),
+        *(Drill(rehearsal).steps() if restore else []),
     ]
     if keep:
         return life

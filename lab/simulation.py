@@ -14,6 +14,18 @@ PLUGINS = PACKAGE / "plugins"
 
 
 @dataclass(frozen=True)
+class Loss:
+    """A lost database."""
+
+    seen: str = ""
+    """How it was lost."""
+    restore: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The value of `databaseRestore` that gets the data back."""
+    server_exists: bool = False
+    """Whether only the data is lost."""
+
+
+@dataclass(frozen=True)
 class Simulation:
     """How the lab simulates a cloud."""
 
@@ -21,6 +33,8 @@ class Simulation:
     """Write the files of a login to the simulated account into a folder; return its environment variables."""
     clear: Callable[[Account], None]
     """Remove the real servers and host names behind the account's resources."""
+    lose: Callable[[Account], Loss]
+    """Lose the account's database so that its backups can restore it."""
     commands: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further commands on PATH, with their Python modules."""
     hidden: tuple[str, ...] = ()

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     touched = commands.add_parser(
         "touched",
-        help="list the stacks that a branch changes, and whether it changes the image",
+        help="list the stacks in use that a branch changes, and whether it changes the image",
         epilog=f"example: python -m pipeline touched --base origin/main; {EPILOG}",
     )
     touched.add_argument("--base", required=True, help="the branch that it will be merged into")
@@ -94,10 +94,13 @@ def _image(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _touched(options: argparse.Namespace) -> dict[str, object]:
-    from pipeline.touched import changed_files, touched
+    from pipeline.touched import IN_USE, changed_files, touched
 
     root = Path(PROJECT_ROOT)
-    return asdict(touched(changed_files(options.base, root), root, options.base))
+    affected = touched(changed_files(options.base, root), root, options.base)
+    if affected.skipped:
+        print(f"not in use, so skipped ({IN_USE}): {', '.join(affected.skipped)}", file=sys.stderr)
+    return asdict(affected)
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:

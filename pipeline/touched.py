@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -15,8 +15,10 @@ from pipeline.errors import UsageError
 
 #: Files of the program. Those of one cloud affect only its stacks.
 PROGRAM = ("Pulumi.yaml", "__main__.py", "requirements.txt", "contract", "components", "stacks", "policy")
-#: Cloud of stacks that CI runners cannot reach.
-UNREACHABLE = "local"
+#: The stacks that CI works on.
+IN_USE = Path(".github/stacks.yaml")
+#: Base of the first push to a branch, in GitHub's events: there is nothing to compare with.
+NOTHING = "0" * 40
 #: Keys that leave the platform alone: those of the service and of its tracks.
 _RELEASE_KEYS = frozenset[str]().union(
     *(group.key_names() for group in (ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys))
@@ -36,16 +38,62 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Touched:
-    """Stacks whose preview may differ, and whether the image's sources have changed."""
+class StacksInUse:
+    """The stacks that CI works on, by name: ``staging`` gets each new image, and ``production`` is offered it."""
 
-    stacks: tuple[Stack, ...]
+    staging: Sequence[str]
+    production: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a change touches: the image's sources, and stacks in use whose preview may differ.
+
+    ``staging`` and ``production`` are the stacks to update; a new image goes to all of staging. ``offered`` are those
+    of production that are offered a new image. ``skipped`` are touched stacks that CI does not work on.
+    """
+
     image: bool
+    stacks: tuple[Stack, ...]
+    staging: tuple[Stack, ...] = ()
+    production: tuple[Stack, ...] = ()
+    offered: tuple[Stack, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def stacks_in_use(root: Path) -> StacksInUse:
+    """Read the stacks that CI works on. Raises UsageError if the file is invalid or names a stack without a file."""
+    try:
+        document = cast(dict[str, object], yaml.safe_load((root / IN_USE).read_text(encoding="utf-8")) or {})
+        groups = {name: _names(document.pop(name, None)) for name in ("staging", "production")}
+    except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{IN_USE}: write `staging:` and `production:`, each with a list of stacks ({error})"
+        ) from None
+    if document:
+        raise UsageError(f"{IN_USE}: unknown key `{next(iter(document))}`; write `staging` and `production`")
+    for name in (*groups["staging"], *groups["production"]):
+        if not (root / f"Pulumi.{name}.yaml").is_file():
+            raise UsageError(f"{IN_USE}: there is no Pulumi.{name}.yaml; remove `{name}` or create the stack")
+    return StacksInUse(**groups)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return tuple(map(str, cast(list[object], value)))
 
 
 def changed_files(base: str, root: Path) -> list[str]:
-    """Return the paths that changed since this branch left ``base``. Raises UsageError if Git cannot compare them."""
-    result = _git(root, "diff", "--name-only", "-z", "--no-ext-diff", f"{base}...HEAD")
+    """Return the paths that changed since this branch left ``base``, or all after the first push of a branch.
+
+    Raises UsageError if Git cannot compare them.
+    """
+    first = base == NOTHING
+    command = ["ls-files", "-z"] if first else ["diff", "--name-only", "-z", "--no-ext-diff", f"{base}...HEAD"]
+    result = _git(root, *command)
     if result.returncode:
         reason = result.stderr.strip().splitlines()[0].removeprefix("fatal: ").rstrip(".")
         raise UsageError(f"--base {base}: {reason}; fetch it with its whole history")
@@ -60,9 +108,10 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def touched(files: Iterable[str], root: Path, base: str = "") -> Touched:
     """Return the stacks that these files affect; files of the shared program affect all.
 
-    Without ``base``, the commit to compare with, every changed stack file may have changed keys of its platform.
+    Without ``base``, the commit to compare with, every changed stack file may have changed keys of its platform. Raises
+    UsageError if the list of stacks in use is invalid.
     """
-    clouds = {stack: cloud for stack, cloud in _clouds(root).items() if cloud != UNREACHABLE}
+    clouds = _clouds(root)
     stacks: set[str] = set()
     platforms: set[str] = set()
     image = False
@@ -74,11 +123,23 @@ def touched(files: Iterable[str], root: Path, base: str = "") -> Touched:
             stacks |= changed
             platforms |= changed if _changes_platform(base, file, root) else set()
         elif parts[0] in PROGRAM:
-            cloud = _cloud_of(parts, set(clouds.values()) | {UNREACHABLE})
+            cloud = _cloud_of(parts, {*clouds.values(), "local"})
             changed = {stack for stack, its in clouds.items() if cloud in (None, its)}
             stacks |= changed
             platforms |= changed
-    return Touched(tuple(Stack(name, clouds[name], name in platforms) for name in sorted(stacks)), image)
+    used = stacks_in_use(root)
+
+    def chosen(names: Sequence[str], every: bool = False) -> tuple[Stack, ...]:
+        return tuple(Stack(name, clouds[name], name in platforms) for name in names if every or name in stacks)
+
+    return Touched(
+        image,
+        stacks=chosen((*used.staging, *used.production)),
+        staging=chosen(used.staging, every=image),
+        production=chosen(used.production),
+        offered=chosen(used.production, every=True) if image else (),
+        skipped=tuple(sorted(stacks - {*used.staging, *used.production})),
+    )
 
 
 def _changes_platform(base: str, file: str, root: Path) -> bool:

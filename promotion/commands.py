@@ -19,7 +19,7 @@ from promotion.arguments import (
     seconds_or_zero,
     text,
 )
-from promotion.operations import canary, promote, release, report, rollback, stack, traffic, verdict
+from promotion.operations import canary, promote, prune, release, report, rollback, stack, traffic, verdict
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
     CanaryOptions,
@@ -27,6 +27,7 @@ from promotion.operations.options import (
     DiagnoseOptions,
     HistoryOptions,
     PreviewOptions,
+    PruneOptions,
     ReleaseOptions,
     ReleaseStackOptions,
     RollbackOptions,
@@ -232,6 +233,16 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="time after a pod's start in which its requests do not count (default: config key warmUpSeconds)",
     )
+
+
+def add_prune(commands: Commands) -> None:
+    summary = "delete images from the stack's registry that no stack runs, names or ever ran; list them first and ask"
+    parser = add_command(commands, "prune", prune.prune, PruneOptions, summary, "--output json")
+    parser.add_argument(
+        "--yes", "-y", action="store_true", help="delete without asking; otherwise, without a terminal, only list"
+    )
+    add_wait(parser)
+    add_output(parser)
 
 
 def add_preview(commands: Commands) -> None:

@@ -25,7 +25,7 @@ from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
 from components.aws.entrance import LOAD_BALANCER, StaticAddresses, record_in, tls
 from components.aws.live import live
-from components.aws.network import ANYWHERE, ZONES, Network, NetworkArgs
+from components.aws.network import ANYWHERE, ZONES, ExistingNetwork, Network, NetworkArgs, existing_network
 from components.aws.nodes import is_arm
 from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
 from components.aws.versions import check_versions, satisfies
@@ -152,6 +152,28 @@ class PlatformKeys(LoadBalancerKeys):
         pattern=r"^db\.[a-z0-9-]+\.[a-z0-9]+$",
         description="Instance class of the database.",
     )
+    vpc: str = Field(
+        default="",
+        pattern=r"^(vpc-[0-9a-f]{8,17})?$",
+        description="Id of an existing VPC for cluster and database, with privateSubnets. Unset: the stack creates one."
+        " A change replaces everything.",
+    )
+    private_subnets: list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]] = Field(
+        default=[],
+        validate_default=True,
+        description="With vpc: ids of private subnets in two zones or more, for nodes and database. They need a way out"
+        " to the internet (a NAT gateway). A change replaces the cluster.",
+    )
+
+    @field_validator("private_subnets")
+    @classmethod
+    def _require_subnets_of_a_vpc(cls, value: list[str], others: ValidationInfo) -> list[str]:
+        if others.data.get("vpc") and len(value) < ZONES:
+            raise ValueError(f"must name {ZONES} private subnets or more in the VPC, each in another zone")
+        if value and not others.data.get("vpc"):
+            raise ValueError("is only for an existing VPC; set vpc, too")
+        return value
+
     database_storage_gib: int = Field(
         default=20,
         ge=20,
@@ -218,6 +240,15 @@ class PlatformKeys(LoadBalancerKeys):
         description="Give the load balancer an Elastic IP address in each zone, so that its addresses outlast it. Only"
         " a new load balancer takes them.",
     )
+
+    @field_validator("static_address")
+    @classmethod
+    def _require_own_subnets(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("vpc"):
+            raise ValueError(
+                "needs a network of the stack's own, which has one public subnet for each address; unset it"
+            )
+        return value
 
     @field_validator("node_size")
     @classmethod
@@ -337,13 +368,17 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     check_versions(keys.kubernetes_version, keys.database_version, found, asking)
     administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
     options = pulumi.ResourceOptions(provider=provider)
-    network = Network(
-        "network",
-        NetworkArgs(
-            cluster=name, region=keys.region, address_range=keys.network_range, nat_per_zone=keys.high_availability
-        ),
-        opts=options,
-    )
+    network: Network | ExistingNetwork
+    if keys.vpc:
+        network = existing_network(keys.vpc, keys.private_subnets, asking)
+    else:
+        network = Network(
+            "network",
+            NetworkArgs(
+                cluster=name, region=keys.region, address_range=keys.network_range, nat_per_zone=keys.high_availability
+            ),
+            opts=options,
+        )
     images = ImageRepository(
         "registry",
         ImageRepositoryArgs(name=name, service=settings.service.name, protect=keys.deletion_protection),

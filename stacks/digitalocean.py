@@ -10,22 +10,15 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.digitalocean.account import missing_prerequisites, stack_name, stack_tags
-from components.digitalocean.checks import (
-    cluster_version_errors,
-    database_version_errors,
-    droplet_errors,
-    registry_name_errors,
-)
+from components.digitalocean.checks import Wanted, refuse_what_the_account_cannot_have
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
-from components.digitalocean.doctl import DoctlError
 from components.digitalocean.entrance import LOAD_BALANCER, ManagedCertificate, record_in, tls
-from components.digitalocean.live import Live, look
+from components.digitalocean.live import LiveNetwork, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
 from components.pull_secret import with_pull_secret
-from contract.errors import invalid_config
 from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
@@ -35,6 +28,8 @@ from stacks.restoring import restored_output, was_restored
 
 #: The smallest plan with room for a service's image history.
 SMALLEST_PLAN = "basic"
+#: Seconds until an autoscaled pool has another node. An estimate: DigitalOcean names no number.
+NEW_NODE_SECONDS = 300
 #: The smallest size of a database node.
 SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 #: The smallest size that can have a standby.
@@ -119,6 +114,12 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="Name of the account's existing container registry. Unset: the stack creates one.",
     )
+    vpc: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        description="UUID of an existing VPC of the region for cluster and database (`doctl vpcs list`). Unset: the"
+        " stack creates one. A change replaces everything.",
+    )
     registry_name: str | None = Field(
         default=None,
         examples=["acme-addressbook"],
@@ -144,8 +145,8 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     )
     maintenance_window: MaintenanceWindow = Field(
         default="sunday 03:00",
-        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it while"
-        " kubernetesVersion is pinned; raise that key to get patches.",
+        description="Weekday and full hour (UTC) of the database's maintenance. The cluster ignores it, because its"
+        " automatic upgrades are off; raise kubernetesVersion to get patches.",
     )
     deletion_protection: bool = Field(
         default=True,
@@ -240,7 +241,17 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
     live = look(name, keys.region, keys.database_restore)
-    _refuse_what_the_account_cannot_have(keys, live)
+    refuse_what_the_account_cannot_have(
+        Wanted(
+            name=name,
+            kubernetes_version=keys.kubernetes_version,
+            database_version=keys.database_version,
+            droplets=keys.droplets,
+            new_registry=None if keys.registry else keys.own_registry,
+        ),
+        live,
+    )
+    _warn_of_short_rollouts(keys, settings.service.rollout_timeout_seconds)
     images = ImageRegistry(
         "registry",
         RegistryArgs(
@@ -251,12 +262,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    # First the registry: its name may be taken after all.
-    network = Network(
-        "network",
-        NetworkArgs(name=name, region=keys.region, live=live.network),
-        after=[images.resource] if images.resource else [],
-    )
+    vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
     cluster = Cluster(
         "cluster",
         ClusterArgs(
@@ -264,7 +270,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             region=keys.region,
             version=keys.kubernetes_version,
             live=live.cluster,
-            vpc=network.vpc,
+            vpc=vpc,
             nodes=keys.node_count,
             max_nodes=keys.max_node_count,
             node_size=keys.node_size,
@@ -284,7 +290,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
-            vpc=network.vpc,
+            vpc=vpc,
             client=cluster.id,
             maintenance=keys.maintenance,
             tags=tags,
@@ -329,20 +335,19 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
 
 
-def _refuse_what_the_account_cannot_have(keys: PlatformKeys, live: Live) -> None:
-    """Raise pulumi.RunError, before anything is registered, with every reason why the update would fail."""
-    name, is_new = stack_name(), live.cluster is None
-    try:
-        errors = [
-            *cluster_version_errors(name, keys.kubernetes_version, live.cluster),
-            *database_version_errors(name, keys.database_version, live.database),
-            *(droplet_errors(keys.droplets) if is_new else []),
-            *(registry_name_errors(keys.own_registry) if is_new and not keys.registry else []),
-        ]
-    except DoctlError as error:
-        errors = [f"kubernetesVersion = {keys.kubernetes_version!r}: doctl cannot list the versions on offer: {error}"]
-    if errors:
-        raise invalid_config(errors)
+def _warn_of_short_rollouts(keys: PlatformKeys, seconds: int) -> None:
+    """Warn if a rollout may fail while the pool grows for it."""
+    if keys.max_node_count and seconds < NEW_NODE_SECONDS:
+        pulumi.log.warn(
+            f"rolloutTimeoutSeconds = {seconds}: a rollout that needs another node may fail, as a new node takes up to"
+            f" {NEW_NODE_SECONDS} seconds; set rolloutTimeoutSeconds to {NEW_NODE_SECONDS} or more"
+        )
+
+
+def _own_network(name: str, region: str, live: LiveNetwork, images: ImageRegistry) -> pulumi.Output[str]:
+    """Declare the stack's own VPC after the registry, whose name may be taken after all; return its id."""
+    after = [images.resource] if images.resource else []
+    return Network("network", NetworkArgs(name=name, region=region, live=live), after=after).vpc
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:

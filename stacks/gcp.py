@@ -6,14 +6,22 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.entrance import StaticAddress, record_in
-from components.gcp.network import NETWORK_PREFIX, Network, NetworkArgs, Ranges
+from components.gcp.network import (
+    NETWORK_PREFIX,
+    PODS_RANGE,
+    SERVICES_RANGE,
+    ExistingNetwork,
+    Network,
+    NetworkArgs,
+    Ranges,
+)
 from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import (
     access_token,
@@ -45,6 +53,8 @@ PRIVATE = [IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.
 UNREACHABLE = IPv4Network("172.17.0.0/16")
 #: Ask for a load balancer with a backend service. An existing one of the older kind cannot be converted.
 LOAD_BALANCER = {"cloud.google.com/l4-rbs": "enabled"}
+#: Forms of a project's id and of a resource's name (Compute Engine documentation).
+PROJECT_PATTERN, NAME_PATTERN = "[a-z][a-z0-9.:-]{4,60}", "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
@@ -88,6 +98,30 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     network_range: str = Field(
         default="10.64.0.0/16",
         description="Private address range of the VPC, a /16 in CIDR notation. A change replaces everything.",
+    )
+    vpc: str = Field(
+        default="",
+        pattern=rf"^(projects/{PROJECT_PATTERN}/global/networks/{NAME_PATTERN})?$",
+        description="Id of an existing VPC for cluster and database, projects/PROJECT/global/networks/NAME, with"
+        " subnetwork. It needs private services access and a NAT gateway. Unset: the stack creates one. A change"
+        " replaces everything.",
+    )
+    subnetwork: str = Field(
+        default="",
+        validate_default=True,
+        pattern=rf"^(projects/{PROJECT_PATTERN}/regions/[a-z]+-[a-z]+[0-9]+/subnetworks/{NAME_PATTERN})?$",
+        description="With vpc: id of the region's subnetwork, projects/PROJECT/regions/REGION/subnetworks/NAME. A"
+        " change replaces everything.",
+    )
+    pods_range: str = Field(
+        default=PODS_RANGE,
+        pattern=f"^{NAME_PATTERN}$",
+        description="With vpc: name of the subnetwork's secondary range for pods. A change replaces the cluster.",
+    )
+    services_range: str = Field(
+        default=SERVICES_RANGE,
+        pattern=f"^{NAME_PATTERN}$",
+        description="With vpc: name of the subnetwork's secondary range for Services. A change replaces the cluster.",
     )
     api_server_access: list[AddressRange] = Field(
         default=[],
@@ -138,6 +172,15 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         description="Reserve the load balancer's address, so that it outlasts the load balancer. An existing load"
         " balancer changes to it.",
     )
+
+    @field_validator("subnetwork")
+    @classmethod
+    def _require_subnetwork_of_a_vpc(cls, value: str, others: ValidationInfo) -> str:
+        if bool(value) != bool(others.data.get("vpc")):
+            raise ValueError("must be set together with vpc, the id of the network that it is in")
+        if value and f"/regions/{others.data.get('region')}/" not in value:
+            raise ValueError(f"must be in the stack's region, {others.data.get('region')}")
+        return value
 
     @field_validator("network_range")
     @classmethod
@@ -205,16 +248,20 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     check_project(keys.region)
     restored = was_restored(keys.database_restore)
     enabled = ProjectServices("services", project_id(), keys.region).enabled
-    network = Network(
-        "network",
-        NetworkArgs(
-            name=name,
-            region=keys.region,
-            ranges=Ranges(IPv4Network(keys.network_range)),
-            labels=labels,
-            services=enabled,
-        ),
-    )
+    network: Network | ExistingNetwork
+    if keys.vpc:
+        network = ExistingNetwork(keys.vpc, keys.subnetwork, keys.pods_range, keys.services_range)
+    else:
+        network = Network(
+            "network",
+            NetworkArgs(
+                name=name,
+                region=keys.region,
+                ranges=Ranges(IPv4Network(keys.network_range)),
+                labels=labels,
+                services=enabled,
+            ),
+        )
     images = ContainerRegistry(
         "registry",
         RegistryArgs(
@@ -240,12 +287,14 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             version=keys.kubernetes_version,
             network=network.id,
             subnetwork=network.subnetwork,
+            pods_range=network.pods_range,
+            services_range=network.services_range,
             node_account=nodes.email,
             clients=keys.api_server_access,
             maintenance=keys.maintenance,
             labels=labels,
             protect=keys.deletion_protection,
-            ready=[network.nat, *nodes.rights],
+            ready=[*network.nat, *nodes.rights],
         ),
     )
     database = ManagedDatabase(

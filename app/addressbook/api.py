@@ -143,8 +143,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return _refusal(405, f"{request.url.path} takes {allowed} only.", {"Allow": allowed})
     if error.status_code == 404 and "endpoint" not in request.scope:
         return _refusal(404, "There is nothing here: try /all.")
-    headers = {"Connection": "close"} if error.status_code == 408 else None
-    return _refusal(error.status_code, error.detail, headers)
+    return _refusal(error.status_code, error.detail)
 
 
 def _allowed_methods(request: Request) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from addressbook.connection import PROBES
 from addressbook.drain import Drain
 from addressbook.metrics import Metrics
 
 UNMATCHED = "unmatched"
-PROBES = frozenset({"/ready", "/live"})
-"""Probed every few seconds: successes are logged at DEBUG only."""
 MAX_LOGGED_PATH = 200
 
 log = logging.getLogger("addressbook.request")
@@ -73,4 +72,5 @@ class Observation:
 def _level(route: str, status: int) -> int:
     if status >= 500:
         return logging.ERROR
+    # Probed every few seconds.
     return logging.DEBUG if route in PROBES else logging.INFO

@@ -9,17 +9,22 @@ import uvicorn
 from starlette.routing import Route
 
 from addressbook.api import create_app
+from addressbook.connection import LimitedProtocol, ProbesFirst
 from addressbook.database import Database
 from addressbook.drain import Drain
 from addressbook.metrics import Metrics
 from addressbook.observation import Observation
 from addressbook.settings import Settings
+from addressbook.unread import UnreadBody
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of load balancers, which must close idle connections first."""
 LAST_REQUESTS_SECONDS = 5
 """Time for running requests to finish after the drain's time limit."""
 BACKLOG = 1024
+SEND_BUFFER_BYTES, RECEIVE_BUFFER_BYTES = 64 * 1024, 32 * 1024
+"""The kernel's buffers count towards a pod's memory limit, and would grow to megabytes a connection."""
+SAFE_HEADERS = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,9 @@ class DrainingServer(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until a signal. Raises OSError if a port is in use."""
     listener = socket.create_server((settings.listen_address, settings.port), backlog=BACKLOG)
+    # Accepted connections inherit these.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     database = Database(settings.database, settings.pool_size)
     metrics = Metrics(settings, database)
     metrics.serve(settings.listen_address, settings.metrics_port)
@@ -57,14 +65,15 @@ def serve(settings: Settings) -> None:
     app = create_app(database)
     templates = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
     config = uvicorn.Config(
-        Observation(app, templates, metrics, drain),
+        UnreadBody(Observation(ProbesFirst(app), templates, metrics, drain)),
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
+        headers=SAFE_HEADERS,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,

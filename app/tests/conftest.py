@@ -140,12 +140,12 @@ def service(database: Environment) -> Iterator[Service]:
 
 
 @pytest.fixture
-def start_service() -> Iterator[Callable[[Environment], Service]]:
-    """Return a function that starts a service for one test."""
+def start_service() -> Iterator[Callable[..., Service]]:
+    """Return a function that starts a service for one test, with other limits than usual if given."""
     services: list[Service] = []
 
-    def start(environment: Environment) -> Service:
-        services.append(Service(environment))
+    def start(environment: Environment, **limits: float) -> Service:
+        services.append(Service(environment, **limits))
         return services[-1]
 
     try:

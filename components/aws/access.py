@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pulumi
+import pulumi_aws as aws
 
-from components.aws.account import caller_principal
+from components.aws.account import caller_principal, stack_name, stack_tags
 from components.aws.live import Live
+from components.invokes import ask
 from contract.errors import invalid_config
+
+#: The provider's and AWS' words for an entry that does not exist.
+NOT_FOUND = re.compile("couldn't find resource|empty result|ResourceNotFoundException", re.IGNORECASE)
 
 
 def cluster_access(
@@ -19,17 +25,32 @@ def cluster_access(
     The list alone decides, so a preview in CI and the update after it register the same resources. Raises
     pulumi.RunError if it leaves out the caller, who could then create the cluster but nothing in it.
     """
-    # EKS refuses an entry for the creator of such a cluster, and it is not known who that is.
-    if found.creator_is_administrator:
-        return list(administrators)
     caller = caller_principal(opts)
+    if caller in (*administrators, *viewers) or (found.cluster_version and _has_access_already(caller, opts)):
+        return list(administrators)
     if not administrators:
         return [caller]
-    if caller not in (*administrators, *viewers):
-        raise invalid_config(
-            [
-                f"clusterAdministrators: does not name {caller}, whose credentials this machine has and who could not"
-                " reach the cluster; add it there, or in `clusterViewers` if it only previews"
-            ]
+    raise invalid_config(
+        [
+            f"clusterAdministrators: does not name {caller}, whose credentials this machine has and who could not reach"
+            " the cluster; add it there, or in `clusterViewers` if it only previews"
+        ]
+    )
+
+
+def _has_access_already(principal: str, opts: pulumi.InvokeOptions) -> bool:
+    """Return whether the principal has an access entry that is not the stack's, and so cannot get another.
+
+    EKS made one for the creator of clusters of program versions before 0.9.
+    """
+    try:
+        entry = ask(
+            lambda: aws.eks.get_access_entry(cluster_name=stack_name(), principal_arn=principal, opts=opts),
+            f"access entry of {principal}",
+            "the caller needs the right eks:DescribeAccessEntry",
         )
-    return list(administrators)
+    except pulumi.RunError as error:
+        if NOT_FOUND.search(str(error)):
+            return False
+        raise
+    return not stack_tags({}).items() <= dict(entry.tags or {}).items()

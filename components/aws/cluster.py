@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components.aws.addons import AddonName, AddonsArgs, NodeAddons, addon
-from components.aws.network import Network
+from components.aws.network import ExistingNetwork, Network
 from components.aws.nodes import Nodes, NodesArgs
 from components.aws.roles import Role, RoleArgs, service_trust
 from components.component import Component
@@ -76,7 +76,11 @@ class Cluster(Component):
     kubernetes: k8s.Provider
 
     def __init__(
-        self, name: str, args: ClusterArgs, network: Network, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: ClusterArgs,
+        network: Network | ExistingNetwork,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("aws:Cluster", name, opts)
         self._args = args
@@ -106,7 +110,7 @@ class Cluster(Component):
                 tags=args.tags,
             ),
             # Nodes pull images through the NAT gateway, and become ready once the network plugin runs.
-            after=[network, *node_addons.addons],
+            after=[*network.resources, *node_addons.addons],
             opts=self._options,
         )
         dns = addon("coredns", common, self, after=[nodes.group])
@@ -122,11 +126,13 @@ class Cluster(Component):
             self.kubeconfig,
             self.identifier,
             # Workloads are created after everything they need, NAT included, and `destroy` deletes them first.
-            pulumi.ResourceOptions(parent=self, depends_on=[network, *node_addons.addons, nodes.group, dns, *access]),
+            pulumi.ResourceOptions(
+                parent=self, depends_on=[*network.resources, *node_addons.addons, nodes.group, dns, *access]
+            ),
         )
         self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
 
-    def _control_plane(self, network: Network) -> aws.eks.Cluster:
+    def _control_plane(self, network: Network | ExistingNetwork) -> aws.eks.Cluster:
         args = self._args
         return aws.eks.Cluster(
             "cluster",

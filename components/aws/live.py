@@ -17,8 +17,6 @@ class Live:
 
     #: Minor version of Kubernetes. AWS upgrades a cluster by itself when its version's extended support ends.
     cluster_version: str = ""
-    #: Whether EKS itself made the cluster's creator an administrator, as in clusters of program versions before 0.9.
-    creator_is_administrator: bool = False
     #: Version of PostgreSQL with its minor version. AWS applies minor upgrades by itself.
     database_version: str = ""
 
@@ -28,8 +26,6 @@ def live(name: str, opts: pulumi.InvokeOptions) -> Live:
     cluster = _cluster(name, opts)
     return Live(
         cluster_version=cluster.version if cluster else "",
-        creator_is_administrator=bool(cluster)
-        and any(each.bootstrap_cluster_creator_admin_permissions for each in cluster.access_configs),
         database_version=_database_version(name, opts),
     )
 

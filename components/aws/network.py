@@ -10,7 +10,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.component import Component
-from components.invokes import or_explain
+from components.invokes import ask, or_explain
+from contract.errors import invalid_config
 
 #: Number of availability zones. EKS and RDS need two.
 ZONES = 2
@@ -33,6 +34,46 @@ class NetworkArgs:
 
 
 @dataclass(frozen=True)
+class ExistingNetwork:
+    """A VPC that the stack uses and does not manage."""
+
+    #: Id of the VPC.
+    vpc: str
+    #: Ids of private subnets in two zones or more, with a way out to the internet.
+    private_subnets: list[str]
+
+    @property
+    def resources(self) -> list[pulumi.Resource]:
+        """What its users wait for."""
+        return []
+
+
+def existing_network(vpc: str, subnets: Sequence[str], opts: pulumi.InvokeOptions) -> ExistingNetwork:
+    """Return the network, once the account has it. Raises pulumi.RunError if the subnets do not fit."""
+    found = ask(
+        lambda: aws.ec2.get_subnets(filters=[{"name": "vpc-id", "values": [vpc]}], opts=opts),
+        f"subnets of {vpc}",
+        "the caller needs the right ec2:DescribeSubnets",
+    )
+    if missing := [each for each in subnets if each not in found.ids]:
+        raise invalid_config(
+            [
+                f"privateSubnets: {', '.join(missing)} is not in {vpc}, which has {', '.join(found.ids) or 'none'}"
+                " (`aws ec2 describe-subnets` lists them)"
+            ]
+        )
+    zones = {
+        ask(
+            lambda each=each: aws.ec2.get_subnet(id=each, opts=opts), f"subnet {each}", "check its id"
+        ).availability_zone
+        for each in subnets
+    }
+    if len(zones) < ZONES:
+        raise invalid_config([f"privateSubnets: are all in {', '.join(zones)}; name one in each of {ZONES} zones"])
+    return ExistingNetwork(vpc, list(subnets))
+
+
+@dataclass(frozen=True)
 class Ranges:
     """Address ranges of the subnets, one per zone. Private ones take half of the block, public ones a small part."""
 
@@ -51,6 +92,8 @@ class Network(Component):
     vpc: pulumi.Output[str]
     #: Ids of the private subnets.
     private_subnets: list[pulumi.Output[str]]
+    #: What its users wait for.
+    resources: list[pulumi.Resource]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws:Network", name, opts)
@@ -86,6 +129,7 @@ class Network(Component):
             private_routes.append(routes)
         self._storage_endpoint(private_routes)
         self.private_subnets = [subnet.id for subnet in private]
+        self.resources = [self]
         self.register_outputs({"vpc": self.vpc, "privateSubnets": self.private_subnets})
 
     def _zones(self) -> list[pulumi.Output[str]]:

@@ -5,15 +5,47 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from components.digitalocean.doctl import CALL_SECONDS, DoctlError, ask, ask_for_rows, provider_token
-from components.digitalocean.live import ONLINE, RUNNING, LiveVersion
+from components.digitalocean.live import ONLINE, RUNNING, Live, LiveVersion
+from contract.errors import invalid_config
 
 API_URL_VARIABLE, API_URL = "DIGITALOCEAN_API_URL", "https://api.digitalocean.com"
 TAKEN = 409
 LIMIT_PAGE = "https://cloud.digitalocean.com/account/team/droplet_limit_increase"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a stack asks of the account."""
+
+    #: Name of the stack's resources.
+    name: str
+    kubernetes_version: str
+    database_version: str
+    #: Number of nodes, at most.
+    droplets: int
+    #: Name of the registry to create; None if an existing one is used.
+    new_registry: str | None
+
+
+def refuse_what_the_account_cannot_have(wanted: Wanted, live: Live) -> None:
+    """Raise pulumi.RunError, before anything is registered, with every reason why the update would fail."""
+    is_new = live.cluster is None
+    try:
+        errors = [
+            *cluster_version_errors(wanted.name, wanted.kubernetes_version, live.cluster),
+            *database_version_errors(wanted.name, wanted.database_version, live.database),
+            *(droplet_errors(wanted.droplets) if is_new else []),
+            *(registry_name_errors(wanted.new_registry) if is_new and wanted.new_registry else []),
+        ]
+    except DoctlError as error:
+        errors = [f"kubernetesVersion: doctl cannot list the versions on offer ({error}); run the command again"]
+    if errors:
+        raise invalid_config(errors)
 
 
 def cluster_version_errors(name: str, wanted: str, live: LiveVersion | None) -> list[str]:

@@ -11,7 +11,6 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
 from components.component import Component
-from components.gcp.network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.project import AUTH_PLUGIN
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
@@ -39,6 +38,9 @@ class ClusterArgs:
     network: pulumi.Input[str]
     #: Id of the subnetwork.
     subnetwork: pulumi.Input[str]
+    #: Names of the subnetwork's secondary ranges.
+    pods_range: str
+    services_range: str
     #: Email of the nodes' service account.
     node_account: pulumi.Input[str]
     #: CIDR ranges that may reach the API server; empty for any address.
@@ -106,8 +108,8 @@ class Cluster(Component):
             network=args.network,
             subnetwork=args.subnetwork,
             ip_allocation_policy={
-                "cluster_secondary_range_name": PODS_RANGE,
-                "services_secondary_range_name": SERVICES_RANGE,
+                "cluster_secondary_range_name": args.pods_range,
+                "services_secondary_range_name": args.services_range,
             },
             private_cluster_config={"enable_private_nodes": True, "enable_private_endpoint": False},
             # Set even if it allows any address: left out, an earlier list would stay.

@@ -48,8 +48,8 @@ class ManagedDatabaseArgs:
     standby: bool
     #: Id of the VPC.
     network: pulumi.Input[str]
-    #: The connection that gives the server an address in the network.
-    private_services: pulumi.Resource
+    #: What gives the server an address in the network.
+    private_services: Sequence[pulumi.Resource]
     #: Day of the week (Monday is 1) and hour (UTC).
     maintenance: tuple[int, int]
     labels: dict[str, str]
@@ -149,7 +149,7 @@ class ManagedDatabase(Component):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
-                depends_on=[args.private_services, *args.services],
+                depends_on=[*args.private_services, *args.services],
                 ignore_changes=kept_inputs(restore, "clone", "restoreBackupContext"),
                 delete_before_replace=False,
             ),

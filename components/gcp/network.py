@@ -52,6 +52,29 @@ class Ranges:
 
 
 @dataclass(frozen=True)
+class ExistingNetwork:
+    """A VPC that the stack uses and does not manage. It has a NAT gateway and private services access already."""
+
+    #: Id of the VPC.
+    id: str
+    #: Id of the subnetwork.
+    subnetwork: str
+    #: Names of the subnetwork's secondary ranges.
+    pods_range: str
+    services_range: str
+
+    @property
+    def nat(self) -> list[pulumi.Resource]:
+        """What nodes wait for."""
+        return []
+
+    @property
+    def private_services(self) -> list[pulumi.Resource]:
+        """What managed services wait for."""
+        return []
+
+
+@dataclass(frozen=True)
 class NetworkArgs:
     """Name and address ranges of the network."""
 
@@ -71,9 +94,12 @@ class Network(Component):
     #: Id of the subnetwork.
     subnetwork: pulumi.Output[str]
     #: Nodes need it to reach the internet.
-    nat: pulumi.Resource
+    nat: list[pulumi.Resource]
     #: A managed service needs it to get a private address.
-    private_services: pulumi.Resource
+    private_services: list[pulumi.Resource]
+    #: Names of the subnetwork's secondary ranges.
+    pods_range = PODS_RANGE
+    services_range = SERVICES_RANGE
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gcp:Network", name, opts)
@@ -90,8 +116,8 @@ class Network(Component):
         self.id = network.id
         subnetwork = self._subnetwork(network)
         self.subnetwork = subnetwork.id
-        self.nat = self._nat(network, subnetwork)
-        self.private_services = self._private_services(network)
+        self.nat = [self._nat(network, subnetwork)]
+        self.private_services = [self._private_services(network)]
         self.register_outputs({"id": self.id, "subnetwork": self.subnetwork})
 
     def _subnetwork(self, network: gcp.compute.Network) -> gcp.compute.Subnetwork:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from lab.plugins import addresses
 from lab.plugins.account import Record
+from lab.plugins.backups import Backup, Backups
 from lab.plugins.kind import ApiError, Kind
 from lab.plugins.postgres import Server, ServerUnavailableError, quoted
 from lab.plugins.properties import Properties
@@ -47,8 +48,8 @@ class DatabaseServer(Kind):
             server.start()
         return server
 
-    def launch(self, record: Record, statements: str) -> Server:
-        """Create a server and run SQL on it; remove it if that fails. Raises ApiError."""
+    def launch(self, record: Record, statements: str, backup: Backup | None = None) -> Server:
+        """Create a server, empty or from a backup, and run SQL on it; remove it if that fails. Raises ApiError."""
         if interrupted := self.account.get(record.type, record.id):
             self.discard(interrupted)
         try:
@@ -58,13 +59,30 @@ class DatabaseServer(Kind):
                 # Stored now, so that a killed plugin leaves no unknown address, and new access rules find the server.
                 self.account.put(record)
                 server = self.server(record)
+                if backup:
+                    server.begin_with(Backups(self.account).data(backup.id))
                 server.create()
-                server.sql(statements)
+                if statements:
+                    server.sql(statements)
                 self.admit(record)
         except ApiError:
             self.discard(record)
             raise
         return server
+
+    def known_as(self, record: Record) -> str:
+        """Return what the cloud knows a server's backups by."""
+        return record.inputs["name"]
+
+    def take_backup(self, record: Record, id: str) -> Backup:
+        """Take a backup of a server, with the account's records of what is in it. Raises ApiError."""
+        inside = [each for kind, path in self.deleted_with.items() for each in self.inside(record, kind, path)]
+        with refusing(self.failure):
+            return Backups(self.account).take(self.server(record), id, self.known_as(record), inside)
+
+    def inside(self, record: Record, kind: str, path: str) -> list[Record]:
+        """Return the resources of a type in a server that are part of its data."""
+        return [each for each in self.account.records(kind, **{path: record.id}) if "name" in each.inputs]
 
     @override
     def refresh(self, record: Record) -> Properties:
@@ -79,7 +97,7 @@ class DatabaseServer(Kind):
         """Tell the user what stands in for the product."""
         self.engine.info(
             f"simulated: {product} is one real PostgreSQL {server.version} with TLS at {server.host}:{server.port};"
-            " no standby, no backups"
+            " no standby"
         )
 
 

@@ -180,20 +180,40 @@ class Server:
         rules += [f"{kind} all all {source} scram-sha-256" for source in sources]
         write(self.folder / "hba.conf", "\n".join(rules) + "\n", mode=0o644)
 
+    def has_data(self) -> bool:
+        """Return whether the server was created and not destroyed."""
+        return (self.folder / "data" / "PG_VERSION").exists()
+
+    def copy_data(self, target: Path) -> None:
+        """Copy the data of the stopped server; start it again if it ran. Raises ServerUnavailableError."""
+        ran = self.running()
+        self._stop(signal.SIGINT)  # a fast shutdown, with everything on disk
+        subprocess.run(["cp", "-a", str(self.folder / "data"), str(target)], check=True)
+        if ran:
+            self.start()
+
+    def begin_with(self, data: Path) -> None:
+        """Give a server that is not created yet the data of another one."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        subprocess.run(["cp", "-a", str(data), str(self.folder / "data")], check=True)
+
     def destroy(self) -> None:
         """Stop it and remove its data."""
+        self._stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.address:
+            addresses.release(self.lab, self.address)
+
+    def _stop(self, how: signal.Signals) -> None:
         try:
             pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         except (FileNotFoundError, IndexError, ValueError):
             pid = 0
         if pid in cgroups.processes(self.lab):  # another process may have this number by now
-            os.kill(pid, signal.SIGQUIT)
+            os.kill(pid, how)
             deadline = time.monotonic() + READY_SECONDS
             while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if self.address:
-            addresses.release(self.lab, self.address)
 
     def _run_as_owner(self, *command: str, given: str = "") -> str:
         done = subprocess.run([*_as_owner(), *command], input=given, capture_output=True, text=True, cwd="/")

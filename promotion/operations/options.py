@@ -100,6 +100,13 @@ class UpOptions(ChangeOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PruneOptions(ChangeOptions):
+    """``yes``: delete without asking. Without a terminal and ``yes``, nothing is deleted."""
+
+    yes: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReleaseStackOptions(ChangeOptions):
     """A new release stack on the platform of the stack ``platform``; it runs ``image``, or "" to build one."""
 

@@ -23,6 +23,13 @@ COLOR_MARK = re.compile(r"<\{%[^%]*%\}>")
 NOISE = re.compile(
     r"^using pulumi-\S+ from \$PATH|^an unhandled error occurred: program exited with non-zero exit code"
 )
+#: Warnings of the Kubernetes provider about what it waits for, such as "[Pod addressbook/migrate-x]: …": a finished Job
+#: and a new Deployment have one each. They matter only if the wait fails.
+AWAITED = re.compile(r"^\[[^\]]+\]")
+#: What the providers' bridge adds to a provider's own message: it logs a failure, and then returns it.
+BRIDGE = re.compile(
+    r"^sdk-v2/\S+ sdk\.helper_schema: |: provider=\S+$|^\w+ing urn:\S+: |^\d+ errors? occurred:\s*\* ", re.MULTILINE
+)
 
 
 class Progress:
@@ -34,6 +41,8 @@ class Progress:
         self._began: dict[str, float] = {}
         self._last_printed: dict[str, float] = {}
         self._has_error = False
+        self._held_back: dict[str, list[str]] = {}
+        self._errors: set[tuple[str | None, str]] = set()
         #: URNs of the resources whose operation failed.
         self.failed: list[str] = []
 
@@ -46,6 +55,8 @@ class Progress:
         elif event.res_op_failed_event:
             metadata = event.res_op_failed_event.metadata
             self.failed.append(metadata.urn)
+            for text in self._held_back.pop(metadata.urn, []):
+                self._problem("warning", text, metadata.urn)
             self._line("✗", metadata.urn, f"{operation(metadata)} failed")
         elif event.diagnostic_event:
             diagnostic = event.diagnostic_event
@@ -60,6 +71,7 @@ class Progress:
 
     def _end(self, metadata: StepEventMetadata) -> None:
         verb = operation(metadata)
+        self._held_back.pop(metadata.urn, None)
         if verb in PAST_TENSE and not metadata.type.startswith("pulumi:"):  # the stack itself, and providers
             self._line(SIGNS[verb], metadata.urn, PAST_TENSE[verb])
 
@@ -74,13 +86,26 @@ class Progress:
             return
         self._has_error |= severity == "error"
         if severity in ("error", "warning"):
-            where = f"{resource_name(urn)}: " if urn and "pulumi:pulumi:Stack" not in urn else ""
-            print(f"{severity}: {where}{text.removeprefix(f'{severity}: ')}", file=self._err, flush=True)
+            text = text.removeprefix(f"{severity}: ")
+            if severity == "warning" and urn and "$kubernetes:" in urn and AWAITED.match(text):
+                self._held_back.setdefault(urn, []).append(text)
+            else:
+                self._problem(severity, text, urn)
         elif severity == "info#err" or (severity == "info" and not ephemeral):
             print(f"    {text}", file=self._out, flush=True)
         elif urn and severity == "info" and time.monotonic() - self._last_printed.get(urn, 0) >= WAITING_SECONDS:
             self._last_printed[urn] = time.monotonic()
             print(f"  … {resource_name(urn):<52} {text.splitlines()[-1]}", file=self._out, flush=True)
+
+    def _problem(self, severity: str, text: str, urn: str | None) -> None:
+        """Print an error or a warning, an error of the same resource only once."""
+        if severity == "error":
+            text = own_message(text)
+            if (urn, text) in self._errors:
+                return
+            self._errors.add((urn, text))
+        where = f"{resource_name(urn)}: " if urn and "pulumi:pulumi:Stack" not in urn else ""
+        print(f"{severity}: {where}{text}", file=self._err, flush=True)
 
     def _violation(self, violation: PolicyEvent) -> None:
         text = COLOR_MARK.sub("", violation.message).strip()
@@ -94,6 +119,13 @@ class Progress:
         verbs = {**PAST_TENSE, "replace": "replaced", "same": "unchanged"}
         counted = [f"{count} {verbs[kind]}" for kind, count in changes.items() if kind in verbs and count]
         print(f"  {', '.join(counted) or 'nothing to do'}, in {seconds} s", file=self._out, flush=True)
+
+
+def own_message(text: str) -> str:
+    """Return a provider's own message, without what the bridge adds to it."""
+    while (shorter := BRIDGE.sub("", text).strip()) != text:
+        text = shorter
+    return text
 
 
 def operation(metadata: StepEventMetadata) -> str:

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,14 +132,14 @@ path = next(each for each in arguments if each.startswith("repos/"))
 if method == "GET":
     assert path == "repos/owner/name/issues/7/comments", path
     for each in comments:
-        if each["body"].startswith(os.environ["MARKER"]):
+        if each["body"].startswith(os.environ["MARKER"]) and each["author"] == os.environ["AUTHOR"]:
             print(each["id"])
 else:
     field = arguments[arguments.index("--field") + 1]
     assert field.startswith("body=@")
     body = pathlib.Path(field.removeprefix("body=@")).read_text()
     if method == "POST":
-        comments.append({"id": 100 + len(comments), "body": body})
+        comments.append({"id": 100 + len(comments), "body": body, "author": "github-actions[bot]"})
     else:
         (one,) = [each for each in comments if path == f"repos/owner/name/issues/comments/{each['id']}"]
         one["body"] = body
@@ -159,6 +161,187 @@ def test_each_stack_has_one_comment(hub: Path, tmp_path: Path):
         "<!-- preview of addressbook/prod -->\nsecond",
         "<!-- preview of addressbook/prod-gcp -->\nanother stack",
     ]
+
+
+def test_a_comment_has_a_marker_and_is_our_own(hub: Path, tmp_path: Path):
+    marker = "<!-- preview of addressbook/prod -->"
+    (hub / "comments.json").write_text(json.dumps([{"id": 9, "body": f"{marker}\nquoted", "author": "somebody"}]))
+    environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}
+    comment = [ROOT / ".github" / "comment", "7", tmp_path / "comment.md"]
+    for empty in ("", "\nno marker"):
+        (tmp_path / "comment.md").write_text(empty)
+        done = subprocess.run(comment, env=environment, capture_output=True, text=True)
+        assert (done.returncode, "has no marker" in done.stderr) == (2, True)
+    (tmp_path / "comment.md").write_text(f"{marker}\nours")
+    subprocess.run(comment, env=environment, check=True)
+    bodies = [each["body"] for each in json.loads((hub / "comments.json").read_text())]
+    assert bodies == [f"{marker}\nquoted", f"{marker}\nours"]
+
+
+LOGINS = {
+    "": ({}, None),
+    "ghcr.io/owner": ({"GITHUB_ACTOR": "me", "GITHUB_TOKEN": "t"}, "ghcr.io --username me --password-stdin t"),
+    "registry.example.com/team": (
+        {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "p"},
+        "registry.example.com --username ci --password-stdin p",
+    ),
+    "registry.digitalocean.com/ours": (
+        {"DIGITALOCEAN_ACCESS_TOKEN": "d"},
+        "registry.digitalocean.com --username d --password-stdin d",
+    ),
+    "1.dkr.ecr.eu-west-1.amazonaws.com": (
+        {},
+        "1.dkr.ecr.eu-west-1.amazonaws.com --username AWS --password-stdin ecr get-login-password --region eu-west-1",
+    ),
+    "europe-docker.pkg.dev/ours": (
+        {},
+        "europe-docker.pkg.dev --username oauth2accesstoken --password-stdin auth print-access-token",
+    ),
+}
+
+
+@pytest.mark.parametrize("registry", LOGINS)
+def test_each_registry_has_its_login(tmp_path: Path, registry: str):
+    variables, expected = LOGINS[registry]
+    script(tmp_path, "bin/docker", f'[ "$1" = login ]; shift; echo "$* $(cat)" > {tmp_path}/login')
+    for name in ("aws", "gcloud"):
+        script(tmp_path, f"bin/{name}", 'echo "$*"')
+    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "REGISTRY": registry, **variables}
+    done = subprocess.run([ROOT / ".github" / "log-in-registry"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "login").exists() == bool(expected)
+    assert not expected or (tmp_path / "login").read_text().strip() == expected
+
+
+def test_an_unknown_registry_needs_a_login():
+    done = subprocess.run(
+        [ROOT / ".github" / "log-in-registry"],
+        env={"PATH": os.environ["PATH"], "REGISTRY": "registry.example.com/team"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "set the variable REGISTRY_USER and the secret REGISTRY_PASSWORD" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("image", "running", "updates"),
+    [
+        ("r/a@sha256:1", "r/a@sha256:0", " --set stableImage=r/a@sha256:1"),
+        ("", "r/a@sha256:0", " --set stableImage=r/a@sha256:0"),
+        ("", "", ""),
+    ],
+    ids=["a new image", "only the program changed", "the first update"],
+)
+def test_staging_never_returns_to_an_older_image(tmp_path: Path, image: str, running: str, updates: str):
+    status = json.dumps({"tracks": {"stable": {"image": running}}}) if running else ""
+    script(
+        tmp_path,
+        ".venv/bin/python",
+        f"""[ "$3" != status ] || {{ echo '{status}'; exit {0 if running else 1}; }}
+        shift 2; echo "$@" >> {tmp_path}/log""",
+    )
+    script(tmp_path, ".github/record", f'echo "record $1" >> {tmp_path}/log')
+    subprocess.run([ROOT / ".github" / "stage", "staging", image], cwd=tmp_path, check=True)
+    expected = [f"up --stack staging --with-platform{updates}", "record staging"]
+    assert (tmp_path / "log").read_text().splitlines() == expected
+
+
+def test_a_changed_stack_file_is_offered(tmp_path: Path):
+    script(tmp_path, ".github/offer", f'echo "offer $1" >> {tmp_path}/log')
+    stack_file = tmp_path / "Pulumi.prod.yaml"
+    stack_file.write_text("config: {}\n")
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=test", "-c", "user.email=test@example.invalid")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "begin")):
+        subprocess.run([*git, *command], check=True)
+    record = [ROOT / ".github" / "record", "prod", "pin the image"]
+    subprocess.run(record, cwd=tmp_path, check=True)
+    assert not (tmp_path / "log").exists()
+    stack_file.write_text("config: {addressbook:stableImage: x}\n")
+    subprocess.run(record, cwd=tmp_path, check=True)
+    assert (tmp_path / "log").read_text() == "offer record-prod\n"
+    subject = subprocess.run([*git, "log", "-1", "--format=%s"], capture_output=True, text=True, check=True).stdout
+    assert subject == "prod: pin the image\n"
+
+
+class Repository:
+    """A repository made from this one, whose workflows' own steps say what a push does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("pipeline", "contract", ".github", "Pulumi.yaml", "__main__.py", "pyproject.toml", "policy"):
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, folder / name)
+        for file in ROOT.glob("Pulumi.*.yaml"):
+            shutil.copy(file, folder)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit("begin")
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
+        command = ["git", "-C", str(self.folder), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, message: str) -> str:
+        (self.folder / ".gitignore").write_text(".venv\n__pycache__/\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def use(self, staging: str = "", production: str = "") -> None:
+        (self.folder / ".github" / "stacks.yaml").write_text(f"staging: [{staging}]\nproduction: [{production}]\n")
+
+    def outputs(self, workflow: str, before: str) -> dict[str, Any]:
+        """Run the workflow's step `touched` after a push; return its outputs, with stacks by name."""
+        document = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())
+        steps = [step for job in document["jobs"].values() for step in job["steps"]]
+        (run,) = [step["run"] for step in steps if step.get("id") == "touched"]
+        environment = {**os.environ, "BEFORE": before, "BASE": before, "GITHUB_OUTPUT": "/dev/stdout"}
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", run], cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        pairs = (line.partition("=")[::2] for line in done.stdout.splitlines())
+        values = {name: json.loads(value) for name, value in pairs}
+        return {k: [each["stack"] for each in v] if isinstance(v, list) else v for k, v in values.items()}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+FIRST_PUSH = "0" * 40
+
+
+def test_the_first_push_of_a_new_repository_is_green(repository: Repository):
+    assert repository.outputs("main.yaml", FIRST_PUSH) == {"image": False, "staging": [], "offered": []}
+    assert repository.outputs("production.yaml", FIRST_PUSH) == {"stacks": []}
+
+
+def test_a_push_reaches_the_stacks_that_it_changes(repository: Repository):
+    repository.use("staging", "prod, prod-aws")
+    before = repository.commit("use")
+    (repository.folder / "app").mkdir()
+    (repository.folder / "app" / "api.py").write_text("")
+    image = repository.commit("a new version")
+    assert repository.outputs("main.yaml", before) == {
+        "image": True,
+        "staging": ["staging"],
+        "offered": ["prod", "prod-aws"],
+    }
+    assert repository.outputs("production.yaml", before) == {"stacks": []}
+    (repository.folder / "__main__.py").write_text("")
+    program = repository.commit("the program")
+    assert repository.outputs("main.yaml", image)["staging"] == ["staging"]
+    assert repository.outputs("main.yaml", image)["image"] is False
+    assert repository.outputs("production.yaml", image) == {"stacks": ["prod", "prod-aws"]}
+    (repository.folder / "Pulumi.prod-gcp.yaml").unlink()  # never used
+    repository.commit("delete")
+    assert repository.outputs("production.yaml", program) == {"stacks": []}
+    assert repository.outputs("pull-request.yaml", program) == {"stacks": [], "image": False}
 
 
 #: Answers as GitHub does for a merge of commit `head1` whose pull request has run 7.
@@ -186,6 +369,7 @@ esac
 def test_apply_script_expects_the_reviewed_preview(tmp_path: Path, answers: dict[str, str], expects: bool):
     script(tmp_path, "bin/gh", APPLY_GH)
     script(tmp_path, ".venv/bin/python", 'echo "$@"; [ $# = 5 ] || cat "$7"')
+    script(tmp_path, ".github/record", '[ "$1" = prod ]')
     environment = {**os.environ, **answers, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     environment["GITHUB_REPOSITORY"] = "owner/name"
     apply = [ROOT / ".github" / "apply", "prod", "merged"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -18,7 +19,9 @@ from lab.layout import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
-SCRIPTS = sorted(path for path in (ROOT / ".github").iterdir() if path.is_file() and not path.suffix)
+SCRIPTS = sorted(file for file in (ROOT / ".github").glob("[a-z]*") if file.is_file() and not file.suffix)
+#: What changes a stack.
+CHANGE = re.compile(r"promotion (up|rollback)|apply|judge|stage ")
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
 SEMAPHORE = sorted((ROOT / ".semaphore").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
@@ -86,12 +89,29 @@ def test_permissions_are_granted_per_job():
 def test_runs_of_one_stack_are_queued():
     for file in WORKFLOWS:
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
-            changes = [
-                step for step in job["steps"] if re.search(r"promotion (up|rollback)|apply|judge", step.get("run", ""))
-            ]
+            changes = [step for step in job["steps"] if CHANGE.search(step.get("run", ""))]
             if changes:
                 assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)
                 assert not job["concurrency"].get("cancel-in-progress"), "a cancelled run leaves an unfinished update"
+                assert job["concurrency"]["queue"] == "max", "GitHub drops all waiting runs but one otherwise"
+
+
+def test_secrets_reach_only_the_steps_that_need_them():
+    for file in WORKFLOWS:
+        document = yaml.safe_load(file.read_text())
+        for part in (document, *document["jobs"].values()):
+            assert "secrets." not in str(part.get("env", {})), file.name
+
+
+def test_one_check_stands_for_all_of_a_pull_request():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "pull-request.yaml").read_text())["jobs"]
+    assert set(jobs["required"]["needs"]) == jobs.keys() - {"required"}
+    (step,) = jobs["required"]["steps"]
+    for results, code in ((("success", "skipped"), 0), (("success", "failure"), 1), (("cancelled", "success"), 1)):
+        needs = {str(number): {"result": result} for number, result in enumerate(results)}
+        environment = {**os.environ, "NEEDS": json.dumps(needs)}
+        done = subprocess.run(["bash", "-c", step["run"]], env=environment, capture_output=True)
+        assert done.returncode == code, results
 
 
 def test_platform_changes_have_hours_and_credentials():

@@ -55,10 +55,21 @@ class Answer:
         return content["error"]
 
 
-class Service:
-    """`addressbook serve` as a process on free loopback ports."""
+START = """
+import sys
+from addressbook import connection
+for name, value in {limits}.items():
+    assert hasattr(connection, name), name
+    setattr(connection, name, value)
+from addressbook.cli import main
+sys.exit(main(["serve"]))
+"""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+
+class Service:
+    """`addressbook serve` as a process on free loopback ports, with other limits than usual if given."""
+
+    def __init__(self, environment: dict[str, str], **limits: float) -> None:
         self.port = free_port()
         self.metrics_port = free_port()
         while self.metrics_port == self.port:
@@ -71,7 +82,7 @@ class Service:
         }
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (lives as long as the process)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "addressbook", "serve"],
+            [sys.executable, "-c", START.format(limits=limits)],
             env=command_environment(self.environment),
             stdout=self._output,
             stderr=subprocess.STDOUT,

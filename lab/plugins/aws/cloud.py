@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.aws.access import AccessEntry, AccessPolicyAssociation
+from lab.plugins.aws.access import AccessEntry, AccessPolicyAssociation, caller_admitted
 from lab.plugins.aws.account import CALLER_ROLE, CALLER_ROLE_NAME, NUMBER, REGIONS, missing_login, zones
 from lab.plugins.aws.addons import Addon, recommended
 from lab.plugins.aws.ecr import LifecyclePolicy, Repository
@@ -140,8 +140,17 @@ class Aws(SimulatedCloud):
         found = self.account.get("Cluster", given["name"])
         if found is None:
             raise ApiError(f"404 ResourceNotFoundException: no cluster found for name: {given['name']}")
-        access = found.outputs.get("accessConfig") or {}
-        return {**self._region(given), "version": found.inputs.get("version", ""), "accessConfigs": [access]}
+        # The API does not return whether the creator became an administrator.
+        return {**self._region(given), "version": found.inputs.get("version", "")}
+
+    def _access_entry(self, given: Properties) -> Properties:
+        """Answer with an entry's tags; EKS' own entry of a cluster's creator has none."""
+        cluster, principal = given["clusterName"], given["principalArn"]
+        entries = self.account.records("AccessEntry", clusterName=cluster, principalArn=principal)
+        if not entries and not (principal == CALLER_ROLE and caller_admitted(self.account, cluster)):
+            raise ApiError(f"reading EKS Access Entry ({cluster}:{principal}): couldn't find resource")
+        tags = entries[0].inputs.get("tagsAll") or {} if entries else {}
+        return {**self._region(given), "tags": tags, "tagsAll": tags}
 
     def _instances(self, given: Properties) -> Properties:
         own = self._region(given)
@@ -181,6 +190,7 @@ class Aws(SimulatedCloud):
         "aws:eks/getClusterVersions:getClusterVersions": _cluster_versions,
         "aws:eks/getClusters:getClusters": _clusters,
         "aws:eks/getCluster:getCluster": _cluster,
+        "aws:eks/getAccessEntry:getAccessEntry": _access_entry,
         "aws:rds/getInstances:getInstances": _instances,
         "aws:rds/getInstance:getInstance": _instance,
         "aws:rds/getEngineVersion:getEngineVersion": _engine_version,

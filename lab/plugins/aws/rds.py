@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import string
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.files import write
 from lab.plugins import zones
 from lab.plugins.account import Record
-from lab.plugins.aws import database_access
+from lab.plugins.aws import database_access, rds_backups
 from lab.plugins.aws.kind import AwsKind
 from lab.plugins.aws.logs import RDS_LOG, note_late_logs
 from lab.plugins.aws.security_groups import network_of_group
 from lab.plugins.aws.versions import DEFAULT_POSTGRES, actual, offered, targets
+from lab.plugins.backups import Backup, Backups
 from lab.plugins.database import DatabaseServer, refusing
 from lab.plugins.kind import ApiError
 from lab.plugins.postgres import Server, quoted
@@ -68,15 +66,10 @@ class Instance(DatabaseServer, AwsKind):
         "enabledCloudwatchLogsExports": one_of("postgresql", "upgrade", "iam-db-auth-error"),
     }
     required = ("engine", "username", "dbSubnetGroupName", "allocatedStorage")
-    not_simulated = (
-        "snapshotIdentifier",
-        "replicateSourceDb",
-        "restoreToPointInTime",
-        "manageMasterUserPassword",
-        "dbName",
-    )
+    not_simulated = ("replicateSourceDb", "manageMasterUserPassword", "dbName")
     replaces = (
         "identifier", "engine", "username", "availabilityZone", "storageEncrypted", "kmsKeyId", "region",
+        "snapshotIdentifier", "restoreToPointInTime",
     )  # fmt: skip
     filled_in = ("availabilityZone", "port")
     references: ClassVar[Mapping[str, str]] = {
@@ -118,7 +111,7 @@ class Instance(DatabaseServer, AwsKind):
             found.append(Failure("maxAllocatedStorage", f"is {limit}, and must exceed {size} by a tenth or more."))
         if not inputs.get("skipFinalSnapshot") and not inputs.get("finalSnapshotIdentifier"):
             found.append(Failure("finalSnapshotIdentifier", "is required unless skipFinalSnapshot is true."))
-        return found + _window_failures(inputs)
+        return found + rds_backups.failures(inputs) + _window_failures(inputs)
 
     @override
     def check_dependencies(self, inputs: Properties) -> None:
@@ -149,7 +142,8 @@ class Instance(DatabaseServer, AwsKind):
         suffix = "c" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(11))
         host = f"{inputs['identifier']}.{suffix}.{inputs['region']}.rds.amazonaws.com"
         record = Record(self.type, id, inputs, {"address": host})
-        server = self.launch(record, _master_user(inputs))
+        backup = rds_backups.origin(self, inputs)
+        server = self.launch(record, _new_password(inputs) if backup else _master_user(inputs), backup)
         zones.put(self.account.lab, _zone(record), {host: server.host})
         self.announce(f"a {inputs['instanceClass']} of RDS for PostgreSQL {inputs.get('engineVersion', '')}", server)
         return {
@@ -183,7 +177,7 @@ class Instance(DatabaseServer, AwsKind):
         server = self.start(changed)
         if new.get("password"):
             with refusing(self.failure):
-                server.sql(f'ALTER ROLE "{new["username"]}" PASSWORD {quoted(new["password"])}')
+                server.sql(_new_password(new))
         self.admit(changed)
         same = new.get("engineVersion") == record.inputs.get("engineVersion")
         return {"engineVersionActual": live if same else wanted}
@@ -202,7 +196,7 @@ class Instance(DatabaseServer, AwsKind):
                 " protection and try again"
             )
         snapshot = "" if record.inputs.get("skipFinalSnapshot") else record.inputs["finalSnapshotIdentifier"]
-        if snapshot in self._snapshots():
+        if snapshot and Backups(self.account).named(snapshot):
             raise ApiError(
                 f"400 DBSnapshotAlreadyExists: cannot create the snapshot because one with the identifier {snapshot}"
                 " already exists"
@@ -211,30 +205,28 @@ class Instance(DatabaseServer, AwsKind):
             self.account,
             [RDS_LOG.format(record.inputs["identifier"], each) for each in record.inputs.get(LOGS) or []],
         )
+        taken = [self.take_backup(record, snapshot)] if snapshot else []
+        if not record.inputs.get("deleteAutomatedBackups", True):
+            taken.append(self.take_backup(record, rds_backups.AUTOMATED + record.id))
         self.discard(record)
         self.account.remove(self.type, record.id)
-        if snapshot:  # noted last, so that an interrupted deletion can be repeated
-            self.note_snapshot(snapshot)
+        for each in taken:  # published last, so that an interrupted deletion can be repeated
+            self.publish(each)
+
+    @override
+    def known_as(self, record: Record) -> str:
+        return record.id
+
+    def publish(self, backup: Backup) -> None:
+        """Add a snapshot to the account."""
+        Backups(self.account).publish(backup)
+        self.engine.info(f"simulated: the account keeps the snapshot {backup.id}")
 
     @override
     def discard(self, record: Record) -> None:
         super().discard(record)
         if record.outputs.get("address"):
             zones.remove(self.account.lab, _zone(record))
-
-    @property
-    def _snapshot_file(self) -> Path:
-        return self.account.folder / "snapshots.json"
-
-    def _snapshots(self) -> list[str]:
-        """Return the names of the account's final snapshots; nothing else of them is kept."""
-        file = self._snapshot_file
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-
-    def note_snapshot(self, name: str) -> None:
-        """Note that a name is taken; no data is copied."""
-        write(self._snapshot_file, json.dumps([*self._snapshots(), name]), mode=0o600)
-        self.engine.info(f"simulated: the account would keep the final snapshot {name}; here, no data is kept")
 
 
 def _zone(record: Record) -> str:
@@ -250,6 +242,10 @@ def _master_user(inputs: Properties) -> str:
         f"CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(inputs['password'])};"
         f"GRANT rds_superuser TO {user}; ALTER DATABASE postgres OWNER TO {user};"
     )
+
+
+def _new_password(inputs: Properties) -> str:
+    return f'ALTER ROLE "{inputs["username"]}" PASSWORD {quoted(inputs["password"])}'
 
 
 def _major(inputs: Properties) -> int:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from lab.certificates import Authority
+from lab.plugins.account import Account
 from lab.plugins.aws.account import KEY_VARIABLES, NUMBER
 from lab.plugins.aws.cloud import KINDS
 from lab.plugins.aws.database_access import SERVERS
+from lab.plugins.aws.rds import Instance
+from lab.plugins.engine import Engine
 from lab.plugins.simulated import discard_all
-from lab.simulation import Simulation
+from lab.simulation import Loss, Simulation
 
 AUTHORITY = "rds-authority.pem"
 
@@ -31,9 +35,19 @@ def _login(folder: Path) -> Mapping[str, str]:
     }
 
 
+def _lose(account: Account) -> Loss:
+    """Delete the instance as somebody in the console would, without its protection but with a last snapshot."""
+    (record,) = account.records(Instance.__name__)
+    unprotected = replace(record, inputs={**record.inputs, "deletionProtection": False})
+    Instance(account, Engine()).delete(unprotected)
+    snapshot = record.inputs["finalSnapshotIdentifier"]
+    return Loss(f"instance {record.inputs['identifier']} was deleted", {"snapshot": snapshot})
+
+
 SIMULATION = Simulation(
     login=_login,
     clear=partial(discard_all, KINDS),
+    lose=_lose,
     commands={"aws": "lab.plugins.aws.command"},
     config={
         "addressbook:awsAccount": NUMBER,

@@ -42,6 +42,12 @@ class DigitalOcean(SimulatedCloud):
         authority = databases.server(databases.existing(databases.type, given["clusterId"])).authority
         return {"id": given["clusterId"], "certificate": authority.certificate.read_text(encoding="utf-8")}
 
+    def _database_user(self, given: Properties) -> Properties:
+        user = DatabaseUser(self.account, self.engine)
+        record = user.existing(user.type, user.new_id(given))
+        unset = {"accessCert": "", "accessKey": "", "mysqlAuthPlugin": "", "settings": []}
+        return {"id": record.id, **unset, **record.inputs, **record.outputs}
+
     def _registry(self, given: Properties) -> Properties:
         record = ContainerRegistry(self.account, self.engine).existing("ContainerRegistry", given["name"])
         return {"id": record.id, **record.inputs, **record.outputs}
@@ -49,4 +55,5 @@ class DigitalOcean(SimulatedCloud):
     functions: ClassVar[Mapping[str, Function]] = {
         "digitalocean:index/getDatabaseCa:getDatabaseCa": _database_ca,
         "digitalocean:index/getContainerRegistry:getContainerRegistry": _registry,
+        "digitalocean:index/getDatabaseUser:getDatabaseUser": _database_user,
     }

@@ -7,11 +7,13 @@ import secrets
 import string
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from typing_extensions import override
 
 from lab.plugins.account import Record
+from lab.plugins.backups import Backup, Backups
 from lab.plugins.database import DatabaseServer, InServer, ServerDatabase, ServerUser, refusing
 from lab.plugins.digitalocean.kind import DAYS, TIME, DigitalOceanKind, tag_failures
 from lab.plugins.digitalocean.upgrading import Upgrading
@@ -61,7 +63,6 @@ class DatabaseCluster(DatabaseServer, Upgrading):
         "storageAutoscale.incrementGib": between(10, 500),
     }
     required = ("version",)
-    not_simulated = ("backupRestore",)
     replaces = ("name", "engine", "privateNetworkUuid", "projectId")
     filled_in = ("privateNetworkUuid", "projectId", "storageSizeMib")
     references: ClassVar[Mapping[str, str]] = {"privateNetworkUuid": "Vpc"}
@@ -90,12 +91,17 @@ class DatabaseCluster(DatabaseServer, Upgrading):
         taken = [each.outputs.get("port", 0) for each in self.account.records(self.type)]
         with refusing(self.failure):
             port = free_port(self.account.lab, taken)
-        secret = password()
-        server = self.launch(
-            Record(self.type, id, inputs, {"port": port}),
-            f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(secret)};"
-            f"CREATE DATABASE {FIRST_DATABASE} OWNER {ADMINISTRATOR};",
-        )
+        secret, backup = password(), self._origin(inputs)
+        statements = f"ALTER ROLE {ADMINISTRATOR} PASSWORD {quoted(secret)}"
+        if not backup:
+            statements = (
+                f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(secret)};"
+                f"CREATE DATABASE {FIRST_DATABASE} OWNER {ADMINISTRATOR};"
+            )
+        server = self.launch(Record(self.type, id, inputs, {"port": port}), statements, backup)
+        for each in backup.records() if backup else []:
+            _, _, part = each.id.partition("/")
+            self.account.put(replace(each, id=f"{id}/{part}", inputs={**each.inputs, "clusterId": id}))
         size = f"{inputs['size']} of PostgreSQL {inputs['version']}, {inputs['nodeCount']} node(s),"
         self.announce(f"a {size}", server)
         uri = f"postgresql://{ADMINISTRATOR}:{secret}@{server.host}:{port}/{FIRST_DATABASE}?sslmode=require"
@@ -122,6 +128,23 @@ class DatabaseCluster(DatabaseServer, Upgrading):
             "uiUri": "",
             "uiUser": "",
         }
+
+    def _origin(self, inputs: Properties) -> Backup | None:
+        """Return the backup that a new server begins from. Only an existing server has backups. Raises ApiError."""
+        wanted = inputs.get("backupRestore")
+        if not wanted:
+            return None
+        name, until = wanted["databaseName"], wanted.get("backupCreatedAt") or ""
+        if not self.account.records(self.type, name=name):
+            raise ApiError(f"404 there is no database cluster {name!r} to restore a backup of")
+        if found := Backups(self.account).latest(name, until):
+            return found
+        raise ApiError(f"422 the database cluster {name!r} has no backup from before {until or 'now'}")
+
+    @override
+    def delete(self, record: Record) -> None:
+        super().delete(record)
+        Backups(self.account).remove_of(self.known_as(record))
 
     @override
     def update(self, record: Record, new: Properties) -> Properties:

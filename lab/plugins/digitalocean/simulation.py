@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from lab.plugins.account import Account
+from lab.plugins.backups import Backups
 from lab.plugins.digitalocean.cloud import KINDS
+from lab.plugins.digitalocean.databases import DatabaseCluster, DatabaseDb, DatabaseUser
+from lab.plugins.engine import Engine
 from lab.plugins.simulated import discard_all
-from lab.simulation import Simulation
+from lab.simulation import Loss, Simulation
 
 #: Nothing listens there, so no request of the program's own reaches DigitalOcean.
 NO_API = "http://127.0.0.1:9"
@@ -23,9 +27,23 @@ def _login(folder: Path) -> Mapping[str, str]:
     }
 
 
+def _lose(account: Account) -> Loss:
+    """Take the day's backup, then delete all data. The backups of a deleted server are deleted with it."""
+    (record,) = account.records(DatabaseCluster.__name__)
+    (database,) = account.records(DatabaseDb.__name__)
+    kind = DatabaseCluster(account, Engine())
+    backup = kind.take_backup(record, f"daily-{record.id}")
+    Backups(account).publish(backup)
+    (user,) = account.records(DatabaseUser.__name__)
+    kind.server(record).sql(f'DROP OWNED BY "{user.inputs["name"]}"', database=database.inputs["name"])
+    restore = {"server": record.inputs["name"], "time": backup.taken}
+    return Loss(f"all data in {record.inputs['name']} was deleted", restore, server_exists=True)
+
+
 SIMULATION = Simulation(
     login=_login,
     clear=partial(discard_all, KINDS),
+    lose=_lose,
     commands={"doctl": "lab.plugins.digitalocean.doctl"},
     hidden=("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_CONTEXT"),
 )

@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from cryptography import x509
@@ -13,8 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from typing_extensions import override
 
 from lab.plugins.account import Record
+from lab.plugins.backups import Backups
 from lab.plugins.database import DatabaseServer, InServer, ServerDatabase, ServerUser, refusing
 from lab.plugins.difference import Path
+from lab.plugins.gcp import sql_backups
 from lab.plugins.gcp.kind import NETWORK, GoogleKind, label_failures, numeric_id
 from lab.plugins.kind import ApiError
 from lab.plugins.postgres import Server, quoted
@@ -66,7 +69,7 @@ class DatabaseInstance(DatabaseServer, GoogleKind):
         "settings.maintenanceWindow.updateTrack": one_of("canary", "stable", "week5"),
     }
     required = ("region", "settings")
-    not_simulated = ("clone", "masterInstanceName", "restoreBackupContext")
+    not_simulated = ("masterInstanceName",)
     replaces = ("name", "region", "encryptionKeyName", "project")
     references: ClassVar[Mapping[str, str]] = {"settings.ipConfiguration.privateNetwork": "Network"}
     deleted_with: ClassVar[Mapping[str, str]] = {"Database": "instance", "User": "instance"}
@@ -102,7 +105,13 @@ class DatabaseInstance(DatabaseServer, GoogleKind):
     def create(self, id: str, inputs: Properties) -> Properties:
         peered = self._peered_ranges(inputs)
         record = Record(self.type, id, inputs, self._identity(id, inputs))
-        server = self.launch(record, _first_roles(inputs.get("rootPassword")))
+        backup = sql_backups.origin(self, inputs)
+        # A backup brings its own users and passwords.
+        server = self.launch(record, "" if backup else _first_roles(inputs.get("rootPassword")), backup)
+        for each in backup.records() if backup else []:
+            kind = Database if each.type == Database.__name__ else User
+            inside = {**each.inputs, "instance": id}
+            self.account.put(replace(each, id=kind(self.account, self.engine).new_id(inside), inputs=inside))
         settings = inputs["settings"]
         size = f"{settings['tier']} of {inputs['databaseVersion']}, {settings.get('availabilityType', 'ZONAL')},"
         self.announce(f"a {size} in the range {peered}", server)
@@ -148,6 +157,8 @@ class DatabaseInstance(DatabaseServer, GoogleKind):
 
     @override
     def update(self, record: Record, new: Properties) -> Properties:
+        if new.get("restoreBackupContext") not in (None, record.inputs.get("restoreBackupContext")):
+            raise ApiError("a restore into a running instance, which overwrites its data, is not simulated")
         before, after = (int(each["databaseVersion"].rpartition("_")[2]) for each in (record.inputs, new))
         if after < before:
             raise ApiError("400 the version of an instance can't be lowered")
@@ -164,7 +175,13 @@ class DatabaseInstance(DatabaseServer, GoogleKind):
             raise ApiError("cannot destroy instance without setting deletion_protection=false and running `pulumi up`")
         if record.inputs["settings"].get("deletionProtectionEnabled"):
             raise ApiError("400 the instance is protected: deletionProtectionEnabled is set")
+        taken = None
+        if record.inputs["settings"].get("retainBackupsOnDelete"):
+            taken = self.take_backup(record, str(secrets.randbelow(10**12)))
         super().delete(record)
+        if taken:
+            Backups(self.account).publish(taken)
+            self.engine.info(f"simulated: the account keeps a last backup of {record.id}")
 
 
 def settings_failures(settings: Properties) -> list[Failure]:
@@ -247,6 +264,7 @@ class User(_InInstance, ServerUser):
     """A user with a password."""
 
     title = "database user"
+    unique_id = False  # creating one that exists sets its password
     replaces = ("name", "instance", "type", "project")
     write_only = frozenset({"password"})
 

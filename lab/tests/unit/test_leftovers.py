@@ -13,9 +13,9 @@ import pytest
 from lab import leftovers
 from lab.layout import Lab
 from lab.plugins import addresses
-from lab.simulation import Simulation
+from lab.simulation import Loss, Simulation
 
-SIMULATION = Simulation(login=lambda _: {}, clear=lambda _: None, domains=("databases.example",))
+SIMULATION = Simulation(login=lambda _: {}, clear=lambda _: None, lose=lambda _: Loss(), domains=("databases.example",))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from contract.project import PROJECT_ROOT
 from pipeline.cli import main
 from pipeline.errors import UsageError
-from pipeline.touched import changed_files, touched
+from pipeline.touched import IN_USE, Stack, changed_files, stacks_in_use, touched
 
 ALL = ("prod", "prod-aws", "prod-gcp")
 
@@ -20,7 +21,13 @@ def root(tmp_path: Path) -> Path:
     for stack, cloud in {"dev": "local", "prod": "digitalocean", "prod-gcp": "gcp", "prod-aws": "aws"}.items():
         prefix = "" if stack == "prod-gcp" else "addressbook:"  # both are legal
         (tmp_path / f"Pulumi.{stack}.yaml").write_text(f"config:\n  {prefix}cloud: {cloud}\n")
+    in_use(tmp_path, f"staging: []\nproduction: [{', '.join(ALL)}]\n")
     return tmp_path
+
+
+def in_use(root: Path, text: str) -> None:
+    (root / IN_USE).parent.mkdir(exist_ok=True)
+    (root / IN_USE).write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,39 @@ def test_files_affect_their_stacks(root: Path, file: str, stacks: tuple[str, ...
     assert (tuple(each.stack for each in affected.stacks), affected.image) == (stacks, image)
 
 
+def test_stacks_that_are_not_in_use_are_skipped(root: Path):
+    in_use(root, "staging: [prod-gcp]\nproduction:\n")
+    affected = touched(["Pulumi.yaml"], root)
+    assert affected.stacks == affected.staging == (Stack("prod-gcp", "gcp", platform=True),)
+    assert affected.skipped == ("dev", "prod", "prod-aws")
+    (root / "Pulumi.prod-aws.yaml").unlink()
+    assert touched(["Pulumi.prod-aws.yaml"], root).stacks == (), "a deleted stack"
+
+
+def test_a_new_image_goes_to_staging_and_is_offered(root: Path):
+    in_use(root, "staging: [prod-gcp]\nproduction: [prod, prod-aws]\n")
+    affected = touched(["app/addressbook/api.py"], root)
+    assert [each.stack for each in affected.staging] == ["prod-gcp"]
+    assert [each.stack for each in affected.offered] == ["prod", "prod-aws"]
+    assert (affected.stacks, affected.production) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("staging: [gone]", "there is no Pulumi.gone.yaml; remove `gone` or create the stack"),
+        ("staging: prod", "write `staging:` and `production:`, each with a list of stacks"),
+        ("[prod]", "write `staging:` and `production:`, each with a list of stacks"),
+        ("stages: [prod]", "unknown key `stages`"),
+        (": [", "write `staging:` and `production:`, each with a list of stacks"),
+    ],
+)
+def test_wrong_list_of_stacks_is_explained(root: Path, text: str, message: str):
+    in_use(root, text)
+    with pytest.raises(UsageError, match=f"^{re.escape(str(IN_USE))}: .*{re.escape(message)}"):
+        stacks_in_use(root)
+
+
 def test_branch_is_compared_with_its_merge_base(root: Path):
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
@@ -66,6 +106,8 @@ def test_branch_is_compared_with_its_merge_base(root: Path):
     assert changed_files("main", root) == ["Pulumi.prod.yaml"]
     with pytest.raises(UsageError, match="--base nowhere"):
         changed_files("nowhere", root)
+    everything = changed_files("0" * 40, root)
+    assert {"Pulumi.prod.yaml", "Pulumi.dev.yaml"} <= set(everything), "the first push of a branch"
 
 
 @pytest.mark.parametrize(
@@ -88,10 +130,10 @@ def test_a_change_of_the_platform_is_told_from_the_releases(root: Path, config: 
     assert touched(["components/aws/network.py"], root, "main").stacks[0].platform, "the program may change anything"
 
 
-def test_project_stacks_are_listed():
-    stacks = {each.stack: each.cloud for each in touched(["Pulumi.yaml"], PROJECT_ROOT).stacks}
-    assert {"prod": "digitalocean", "prod-gcp": "gcp", "prod-aws": "aws"}.items() <= stacks.items()
-    assert "dev" not in stacks
+def test_no_stack_of_a_new_repository_is_in_use():
+    affected = touched(["Pulumi.yaml"], PROJECT_ROOT)
+    assert affected.stacks == ()
+    assert set(ALL) <= set(affected.skipped)
 
 
 def test_unknown_base_exits_with_2(capsys: pytest.CaptureFixture[str]):

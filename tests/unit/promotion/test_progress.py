@@ -62,6 +62,40 @@ def test_what_a_stand_in_is_found_by_is_not_repeated_at_each_run():
     assert (out, err) == ("", "")
 
 
+def test_a_providers_failure_is_shown_once():
+    """The bridge logs it, and then returns it."""
+    urn = "urn:pulumi:prod::addressbook::delivery:digitalocean:ImageRegistry$digitalocean:index/x:X::registry"
+    reason = "Error creating container registry: POST https://api.digitalocean.com/v2/registries: 409 taken"
+    logged = f"  sdk-v2/provider2.go:572: sdk.helper_schema: {reason}: provider=digitalocean@4.84.1\n"
+    returned = f"creating {urn}: 1 error occurred:\n\t* {reason}\n\n"
+    messages = [logged, returned, f"error: 1 error occurred:\n\t* {reason}\n\n"]
+    _, err = shown(
+        *({"diagnosticEvent": {"message": each, "severity": "error", "color": "raw", "urn": urn}} for each in messages)
+    )
+    assert err == f"error: X registry: {reason}\n"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_the_provider_waited_for_matters_if_it_fails(fails: bool):
+    text = "[Pod addressbook/canary-x]: containers with unready status: [addressbook]"
+    warning = {"diagnosticEvent": {"message": text, "severity": "warning", "color": "raw", "urn": URN}}
+    end = (
+        {"resOpFailedEvent": {**step("create"), "status": 0, "steps": 0}}
+        if fails
+        else {"resOutputsEvent": step("create")}
+    )
+    _, err = shown({"resourcePreEvent": step("create")}, warning, end)
+    assert err == (f"warning: Deployment addressbook-canary: {text}\n" if fails else "")
+
+
+def test_other_warnings_of_kubernetes_are_shown():
+    warning = {"message": "policy/v1beta1 is deprecated", "severity": "warning", "color": "raw", "urn": URN}
+    assert (
+        shown({"diagnosticEvent": warning})[1]
+        == "warning: Deployment addressbook-canary: policy/v1beta1 is deprecated\n"
+    )
+
+
 def test_a_failed_step_is_shown():
     out, _ = shown({"resOpFailedEvent": {**step("update"), "status": 0, "steps": 0}})
     assert "✗ Deployment addressbook-canary" in out

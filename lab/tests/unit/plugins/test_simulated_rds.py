@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,16 @@ class PaperServer:
 
     def running(self) -> bool:
         return self.runs
+
+    def has_data(self) -> bool:
+        return self.runs
+
+    def copy_data(self, target: Path) -> None:
+        target.mkdir()
+        (target / "statements").write_text("\n".join(self.statements))
+
+    def begin_with(self, data: Path) -> None:
+        self.statements = [f"(data of {data.parent.name})"]
 
     def sql(self, statement: str) -> str:
         self.statements.append(statement)
@@ -111,7 +122,7 @@ def test_deletion_needs_no_protection_and_a_new_snapshot_name(aws: Aws, server: 
         delete(aws, "Instance", again.id)
 
 
-@pytest.mark.parametrize("step", ["discard", "note_snapshot"])
+@pytest.mark.parametrize("step", ["discard", "publish"])
 def test_an_interrupted_deletion_can_be_repeated(
     aws: Aws, server: PaperServer, monkeypatch: pytest.MonkeyPatch, step: str
 ):
@@ -127,6 +138,31 @@ def test_an_interrupted_deletion_can_be_repeated(
         delete(aws, "Instance", id)
     delete(aws, "Instance", id)
     assert aws.read(resource(aws, "Instance", id), {}, {}) is None
+
+
+def test_an_instance_begins_from_a_snapshot(aws: Aws, server: PaperServer):
+    first = instance(aws, server, **WITH_SNAPSHOT, deleteAutomatedBackups=False)
+    delete(aws, "Instance", first.id)
+    instance(aws, server, identifier="again", snapshotIdentifier="final")
+    assert server.statements == ["(data of final)", "ALTER ROLE \"postgres\" PASSWORD 'abcdefgh'"]
+    with pytest.raises(ProviderError, match="DBSnapshotNotFound"):
+        instance(aws, server, identifier="third", snapshotIdentifier="no-such")
+
+
+def test_a_point_in_time_needs_an_instance_and_a_backup(aws: Aws, server: PaperServer):
+    first = instance(aws, server, **WITH_SNAPSHOT, deleteAutomatedBackups=False)
+    latest = {"sourceDbInstanceIdentifier": "ours", "useLatestRestorableTime": True}
+    instance(aws, server, identifier="beside", restoreToPointInTime=latest)
+    assert server.statements[0] == f"(data of automated_{first.id})"
+    early = {"sourceDbiResourceId": first.id, "restoreTime": "2020-01-01T00:00:00Z"}
+    with pytest.raises(ProviderError, match="there is no backup"):
+        instance(aws, server, identifier="early", restoreToPointInTime=early)
+    delete(aws, "Instance", first.id)
+    with pytest.raises(ProviderError, match="DBInstanceNotFound"):
+        instance(aws, server, identifier="late", restoreToPointInTime=latest)
+    kept = {"sourceDbiResourceId": first.id, "useLatestRestorableTime": True}
+    instance(aws, server, identifier="kept", restoreToPointInTime=kept)
+    assert server.statements[0] in ("(data of final)", f"(data of automated_{first.id})"), "both are its last state"
 
 
 def test_an_upgrade_needs_its_parameters_and_never_goes_back(aws: Aws, server: PaperServer):

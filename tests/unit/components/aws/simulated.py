@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from tests.unit.components.simulated import Access, FirstPreview, SimulatedCloud
@@ -47,6 +48,7 @@ COMPUTED: dict[str, dict[str, Any]] = {
 EKS = "eks/cluster:Cluster"
 CLUSTERS = "aws:eks/getClusters:getClusters"
 CLUSTER = "aws:eks/getCluster:getCluster"
+ENTRY = "aws:eks/getAccessEntry:getAccessEntry"
 CLUSTER_VERSIONS = "aws:eks/getClusterVersions:getClusterVersions"
 INSTANCES = "aws:rds/getInstances:getInstances"
 INSTANCE = "aws:rds/getInstance:getInstance"
@@ -97,22 +99,39 @@ def _token(_: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class MissingError(grpc.RpcError):
+    """The engine's answer if a function finds nothing."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return "invocation of it returned an error: reading it: couldn't find resource."
+
+
 def sign_in(commands: Path, arn: str = CALLER) -> None:
     """Let `aws` say who calls."""
     (commands / "aws").write_text(f"#!/bin/sh\necho '{json.dumps({'Account': '123456789012', 'Arn': arn})}'\n")
 
 
 def runs(
-    cluster: str = "", database: str = "", creator_is_administrator: bool = False
+    cluster: str = "", database: str = "", entries: Mapping[str, Mapping[str, str]] = {}
 ) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
-    """Return the answers of an account that runs these versions, "" being none."""
-    access = {
-        "authenticationMode": "API",
-        "bootstrapClusterCreatorAdminPermissions": creator_is_administrator,
-    }
+    """Return the answers of an account that runs these versions, "" being none.
+
+    ``entries`` has the tags of the cluster's access entries, by principal.
+    """
+
+    def entry(args: dict[str, Any]) -> dict[str, Any]:
+        if args["principalArn"] not in entries:
+            raise MissingError
+        tags = dict(entries[args["principalArn"]])
+        return {**args, "tags": tags, "tagsAll": tags, **_REGION}
+
     return {
         CLUSTERS: lambda _: {"names": ["another", *(["addressbook-test"] if cluster else [])], **_REGION},
-        CLUSTER: lambda args: {"name": args["name"], "version": cluster, "accessConfigs": [access], **_REGION},
+        CLUSTER: lambda args: {"name": args["name"], "version": cluster, **_REGION},
+        ENTRY: entry,
         INSTANCES: lambda _: {
             "instanceIdentifiers": ["addressbook-test"] if database else [],
             "instanceArns": [],

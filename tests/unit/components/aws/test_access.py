@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from components.aws.account import caller_identity
-from tests.unit.components.aws.simulated import ADMINISTRATOR, CALLER, EKS, SESSION, VIEWER, runs, sign_in
+from tests.unit.components.aws.simulated import ADMINISTRATOR, CALLER, EKS, SESSION, TAGS, VIEWER, runs, sign_in
 
 #: A role of IAM Identity Center has a path, which a session's ARN leaves out.
 SSO = "role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Admin_0123456789abcdef"
@@ -23,7 +23,8 @@ def principals(stack: Any, policy: str) -> list[str]:
         each.inputs["principalArn"] for each in stack.all("AccessEntry")
     }
     assert all(each["accessScope"] == {"type": "cluster"} for each in associations)
-    return [each["principalArn"] for each in associations if each["policyArn"].endswith(f"/AmazonEKS{policy}Policy")]
+    suffix = f"/AmazonEKS{policy}Policy"
+    return sorted(each["principalArn"] for each in associations if each["policyArn"].endswith(suffix))
 
 
 def test_the_caller_administers_by_default(graph: Callable[..., Any]):
@@ -56,10 +57,19 @@ def test_a_session_is_traced_to_its_role_with_path(graph: Callable[..., Any], cl
 
 
 def test_an_older_cluster_keeps_its_creators_access(graph: Callable[..., Any], cloud: Any):
-    cloud.functions.update(runs(cluster="1.34", creator_is_administrator=True))
+    cloud.functions.update(runs(cluster="1.34", entries={CALLER: {}}))
     stack = graph()
     assert not stack.all("AccessEntry"), "EKS refuses a second entry of the creator"
     assert "accessConfig.bootstrapClusterCreatorAdminPermissions" in stack.one(EKS).options.ignoreChanges, (
         "a change would replace the cluster"
     )
     assert principals(graph(clusterAdministrators=[ADMINISTRATOR]), "ClusterAdmin") == [ADMINISTRATOR]
+
+
+def test_the_stacks_own_entry_stays_declared(graph: Callable[..., Any], cloud: Any):
+    cloud.functions.update(runs(cluster="1.34", entries={CALLER: TAGS}))
+    assert principals(graph(), "ClusterAdmin") == [CALLER]
+    with pytest.raises(pulumi.RunError, match="clusterAdministrators: does not name"):
+        graph(clusterAdministrators=[ADMINISTRATOR])
+    cloud.functions.update(runs(cluster="1.34"))
+    assert principals(graph(), "ClusterAdmin") == [CALLER], "another caller gets an entry"

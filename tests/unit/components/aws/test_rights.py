@@ -131,6 +131,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
 #: Actions of the functions that the program asks.
 FUNCTIONS = {
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": "ecr:GetAuthorizationToken",
+    "aws:eks/getAccessEntry:getAccessEntry": "eks:DescribeAccessEntry",
     "aws:eks/getAddonVersion:getAddonVersion": "eks:DescribeAddonVersions",
     "aws:eks/getCluster:getCluster": "eks:DescribeCluster",
     "aws:eks/getClusterVersions:getClusterVersions": "eks:DescribeClusterVersions",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
+import pytest
+
 
 def test_the_pool_can_autoscale(graph: Callable[..., Any]):
     workers = graph(nodeCount=2, maxNodeCount=6).one("KubernetesNodePool").inputs
@@ -14,6 +17,17 @@ def test_the_pool_can_autoscale(graph: Callable[..., Any]):
     fixed = graph(nodeCount=2).one("KubernetesNodePool")
     assert (fixed.inputs["autoScale"], fixed.inputs["nodeCount"]) == (False, 2)
     assert not fixed.options.ignoreChanges
+
+
+def test_a_rollout_shorter_than_a_new_node_is_warned_of(graph: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
+    graph(maxNodeCount=6)
+    assert [text.partition(":")[0] for text in warnings] == ["rolloutTimeoutSeconds = 120"]
+    del warnings[:]
+    graph()
+    graph(maxNodeCount=6, rolloutTimeoutSeconds=300)
+    assert warnings == []
 
 
 def test_resizing_the_workers_does_not_change_the_cluster(graph: Callable[..., Any]):
