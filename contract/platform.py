@@ -84,6 +84,17 @@ class ClusterAccess:
 
 
 @dataclass(frozen=True)
+class PodIdentity:
+    """The identity in the cloud that the service's pods have."""
+
+    #: Name of the Kubernetes service account that the pods run as.
+    service_account: pulumi.Input[str]
+    #: Address range (CIDR) and port from which the pods get credentials.
+    credentials_range: str
+    credentials_port: int
+
+
+@dataclass(frozen=True)
 class Platform:
     """Everything that a release needs."""
 
@@ -95,6 +106,8 @@ class Platform:
     entrance: Entrance = field(default_factory=Entrance)
     #: Whether the nodes are in several zones and labelled with theirs.
     has_zones: bool = False
+    #: None: pods have no rights in the cloud.
+    pod_identity: PodIdentity | None = None
     #: Whether the engine refuses to delete what users depend on.
     protect: bool = False
     #: Stack outputs in addition to the release's.
@@ -115,6 +128,8 @@ class Connection:
     registry: Registry
     entrance: Entrance = field(default_factory=Entrance)
     has_zones: bool = False
+    #: Declares the pods' identity, in the release's namespace.
+    pod_identity: Callable[[pulumi.Output[str]], PodIdentity | None] = lambda namespace: None  # noqa: ARG005
     protect: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
