@@ -154,6 +154,7 @@ class Release(Component):
                 fingerprint=self._fingerprint,
                 pull_secret=self._args.platform.registry.pull_secret,
                 has_zones=self._args.platform.has_zones,
+                identity=self._args.platform.pod_identity,
                 after=[*after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
@@ -180,6 +181,7 @@ class Release(Component):
                     namespace=self._namespace,
                     platform=self._database,
                     pull_secret=self._args.platform.registry.pull_secret,
+                    identity=self._args.platform.pod_identity,
                     after=after,
                     built_before=is_stable_image and not self._args.release.unpinned,
                 ),
@@ -270,6 +272,15 @@ class Release(Component):
         if metrics_ports:
             ingress.append({"from_": [{"pod_selector": {}}], "ports": _tcp(metrics_ports)})
         egress_ports = [self._args.platform.database.port, *service.egress_ports]
+        egress: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
+            {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
+            {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports]},
+        ]
+        if identity := self._args.platform.pod_identity:
+            credentials: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+                "ip_block": {"cidr": identity.credentials_range}
+            }
+            egress.append({"to": [credentials], "ports": _tcp({identity.credentials_port})})
         return k8s.networking.v1.NetworkPolicy(
             "network-policy",
             metadata=self._metadata(service.name),
@@ -281,10 +292,7 @@ class Release(Component):
                 },
                 "policy_types": ["Ingress", "Egress"],
                 "ingress": ingress,
-                "egress": [
-                    {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
-                    {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports]},
-                ],
+                "egress": egress,
             },
             opts=self._options,
         )

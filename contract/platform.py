@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,17 @@ class ClusterAccess:
 
 
 @dataclass(frozen=True)
+class PodIdentity:
+    """The identity in the cloud that the service's pods have."""
+
+    #: Name of the Kubernetes service account that the pods run as.
+    service_account: pulumi.Input[str]
+    #: Address range (CIDR) and port from which the pods get credentials.
+    credentials_range: str
+    credentials_port: int
+
+
+@dataclass(frozen=True)
 class Platform:
     """Everything that a release needs."""
 
@@ -75,6 +86,8 @@ class Platform:
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     #: Whether the nodes are in several zones and labelled with theirs.
     has_zones: bool = False
+    #: None: pods have no rights in the cloud.
+    pod_identity: PodIdentity | None = None
     #: Whether the engine refuses to delete what users depend on.
     protect: bool = False
     #: Stack outputs in addition to the release's.
@@ -95,6 +108,8 @@ class Connection:
     registry: Registry
     load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     has_zones: bool = False
+    #: Declares the pods' identity, in the release's namespace.
+    pod_identity: Callable[[pulumi.Output[str]], PodIdentity | None] = lambda namespace: None  # noqa: ARG005
     protect: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 

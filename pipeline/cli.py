@@ -65,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     touched.add_argument("--base", required=True, help="the branch that it will be merged into")
     touched.set_defaults(run=_touched)
 
+    doctor = commands.add_parser(
+        "doctor",
+        help="check that the repository on GitHub has what the workflows need",
+        epilog=f"example: python -m pipeline doctor; {EPILOG}",
+    )
+    doctor.set_defaults(run=_doctor)
+
     config = commands.add_parser(
         "config",
         help="generate the config keys in Pulumi.yaml and docs/reference/config.md",
@@ -101,6 +108,18 @@ def _touched(options: argparse.Namespace) -> dict[str, object]:
     if affected.skipped:
         print(f"not in use, so skipped ({IN_USE}): {', '.join(affected.skipped)}", file=sys.stderr)
     return asdict(affected)
+
+
+def _doctor(_options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.doctor import doctor
+
+    checks = doctor(Path(PROJECT_ROOT))
+    for each in checks:
+        print(f"{'✓' if each.ok else '✗'} {each.what}{'' if each.ok else f': {each.remedy}'}", file=sys.stderr)
+    missing = sum(not each.ok for each in checks)
+    if missing:
+        raise StepError(f"{missing} of {len(checks)} checks failed; see above")
+    return {"checks": [asdict(each) for each in checks]}
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:

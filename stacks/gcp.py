@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated
 
+import pulumi
+import pulumi_kubernetes as k8s
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
@@ -26,6 +29,7 @@ from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import (
     access_token,
     check_project,
+    cluster_project,
     missing_access,
     missing_prerequisites,
     project_id,
@@ -34,8 +38,9 @@ from components.gcp.project import (
 )
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
+from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.namespace import namespace
-from contract.platform import Connection, Platform, cloud_outputs
+from contract.platform import Connection, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
@@ -62,6 +67,19 @@ def _address_range(value: str) -> str:
         return str(IPv4Network(value))
     except ValueError as error:
         raise ValueError(f"must be an IPv4 address range such as 203.0.113.0/24: {error}") from None
+
+
+#: Email of a Google service account, with its project.
+_ACCOUNT = r"^([a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9]\.iam\.gserviceaccount\.com)?$"
+PodAccount = Annotated[
+    str,
+    Field(
+        pattern=_ACCOUNT,
+        examples=["addressbook@acme-prod-1.iam.gserviceaccount.com"],
+        description="Email of the existing Google service account whose rights the service's pods get (Workload"
+        " Identity). They reach Google's APIs with `egressPorts: [443]`. Unset: no rights.",
+    ),
+]
 
 
 class PlatformKeys(DatabaseClientKeys):
@@ -124,6 +142,7 @@ class PlatformKeys(DatabaseClientKeys):
         description="Standby database server in another zone. The cluster spans all zones of its region anyway.",
     )
     maintenance_window: MaintenanceWindow = "sunday 03:00"
+    pod_account: PodAccount = ""
     deletion_protection: bool = Field(
         default=True,
         description="The engine refuses to delete the cluster, the registry and the database; GKE and Cloud SQL also"
@@ -208,6 +227,8 @@ class PlatformKeys(DatabaseClientKeys):
 
 class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a release stack on a Google Cloud platform."""
+
+    pod_account: PodAccount = ""
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
@@ -315,6 +336,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         load_balancer_annotations=LOAD_BALANCER,
+        pod_identity=_pod_identity(settings, namespace_name, project_id(), cluster.kubernetes),
         has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -331,6 +353,25 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
-    return connect_by_kubeconfig(
+    connection = connect_by_kubeconfig(
         settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
     )
+
+    def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:
+        return _pod_identity(settings, namespace, cluster_project(access["cluster"]), connection.kubernetes)
+
+    return replace(connection, pod_identity=pod_identity)
+
+
+def _pod_identity(
+    settings: Settings[PlatformKeys] | Settings[ReleaseStackKeys],
+    namespace: pulumi.Output[str],
+    project: str,
+    kubernetes: k8s.Provider,
+) -> PodIdentity | None:
+    """Declare the identity of the service's pods in Google Cloud, if the config names one."""
+    account = settings.platform.pod_account
+    if not account:
+        return None
+    args = WorkloadIdentityArgs(settings.service.name, namespace, project, account)
+    return WorkloadIdentity("workload-identity", args, kubernetes).identity

@@ -228,6 +228,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
         database=database.connection,
         load_balancer_annotations=connection.load_balancer_annotations,
         has_zones=connection.has_zones,
+        pod_identity=connection.pod_identity(own_namespace),
         protect=connection.protect,
         outputs={
             "platformStack": settings.stack.platform_stack,

@@ -1,8 +1,10 @@
 """The pool of connections to PostgreSQL, and what its failures mean to a person."""
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -23,9 +25,18 @@ IDLE_SECONDS = 120.0
 """Idle connections close before NAT gateways drop them (350 s or more)."""
 CLOSE_SECONDS = 2.0
 
-LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
-"""The connection was lost (TLS failures and timeouts are OSErrors too)."""
+LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""The connection was lost (TLS failures and timeouts are OSErrors too).
+
+asyncpg raises InternalClientError if the server's last message meets a statement that is just being sent.
+"""
+NOT_SENT = asyncpg.InterfaceError
+"""asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed)."""
 FAILURES = (asyncpg.PostgresError, *LOST)
+
+log = logging.getLogger(__name__)
+
+Statement: TypeAlias = tuple[str, tuple[object, ...]]
 
 
 class Unavailable(Exception):
@@ -56,8 +67,8 @@ async def connect(settings: DatabaseSettings) -> "Connection":
 class Database:
     """A pool that connects on first use, so that it can be created before the database is up.
 
-    A connection that died (restart, failover) is replaced at its next use. What was sent over it is
-    repeated only when repeating it can't change anything.
+    A connection that died (restart, failover) is replaced at its next use. A statement is repeated once if it
+    was not sent, or if repeating it can't change anything.
     """
 
     def __init__(self, settings: DatabaseSettings, pool_size: int) -> None:
@@ -66,6 +77,10 @@ class Database:
         self._pool: Pool | None = None
         self._turns = asyncio.Semaphore(pool_size)
         """Serves in order of arrival; the pool's own queue lets newcomers overtake waiters."""
+        self.on_wait: Callable[[float], None] = lambda _seconds: None
+        """Called with the seconds that a request waited for a connection."""
+        self.on_failure: Callable[[str], None] = lambda _kind: None
+        """Called with the kind of each failure, also of those that a repetition hid from the user."""
 
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
@@ -104,38 +119,37 @@ class Database:
 
     async def read(self, query: str, *values: object) -> "Sequence[Record]":
         """Return the rows of a read-only query; repeat it once if the connection was dead."""
-        try:
-            return await self._fetch(query, values)
-        except TimeoutError as error:
-            raise Unavailable(explain(error)) from error
-        except LOST:
-            # A restart breaks all connections at once: leave none of them for the second try.
-            await self._open_pool.expire_connections()
-        except asyncpg.OperatorInterventionError as error:
-            if isinstance(error, asyncpg.QueryCanceledError):
-                raise Unavailable(explain(error)) from error
-            await self._open_pool.expire_connections()
-        except asyncpg.PostgresError as error:
-            raise Unavailable(explain(error)) from error
-        try:
-            return await self._fetch(query, values)
-        except FAILURES as error:
-            raise Unavailable(explain(error)) from error
+        return await self._run([(query, values)], repeatable=True)
 
     async def write(self, query: str, *values: object) -> "Sequence[Record]":
-        """Return the rows of a statement that changes data. Never repeated: it may have taken effect."""
+        """Return the rows of a statement that changes data; repeat it once if it was not sent."""
+        return await self._run([(query, values)], repeatable=False)
+
+    async def write_together(self, statements: Sequence[Statement]) -> "Sequence[Record]":
+        """Run several statements in one transaction; return the last one's rows."""
+        return await self._run(statements, repeatable=False)
+
+    async def _run(self, statements: Sequence[Statement], *, repeatable: bool) -> "Sequence[Record]":
         try:
-            return await self._fetch(query, values)
-        except asyncpg.ReadOnlySQLTransactionError as error:
-            # After a failover the old primary may still be connected, as a standby.
+            return await self._fetch(statements)
+        except FAILURES as error:
+            await self._after_failure(error)
+            repeat = isinstance(error, NOT_SENT) or (repeatable and _lost(error))
+            if not repeat or isinstance(error, TimeoutError):
+                raise _unavailable(error, repeatable) from error
+        try:
+            return await self._fetch(statements)
+        except FAILURES as error:
+            await self._after_failure(error)
+            raise _unavailable(error, repeatable) from error
+
+    async def _after_failure(self, error: Exception) -> None:
+        self.on_failure(kind(error))
+        # A restart breaks all connections at once: leave none of them for the next try. After a failover the
+        # old primary may still be connected, as a read-only standby.
+        dead = _lost(error) and not isinstance(error, TimeoutError)
+        if dead or isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             await self._open_pool.expire_connections()
-            raise Unavailable(explain(error)) from error
-        except asyncpg.QueryCanceledError as error:
-            raise Unavailable(explain(error)) from error
-        except (asyncpg.OperatorInterventionError, *LOST) as error:
-            raise Unavailable(explain(error), outcome_unknown=True) from error
-        except asyncpg.PostgresError as error:
-            raise Unavailable(explain(error)) from error
 
     @property
     def _open_pool(self) -> "Pool":
@@ -143,28 +157,73 @@ class Database:
             raise RuntimeError("Database.open() comes first.")
         return self._pool
 
-    async def _fetch(self, query: str, values: tuple[object, ...]) -> "Sequence[Record]":
+    async def _fetch(self, statements: Sequence[Statement]) -> "Sequence[Record]":
         connection = await self._acquire()
         try:
-            return await connection.fetch(query, *values)
+            return await _execute(connection, statements)
+        except RuntimeError as error:
+            # uvloop's word for writing to a connection that was closed meanwhile.
+            raise ConnectionResetError(str(error)) from error
         finally:
-            try:
-                await self._open_pool.release(connection, timeout=CLOSE_SECONDS)
-            finally:
-                self._turns.release()
+            await self._release(connection)
 
     async def _acquire(self) -> "PooledConnection":
         """Wait for a turn and return a connection. If it raises `Unavailable`, nothing was sent yet."""
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._turns.acquire()
                 try:
+                    # The event loop notices connections that the server closed; the pool replaces them.
+                    await asyncio.sleep(0)
                     return await self._open_pool.acquire()
                 except BaseException:
                     self._turns.release()
                     raise
         except FAILURES as error:
+            self.on_failure(kind(error))
             raise Unavailable(explain(error)) from error
+        finally:
+            self.on_wait(time.perf_counter() - started)
+
+    async def _release(self, connection: "PooledConnection") -> None:
+        """Return the connection to the pool. The answer counts even if that fails."""
+        try:
+            await self._open_pool.release(connection, timeout=CLOSE_SECONDS)
+        except (*FAILURES, RuntimeError) as error:
+            log.warning("connection not reusable", extra={"fields": {"cause": repr(error)}})
+        finally:
+            self._turns.release()
+
+
+async def _execute(connection: "PooledConnection", statements: Sequence[Statement]) -> "Sequence[Record]":
+    if len(statements) == 1:
+        ((query, values),) = statements
+        return await connection.fetch(query, *values)
+    rows: Sequence[Record] = []
+    async with connection.transaction():
+        for query, values in statements:
+            rows = await connection.fetch(query, *values)
+    return rows
+
+
+def _lost(error: Exception) -> bool:
+    """Return whether the connection is lost, so that a statement's outcome is not known."""
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return False
+    return isinstance(error, (asyncpg.OperatorInterventionError, *LOST))
+
+
+def _unavailable(error: Exception, repeatable: bool) -> Unavailable:
+    unknown = not repeatable and _lost(error) and not isinstance(error, NOT_SENT)
+    return Unavailable(explain(error), outcome_unknown=unknown)
+
+
+def kind(error: Exception) -> str:
+    """Return the kind of a failure for the metrics: `timeout`, `connection` or `statement`."""
+    if isinstance(error, (TimeoutError, asyncpg.QueryCanceledError)):
+        return "timeout"
+    return "connection" if _lost(error) else "statement"
 
 
 async def _keep_session(_connection: object) -> None:

@@ -36,6 +36,7 @@ _WAITABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 """Failures that may go away while waiting, unlike a wrong password."""
 

@@ -64,6 +64,20 @@ def test_reads_survive_a_quick_restart(
         assert [service.get("/all").status for _ in range(8)] == [200] * 8
 
 
+def test_changes_survive_a_quick_restart(
+    own_server: Callable[..., PostgresServer], start_service: Start
+) -> None:
+    server = own_server()
+    service = start_service(migrated(server))
+    service.wait_until("/ready")
+    for _ in range(3):
+        fill_the_pool(service)
+        server.stop()
+        server.start()
+        # The statements were never sent over the dead connections, so they may be sent over new ones.
+        assert [service.put(firstName="Once", lastName="More").status for _ in range(8)] == [200] * 8
+
+
 def fill_the_pool(service: Service) -> None:
     threads = [threading.Thread(target=service.get, args=["/all"]) for _ in range(8)]
     for thread in threads:

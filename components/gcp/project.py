@@ -171,6 +171,11 @@ def project_id() -> str:
     return str(engine_config.CONFIG.get().get(PROJECT_CONFIG, ""))
 
 
+def cluster_project(cluster: str) -> str:
+    """Return the project in a cluster's id, ``projects/PROJECT/locations/REGION/clusters/NAME``."""
+    return cluster.split("/")[1]
+
+
 def stack_name() -> str:
     """Return the name, or the prefix of the names, of the stack's resources: ``<project>-<stack>``."""
     return f"{pulumi.get_project()}-{pulumi.get_stack()}"

@@ -1,0 +1,174 @@
+"""Check that a repository on GitHub has what the workflows need: variables, secrets, environments and rules."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from pipeline.errors import StepError, UsageError
+from pipeline.touched import IN_USE, Stack, stacks_in_use, touched
+
+#: The check of a pull request that stands for all of its jobs.
+REQUIRED = "required"
+GUIDE = "docs/how-to/ci.md"
+GOOGLE = ("variable GOOGLE_PROVIDER", "variable GOOGLE_SERVICE_ACCOUNT")
+AWS = ("variable AWS_ROLE", "variable AWS_REGION")
+#: What a job needs to log in to a stack's cloud, and to the key service that encrypts its secrets.
+CLOUD_LOGINS: Mapping[str, tuple[str, ...]] = {
+    "digitalocean": ("secret DIGITALOCEAN_ACCESS_TOKEN",),
+    "gcp": GOOGLE,
+    "aws": AWS,
+}
+KEY_LOGINS: Mapping[str, tuple[str, ...]] = {
+    "awskms": AWS,
+    "gcpkms": GOOGLE,
+    "passphrase": ("secret PULUMI_CONFIG_PASSPHRASE",),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the workflows need; ``remedy`` is "" if it is there."""
+
+    what: str
+    remedy: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is there."""
+        return not self.remedy
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Variables with their values, and names of secrets, that a job sees."""
+
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets: frozenset[str] = frozenset()
+
+    def has(self, need: str) -> bool:
+        """Whether ``variable NAME`` or ``secret NAME`` is set."""
+        kind, _, name = need.partition(" ")
+        return name in (self.variables if kind == "variable" else self.secrets)
+
+    def within(self, outer: Scope) -> Scope:
+        """Return this scope with what it inherits."""
+        return Scope({**outer.variables, **self.variables}, self.secrets | outer.secrets)
+
+
+class GitHub:
+    """Ask GitHub about one repository, with the command `gh` and its login."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        if shutil.which("gh") is None:
+            raise UsageError("`gh` is not on PATH: install it (https://cli.github.com) and run `gh auth login`")
+        found = self._run("repo", "view", "--json", "nameWithOwner", "--jq", ".nameWithOwner")
+        if found.returncode:
+            raise UsageError(f"gh: {_reason(found)}; run `gh auth login` in a clone of the repository")
+        self.repository = found.stdout.strip()
+
+    def get(self, path: str) -> Any:
+        """Return the answer; None if there is no such thing. Raises StepError if GitHub refuses."""
+        done = self._run("api", f"repos/{self.repository}/{path}")
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        if "HTTP 404" in done.stderr:
+            return None
+        raise StepError(f"GitHub does not say what {path} is: {_reason(done)}; only an administrator may ask")
+
+    def scope(self, path: str) -> Scope:
+        """Return the variables and secrets at this path, at most 100 of each."""
+        variables, secrets = (self._list(path, kind) for kind in ("variables", "secrets"))
+        return Scope(
+            {str(each["name"]): str(each["value"]) for each in variables},
+            frozenset(str(each["name"]) for each in secrets),
+        )
+
+    def _list(self, path: str, kind: str) -> list[dict[str, Any]]:
+        answer = self.get(f"{path}{kind}?per_page=100")
+        return answer[kind] if answer else []
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["gh", *arguments], cwd=self._root, capture_output=True, text=True, check=False)
+
+
+def doctor(root: Path) -> list[Check]:
+    """Run all checks. Raises UsageError without `gh` or a valid list of stacks, StepError if GitHub refuses."""
+    used = stacks_in_use(root)
+    # Every stack in use, with its cloud.
+    stacks = {each.stack: each for each in touched(["Pulumi.yaml"], root).stacks}
+    hub = GitHub(root)
+    repository = hub.scope("actions/").within(hub.scope("actions/organization-"))
+    checks = [*_repository(hub, repository)]
+    for name, stack in stacks.items():
+        for environment in (name, f"preview-{name}"):
+            reviewed = environment in used.production
+            checks += _environment(hub, environment, stack, repository, root, reviewed=reviewed)
+    if not stacks:
+        checks.append(Check("stacks in use", f"none: name them in {IN_USE}, or CI only tests and builds"))
+    return checks
+
+
+def _repository(hub: GitHub, scope: Scope) -> Iterator[Check]:
+    yield _check(scope.has("variable REGISTRY"), "variable REGISTRY", "set it, or CI pushes no image")
+    rights = cast(dict[str, Any], hub.get("actions/permissions/workflow") or {})
+    yield _check(
+        bool(rights.get("can_approve_pull_request_reviews")),
+        "Actions may create pull requests",
+        "allow it in Settings, Actions, General",
+    )
+    rules = cast(list[dict[str, Any]], hub.get("rules/branches/main") or [])
+    kinds = {rule["type"] for rule in rules}
+    checks = [
+        rule["parameters"]["required_status_checks"] for rule in rules if rule["type"] == "required_status_checks"
+    ]
+    contexts = {each["context"] for part in checks for each in part}
+    yield _check("pull_request" in kinds, "main takes pull requests only", "add a rule for `main`")
+    yield _check(REQUIRED in contexts, f"main requires the check `{REQUIRED}`", "add it to the rule for `main`")
+
+
+def _environment(
+    hub: GitHub, name: str, stack: Stack, repository: Scope, root: Path, *, reviewed: bool
+) -> Iterator[Check]:
+    found = hub.get(f"environments/{name}")
+    yield _check(found is not None, f"environment {name}", "create it in Settings, Environments")
+    if found is None:
+        return
+    if reviewed:
+        kinds = {str(rule["type"]) for rule in found.get("protection_rules", ())}
+        yield _check("required_reviewers" in kinds, f"environment {name}: reviewers", "require reviewers")
+    scope = hub.scope(f"environments/{name}/").within(repository)
+    for need in _needs(stack, scope, root):
+        yield _check(scope.has(need), f"environment {name}: {need}", "set it there or for the repository")
+
+
+def _needs(stack: Stack, scope: Scope, root: Path) -> list[str]:
+    """Return what a job on the stack needs, in the order in which it uses it."""
+    backend = scope.variables.get("PULUMI_BACKEND_URL", "")
+    needs = ["variable PULUMI_BACKEND_URL", *CLOUD_LOGINS.get(stack.cloud, ())]
+    if backend.startswith("https://"):
+        needs.append("variable PULUMI_ORGANIZATION")
+    elif "endpoint=" in backend:
+        needs += ["secret STATE_KEY_ID", "secret STATE_KEY"]
+    elif backend:
+        needs += {"s3": AWS, "gs": GOOGLE}.get(backend.partition(":")[0], ())
+    document: Any = yaml.safe_load((root / f"Pulumi.{stack.stack}.yaml").read_text(encoding="utf-8")) or {}
+    provider = document.get("secretsprovider") or ("passphrase" if "encryptionsalt" in document else "")
+    needs += KEY_LOGINS.get(str(provider).partition(":")[0], ())
+    return list(dict.fromkeys(needs))
+
+
+def _check(ok: bool, what: str, remedy: str) -> Check:
+    return Check(what, "" if ok else f"{remedy} ({GUIDE})")
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0].rstrip(".")
