@@ -44,8 +44,7 @@ Tags = Annotated[
     Field(
         # AWS allows 50. The program, EKS and the subnets' roles set a few themselves.
         max_length=40,
-        description='Tags of everything that can have tags, such as {"cost-centre": "1234"}, besides those that name'
-        " project and stack.",
+        description="Tags of everything that can have tags, besides those that name project and stack.",
     ),
 ]
 AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$")]
@@ -91,12 +90,14 @@ class PlatformKeys(Keys):
     )
     cluster_administrators: list[Principal] = Field(
         default=[],
+        examples=['["arn:aws:iam::123456789012:role/team"]'],
         description="ARNs of the IAM roles and users that administer the cluster, with the one that runs `pulumi up`."
         " Unset: whoever runs `pulumi up`. A cluster of a version before 0.9 has its creator as administrator already:"
         " leave that one out.",
     )
     cluster_viewers: list[Principal] = Field(
         default=[],
+        examples=['["arn:aws:iam::123456789012:role/preview"]'],
         description="ARNs of the IAM roles and users that may read everything in the cluster, Secrets included, such as"
         " the role of previews in CI.",
     )
@@ -176,9 +177,10 @@ class PlatformKeys(Keys):
     permissions_boundary: str = Field(
         default="",
         pattern=r"^(arn:aws:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+)?$",
+        examples=["arn:aws:iam::123456789012:policy/boundary"],
         description="ARN of the IAM policy that limits the stack's roles, where an account requires one.",
     )
-    tags: Tags = Field(default={})
+    tags: Tags = Field(default={}, examples=['{"cost-centre": "1234"}'])
     maintenance_window: MaintenanceWindow = "sunday 03:00"
     deletion_protection: bool = Field(
         default=True,
@@ -286,7 +288,7 @@ class PlatformKeys(Keys):
 class ReleaseStackKeys(CloudReleaseStackKeys):
     """Config keys of a release stack on an AWS platform."""
 
-    tags: Tags = Field(default={})
+    tags: Tags = Field(default={}, examples=['{"cost-centre": "1234"}'])
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:

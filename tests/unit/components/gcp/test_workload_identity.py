@@ -25,6 +25,7 @@ def test_pods_act_as_the_configured_account(graph: Callable[..., Any]):
     assert permission.inputs["role"] == "roles/iam.workloadIdentityUser"
     assert permission.inputs["member"] == "serviceAccount:acme-prod-1.svc.id.goog[addressbook/addressbook]"
     assert permission.urn in all_before(stack, stack.one("Deployment", "addressbook-stable"))
+    assert stack.one("Namespace").urn in all_before(stack, permission), "the first cluster creates the identity pool"
     pods = dict(pod_templates(stack))
     ours = [pod for name, pod in pods.items() if name.startswith("addressbook-")]
     assert len(ours) >= 3, "stable, canary, migration"
