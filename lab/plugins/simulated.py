@@ -220,6 +220,8 @@ class SimulatedCloud(Provider):
     @override
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
         kind = self._kind(resource)
+        if injected_fault(kind.type) == "undeletable":
+            self._fail(f"deleting the {kind.title}", ApiError("no answer from a site that the deletion needs"))
         try:
             self.authenticate()
             record = self.account.get(kind.type, resource.id)
