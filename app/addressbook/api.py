@@ -24,7 +24,7 @@ BODY_SECONDS = 10.0
 PAGE_SIZE = 128
 """Persons that are read at once for `/all`."""
 PAGE_BYTES = 64 * 1024
-"""What the later pages of a list are meant to take: with long names they have fewer persons than the first."""
+"""Aim for the later pages of a list: with long names they have fewer persons than the first."""
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
