@@ -12,6 +12,7 @@ from components.container_defaults import SERVICE_UID, rollout_wait, service_res
 from components.environment import generated_name, plain_environment, secret_data
 from components.migration_name import migration_name
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
+from contract.platform import PodIdentity
 from contract.settings import ServiceSettings
 
 RETRIES = 2
@@ -32,6 +33,8 @@ class MigrationArgs:
     platform: k8s.core.v1.EnvFromSourceArgsDict
     #: Name of the Secret with the registry's login; None if the nodes have one.
     pull_secret: pulumi.Input[str] | None = None
+    #: The pod's identity in the cloud; None for none.
+    identity: PodIdentity | None = None
     #: Resources that the Job waits for.
     after: Sequence[pulumi.Resource] = ()
     #: Whether an earlier update may have built the image that is pinned now. An alias then keeps its Job, so that the
@@ -74,6 +77,7 @@ def migration_job(args: MigrationArgs, opts: pulumi.ResourceOptions) -> k8s.batc
             "volumes": [temporary_files(service)],
         },
         args.pull_secret,
+        args.identity,
     )
     return k8s.batch.v1.Job(
         migration_name(service.name, args.configured),

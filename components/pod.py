@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from contract.platform import PodIdentity
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -53,14 +55,20 @@ def restricted_container(container: k8s.core.v1.ContainerArgsDict) -> k8s.core.v
 
 
 def restricted_pod(
-    uid: int, pod: k8s.core.v1.PodSpecArgsDict, pull_secret: pulumi.Input[str] | None = None
+    uid: int,
+    pod: k8s.core.v1.PodSpecArgsDict,
+    pull_secret: pulumi.Input[str] | None = None,
+    identity: PodIdentity | None = None,
 ) -> k8s.core.v1.PodSpecArgsDict:
     """Return the pod running as user and group ``uid``, without a token for the Kubernetes API.
 
-    ``pull_secret`` is the name of the Secret with the registry's login, if the nodes have none.
+    ``pull_secret`` is the name of the Secret with the registry's login, if the nodes have none. ``identity`` is the
+    pod's in the cloud, if it has one.
     """
     restricted: k8s.core.v1.PodSpecArgsDict = {
         **pod,
+        # Never left out: Kubernetes keeps the last account of a workload whose field is removed.
+        "service_account_name": identity.service_account if identity else "default",
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": {

@@ -13,6 +13,7 @@ from components.component import Component
 from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
 from components.pod import Labels, restricted_container, restricted_pod
+from contract.platform import PodIdentity
 from contract.settings import ServiceSettings
 
 TrackName = Literal["stable", "canary"]
@@ -48,6 +49,8 @@ class TrackArgs:
     pull_secret: pulumi.Input[str] | None = None
     #: Whether the nodes are in several zones.
     has_zones: bool = False
+    #: The pods' identity in the cloud; None for none.
+    identity: PodIdentity | None = None
     #: Resources that the pods wait for: their image's migration, another track's pods.
     after: Sequence[pulumi.Resource] = ()
 
@@ -142,6 +145,7 @@ class Track(Component):
                 "topology_spread_constraints": self._spread(),
             },
             self._args.pull_secret,
+            self._args.identity,
         )
 
     def _spread(self) -> list[k8s.core.v1.TopologySpreadConstraintArgsDict]:

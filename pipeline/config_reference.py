@@ -149,7 +149,8 @@ def _sentence(key: Key, with_default: bool = False) -> str:
     if key.limits:
         parts.append(f"Range: {key.limits}.")
     if key.field.examples:
-        parts.append(f"{'Mandatory, for' if with_default else 'For'} example {key.field.examples[0]}.")
+        mandatory = with_default and key.field.is_required()
+        parts.append(f"{'Mandatory, for' if mandatory else 'For'} example {key.field.examples[0]}.")
     elif with_default and key.default and key.type in ("string", "integer"):
         parts.append(f"Default: {_shown(key.default)}.")
     return " ".join(parts)

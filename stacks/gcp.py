@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+import pulumi
+import pulumi_kubernetes as k8s
+from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
+from components.gcp.entrance import StaticAddress, record_in
 from components.gcp.network import (
     NETWORK_PREFIX,
     PODS_RANGE,
@@ -26,6 +30,7 @@ from components.gcp.nodes import NodeIdentity, NodeIdentityArgs
 from components.gcp.project import (
     access_token,
     check_project,
+    cluster_project,
     missing_access,
     missing_prerequisites,
     project_id,
@@ -34,10 +39,12 @@ from components.gcp.project import (
 )
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
+from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.namespace import namespace
-from contract.platform import Connection, Platform, cloud_outputs
+from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
+from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -57,14 +64,42 @@ PROJECT_PATTERN, NAME_PATTERN = "[a-z][a-z0-9.:-]{4,60}", "[a-z]([a-z0-9-]{0,61}
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
-def _address_range(value: str) -> str:
-    try:
-        return str(IPv4Network(value))
-    except ValueError as error:
-        raise ValueError(f"must be an IPv4 address range such as 203.0.113.0/24: {error}") from None
+class LoadBalancerKeys(EntranceKeys):
+    """Config keys of the load balancer, on a platform and in a release stack."""
+
+    dns_zone: str = Field(
+        default="",
+        pattern=r"^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$",
+        description="Name of the Cloud DNS zone in the project that gets a record for `hostname` (`gcloud dns"
+        " managed-zones list`). Unset: no record.",
+    )
+
+    _need_hostname = field_validator("dns_zone")(needs_hostname)
+
+    def entrance(self, address: StaticAddress | None = None) -> Entrance:
+        """Return how users reach the release."""
+        return Entrance(
+            annotations={**LOAD_BALANCER, **(address.annotations if address else {})},
+            hostname=self.hostname,
+            sources=self.allowed_sources,
+            publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+        )
 
 
-class PlatformKeys(DatabaseClientKeys):
+#: Email of a Google service account, with its project.
+_ACCOUNT = r"^([a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9]\.iam\.gserviceaccount\.com)?$"
+PodAccount = Annotated[
+    str,
+    Field(
+        pattern=_ACCOUNT,
+        examples=["addressbook@acme-prod-1.iam.gserviceaccount.com"],
+        description="Email of the existing Google service account whose rights the service's pods get (Workload"
+        " Identity). They reach Google's APIs with `egressPorts: [443]`. Unset: no rights.",
+    ),
+]
+
+
+class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     """Config keys of a Google Cloud platform. The project is the provider's own key, ``gcp:project``."""
 
     region: str = Field(
@@ -107,7 +142,7 @@ class PlatformKeys(DatabaseClientKeys):
         pattern=f"^{NAME_PATTERN}$",
         description="With vpc: name of the subnetwork's secondary range for Services. A change replaces the cluster.",
     )
-    api_server_access: list[Annotated[str, AfterValidator(_address_range)]] = Field(
+    api_server_access: list[AddressRange] = Field(
         default=[],
         description="Address ranges (CIDR) that may reach the cluster's API server, besides its own network; callers"
         " still need credentials. Include the address that runs `pulumi up`. Unset: any address.",
@@ -124,6 +159,7 @@ class PlatformKeys(DatabaseClientKeys):
         description="Standby database server in another zone. The cluster spans all zones of its region anyway.",
     )
     maintenance_window: MaintenanceWindow = "sunday 03:00"
+    pod_account: PodAccount = ""
     deletion_protection: bool = Field(
         default=True,
         description="The engine refuses to delete the cluster, the registry and the database; GKE and Cloud SQL also"
@@ -151,6 +187,12 @@ class PlatformKeys(DatabaseClientKeys):
             raise ValueError("backup must be the number of a backup run (`gcloud sql backups list --instance SERVER`)")
         return value
 
+    static_address: bool = Field(
+        default=False,
+        description="Reserve the load balancer's address, so that it outlasts the load balancer. An existing load"
+        " balancer changes to it.",
+    )
+
     @field_validator("subnetwork")
     @classmethod
     def _require_subnetwork_of_a_vpc(cls, value: str, others: ValidationInfo) -> str:
@@ -163,7 +205,7 @@ class PlatformKeys(DatabaseClientKeys):
     @field_validator("network_range")
     @classmethod
     def _require_private_range(cls, value: str) -> str:
-        network = IPv4Network(_address_range(value))
+        network = IPv4Network(address_range(value))
         private = any(network.subnet_of(block) for block in PRIVATE)
         if network.prefixlen != NETWORK_PREFIX or not private or network == UNREACHABLE:
             raise ValueError(f"must be a private /{NETWORK_PREFIX}, but not {UNREACHABLE}, which Cloud SQL uses itself")
@@ -206,8 +248,10 @@ class PlatformKeys(DatabaseClientKeys):
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
 
 
-class ReleaseStackKeys(CloudReleaseStackKeys):
+class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     """Config keys of a release stack on a Google Cloud platform."""
+
+    pod_account: PodAccount = ""
 
     @classmethod
     def missing_prerequisites(cls) -> list[str]:
@@ -294,6 +338,11 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             restored=restored,
         ),
     )
+    address = None
+    if keys.static_address:
+        address = StaticAddress(
+            "entrance", address=f"{name}-entrance", region=keys.region, labels=labels, services=enabled
+        )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
     rights = DatabaseRights(
         "database-rights",
@@ -314,7 +363,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         registry=images.registry,
         database=rights.connection,
         protect=keys.deletion_protection,
-        load_balancer_annotations=LOAD_BALANCER,
+        entrance=keys.entrance(address),
+        pod_identity=_pod_identity(settings, namespace_name, project_id(), cluster.kubernetes),
         has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -331,6 +381,25 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
-    return connect_by_kubeconfig(
-        settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
+    connection = connect_by_kubeconfig(
+        settings, access, caller_login(access["registry"], access_token()), settings.platform.entrance(), has_zones=True
     )
+
+    def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:
+        return _pod_identity(settings, namespace, cluster_project(access["cluster"]), connection.kubernetes)
+
+    return replace(connection, pod_identity=pod_identity)
+
+
+def _pod_identity(
+    settings: Settings[PlatformKeys] | Settings[ReleaseStackKeys],
+    namespace: pulumi.Output[str],
+    project: str,
+    kubernetes: k8s.Provider,
+) -> PodIdentity | None:
+    """Declare the identity of the service's pods in Google Cloud, if the config names one."""
+    account = settings.platform.pod_account
+    if not account:
+        return None
+    args = WorkloadIdentityArgs(settings.service.name, namespace, project, account)
+    return WorkloadIdentity("workload-identity", args, kubernetes).identity

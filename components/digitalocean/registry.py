@@ -81,7 +81,8 @@ class ImageRegistry(Component):
             expiry_seconds=PULL_SECONDS,
             opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name="push")]),
         )
-        login = pulumi.Output.secret(registry_name.apply(push_login))
+        # Unlike the name, the URL is known only once the registry exists.
+        login = pulumi.Output.secret(pulumi.Output.all(registry_name, url).apply(lambda known: push_login(known[0])))
         self.registry = Registry(
             url=url,
             username=login.apply(lambda pair: pair[0]),

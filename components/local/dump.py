@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.pod import Labels, restricted_container, restricted_pod
+from components.psql import DISK
 from contract.platform import Database
 
 #: Bytes of a compressed dump. A Secret holds 1 MiB (Kubernetes documentation, Secrets), base64 and metadata included.
@@ -81,7 +82,10 @@ def load_dump(
                 {"name": "DUMP", "value": f"{FOLDER}/{FILE}"},
                 {"name": "DIGEST", "value": digest},
             ],
-            "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+            "resources": {
+                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
+                "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
+            },
             "volume_mounts": [{"name": "dump", "mount_path": FOLDER, "read_only": True}],
         }
     )

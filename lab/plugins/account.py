@@ -26,6 +26,7 @@ FAULTS = {
     "upgraded": "the cloud has upgraded the resource by itself",
     "default": "the resource becomes the region's default, which cannot be deleted",
     "retired": "the cloud no longer offers the version for new resources",
+    "undeletable": "a deletion fails because a site that it needs does not answer",
     "expired": "every request is refused because the credentials have expired (needs no type)",
 }
 

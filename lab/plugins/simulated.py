@@ -51,8 +51,8 @@ class SimulatedCloud(Provider):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.account = Account(Lab.from_environment(), self.name)
-        self._kinds = {kind.__name__: kind(self.account, engine) for kind in self.kinds}
-        self._tokens = {self.token(kind): kind for kind in self._kinds.values()}
+        # By token, because two modules may have a type of the same name.
+        self._tokens = {self.token(kind): kind for kind in (each(self.account, engine) for each in self.kinds)}
 
     def token(self, kind: Kind) -> str:
         """Return the type as the engine writes it."""
@@ -220,6 +220,8 @@ class SimulatedCloud(Provider):
     @override
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
         kind = self._kind(resource)
+        if injected_fault(kind.type) == "undeletable":
+            self._fail(f"deleting the {kind.title}", ApiError("no answer from a site that the deletion needs"))
         try:
             self.authenticate()
             record = self.account.get(kind.type, resource.id)
@@ -264,7 +266,7 @@ class SimulatedCloud(Provider):
         kind = self._tokens.get(resource.type)
         if kind is None:
             raise ProviderError(
-                f"the simulated {self.title} has no {resource.type}; it has {', '.join(sorted(self._kinds))}."
+                f"the simulated {self.title} has no {resource.type}; it has {', '.join(sorted(self._tokens))}."
             )
         return kind
 

@@ -16,8 +16,9 @@ from typing import Any, cast
 from pulumi.automation.events import StepEventMetadata
 from pulumi.runtime.rpc import UNKNOWN
 
-#: The key of the Pulumi SDK's tagged values, and the tags (sdk/go/common/resource in pulumi/pulumi).
-TAG = "4dabf18193072939515e22adb298388d"
+from promotion.state.stack_state import TAG
+
+#: What the Pulumi SDK's tagged values are (sdk/go/common/resource in pulumi/pulumi).
 SENSITIVE_TAG = "1b47061264138c4ac30d75fd1eb44270"
 OUTPUT_TAG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 #: Placeholders of values that must not, or cannot, be shown.

@@ -185,17 +185,9 @@ def down(
     stack.workspace.remove_stack(stack.name, preserve_config=True)
 
 
-def outputs(stack: automation.Stack) -> dict[str, Any]:
-    """Return the last update's outputs without secrets. Raises CommandError if the state is unreadable."""
-    return _without_secrets(all_outputs(stack))
-
-
-def all_outputs(stack: automation.Stack) -> automation.OutputMap:
-    """Return the last update's outputs with secrets. Raises CommandError if the state is unreadable."""
-    try:
-        return stack.outputs()
-    except automation.CommandError as error:
-        raise CommandError(f"stack `{stack.name}`: cannot read its outputs: {error_lines(error)}") from None
+def outputs(stack: automation.Stack, *, secrets: bool = False) -> dict[str, Any]:
+    """Return the last update's outputs, without secrets unless asked for. Raises CommandError."""
+    return stack_state.outputs_of(exported(stack), secrets=secrets)
 
 
 def exported(stack: automation.Stack) -> dict[str, Any]:

@@ -20,7 +20,8 @@ TRACK_DEPLOYMENT = ":release:Track$kubernetes:apps/v1:Deployment::"
 RELEASE = ":release:Release"
 #: Types of what exists in the engine only: the stack, providers, and components.
 ENGINE_TYPES = ("pulumi:", "delivery:", "addressbook:")
-
+#: Key by which the engine marks a value that is a secret, unknown, or an output (sdk/go/common/resource in Pulumi).
+TAG = "4dabf18193072939515e22adb298388d"
 #: Providers whose objects' ids follow from their names, so that a refresh can look for them.
 KUBERNETES = "kubernetes:"
 #: Resources that leave nothing to clean up after an interrupted creation: they exist only in the state, or are an image
@@ -81,6 +82,28 @@ class StackState:
         pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
         interrupted = [str(operation["resource"]["urn"]) for operation in pending]
         return cls(tracks, frozenset(known), interrupted, _fingerprint(templates), urns, platform)
+
+
+def outputs_of(deployment: Mapping[str, Any], *, secrets: bool = False) -> dict[str, Any]:
+    """Return the stack's outputs in an exported deployment, without those that are secret, or with them in clear.
+
+    The engine's own command for it would be asked twice, with secrets and without, which takes a second.
+    """
+    resources = cast(list[dict[str, Any]], deployment.get("resources") or [])
+    found = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
+    outputs = cast(dict[str, Any], found or {})
+    if secrets:
+        return {name: _in_clear(value) for name, value in outputs.items()}
+    return {name: value for name, value in outputs.items() if TAG not in json.dumps(value)}
+
+
+def _in_clear(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_in_clear(each) for each in cast(list[Any], value)]
+    if not isinstance(value, dict):
+        return value
+    named = cast(dict[str, Any], value)
+    return json.loads(named["plaintext"]) if TAG in named else {key: _in_clear(each) for key, each in named.items()}
 
 
 def is_platform(urn: str) -> bool:

@@ -28,11 +28,10 @@ from promotion.state.history import (
     with_defaults,
 )
 from promotion.state.stack_file import StackFile
+from promotion.state.stack_state import TAG
 
 Between = Literal["git and file", "file and deployed", "deployed and cluster"]
 
-#: Key by which the engine marks a value that is a secret or unknown.
-SIGNATURE = "4dabf18193072939515e22adb298388d"
 #: Objects read at the same time.
 READERS = 8
 #: Media type of an answer without the object's content: only the existence of a Secret matters.
@@ -182,7 +181,7 @@ def changed_fields(declared: Any, live: Any, path: str) -> list[Change]:
     """
     if isinstance(declared, dict):
         wanted = cast(dict[str, Any], declared)
-        if SIGNATURE in wanted:
+        if TAG in wanted:
             return []
         actual = cast(dict[str, Any], live) if isinstance(live, dict) else {}
         whole = path.rpartition("/")[2] in WHOLE

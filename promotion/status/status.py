@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from pulumi import automation
 
@@ -16,7 +16,7 @@ from promotion.state.cluster.cluster import Cluster
 from promotion.state.history import Update
 from promotion.state.locks import checkout_lock_holder
 from promotion.state.stack_file import StackFile
-from promotion.state.stack_state import DeployedTrack, StackState
+from promotion.state.stack_state import DeployedTrack, StackState, outputs_of
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
 from promotion.status.live import LiveTrack, Meter, live_tracks
@@ -65,7 +65,7 @@ class Observer:
         state = engine.exported(self._stack)
         if not state.get("resources"):
             raise CommandError(f"stack `{name}` runs nothing: `python -m promotion up --stack {name}` starts it")
-        outputs = _outputs(state)
+        outputs = outputs_of(state)
         updates = history.updates(self._stack, NEWEST)
         last = next((each for each in updates if each.kind == "update"), None)
         drift = config_drift(self._file, last, name)
@@ -101,13 +101,6 @@ class Observer:
             uncompared,
             taken,
         )
-
-
-def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the outputs in the state, with secrets encrypted. Asking the engine would take another second."""
-    resources = cast(list[dict[str, Any]], state["resources"])
-    outputs = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
-    return cast(Mapping[str, Any], outputs or {})
 
 
 def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | None:

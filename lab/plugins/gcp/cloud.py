@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from lab.plugins.gcp.account_roles import IAMMember as AccountIAMMember
 from lab.plugins.gcp.credentials import credentials_problem
 from lab.plugins.gcp.dns import ManagedZone, RecordSet
 from lab.plugins.gcp.functions import FUNCTIONS
@@ -23,7 +24,7 @@ from lab.plugins.provider import Resource
 from lab.plugins.simulated import Function, SimulatedCloud
 
 KINDS: tuple[type[Kind], ...] = (
-    Service, IAMMember, Account, Network, Subnetwork, Router, RouterNat, GlobalAddress, Connection,
+    Service, IAMMember, Account, AccountIAMMember, Network, Subnetwork, Router, RouterNat, GlobalAddress, Connection,
     Repository, RepositoryIamMember, Cluster, DatabaseInstance, Database, User, ManagedZone, RecordSet,
 )  # fmt: skip
 
@@ -39,7 +40,7 @@ class GoogleCloud(SimulatedCloud):
     @override
     def configure(self, configuration: Properties) -> None:
         super().configure(configuration)
-        for kind in self._kinds.values():
+        for kind in self._tokens.values():
             if isinstance(kind, GoogleKind):
                 kind.default_project = str(configuration.get("project") or "")
 

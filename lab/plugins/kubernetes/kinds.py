@@ -57,6 +57,7 @@ _DECLARED = (
     ),
     Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
     Kind("Secret", "v1", "secrets", immutable=("type",)),
+    Kind("ServiceAccount", "v1", "serviceaccounts"),
     Kind("Service", "v1", "services", immutable=("spec.clusterIP",)),
     Kind(
         "StatefulSet",

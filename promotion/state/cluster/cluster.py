@@ -23,6 +23,7 @@ from kubernetes.stream.ws_client import ERROR_CHANNEL
 from pulumi import automation
 
 from promotion.errors import CommandError
+from promotion.state import engine
 from promotion.state.cluster.client import (
     ANSWER_SECONDS,
     Client,
@@ -45,7 +46,6 @@ from promotion.state.cluster.pods import (
     read_items,
     read_raw,
 )
-from promotion.state.engine import all_outputs
 
 #: The module has no types.
 _streams: Any = streams
@@ -80,7 +80,7 @@ class Cluster:
 
         Raises CommandError if the stack has no such outputs, or the cluster does not answer.
         """
-        outputs = {name: output.value for name, output in all_outputs(stack).items()}
+        outputs = engine.outputs(stack, secrets=True)
         missing = [name for name in ("namespace", "service") if not outputs.get(name)]
         if missing or not (outputs.get("kubeContext") or outputs.get("kubeconfig")):
             raise CommandError(

@@ -14,6 +14,7 @@ from pulumi import automation
 from promotion.errors import CommandError
 from promotion.state.cluster.cluster import Cluster, UnreachableError
 from promotion.state.cluster.pods import Deployment, Pod
+from promotion.state.stack_state import TAG
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -26,8 +27,11 @@ users: [{name: it, user: {token: secret-token}}]
 
 
 def stack(**outputs: Any) -> automation.Stack:
-    values = {name: SimpleNamespace(value=value, secret=name == "kubeconfig") for name, value in outputs.items()}
-    return cast(automation.Stack, SimpleNamespace(name="dev", outputs=lambda: values))
+    secret = {TAG: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps(outputs.get("kubeconfig"))}
+    values = {**outputs, **({"kubeconfig": secret} if "kubeconfig" in outputs else {})}
+    deployment = {"resources": [{"type": "pulumi:pulumi:Stack", "outputs": values}]}
+    exported = SimpleNamespace(deployment=deployment)
+    return cast(automation.Stack, SimpleNamespace(name="dev", export_stack=lambda: exported))
 
 
 @pytest.mark.parametrize(

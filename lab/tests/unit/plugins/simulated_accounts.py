@@ -21,7 +21,8 @@ NETWORKS: dict[str, tuple[str, Properties]] = {
 
 
 def resource(cloud: SimulatedCloud, kind: str, id: str = "", preview: bool = False) -> Resource:
-    (token,) = [each for each in cloud._tokens if each.endswith(f":{kind}")]  # pyright: ignore[reportPrivateUsage]
+    # Of two types with one name, the one that is declared first.
+    token, *_ = [each for each in cloud._tokens if each.endswith(f":{kind}")]  # pyright: ignore[reportPrivateUsage]
     return Resource(urn="urn:test", type=token, name="test", id=id, preview=preview, random_seed=bytes(16))
 
 

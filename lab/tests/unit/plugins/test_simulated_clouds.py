@@ -226,6 +226,17 @@ def test_injected_faults(cloud: SimulatedCloud, monkeypatch: pytest.MonkeyPatch,
     assert network(cloud, **({} if cloud.name == "aws" else {"name": "another"})).id
 
 
+def test_a_deletion_can_fail(cloud: SimulatedCloud, monkeypatch: pytest.MonkeyPatch):
+    kind, _ = NETWORKS[cloud.name]
+    created = network(cloud)
+    monkeypatch.setenv(FAULT_VARIABLE, f"undeletable:{kind}")
+    with pytest.raises(ProviderError, match="no answer from a site that the deletion needs"):
+        delete(cloud, kind, created.id)
+    monkeypatch.delenv(FAULT_VARIABLE)
+    delete(cloud, kind, created.id)
+    assert not cloud.account.records(kind)
+
+
 def test_official_providers_that_keep_an_id_on_timeout():
     assert all(kind.kept_on_timeout for kind in AWS)
     assert [kind.__name__ for kind in (*DIGITALOCEAN, *GCP) if kind.kept_on_timeout] == KEPT_ON_TIMEOUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def test_each_access_token_is_a_new_one(gcp: GoogleCloud):
     first, second = (gcp.invoke(CLIENT_CONFIG, {}, preview=True) for _ in range(2))
     assert first["project"] == PROJECT
     assert first["accessToken"] != second["accessToken"]
+
+
+def test_the_identity_pool_comes_with_the_first_cluster(gcp: GoogleCloud):
+    role = resource(gcp, "IAMMember")
+    role = replace(role, type="gcp:serviceaccount/iAMMember:IAMMember")
+    inputs: Properties = {
+        "serviceAccountId": f"projects/{PROJECT}/serviceAccounts/pods@{PROJECT}.iam.gserviceaccount.com",
+        "role": "roles/iam.workloadIdentityUser",
+        "member": f"serviceAccount:{PROJECT}.svc.id.goog[ours/pods]",
+    }
+    with pytest.raises(ProviderError, match=r"identity pool acme-prod-1\.svc\.id\.goog does not exist"):
+        gcp.create(role, inputs)
+    gcp.account.put(Record("Cluster", f"projects/{PROJECT}/locations/europe-west3/clusters/ours", {}, {}, ready=True))
+    assert gcp.create(role, inputs).id.endswith("[ours/pods]")
 
 
 def test_what_others_use_is_not_deleted(gcp: GoogleCloud):

@@ -11,9 +11,11 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.output import Unknown
 
 from components.digitalocean.registry import docker_login
 from tests.unit.components.digitalocean.simulated import AUTH, CLUSTER, PULL_CONFIG, answer
+from tests.unit.conftest import IMAGE_DIGEST
 
 
 def test_the_state_keeps_no_login_for_pushing(graph: Callable[..., Any]):
@@ -31,6 +33,15 @@ def test_an_existing_registry_is_used_and_not_owned(graph: Callable[..., Any]):
     assert not stack.all("ContainerRegistry")
     assert stack.one("ContainerRegistryDockerCredentials").inputs["registryName"] == "ours"
     assert stack.outputs["registryUrl"] == "registry.digitalocean.com/ours"
+
+
+def test_a_registry_that_does_not_exist_has_no_login_yet(graph: Callable[..., Any], account: Path, cloud: Any):
+    """A first preview knows the registry's name, but not what the provider computes."""
+    answer(account, **{"registries docker-config": None})
+    kind = "digitalocean:index/containerRegistry:ContainerRegistry"
+    cloud.computed[kind] = lambda _: {"endpoint": Unknown()}
+    cloud.computed["docker:index/image:Image"] = lambda _: {"repoDigest": f"registry/addressbook@{IMAGE_DIGEST}"}
+    assert graph(preview=True).one("ContainerRegistry")
 
 
 def test_pods_bring_their_own_login_to_pull(graph: Callable[..., Any]):

@@ -42,13 +42,11 @@ class Backend:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def outputs(self) -> dict[str, Any]:
-        tracks = {"stable": {"image": f"{REPOSITORY}@{RUNS}"}}
-        return {"tracks": SimpleNamespace(value=tracks, secret=False)}
-
     def export_stack(self) -> Any:
         image = {"dev": RUNS, "branch": BRANCH}[self.name]
-        return SimpleNamespace(deployment={"resources": [{"inputs": {"image": f"{REPOSITORY}@{image}"}}]})
+        tracks = {"stable": {"image": f"{REPOSITORY}@{image}"}}
+        root = {"type": "pulumi:pulumi:Stack", "outputs": {"tracks": tracks}}
+        return SimpleNamespace(deployment={"resources": [root]})
 
 
 @pytest.fixture
