@@ -150,8 +150,9 @@ FUNCTIONS = {
 MORE = {
     "preview": "rds:DescribeDBEngineVersions ecr:BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
     "release": "ecr:InitiateLayerUpload UploadLayerPart CompleteLayerUpload PutImage",
-    # Roles are passed to EKS; AWS makes its own roles when a service is first used; EKS encrypts Secrets with the key.
-    "platform": "iam:PassRole CreateServiceLinkedRole kms:CreateGrant",
+    # Roles are passed to EKS; AWS makes its own roles when a service is first used; EKS encrypts Secrets with the key;
+    # `prune` deletes images.
+    "platform": "iam:PassRole CreateServiceLinkedRole kms:CreateGrant ecr:ListImages BatchDeleteImage",
 }
 
 
