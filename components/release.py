@@ -21,12 +21,11 @@ from components.pod import Labels, migration_app
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
 from contract.image import digest_of
-from contract.platform import Platform
+from contract.platform import HTTPS_PORT, Platform
 from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
-PUBLIC_PORT = 80
 DNS_PORT = 53
 FINGERPRINT_KEY_LENGTH = 32
 
@@ -58,8 +57,9 @@ class Release(Component):
 
     #: Address of the public Service.
     url: pulumi.Output[str]
-    #: Stack outputs: ``url``, ``namespace``, ``service``, ``traffic``, ``tracks`` (image, replicas, share in %, and the
-    #: names of the canary's settings) and ``sourceImage``.
+    #: Stack outputs: ``url``, ``address`` (of the load balancer, if the service has a host name), ``namespace``,
+    #: ``service``, ``traffic``, ``tracks`` (image, replicas, share in %, and the names of the canary's settings) and
+    #: ``sourceImage``.
     outputs: dict[str, Any]
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -88,10 +88,16 @@ class Release(Component):
         self._network_policy()
         public = self._public_service(tracks)
 
-        self.url = public.status.apply(lambda status: f"http://{_address(status)}")
+        entrance = args.platform.entrance
+        address = public.status.apply(_address)
+        scheme = "https" if HTTPS_PORT in entrance.ports else "http"
+        self.url = pulumi.Output.concat(f"{scheme}://", entrance.hostname or address)
+        if entrance.publish:
+            entrance.publish(address, pulumi.ResourceOptions(parent=self, depends_on=[public]))
         shares = traffic_shares(args.release)
         self.outputs = {
             "url": self.url,
+            **({"address": address} if entrance.hostname else {}),
             "namespace": self._namespace,
             "service": args.service.name,
             "traffic": args.release.traffic,
@@ -217,22 +223,30 @@ class Release(Component):
 
     def _public_service(self, tracks: Mapping[str, Track]) -> k8s.core.v1.Service:
         """Declare the public Service after the tracks: its selector changes only once the selected pods are ready."""
-        service = self._args.service
+        service, entrance = self._args.service, self._args.platform.entrance
         traffic = self._args.release.traffic
         metadata = self._metadata(f"{service.name}-lb")
         metadata["annotations"] = {
             # Wait for an address only. The tracks are ready by then, and a roll-back must not wait for the endpoints of
             # a canary that never becomes ready.
             "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}",
-            **self._args.platform.load_balancer_annotations,
+            **entrance.annotations,
         }
+        ports: list[k8s.core.v1.ServicePortArgsDict] = [
+            {"name": "https" if port == HTTPS_PORT else "http", "port": port, "target_port": "http"}
+            for port in entrance.ports
+        ]
+        sources: k8s.core.v1.ServiceSpecArgsDict = (
+            {"load_balancer_source_ranges": list(entrance.sources)} if entrance.sources else {}
+        )
         return k8s.core.v1.Service(
             "public",
             metadata=metadata,
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": service.name, **({} if traffic == "split" else {"track": traffic})},
-                "ports": [{"name": "http", "port": PUBLIC_PORT, "target_port": "http"}],
+                "ports": ports,
+                **sources,
             },
             opts=pulumi.ResourceOptions.merge(
                 self._options,

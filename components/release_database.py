@@ -33,8 +33,9 @@ class ReleaseDatabaseArgs:
     name: str
     #: The platform's own database, with the administrator's login.
     server: Database
-    #: The user of the platform's own database, who keeps access to it.
-    server_user: str
+    #: The user of the platform's own database, who keeps access to it when all others lose it. None: the database to
+    #: which the administrator connects is not the platform's own, and its rights stay as they are.
+    server_user: str | None
     #: How the clean-up on `destroy` reaches the cluster.
     cluster: ClusterAccess
     #: Whether the engine refuses to drop the database.
@@ -45,14 +46,16 @@ class ReleaseDatabaseArgs:
     client_image: str
     #: Seconds that a rollout may take; the Jobs get as long.
     rollout_timeout_seconds: int
+    #: Whether `destroy` leaves database and role in the server.
+    keep: bool = False
 
 
 class ReleaseDatabase(Component):
     """A database, and a role that only this release uses.
 
     Creates a password, a Secret with the administrator's login, and a Job that creates both from inside the cluster,
-    because nothing else reaches the server. `destroy` runs a Job that drops both. The role has no rights on other
-    databases, and only the administrator has rights on this one as well.
+    because nothing else reaches the server. `destroy` runs a Job that drops both, unless they are kept. The role has no
+    rights on other databases, and only the administrator has rights on this one as well.
     """
 
     #: Its host is known once the database exists, so whatever uses it waits, and `destroy` removes that first.
@@ -73,9 +76,9 @@ class ReleaseDatabase(Component):
             "database-password", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         ).result
         job = self._job(self._secret(password), password)
-        cleanup = self._cleanup(job)
+        created = job if args.keep else self._cleanup(job)
         self.connection = Database(
-            host=pulumi.Output.all(args.server.host, job.id, cleanup.id).apply(lambda values: values[0]),
+            host=pulumi.Output.all(args.server.host, job.id, created.id).apply(lambda values: values[0]),
             port=args.server.port,
             name=args.name,
             user=args.name,
@@ -87,7 +90,9 @@ class ReleaseDatabase(Component):
 
     def _secret(self, password: pulumi.Output[str]) -> k8s.core.v1.Secret:
         more = {
-            "PLATFORM_USER": self._args.server_user,
+            **({"PLATFORM_USER": self._args.server_user} if self._args.server_user else {}),
+            # Without a known authority, the connection is encrypted but not verified.
+            **({"PGSSLMODE": "require"} if self._args.server.ssl and self._args.server.ca is None else {}),
             "RELEASE_DATABASE": self._args.name,
             "RELEASE_PASSWORD": password,
             CREATE: (SCRIPTS / "create_release_database.sql").read_text(),

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pulumi
 
 if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read without it
     import pulumi_kubernetes as k8s
+
+HTTP_PORT, HTTPS_PORT = 80, 443
+#: Point the entrance's name at the load balancer's address (IP address or host name), by a resource with these options.
+Publish: TypeAlias = "Callable[[pulumi.Output[str], pulumi.ResourceOptions], None]"
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """How users reach the public Service: its load balancer and its name."""
+
+    #: Annotations of the Service, which configure the load balancer.
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    #: Ports of the load balancer. Behind HTTPS_PORT, it ends TLS itself.
+    ports: Sequence[int] = (HTTP_PORT,)
+    #: DNS name; "" for the load balancer's own address.
+    hostname: str = ""
+    #: Address ranges (CIDR) that may connect; empty: any.
+    sources: Sequence[str] = ()
+    #: None: nobody, or somebody else, publishes the name.
+    publish: Publish | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +102,8 @@ class Platform:
     namespace: pulumi.Output[str]
     registry: Registry
     database: Database
-    #: Annotations of the public Service.
-    load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: How users reach the public Service.
+    entrance: Entrance = field(default_factory=Entrance)
     #: Whether the nodes are in several zones and labelled with theirs.
     has_zones: bool = False
     #: None: pods have no rights in the cloud.
@@ -106,7 +126,7 @@ class Connection:
     #: For code that runs outside the engine.
     cluster: ClusterAccess
     registry: Registry
-    load_balancer_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    entrance: Entrance = field(default_factory=Entrance)
     has_zones: bool = False
     #: Declares the pods' identity, in the release's namespace.
     pod_identity: Callable[[pulumi.Output[str]], PodIdentity | None] = lambda namespace: None  # noqa: ARG005

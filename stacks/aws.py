@@ -23,6 +23,7 @@ from components.aws.account import (
 from components.aws.addons import AddonName
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
+from components.aws.entrance import LOAD_BALANCER, StaticAddresses, record_in, tls
 from components.aws.live import live
 from components.aws.network import ANYWHERE, ZONES, ExistingNetwork, Network, NetworkArgs, existing_network
 from components.aws.nodes import is_arm
@@ -30,10 +31,11 @@ from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller
 from components.aws.versions import check_versions, satisfies
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import Administrator, Connection, Platform, cloud_outputs
+from contract.platform import HTTP_PORT, HTTPS_PORT, Administrator, Connection, Entrance, Platform, cloud_outputs
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
-from contract.settings import Keys, MaintenanceWindow, Settings
+from contract.settings import MaintenanceWindow, Settings
+from stacks.entrance import EntranceKeys, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=PRINCIPAL)]
@@ -51,11 +53,41 @@ AddonVersion = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\
 #: The text is passed on as one environment variable, which Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAX_AUTHORITY_BYTES = 64 * 1024
 AUTHORITIES = "https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem"
-#: Prefix of the annotations that configure a Service's load balancer; docs/how-to/aws.md explains the choices.
-LOAD_BALANCER = "service.beta.kubernetes.io/aws-load-balancer"
 
 
-class PlatformKeys(Keys):
+class LoadBalancerKeys(EntranceKeys):
+    """Config keys of the load balancer, on a platform and in a release stack."""
+
+    certificate_arn: str = Field(
+        default="",
+        pattern=r"^(arn:aws:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]+)?$",
+        description="ARN of an ACM certificate for `hostname`, in the stack's region. The load balancer then answers on"
+        " port 443 only, because it cannot redirect port 80. Unset: no HTTPS.",
+    )
+    dns_zone: str = Field(
+        default="",
+        pattern=r"^(Z[A-Z0-9]{5,31})?$",
+        description="Id of the Route 53 zone in the same account that gets a record for `hostname` (`aws route53"
+        " list-hosted-zones`). Unset: no record.",
+    )
+
+    _need_hostname = field_validator("certificate_arn", "dns_zone")(needs_hostname)
+
+    def entrance(
+        self, tags: Mapping[str, str], provider: pulumi.ProviderResource, addresses: StaticAddresses | None = None
+    ) -> Entrance:
+        """Return how users reach the release."""
+        own: Mapping[str, pulumi.Input[str]] = addresses.annotations if addresses else {}
+        return Entrance(
+            annotations={**_load_balancer(tags), **tls(self.certificate_arn), **own},
+            ports=[HTTPS_PORT if self.certificate_arn else HTTP_PORT],
+            hostname=self.hostname,
+            sources=self.allowed_sources,
+            publish=record_in(self.dns_zone, self.hostname, provider) if self.dns_zone else None,
+        )
+
+
+class PlatformKeys(LoadBalancerKeys):
     """Config keys of an AWS platform."""
 
     aws_account: str = Field(
@@ -205,6 +237,21 @@ class PlatformKeys(Keys):
         check_parts(value, frozenset({"snapshot"}), frozenset({"server"}), frozenset({"server", "time"}))
         return value
 
+    static_address: bool = Field(
+        default=False,
+        description="Give the load balancer an Elastic IP address in each zone, so that its addresses outlast it. Only"
+        " a new load balancer takes them.",
+    )
+
+    @field_validator("static_address")
+    @classmethod
+    def _require_own_subnets(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("vpc"):
+            raise ValueError(
+                "needs a network of the stack's own, which has one public subnet for each address; unset it"
+            )
+        return value
+
     @field_validator("node_size")
     @classmethod
     def _require_pod_capacity(cls, value: str) -> str:
@@ -285,7 +332,7 @@ class PlatformKeys(Keys):
         return missing_prerequisites()
 
 
-class ReleaseStackKeys(CloudReleaseStackKeys):
+class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     """Config keys of a release stack on an AWS platform."""
 
     tags: Tags = Field(default={}, examples=['{"cost-centre": "1234"}'])
@@ -386,7 +433,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         namespace=namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"],
         registry=images.registry,
         database=database.connection,
-        load_balancer_annotations=_load_balancer(tags),
+        entrance=keys.entrance(
+            tags, provider, StaticAddresses("entrance", name, ZONES, opts=options) if keys.static_address else None
+        ),
         has_zones=True,
         protect=keys.deletion_protection,
         outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -419,7 +468,7 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
     url = access["registry"]
     account = url.partition(".")[0]  # the host's first label
     registry = caller_login(url, account, pulumi.InvokeOutputOptions(provider=provider))
-    return connect_by_kubeconfig(settings, access, registry, _load_balancer(tags), has_zones=True)
+    return connect_by_kubeconfig(settings, access, registry, settings.platform.entrance(tags, provider), has_zones=True)
 
 
 def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:

@@ -13,14 +13,16 @@ from components.digitalocean.account import missing_prerequisites, stack_name, s
 from components.digitalocean.checks import Wanted, refuse_what_the_account_cannot_have
 from components.digitalocean.cluster import Cluster, ClusterArgs
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
+from components.digitalocean.entrance import LOAD_BALANCER, ManagedCertificate, record_in, tls
 from components.digitalocean.live import LiveNetwork, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
 from components.pull_secret import with_pull_secret
-from contract.platform import Connection, Platform, cloud_outputs
+from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -34,7 +36,51 @@ SMALLEST_DATABASE = "db-s-1vcpu-1gb"
 SMALLEST_WITH_STANDBY = "db-s-1vcpu-2gb"
 
 
-class PlatformKeys(DatabaseClientKeys):
+class LoadBalancerKeys(EntranceKeys):
+    """Config keys of the load balancer, on a platform and in a release stack."""
+
+    certificate: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_ .-]*)?$",
+        max_length=255,
+        description="Name of a certificate for `hostname` in the account (`doctl compute certificate list`). Unset:"
+        " with dnsZone a Let's Encrypt certificate, which DigitalOcean renews; otherwise no HTTPS.",
+    )
+    dns_zone: str = Field(
+        default="",
+        max_length=253,
+        pattern=HOSTNAME,
+        description="Domain in the account's DNS that gets a record for `hostname`, and proves it for the certificate"
+        " (`doctl compute domain list`). Unset: no record.",
+    )
+
+    _need_hostname = field_validator("certificate", "dns_zone")(needs_hostname)
+
+    @field_validator("dns_zone")
+    @classmethod
+    def _require_parent(cls, value: str, others: ValidationInfo) -> str:
+        hostname: str = others.data.get("hostname", "")
+        if value and hostname and not f".{hostname}".endswith(f".{value}"):
+            raise ValueError(f"must be the domain of `hostname` ({hostname})")
+        return value
+
+    def entrance(self) -> Entrance:
+        """Return how users reach the release, and declare the certificate."""
+        certificate: Mapping[str, pulumi.Input[str]] = {}
+        if self.certificate:
+            certificate = tls(self.certificate)
+        elif self.dns_zone:
+            certificate = ManagedCertificate("certificate", stack_name(), self.hostname).annotations
+        return Entrance(
+            annotations={f"{LOAD_BALANCER}-name": stack_name(), **certificate},
+            ports=[HTTP_PORT, HTTPS_PORT] if certificate else [HTTP_PORT],
+            hostname=self.hostname,
+            sources=self.allowed_sources,
+            publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+        )
+
+
+class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     """Config keys of a DigitalOcean platform."""
 
     region: str = Field(
@@ -180,7 +226,7 @@ class PlatformKeys(DatabaseClientKeys):
         return image.startswith(f"registry.digitalocean.com/{self.own_registry}/")
 
 
-class ReleaseStackKeys(CloudReleaseStackKeys):
+class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     """Config keys of a release stack on a DigitalOcean platform."""
 
     @classmethod
@@ -273,7 +319,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         namespace=namespace_name,
         registry=registry,
         database=rights.connection,
-        load_balancer_annotations=_load_balancer(),
+        entrance=keys.entrance(),
         protect=keys.deletion_protection,
         outputs={
             **cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -313,8 +359,4 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
             name=registry_name, region=access["region"], existing=registry_name, plan=SMALLEST_PLAN, protect=False
         ),
     )
-    return connect_by_kubeconfig(settings, access, images.registry, _load_balancer(), has_zones=False)
-
-
-def _load_balancer() -> dict[str, str]:
-    return {"service.beta.kubernetes.io/do-loadbalancer-name": stack_name()}
+    return connect_by_kubeconfig(settings, access, images.registry, settings.platform.entrance(), has_zones=False)

@@ -10,12 +10,13 @@ from typing import Annotated
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
+from components.gcp.entrance import StaticAddress, record_in
 from components.gcp.network import (
     NETWORK_PREFIX,
     PODS_RANGE,
@@ -40,9 +41,10 @@ from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_logi
 from components.gcp.services import ProjectServices
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.namespace import namespace
-from contract.platform import Connection, Platform, PodIdentity, cloud_outputs
+from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
+from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -62,11 +64,26 @@ PROJECT_PATTERN, NAME_PATTERN = "[a-z][a-z0-9.:-]{4,60}", "[a-z]([a-z0-9-]{0,61}
 _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 
 
-def _address_range(value: str) -> str:
-    try:
-        return str(IPv4Network(value))
-    except ValueError as error:
-        raise ValueError(f"must be an IPv4 address range such as 203.0.113.0/24: {error}") from None
+class LoadBalancerKeys(EntranceKeys):
+    """Config keys of the load balancer, on a platform and in a release stack."""
+
+    dns_zone: str = Field(
+        default="",
+        pattern=r"^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$",
+        description="Name of the Cloud DNS zone in the project that gets a record for `hostname` (`gcloud dns"
+        " managed-zones list`). Unset: no record.",
+    )
+
+    _need_hostname = field_validator("dns_zone")(needs_hostname)
+
+    def entrance(self, address: StaticAddress | None = None) -> Entrance:
+        """Return how users reach the release."""
+        return Entrance(
+            annotations={**LOAD_BALANCER, **(address.annotations if address else {})},
+            hostname=self.hostname,
+            sources=self.allowed_sources,
+            publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+        )
 
 
 #: Email of a Google service account, with its project.
@@ -82,7 +99,7 @@ PodAccount = Annotated[
 ]
 
 
-class PlatformKeys(DatabaseClientKeys):
+class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
     """Config keys of a Google Cloud platform. The project is the provider's own key, ``gcp:project``."""
 
     region: str = Field(
@@ -125,7 +142,7 @@ class PlatformKeys(DatabaseClientKeys):
         pattern=f"^{NAME_PATTERN}$",
         description="With vpc: name of the subnetwork's secondary range for Services. A change replaces the cluster.",
     )
-    api_server_access: list[Annotated[str, AfterValidator(_address_range)]] = Field(
+    api_server_access: list[AddressRange] = Field(
         default=[],
         description="Address ranges (CIDR) that may reach the cluster's API server, besides its own network; callers"
         " still need credentials. Include the address that runs `pulumi up`. Unset: any address.",
@@ -170,6 +187,12 @@ class PlatformKeys(DatabaseClientKeys):
             raise ValueError("backup must be the number of a backup run (`gcloud sql backups list --instance SERVER`)")
         return value
 
+    static_address: bool = Field(
+        default=False,
+        description="Reserve the load balancer's address, so that it outlasts the load balancer. An existing load"
+        " balancer changes to it.",
+    )
+
     @field_validator("subnetwork")
     @classmethod
     def _require_subnetwork_of_a_vpc(cls, value: str, others: ValidationInfo) -> str:
@@ -182,7 +205,7 @@ class PlatformKeys(DatabaseClientKeys):
     @field_validator("network_range")
     @classmethod
     def _require_private_range(cls, value: str) -> str:
-        network = IPv4Network(_address_range(value))
+        network = IPv4Network(address_range(value))
         private = any(network.subnet_of(block) for block in PRIVATE)
         if network.prefixlen != NETWORK_PREFIX or not private or network == UNREACHABLE:
             raise ValueError(f"must be a private /{NETWORK_PREFIX}, but not {UNREACHABLE}, which Cloud SQL uses itself")
@@ -225,7 +248,7 @@ class PlatformKeys(DatabaseClientKeys):
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
 
 
-class ReleaseStackKeys(CloudReleaseStackKeys):
+class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     """Config keys of a release stack on a Google Cloud platform."""
 
     pod_account: PodAccount = ""
@@ -315,6 +338,11 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             restored=restored,
         ),
     )
+    address = None
+    if keys.static_address:
+        address = StaticAddress(
+            "entrance", address=f"{name}-entrance", region=keys.region, labels=labels, services=enabled
+        )
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
     rights = DatabaseRights(
         "database-rights",
@@ -335,7 +363,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         registry=images.registry,
         database=rights.connection,
         protect=keys.deletion_protection,
-        load_balancer_annotations=LOAD_BALANCER,
+        entrance=keys.entrance(address),
         pod_identity=_pod_identity(settings, namespace_name, project_id(), cluster.kubernetes),
         has_zones=True,
         outputs={
@@ -354,7 +382,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
     """Connect to another stack's platform, with the caller's credentials for its registry."""
     connection = connect_by_kubeconfig(
-        settings, access, caller_login(access["registry"], access_token()), LOAD_BALANCER, has_zones=True
+        settings, access, caller_login(access["registry"], access_token()), settings.platform.entrance(), has_zones=True
     )
 
     def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:

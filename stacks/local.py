@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field, field_validator
+import pulumi
+from pydantic import Field, ValidationInfo, field_validator
 
 from components.local.cluster import Cluster, ClusterArgs, kube_contexts
 from components.local.database import LocalDatabase, LocalDatabaseArgs
 from components.local.dump import MAX_DUMP_BYTES, packed
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import Administrator, ClusterAccess, Connection, Platform, Registry
+from contract.platform import Administrator, ClusterAccess, Connection, Database, Platform, Registry
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
-from contract.settings import DatabaseClientKeys, Keys, Quantity, Settings
+from contract.settings import DatabaseClientKeys, Quantity, Settings
+from stacks.existing_server import DatabaseServerKeys, existing_server_database
 
 
-class PlatformKeys(Keys):
+class PlatformKeys(DatabaseServerKeys):
     """Config keys of a local platform."""
 
     kube_context: str = Field(
@@ -48,8 +50,10 @@ class PlatformKeys(Keys):
 
     @field_validator("database_restore")
     @classmethod
-    def _require_dump(cls, value: Restore) -> Restore:
+    def _require_dump(cls, value: Restore, others: ValidationInfo) -> Restore:
         check_parts(value, frozenset({"dump"}))
+        if value and others.data.get("database_server"):
+            raise ValueError("is only for a server of the stack's own; load the dump into databaseServer with psql")
         if value:
             file = PROJECT_ROOT / value["dump"]
             if not file.is_file():
@@ -86,28 +90,40 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     cluster = Cluster("cluster", ClusterArgs(context=keys.kube_context))
     own_namespace = namespace(settings.stack.namespace, cluster.kubernetes)
-    database = LocalDatabase(
+    registry, name = Registry(url=keys.registry), own_namespace.metadata["name"]
+    if keys.database_server:
+        access = ClusterAccess(context=keys.kube_context)
+        database, administrator = existing_server_database(settings, name, cluster.kubernetes, access, registry)
+    else:
+        database = _own_database(settings, name, cluster)
+        # The PostgreSQL image creates its first user as a superuser.
+        administrator = Administrator(database.user, database.password)
+    return Platform(
+        kubernetes=cluster.kubernetes,
+        namespace=own_namespace.metadata["name"],
+        registry=registry,
+        database=database,
+        outputs={"kubeContext": keys.kube_context},
+        administrator=administrator,
+        access={"kubeContext": keys.kube_context, "registry": keys.registry},
+    )
+
+
+def _own_database(settings: Settings[PlatformKeys], namespace_name: pulumi.Input[str], cluster: Cluster) -> Database:
+    """Declare a PostgreSQL in the release's namespace."""
+    keys = settings.platform
+    return LocalDatabase(
         "database",
         LocalDatabaseArgs(
             service=settings.service.name,
-            namespace=own_namespace.metadata["name"],
+            namespace=namespace_name,
             image=keys.database_image,
             storage=keys.database_storage,
             rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
             dump=PROJECT_ROOT / keys.database_restore["dump"] if keys.database_restore else None,
         ),
         kubernetes=cluster.kubernetes,
-    )
-    return Platform(
-        kubernetes=cluster.kubernetes,
-        namespace=own_namespace.metadata["name"],
-        registry=Registry(url=keys.registry),
-        database=database.connection,
-        outputs={"kubeContext": keys.kube_context},
-        # The PostgreSQL image creates its first user as a superuser.
-        administrator=Administrator(database.connection.user, database.connection.password),
-        access={"kubeContext": keys.kube_context, "registry": keys.registry},
-    )
+    ).connection
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:

@@ -17,7 +17,7 @@ Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
 
 #: Keys whose values are encrypted.
-SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment")
+SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword")
 #: Keys in plain text, each with the secret key of the same pods.
 PLAIN_KEYS = {"environment": "secretEnvironment", "canarySettings": "canarySecretEnvironment"}
 
@@ -64,10 +64,12 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
 
 def _misplaced_secrets(values: Mapping[str, str], secret_keys: Set[str], defaults: Mapping[str, str]) -> list[str]:
     """Return an error for each secret key in plain text, and each plain key that contains a secret."""
-    plain = [key for key in SECRET_KEYS if values.get(key, "{}") != defaults[key] and key not in secret_keys]
+    plain = [key for key in SECRET_KEYS if values.get(key, defaults[key]) != defaults[key] and key not in secret_keys]
     return [
         *(
             f"{key}: is in plain text; set each variable with `pulumi config set --secret --path {key}.NAME`"
+            if defaults[key] == "{}"
+            else f"{key}: is in plain text; encrypt it with `pulumi config set --secret {key}`"
             for key in plain
         ),
         *(
@@ -214,7 +216,8 @@ def _unused_keys(
             errors.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
         elif key not in used and platform is not None and value != defaults[key]:
             owner = f"a stack on the platform of `{platform_stack}`" if platform_stack else f"cloud `{cloud}`"
-            errors.append(_error(key, value, f"{owner} does not use this key (`pulumi config rm {key}` removes it)"))
+            shown = None if key in SECRET_KEYS else value
+            errors.append(_error(key, shown, f"{owner} does not use this key (`pulumi config rm {key}` removes it)"))
     return errors
 
 

@@ -15,7 +15,7 @@ from components.namespace import namespace
 from components.pull_secret import with_pull_secret
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
 from contract.errors import invalid_config
-from contract.platform import ClusterAccess, Connection, Database, Platform, Registry
+from contract.platform import ClusterAccess, Connection, Database, Entrance, Platform, Registry
 from contract.settings import DatabaseClientKeys, Settings
 
 #: Stack output that release stacks read. All of it is secret.
@@ -73,7 +73,7 @@ def connect_by_kubeconfig(
     settings: Settings[CloudKeys],
     access: Mapping[str, str],
     registry: Registry,
-    load_balancer_annotations: Mapping[str, str],
+    entrance: Entrance,
     *,
     has_zones: bool,
 ) -> Connection:
@@ -83,7 +83,7 @@ def connect_by_kubeconfig(
         kubernetes=kubernetes_provider(kubeconfig, access["cluster"], pulumi.ResourceOptions()),
         cluster=ClusterAccess(kubeconfig=kubeconfig),
         registry=registry,
-        load_balancer_annotations=load_balancer_annotations,
+        entrance=entrance,
         has_zones=has_zones,
         protect=settings.platform.deletion_protection,
         outputs={"kubeconfig": kubeconfig, "registryUrl": registry.url},
@@ -226,7 +226,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
         namespace=own_namespace,
         registry=registry,
         database=database.connection,
-        load_balancer_annotations=connection.load_balancer_annotations,
+        entrance=connection.entrance,
         has_zones=connection.has_zones,
         pod_identity=connection.pod_identity(own_namespace),
         protect=connection.protect,

@@ -23,6 +23,8 @@ LOG_IN = "run `gcloud auth application-default login`"
 PREREQUISITES = ("cloudresourcemanager", "serviceusage")
 #: Google's refusal of a request to such an API, by its reason or its words.
 _DISABLED = re.compile(r"SERVICE_DISABLED|accessNotConfigured|has not been used in project|it is disabled")
+#: A project that does not exist, or that the caller must not see.
+_REFUSED = re.compile(r"Error 40[034]|not found")
 #: Form of a project id (Resource Manager documentation).
 _PROJECT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 #: A cluster's name has at most 40 characters (GKE documentation), including a random suffix of 7.
@@ -108,25 +110,26 @@ def access_token() -> pulumi.Output[str]:
 def check_project(region: str) -> None:
     """Check that the project can be used and has the region. Call it before any resource is declared.
 
-    The regions of a project in which Compute Engine is not enabled yet are unknown; the first `up` enables it.
+    The regions of a project in which Compute Engine is not enabled yet are unknown; the first `up` enables it. An API
+    that is down is a warning only, because a roll-back may need none of them.
     Raises pulumi.RunError if Google refuses, or has no such region.
     """
     project = project_id()
     try:
         billing = gcp.organizations.get_project(project_id=project).billing_account
     except Exception as error:  # the SDK raises nothing narrower
-        raise _unusable(project, "Resource Manager", error) from None
+        return _report(project, "Resource Manager", error)
     try:
         regions = gcp.compute.get_regions(project=project).names
     except Exception as error:
-        if not is_disabled(error):
-            raise _unusable(project, "Compute Engine", error) from None
-        _check_new_project(project, billing)
-        return
+        if is_disabled(error):
+            return _check_new_project(project, billing)
+        return _report(project, "Compute Engine", error)
     if region not in regions:
         near = difflib.get_close_matches(region, regions, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(regions))}"
         raise invalid_config([f"region = {region!r}: Google Cloud has no such region; {hint}"])
+    return None
 
 
 def _check_new_project(project: str, billing: str) -> None:
@@ -134,8 +137,7 @@ def _check_new_project(project: str, billing: str) -> None:
     try:
         gcp.projects.get_project_service(project=project, service=f"{PREREQUISITES[0]}.googleapis.com")
     except Exception as error:
-        if is_disabled(error):
-            raise _unusable(project, "Service Usage", error) from None
+        _report(project, "Service Usage", error)
     if not billing:  # also empty if the billing API is not enabled
         pulumi.log.warn(
             f"{PROJECT_CONFIG} = {project!r}: no billing account is visible, and APIs are only enabled with one"
@@ -143,22 +145,25 @@ def _check_new_project(project: str, billing: str) -> None:
         )
 
 
-def _unusable(project: str, api: str, error: Exception) -> pulumi.RunError:
-    """Return the error for a project in which an API does not answer."""
-    if not is_disabled(error):
-        return invalid_config(
+def _report(project: str, api: str, error: Exception) -> None:
+    """Warn that an API cannot be asked. Raises pulumi.RunError if it is disabled or refuses the caller."""
+    subject = f"{PROJECT_CONFIG} = {project!r}: "
+    if is_disabled(error):
+        apis = " ".join(f"{each}.googleapis.com" for each in PREREQUISITES)
+        raise invalid_config(
             [
-                f"{PROJECT_CONFIG} = {project!r}: {api} refuses to show it ({reason(error)}); check the id with"
-                " `gcloud projects list`, and that your account has access to the project"
+                f"{subject}the API {api} is not enabled, and the provider needs it to enable others; run"
+                f" `gcloud services enable {apis} --project {project}` and wait a minute"
             ]
-        )
-    apis = " ".join(f"{each}.googleapis.com" for each in PREREQUISITES)
-    return invalid_config(
-        [
-            f"{PROJECT_CONFIG} = {project!r}: the API {api} is not enabled, and the provider needs it to enable others;"
-            f" run `gcloud services enable {apis} --project {project}` and wait a minute"
-        ]
-    )
+        ) from None
+    if _REFUSED.search(str(error)):
+        raise invalid_config(
+            [
+                f"{subject}{api} refuses to show it ({reason(error)}); check the id with `gcloud projects list`, and"
+                " that your account has access to the project"
+            ]
+        ) from None
+    pulumi.log.warn(f"{subject}could not be checked, because {api} does not answer ({reason(error)})")
 
 
 def is_disabled(error: Exception) -> bool:

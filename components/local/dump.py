@@ -83,7 +83,7 @@ def load_dump(
                 {"name": "DIGEST", "value": digest},
             ],
             "resources": {
-                "requests": {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": DISK},
+                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
                 "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
             },
             "volume_mounts": [{"name": "dump", "mount_path": FOLDER, "read_only": True}],

@@ -15,9 +15,11 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO :"database";
 
--- PostgreSQL lets every role into every database that does not say otherwise.
+-- PostgreSQL lets every role into every database that does not say otherwise. Somebody else's stays as it is.
+\if :{?platform_user}
 GRANT CONNECT, TEMPORARY ON DATABASE :"platform" TO :"platform_user";
 REVOKE CONNECT, TEMPORARY ON DATABASE :"platform" FROM PUBLIC;
+\endif
 
 \connect :"database"
 GRANT USAGE, CREATE ON SCHEMA public TO :"database";

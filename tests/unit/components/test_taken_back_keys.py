@@ -22,9 +22,12 @@ from tests.unit.components.simulated import SimulatedCloud
 
 #: A value that is not the default, for keys whose field does not show one (its example, another bool or number).
 SAMPLES: Mapping[str, Any] = {
+    "allowedSources": ["203.0.113.0/24"],
     "apiServerAccess": ["203.0.113.0/24"],
     "addonVersions": {"coredns": "v1.12.1-eksbuild.2"},
     "awsAccount": "",  # only compared
+    "certificate": "",  # needs a host name, and configures no resource of the cloud
+    "certificateArn": "",  # the same
     "clusterAdministrators": [ADMINISTRATOR, CALLER],
     "clusterViewers": [VIEWER],
     "databaseAuthority": "",  # mandatory
@@ -32,6 +35,8 @@ SAMPLES: Mapping[str, Any] = {
     "databaseRestore": "",  # its inputs are kept when it is unset (test_restore.py)
     "databaseSize": {"aws": "db.t4g.small", "digitalocean": "db-s-2vcpu-4gb", "gcp": "db-custom-2-7680"},
     "databaseVersion": "16",
+    "dnsZone": "",  # needs a host name, and only adds resources
+    "hostname": "addressbook.example.com",
     "maintenanceWindow": "monday 05:00",
     "maxNodeCount": 5,
     "nodeSize": {"aws": "t3.medium", "digitalocean": "s-4vcpu-8gb"},

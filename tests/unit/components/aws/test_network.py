@@ -10,7 +10,20 @@ import pulumi
 import pytest
 
 from components.aws.network import subnet_ranges
-from tests.unit.components.aws.simulated import ZONES
+from tests.unit.components.aws.simulated import EKS, ZONES
+
+PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
+#: Settings of the controller that EKS runs, by the ends of their annotations (cloud-provider-aws, service_controller.md
+#: and aws.go).
+KNOWN = {
+    *("type", "internal", "subnets", "eip-allocations", "proxy-protocol", "backend-protocol"),
+    *("additional-resource-tags", "extra-security-groups", "security-groups", "target-node-labels"),
+    *("cross-zone-load-balancing-enabled", "connection-draining-enabled", "connection-draining-timeout"),
+    *("connection-idle-timeout", "ssl-cert", "ssl-ports", "ssl-negotiation-policy", "access-log-enabled"),
+    *("access-log-emit-interval", "access-log-s3-bucket-name", "access-log-s3-bucket-prefix"),
+    *("healthcheck-protocol", "healthcheck-port", "healthcheck-path", "healthcheck-interval", "healthcheck-timeout"),
+    *("healthcheck-healthy-threshold", "healthcheck-unhealthy-threshold"),
+}
 
 
 @pytest.mark.parametrize("block", ["10.64.0.0/16", "192.168.0.0/16", "172.16.16.0/20"])
@@ -27,6 +40,25 @@ def test_image_layers_need_no_nat_gateway(graph: Callable[..., Any]):
     endpoint = stack.one("VpcEndpoint").inputs
     assert (endpoint["serviceName"], endpoint["vpcEndpointType"]) == ("com.amazonaws.eu-central-1.s3", "Gateway")
     assert endpoint["routeTableIds"] == ["private-1-id", "private-2-id"], "nodes pull ECR's layers from S3"
+
+
+def test_the_load_balancer_finds_its_subnets(graph: Callable[..., Any]):
+    """The controller takes one public subnet a zone, by the tags of role and cluster, and ignores unknown settings."""
+    stack = graph()
+    cluster = stack.one(EKS).inputs["name"]
+    found = [
+        each.inputs
+        for each in stack.all("Subnet")
+        if each.inputs["tags"].get("kubernetes.io/role/elb") in ("1", "")
+        and each.inputs["tags"].get(f"kubernetes.io/cluster/{cluster}") in ("owned", "shared")
+    ]
+    assert len(found) == len({each["availabilityZone"] for each in found}) == 2
+    public = {each.inputs["subnetId"] for each in stack.all("RouteTableAssociation") if "public" in each.name}
+    assert public == {"public-1-id", "public-2-id"}
+    assert all(each["cidrBlock"] in subnet_ranges("10.64.0.0/16").public for each in found)
+    annotations = stack.one("Service", "addressbook-lb").inputs["metadata"]["annotations"]
+    settings = {each.removeprefix(PREFIX) for each in annotations if each.startswith(PREFIX)}
+    assert settings <= KNOWN, "the controller would ignore the others"
 
 
 def test_a_region_without_two_zones_is_refused(graph: Callable[..., Any], cloud: Any):

@@ -99,6 +99,19 @@ def test_a_project_without_access_is_named(graph: Callable[..., Any], cloud: Any
     assert "gcloud projects list" in line
 
 
+@pytest.mark.parametrize("function", [PROJECT_OF, REGIONS])
+def test_an_api_that_is_down_stops_no_roll_back(
+    graph: Callable[..., Any], cloud: Any, monkeypatch: pytest.MonkeyPatch, function: str
+):
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
+    cloud.functions[function] = refusing("googleapi: Error 503: The service is currently unavailable.")
+    graph(preview=True)
+    (warning,) = warnings
+    assert "gcp:project = 'acme-prod-1': could not be checked, because" in warning
+    assert "does not answer (googleapi: Error 503" in warning
+
+
 def test_a_region_that_does_not_exist_is_refused(graph: Callable[..., Any], cloud: Any):
     line = refused(graph, cloud, region="europe-wset3")
     assert line == "  - region = 'europe-wset3': Google Cloud has no such region; did you mean `europe-west3`?"
