@@ -216,8 +216,9 @@ def _first(platforms: Mapping[str, list[Key]]) -> list[str]:
 
 
 def _release_stack_keys() -> list[Key]:
+    """Return the keys of all clouds; one that means something else on each cloud comes once for each."""
     groups = [group for cloud in clouds() if (group := load_cloud(cloud).ReleaseStackKeys)]
-    return list({key.name: key for group in groups for key in keys(group)}.values())
+    return list({(key.name, key.field.description): key for group in groups for key in keys(group)}.values())
 
 
 def _table(group: Sequence[Key]) -> list[str]:

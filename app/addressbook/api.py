@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -10,15 +10,21 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from addressbook.database import Database, Unavailable
 from addressbook.forms import MAX_FORM_BYTES, is_form, parse_form
-from addressbook.persons import BadInput, Persons, check_name, parse_id
+from addressbook.openapi import JSON_TYPE, Live, Ready, Refusal, document
+from addressbook.persons import MAX_ID, BadInput, Person, Persons, check_name, parse_id, parse_number
+from addressbook.readiness import Readiness
 
 BODY_SECONDS = 10.0
 """Time limit for a form of a few hundred bytes to arrive."""
+PAGE_SIZE = 128
+"""Persons that are read at once for `/all`."""
+PAGE_BYTES = 64 * 1024
+"""Aim for the later pages of a list: with long names they have fewer persons than the first."""
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -29,8 +35,9 @@ Found = TypeVar("Found")
 class Api:
     """The routes for the persons in a database."""
 
-    def __init__(self, persons: Persons) -> None:
+    def __init__(self, persons: Persons, readiness: Readiness) -> None:
         self._persons = persons
+        self._readiness = readiness
         self.routes = [
             Route("/person", self.put_person, methods=["PUT"]),
             Route("/person/{id}", self.get_person, methods=["GET"]),
@@ -38,17 +45,18 @@ class Api:
             Route("/all", self.get_all, methods=["GET"]),
             Route("/ready", self.get_ready, methods=["GET"]),
             Route("/live", self.get_live, methods=["GET"]),
+            Route("/openapi.json", self.get_openapi, methods=["GET"]),
         ]
 
     async def put_person(self, request: Request) -> Response:
-        """Create a person, or change the one with this `id`. Clients cannot choose new ids."""
+        """Create a person, or change the one with this `id`, which is created if it is not there yet."""
         form = await read_form(request)
         person_id = parse_id(form["id"]) if "id" in form else None
         first_name = check_name("firstName", form.get("firstName"))
         last_name = check_name("lastName", form.get("lastName"))
         if person_id is None:
             return _answer(await self._persons.create(first_name, last_name))
-        return _answer(_found(await self._persons.update(person_id, first_name, last_name)))
+        return _answer(await self._persons.put(person_id, first_name, last_name))
 
     async def get_person(self, request: Request) -> Response:
         return _answer(_found(await self._persons.get(parse_id(request.path_params["id"]))))
@@ -57,34 +65,72 @@ class Api:
         """Delete a person and return it."""
         return _answer(_found(await self._persons.delete(parse_id(request.path_params["id"]))))
 
-    async def get_all(self, _request: Request) -> Response:
-        return _answer(await self._persons.all())
+    async def get_all(self, request: Request) -> Response:
+        """List persons by id, at most `limit` of those above `after`; a long list is sent page by page.
+
+        A slow reader holds one page and, while it reads, no connection to the database.
+        """
+        limit = parse_number("limit", request.query_params.get("limit", str(MAX_ID)), 1)
+        after = parse_number("after", request.query_params.get("after", "0"), 0)
+        asked = min(PAGE_SIZE, limit)
+        page = await self._persons.page(after, asked)
+        if len(page) < asked or asked == limit:
+            return _answer(page)
+        chunks = self._no_chunks() if request.method == "HEAD" else self._chunks(page, limit)
+        return StreamingResponse(chunks, media_type=JSON_TYPE)
+
+    async def _chunks(self, page: Sequence[Person], left: int) -> AsyncIterator[bytes]:
+        """Yield a JSON list that begins with `page`, at most `left` persons long."""
+        opening, asked = b"[", len(page)
+        while page:
+            chunk = opening + _encode(page)[1:-1]
+            left -= len(page)
+            after, more = page[-1].id, len(page) == asked and left > 0
+            asked = min(left, PAGE_SIZE, 1 + PAGE_BYTES * len(page) // len(chunk))
+            page = ()  # a slow reader shall hold the bytes only
+            yield chunk
+            opening = b","
+            if more:
+                page = await self._persons.page(after, asked)
+        yield b"]"
+
+    async def _no_chunks(self) -> AsyncIterator[bytes]:
+        for chunk in ():
+            yield chunk
 
     async def get_ready(self, _request: Request) -> Response:
         """Return whether requests can be served now; queries the database."""
         try:
-            await self._persons.ready()
+            await self._readiness.check()
         except Unavailable as error:
             _log_outage(error)
-            return _answer({"ready": False, "error": error.reason}, 500)
-        return _answer({"ready": True})
+            return _answer(Ready(False, error.reason), 500)
+        return _answer(Ready(True))
 
     async def get_live(self, _request: Request) -> Response:
         """Return that the process answers, without the database, which no restart here would fix."""
-        return _answer({"live": True})
+        return _answer(Live(True))
+
+    async def get_openapi(self, _request: Request) -> Response:
+        return _answer(document())
 
 
-def create_app(database: Database) -> Starlette:
-    """Return the application, which opens the pool at start-up and closes it at shutdown."""
+def create_app(database: Database, probe: Database) -> Starlette:
+    """Return the application, which opens both pools at start-up and closes them at shutdown.
+
+    `probe` is used for readiness alone: load on `database` makes the process slow, not unready.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await database.open()
+        await probe.open()
         yield
         await database.close()
+        await probe.close()
 
     app = Starlette(
-        routes=Api(Persons(database)).routes,
+        routes=Api(Persons(database), Readiness(Persons(probe))).routes,
         lifespan=lifespan,
         exception_handlers={
             BadInput: _bad_input,
@@ -125,11 +171,11 @@ def _found(person: Found | None) -> Found:
 
 
 def _answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(_encode(content), status, headers, media_type="application/json")
+    return Response(_encode(content), status, headers, media_type=JSON_TYPE)
 
 
 def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    return _answer({"error": sentence}, status, headers)
+    return _answer(Refusal(sentence), status, headers)
 
 
 async def _bad_input(_request: Request, error: Exception) -> Response:

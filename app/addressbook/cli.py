@@ -21,7 +21,7 @@ _ENVIRONMENT = """\
 environment:
   DB_HOST, DB_SCHEMA (the database's name), DB_USER, DB_PASSWORD   mandatory
   DB_PORT=5432  DB_SSL=false  DB_CA (PEM text; unset: the system's authorities)  DB_POOL_SIZE=4
-  PORT=3000  METRICS_PORT=9464  LISTEN_ADDRESS=0.0.0.0  DRAIN_SECONDS=10
+  PORT=3000  METRICS_PORT=9464  LISTEN_ADDRESS=::  DRAIN_SECONDS=10
   LOG_LEVEL=INFO  NODE_ENV=development
 """
 

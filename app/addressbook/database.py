@@ -34,6 +34,8 @@ NOT_SENT = asyncpg.InterfaceError
 """asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed)."""
 FAILURES = (asyncpg.PostgresError, *LOST)
 
+FAILURE_KINDS = ("timeout", "connection", "statement")
+
 log = logging.getLogger(__name__)
 
 Statement: TypeAlias = tuple[str, tuple[object, ...]]
@@ -220,7 +222,7 @@ def _unavailable(error: Exception, repeatable: bool) -> Unavailable:
 
 
 def kind(error: Exception) -> str:
-    """Return the kind of a failure for the metrics: `timeout`, `connection` or `statement`."""
+    """Return the kind of a failure for the metrics, one of `FAILURE_KINDS`."""
     if isinstance(error, (TimeoutError, asyncpg.QueryCanceledError)):
         return "timeout"
     return "connection" if _lost(error) else "statement"

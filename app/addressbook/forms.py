@@ -8,6 +8,7 @@ from addressbook.persons import BadInput
 MAX_FORM_BYTES = 16 * 1024
 """Two names of 255 characters take at most 6 KiB with every byte escaped."""
 MAX_FIELDS = 20
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 _CONTENT_TYPE = re.compile(r'\s*application/x-www-form-urlencoded\s*(;\s*charset="?utf-?8"?\s*)?;?\s*', re.I)
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")

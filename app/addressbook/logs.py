@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from addressbook import tracing
+
 
 class JsonFormatter(logging.Formatter):
     """Format records as JSON; `extra={"fields": {...}}` adds keys."""
@@ -25,6 +27,7 @@ class JsonFormatter(logging.Formatter):
             line.update(fields)
         else:
             line["logger"] = record.name
+        line.update(tracing.current.get({}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return self._encode(line).decode()

@@ -11,7 +11,7 @@ from prometheus_client import (
     start_http_server,
 )
 
-from addressbook.database import Database
+from addressbook.database import FAILURE_KINDS, Database
 from addressbook.settings import Settings
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -36,11 +36,30 @@ class Metrics:
         )
         self._seconds = Histogram(
             "http_request_duration_seconds",
-            "Time from a request's head to its answer's end, in seconds.",
+            "Time from a request's head to its answer's end, without waiting for the client, in seconds.",
             ["method", "route"],
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self.in_progress = Gauge(
+            "http_requests_in_progress", "Requests that are being answered.", registry=self.registry
+        )
+        wait = Histogram(
+            "addressbook_database_wait_seconds",
+            "Time that a request waited for a connection to the database, in seconds.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        database.on_wait = wait.observe
+        failures = Counter(
+            "addressbook_database_errors_total",
+            "Failed attempts by kind, also those that were repeated with success.",
+            ["kind"],
+            registry=self.registry,
+        )
+        for kind in FAILURE_KINDS:
+            failures.labels(kind)
+        database.on_failure = lambda kind: failures.labels(kind).inc()
         build = Gauge(
             "addressbook_build_info",
             "Always 1; its labels say which build runs.",

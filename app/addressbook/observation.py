@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from addressbook import tracing
 from addressbook.connection import PROBES
 from addressbook.drain import Drain
 from addressbook.metrics import Metrics
@@ -32,32 +33,48 @@ class Observation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        identity = tracing.identify(scope["headers"])
+        tracing.current.set(identity)
+        request_id = (b"x-request-id", identity["request_id"].encode())
         started = time.perf_counter()
-        status = 0
+        status, waited = 0, 0.0
+
+        async def observed_receive() -> Message:
+            nonlocal waited
+            began = time.perf_counter()
+            message = await receive()
+            if not status:  # afterwards nobody waits for it: it tells when the client leaves
+                waited += time.perf_counter() - began
+            return message
 
         async def observed_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], request_id]
                 if self._drain.started:
-                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+                    message["headers"].append((b"connection", b"close"))
+            began = time.perf_counter()
             await send(message)
+            waited += time.perf_counter() - began
 
         failure: Exception | None = None
         try:
-            await self._app(scope, receive, observed_send)
+            self._metrics.in_progress.inc()
+            await self._app(scope, observed_receive, observed_send)
         except Exception as error:
             if not status:
                 raise
-            failure = error  # already answered with 500; the log line below has the traceback
+            failure = error  # already answered, or cut off; the log line below has the traceback
         finally:
-            self._record(scope, status or 500, time.perf_counter() - started, failure)
+            self._metrics.in_progress.dec()
+            self._record(scope, status or 500, time.perf_counter() - started - waited, failure)
 
     def _record(self, scope: Scope, status: int, seconds: float, failure: Exception | None) -> None:
         method = scope["method"]
         route = self._routes[scope["endpoint"]] if "endpoint" in scope else UNMATCHED
         self._metrics.count(method, route, status, seconds)
-        level = _level(route, status)
+        level = logging.ERROR if failure else _level(route, status)
         if log.isEnabledFor(level):
             fields = {
                 "method": method,

@@ -12,8 +12,15 @@ MAX_NAME_LENGTH = 255
 """Unicode characters; the table has the same limit (migration 1)."""
 MAX_ID = 2**63 - 1
 """Maximum of PostgreSQL's bigint."""
+MAX_CHOSEN_ID = 2**52
+"""Largest id that a client can give a new person.
 
-_ALL = "SELECT id, first_name, last_name, created_at, updated_at FROM person ORDER BY id"
+The sequence goes on behind it, and has as many ids left that JavaScript's numbers hold exactly.
+"""
+
+_PAGE = (
+    "SELECT id, first_name, last_name, created_at, updated_at FROM person WHERE id > $1 ORDER BY id LIMIT $2"
+)
 _GET = "SELECT id, first_name, last_name, created_at, updated_at FROM person WHERE id = $1"
 _CREATE = (
     "INSERT INTO person (first_name, last_name) VALUES ($1, $2)"
@@ -21,6 +28,17 @@ _CREATE = (
 )
 _UPDATE = (
     "UPDATE person SET first_name = $2, last_name = $3, updated_at = now() WHERE id = $1"
+    " RETURNING id, first_name, last_name, created_at, updated_at"
+)
+# Inserts take their next id from the sequence under a lock that this one excludes, so none takes one now.
+_EXCLUDE_INSERTS = "LOCK TABLE person IN SHARE ROW EXCLUSIVE MODE"
+_ADVANCE_SEQUENCE = (
+    "SELECT setval(pg_get_serial_sequence('person', 'id'), $1)"
+    " WHERE coalesce(pg_sequence_last_value(pg_get_serial_sequence('person', 'id')::regclass), 0) < $1"
+)
+_CREATE_WITH_ID = (
+    "INSERT INTO person (id, first_name, last_name) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)"
+    " ON CONFLICT (id) DO UPDATE SET first_name = $2, last_name = $3, updated_at = now()"
     " RETURNING id, first_name, last_name, created_at, updated_at"
 )
 _DELETE = "DELETE FROM person WHERE id = $1 RETURNING id, first_name, last_name, created_at, updated_at"
@@ -43,8 +61,14 @@ class Person(msgspec.Struct, frozen=True, rename="camel"):
 
 def parse_id(text: str) -> int:
     """Return the id in `text`. Raises `BadInput`."""
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID)) and 0 < int(text) <= MAX_ID):
-        raise BadInput(f"The id must be a whole number from 1 to {MAX_ID}.")
+    return parse_number("id", text, 1)
+
+
+def parse_number(name: str, text: str, low: int) -> int:
+    """Return the number in `text`, from `low` to `MAX_ID`. Raises `BadInput`, which names the parameter."""
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID))
+    if not (digits and low <= int(text) <= MAX_ID):
+        raise BadInput(f"The {name} must be a whole number from {low} to {MAX_ID}.")
     return int(text)
 
 
@@ -74,10 +98,20 @@ class Persons:
     async def create(self, first_name: str, last_name: str) -> Person:
         return Person(*(await self._database.write(_CREATE, first_name, last_name))[0])
 
-    async def update(self, person_id: int, first_name: str, last_name: str) -> Person | None:
-        """Return the updated person, or None if the id is unknown."""
+    async def put(self, person_id: int, first_name: str, last_name: str) -> Person:
+        """Change the person with this id, or create it. Raises `BadInput` if a new id is too large."""
         rows = await self._database.write(_UPDATE, person_id, first_name, last_name)
-        return Person(*rows[0]) if rows else None
+        if not rows:
+            if person_id > MAX_CHOSEN_ID:
+                raise BadInput(f"A new person's id must be at most {MAX_CHOSEN_ID}.")
+            rows = await self._database.write_together(
+                [
+                    (_EXCLUDE_INSERTS, ()),
+                    (_ADVANCE_SEQUENCE, (person_id,)),
+                    (_CREATE_WITH_ID, (person_id, first_name, last_name)),
+                ]
+            )
+        return Person(*rows[0])
 
     async def get(self, person_id: int) -> Person | None:
         rows = await self._database.read(_GET, person_id)
@@ -88,6 +122,6 @@ class Persons:
         rows = await self._database.write(_DELETE, person_id)
         return Person(*rows[0]) if rows else None
 
-    async def all(self) -> Sequence[Person]:
-        """Return all persons, oldest first."""
-        return [Person(*row) for row in await self._database.read(_ALL)]
+    async def page(self, after: int, limit: int) -> Sequence[Person]:
+        """Return at most `limit` persons with ids above `after`, by id."""
+        return [Person(*row) for row in await self._database.read(_PAGE, after, limit)]

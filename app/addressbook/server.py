@@ -1,5 +1,6 @@
 """Runs the service in one process until it is told to stop, then drains it."""
 
+import errno
 import logging
 import signal
 import socket
@@ -22,6 +23,7 @@ KEEP_ALIVE_SECONDS = 75
 LAST_REQUESTS_SECONDS = 5
 """Time for running requests to finish after the drain's time limit."""
 BACKLOG = 1024
+NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 SEND_BUFFER_BYTES, RECEIVE_BUFFER_BYTES = 64 * 1024, 32 * 1024
 """The kernel's buffers count towards a pod's memory limit, and would grow to megabytes a connection."""
 SAFE_HEADERS = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
@@ -52,17 +54,33 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter) or self._drain.over()
 
 
+def listen(address: str, port: int) -> socket.socket:
+    """Return the listening socket. `::` means all addresses, of IPv6 too if the machine has it."""
+    if address == "::":
+        try:
+            return socket.create_server(
+                (address, port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in NO_IPV6:
+                raise
+            address = "0.0.0.0"  # noqa: S104 (a container is reached from outside)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=BACKLOG)
+
+
 def serve(settings: Settings) -> None:
     """Serve until a signal. Raises OSError if a port is in use."""
-    listener = socket.create_server((settings.listen_address, settings.port), backlog=BACKLOG)
+    listener = listen(settings.listen_address, settings.port)
     # Accepted connections inherit these.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    database = Database(settings.database, settings.pool_size)
+    # One of the process's connections is for readiness.
+    database = Database(settings.database, max(settings.pool_size - 1, 1))
     metrics = Metrics(settings, database)
-    metrics.serve(settings.listen_address, settings.metrics_port)
+    metrics.serve(listener.getsockname()[0], settings.metrics_port)
     drain = Drain(settings.drain_seconds)
-    app = create_app(database)
+    app = create_app(database, Database(settings.database, pool_size=1))
     templates = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
     config = uvicorn.Config(
         UnreadBody(Observation(ProbesFirst(app), templates, metrics, drain)),

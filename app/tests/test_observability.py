@@ -1,11 +1,15 @@
 """Metrics and logs of requests, without secrets."""
 
 import re
+import socket
+import time
 from collections.abc import Callable
 
 import pytest
 from addressbook_testing.postgres import PASSWORD
 from addressbook_testing.service import FORM, Service, run_command
+
+from addressbook.tracing import identify
 
 Environment = dict[str, str]
 Start = Callable[[Environment], Service]
@@ -45,6 +49,68 @@ def test_requests_are_counted_by_method_route_and_status(fresh: Service) -> None
     assert value(metrics, 'addressbook_build_info{revision="abc123",version="1.2.3"}') == 1
     assert value(metrics, "addressbook_database_connections") == 1
     assert value(metrics, "process_resident_memory_bytes") > 0
+
+
+def test_requests_are_identified_in_the_logs(fresh: Service) -> None:
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    headers = {"X-Request-ID": "my-request.1", "traceparent": f"00-{trace}-{parent}-01"}
+    answer = fresh.request("GET", "/person/1x", headers=headers)
+    assert answer.headers["x-request-id"] == "my-request.1"
+    made_up = fresh.request("GET", "/person/2x", headers={"X-Request-ID": "a b"}).headers["x-request-id"]
+    settle(fresh)
+    first, second = [line for line in fresh.log_lines() if line.get("route") == "/person/{id}"]
+    assert (first["request_id"], first["trace_id"], first["parent_id"]) == ("my-request.1", trace, parent)
+    assert second["request_id"] == made_up
+    assert re.fullmatch("[0-9a-f]{16}", made_up)
+    assert "trace_id" not in second
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        "",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ],
+)
+def test_invalid_traceparent_is_ignored(traceparent: str) -> None:
+    assert set(identify([(b"traceparent", traceparent.encode())])) == {"request_id"}
+
+
+def test_later_traceparent_versions_are_read() -> None:
+    value = b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-brings"
+    assert identify([(b"traceparent", value)])["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_duration_leaves_out_the_clients_slow_form(fresh: Service) -> None:
+    body = b"firstName=Slow&lastName=Client"
+    head = f"PUT /person HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: {len(body)}\r\n\r\n"
+    started = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", fresh.port), timeout=30) as client:
+        client.sendall(head.encode())
+        while value(fresh.metrics(), "http_requests_in_progress") < 1:
+            pass
+        time.sleep(1)
+        client.sendall(body)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        whole = time.perf_counter() - started
+    settle(fresh)
+    seconds = value(fresh.metrics(), 'http_request_duration_seconds_sum{method="PUT",route="/person"}')
+    assert 0 < seconds <= whole - 1
+    assert value(fresh.metrics(), "http_requests_in_progress") == 0
+
+
+def test_pool_wait_and_database_errors_are_metrics(fresh: Service) -> None:
+    fresh.get("/all")
+    settle(fresh)
+    metrics = fresh.metrics()
+    assert value(metrics, "addressbook_database_wait_seconds_count") >= 2
+    for kind in ("timeout", "connection", "statement"):
+        assert f'addressbook_database_errors_total{{kind="{kind}"}} 0.0' in metrics
 
 
 def test_metrics_are_not_on_the_public_port(fresh: Service) -> None:

@@ -105,6 +105,31 @@ def test_service_starts_before_its_database(
     service.wait_until("/ready")
 
 
+def test_readiness_does_not_wait_for_busy_connections(
+    database: Environment, start_service: Start, sql: Callable[..., object]
+) -> None:
+    service = start_service({**database, "DB_POOL_SIZE": "2"})
+    service.wait_until("/ready")
+    row = service.put(firstName="Locked", lastName="Row").json
+    assert isinstance(row, dict)
+    lock = ("BEGIN", f"SELECT 1 FROM person WHERE id = {row['id']} FOR UPDATE", "SELECT pg_sleep(4)")  # noqa: S608
+    holder = threading.Thread(target=sql, args=(database, *lock))
+    holder.start()
+    changes = [
+        threading.Thread(target=service.put, kwargs={"id": str(row["id"]), "firstName": "A", "lastName": "B"})
+        for _ in range(8)
+    ]
+    for change in changes:
+        change.start()
+    while open_connections_in_use(service) < 1:
+        time.sleep(0.01)
+    for _ in range(5):
+        assert service.get("/ready").status == 200
+    for thread in (holder, *changes):
+        thread.join()
+    assert "addressbook_database_errors_total" in service.metrics()
+
+
 @contextmanager
 def mute_proxy(target: int) -> Iterator[tuple[int, threading.Event]]:
     """Forward bytes to the port `target`; once its event is set, accept them and never answer."""
@@ -145,7 +170,7 @@ def mute_proxy(target: int) -> Iterator[tuple[int, threading.Event]]:
 
 def test_hanging_database_does_not_hang_the_service(database: Environment, start_service: Start) -> None:
     with mute_proxy(int(database["DB_PORT"])) as (port, mute):
-        service = start_service({**database, "DB_PORT": str(port), "DB_POOL_SIZE": "4"})
+        service = start_service({**database, "DB_PORT": str(port), "DB_POOL_SIZE": "5"})
         service.wait_until("/ready")
         fill_the_pool(service)
         mute.set()

@@ -24,6 +24,7 @@ FAULTS = {
     "name-taken": "a create is refused because another account has the name",
     "disabled": "an API that must be enabled beforehand is not (only Google Cloud, `disabled:Service`)",
     "upgraded": "the cloud has upgraded the resource by itself",
+    "newer": "the cloud recommends a newer version (only AWS, `newer:Addon`)",
     "default": "the resource becomes the region's default, which cannot be deleted",
     "retired": "the cloud no longer offers the version for new resources",
     "undeletable": "a deletion fails because a site that it needs does not answer",

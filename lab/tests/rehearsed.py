@@ -75,6 +75,18 @@ CLOUDS = {
 }
 
 
+def rehearse_restore(cloud: Cloud) -> None:
+    """Rehearse the stack, lose its database in between, and restore it."""
+    command = ("lab", "rehearse", cloud.stack, "--restore", "--output", "json")
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report["steps"][-1]
+    seen = {step["title"]: step["seen"] for step in report["steps"]}
+    assert seen["every person is back"] == "all 20 persons read"
+    assert seen["preview with the key"] == seen["preview without the key"] == "no changes"
+    assert report["left"] == []
+
+
 def rehearse_whole_life(cloud: Cloud) -> None:
     """Rehearse the stack from an empty preview to its destruction, with a timeout in between; check each step."""
     stack_file = ROOT / f"Pulumi.{cloud.stack}.yaml"

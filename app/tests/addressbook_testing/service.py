@@ -75,8 +75,8 @@ class Service:
         while self.metrics_port == self.port:
             self.metrics_port = free_port()
         self.environment = {
-            **environment,
             "LISTEN_ADDRESS": "127.0.0.1",
+            **environment,
             "PORT": str(self.port),
             "METRICS_PORT": str(self.metrics_port),
         }

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from lab.plugins.account import Record
+from lab.plugins.account import Record, injected_fault
 from lab.plugins.aws.eks import EksKind, minor
 from lab.plugins.aws.kind import arn_of, statements
 from lab.plugins.kind import ApiError
@@ -34,7 +34,8 @@ def recommended(addon: str, kubernetes: str) -> str:
     """Return an add-on's recommended version for a version of Kubernetes. Raises ApiError for an unknown add-on."""
     if addon not in VERSIONS:
         raise ApiError(f"404 ResourceNotFoundException: no add-on {addon!r}; there are {', '.join(VERSIONS)}")
-    return VERSIONS[addon].format(minor=minor(kubernetes))
+    version = VERSIONS[addon].format(minor=minor(kubernetes))
+    return f"{version}0" if injected_fault("Addon") == "newer" else version  # eksbuild.1 becomes eksbuild.10
 
 
 class Addon(EksKind):

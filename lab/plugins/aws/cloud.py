@@ -24,6 +24,7 @@ from lab.plugins.aws.network import Eip, InternetGateway, NatGateway, Subnet, Vp
 from lab.plugins.aws.nodes import NodeGroup
 from lab.plugins.aws.rds import Instance
 from lab.plugins.aws.rds_groups import ParameterGroup, SubnetGroup
+from lab.plugins.aws.route53 import BALANCERS, Record
 from lab.plugins.aws.routes import RouteTable, RouteTableAssociation
 from lab.plugins.aws.security_groups import SecurityGroup, SecurityGroupIngressRule
 from lab.plugins.aws.versions import DEFAULTS, KUBERNETES, actual, offered, targets
@@ -38,7 +39,7 @@ KINDS: tuple[type[Kind], ...] = (
     SecurityGroup, SecurityGroupIngressRule, LaunchTemplate,
     Role, RolePolicyAttachment, OpenIdConnectProvider, Key, Alias, LogGroup,
     Cluster, NodeGroup, Addon, AccessEntry, AccessPolicyAssociation, Repository, LifecyclePolicy,
-    Instance, SubnetGroup, ParameterGroup,
+    Instance, SubnetGroup, ParameterGroup, Record,
 )  # fmt: skip
 TOKEN_LIFE = timedelta(hours=12)
 USER = "AWS"
@@ -105,6 +106,11 @@ class Aws(SimulatedCloud):
 
     def _addon_version(self, given: Properties) -> Properties:
         return {**self._region(given), "version": recommended(given["addonName"], given["kubernetesVersion"])}
+
+    def _balancers_zone(self, given: Properties) -> Properties:
+        if given.get("loadBalancerType") != "network":
+            raise ApiError("only Network Load Balancers are simulated")
+        return {**self._region(given), "id": BALANCERS, "loadBalancerType": "network"}
 
     def _authorization_token(self, given: Properties) -> Properties:
         """Return a login for pushes, a new one each time."""
@@ -197,6 +203,7 @@ class Aws(SimulatedCloud):
         "aws:iam/getSessionContext:getSessionContext": _session_context,
         "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
         "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
+        "aws:lb/getHostedZoneId:getHostedZoneId": _balancers_zone,
         "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,
     }
 

@@ -53,6 +53,7 @@ SIMULATION = Simulation(
         "addressbook:awsAccount": NUMBER,
         "addressbook:databaseAuthority": f"../{AUTHORITY}",
         "addressbook:addonVersions": None,  # the simulated versions are invented
+        "addressbook:dnsZone": None,  # the lab's load balancer has an address and no host name
     },
     servers=SERVERS,
     domains=("rds.amazonaws.com",),

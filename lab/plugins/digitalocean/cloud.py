@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.digitalocean.databases import DatabaseCluster, DatabaseDb, DatabaseFirewall, DatabaseUser
+from lab.plugins.digitalocean.entrance import Certificate, DnsRecord
 from lab.plugins.digitalocean.kind import TOKEN_VARIABLES
 from lab.plugins.digitalocean.kubernetes import KubernetesCluster, KubernetesNodePool
 from lab.plugins.digitalocean.network import Vpc
@@ -19,7 +20,7 @@ from lab.plugins.simulated import Function, SimulatedCloud
 
 KINDS: tuple[type[Kind], ...] = (
     Vpc, KubernetesCluster, KubernetesNodePool, ContainerRegistry, ContainerRegistryDockerCredentials,
-    DatabaseCluster, DatabaseDb, DatabaseUser, DatabaseFirewall,
+    DatabaseCluster, DatabaseDb, DatabaseUser, DatabaseFirewall, Certificate, DnsRecord,
 )  # fmt: skip
 
 

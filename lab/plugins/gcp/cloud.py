@@ -14,7 +14,7 @@ from lab.plugins.gcp.functions import FUNCTIONS
 from lab.plugins.gcp.kind import GoogleKind
 from lab.plugins.gcp.kubernetes import Cluster
 from lab.plugins.gcp.network import Network, Router, RouterNat, Subnetwork
-from lab.plugins.gcp.peering import Connection, GlobalAddress
+from lab.plugins.gcp.peering import Address, Connection, GlobalAddress
 from lab.plugins.gcp.projects import Account, IAMMember, Service
 from lab.plugins.gcp.registry import Repository, RepositoryIamMember
 from lab.plugins.gcp.sql import Database, DatabaseInstance, User
@@ -24,8 +24,8 @@ from lab.plugins.provider import Resource
 from lab.plugins.simulated import Function, SimulatedCloud
 
 KINDS: tuple[type[Kind], ...] = (
-    Service, IAMMember, Account, AccountIAMMember, Network, Subnetwork, Router, RouterNat, GlobalAddress, Connection,
-    Repository, RepositoryIamMember, Cluster, DatabaseInstance, Database, User, ManagedZone, RecordSet,
+    Service, IAMMember, Account, AccountIAMMember, Network, Subnetwork, Router, RouterNat, Address, GlobalAddress,
+    Connection, Repository, RepositoryIamMember, Cluster, DatabaseInstance, Database, User, ManagedZone, RecordSet,
 )  # fmt: skip
 
 

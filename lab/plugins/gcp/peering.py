@@ -55,6 +55,21 @@ class GlobalAddress(ComputeKind):
         return {**super().create(id, inputs), "labelFingerprint": numeric_id(8)}
 
 
+class Address(ComputeKind):
+    """A reserved address of a region, for a load balancer. The lab's own has another one."""
+
+    title = "address"
+    collection = "addresses"
+    labelled = "labels"
+    rules: ClassVar[Mapping[str, Rule]] = {"addressType": one_of("EXTERNAL")}
+    not_simulated = ("purpose", "subnetwork", "network", "ipCollection")
+    replaces = ("name", "addressType", "address", "networkTier", "ipVersion", "description", "region", "project")
+
+    @override
+    def create(self, id: str, inputs: Properties) -> Properties:
+        return {**super().create(id, inputs), "address": "203.0.113.80", "users": [], "labelFingerprint": numeric_id(8)}
+
+
 class Connection(GoogleKind):
     """The peering with the network of Google's managed services."""
 

@@ -55,6 +55,7 @@ SIMULATION = Simulation(
         "gcp:credentials": None,
         "gcp:accessToken": None,
         "gcp:impersonateServiceAccount": None,
+        "addressbook:dnsZone": None,  # public zones are not simulated
     },
     domains=("sql-psa.goog",),
 )  # fmt: skip

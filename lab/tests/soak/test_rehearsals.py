@@ -14,7 +14,7 @@ from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE
 from lab.rehearsal import Rehearsal, alone, prepare, simulated_cloud
 from lab.rehearse import IMPORT_COMMAND
-from lab.tests.rehearsed import CLOUDS, Cloud, rehearse_whole_life
+from lab.tests.rehearsed import CLOUDS, Cloud, rehearse_restore, rehearse_whole_life
 from lab.tests.soak.killed_engine import (
     import_interrupted,
     kill_engine_during,
@@ -27,6 +27,11 @@ from promotion.state.stack_state import KUBERNETES
 @pytest.mark.parametrize("name", ["gcp", "aws"])  # DigitalOcean's life is among the end-to-end tests
 def test_stack_lives_from_preview_to_destroy(lab: dict[str, str], name: str):
     rehearse_whole_life(CLOUDS[name])
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_lost_database_is_restored_from_its_backup(lab: dict[str, str], name: str):
+    rehearse_restore(CLOUDS[name])
 
 
 @pytest.fixture(params=CLOUDS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.plugins.account import Record
+from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.plugins.aws.access import caller_admitted
 from lab.plugins.aws.account import CALLER, CALLER_ROLE, CALLER_ROLE_NAME, NUMBER, zones
 from lab.plugins.aws.cloud import Aws
@@ -285,3 +285,23 @@ def test_a_repository_with_images_is_only_deleted_by_force(aws: Aws, state: Path
     aws.update(resource(aws, "Repository", "stack/ours"), {}, {}, {"name": "stack/ours", "forceDelete": True})
     delete(aws, "Repository", "stack/ours")
     assert not folder.exists()
+
+
+def test_a_newer_addon_is_recommended_from_one_day_to_the_next(aws: Aws, monkeypatch: pytest.MonkeyPatch):
+    function = "aws:eks/getAddonVersion:getAddonVersion"
+    asked: Properties = {"addonName": "vpc-cni", "kubernetesVersion": "1.34"}
+    before = aws.functions[function](aws, asked)["version"]
+    monkeypatch.setenv(FAULT_VARIABLE, "newer:Addon")
+    assert aws.functions[function](aws, asked)["version"] == f"{before}0"
+
+
+def test_an_alias_is_for_a_host_name(aws: Aws):
+    alias: Properties = {
+        "name": "balancer.elb.amazonaws.com",
+        "zoneId": "Z3F0SRJ5LGBH90",
+        "evaluateTargetHealth": False,
+    }
+    record: Properties = {"zoneId": "Z0123456789ABC", "name": "addressbook.example.com", "type": "A"}
+    assert make(aws, "Record", **record, aliases=[alias]).id == "Z0123456789ABC_addressbook.example.com_A"
+    checked = aws.check(resource(aws, "Record"), {}, {**record, "aliases": [{**alias, "name": "203.0.113.7"}]})
+    assert "an alias is for a host name" in checked.failures[0].reason

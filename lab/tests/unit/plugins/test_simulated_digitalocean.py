@@ -169,3 +169,20 @@ def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     capsys.readouterr()
     assert doctl.main([*arguments, "--output", "json"]) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def test_a_record_has_an_address_and_a_name_in_its_domain(digitalocean: DigitalOcean):
+    record: Properties = {"domain": "example.com", "type": "A", "value": "203.0.113.7", "ttl": 300}
+    assert make(digitalocean, "DnsRecord", name="addressbook", **record).outputs["fqdn"] == "addressbook.example.com"
+    assert make(digitalocean, "DnsRecord", name="@", **record).outputs["fqdn"] == "example.com"
+    checked = digitalocean.check(resource(digitalocean, "DnsRecord"), {}, {**record, "name": "@", "value": "(pending)"})
+    assert "must be an IPv4 address" in checked.failures[0].reason
+
+
+def test_a_certificate_is_known_by_its_name(digitalocean: DigitalOcean):
+    wanted: Properties = {"name": "ours-0a1b2c", "type": "lets_encrypt", "domains": ["addressbook.example.com"]}
+    made = make(digitalocean, "Certificate", **wanted)
+    assert made.id == "ours-0a1b2c" != made.outputs["uuid"]
+    certificate = resource(digitalocean, "Certificate", made.id)
+    changed = {**wanted, "domains": ["another.example.com"]}
+    assert digitalocean.diff(certificate, wanted, made.outputs, changed).replace
