@@ -389,7 +389,8 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
         project = cluster_project(access["cluster"]) if settings.platform.pod_account else ""
         return _pod_identity(settings, namespace, project, connection.kubernetes)
 
-    return replace(connection, pod_identity=pod_identity)
+    # Only then does the cluster's id have to name its project.
+    return replace(connection, pod_identity=pod_identity) if settings.platform.pod_account else connection
 
 
 def _pod_identity(
