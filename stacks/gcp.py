@@ -386,9 +386,11 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
     )
 
     def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:
-        return _pod_identity(settings, namespace, cluster_project(access["cluster"]), connection.kubernetes)
+        project = cluster_project(access["cluster"]) if settings.platform.pod_account else ""
+        return _pod_identity(settings, namespace, project, connection.kubernetes)
 
-    return replace(connection, pod_identity=pod_identity)
+    # Only then does the cluster's id have to name its project.
+    return replace(connection, pod_identity=pod_identity) if settings.platform.pod_account else connection
 
 
 def _pod_identity(

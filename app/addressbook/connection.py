@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-MAX_CONNECTIONS = 400
-"""With the worst of requests and names on each one, the process stays below 256 MiB, a pod's default."""
+MAX_CONNECTIONS = 300
+"""With slow readers of the longest names on all of them, process and kernel stay below a pod's 256 MiB."""
 RESERVED_CONNECTIONS = 32
 """Connections beyond MAX_CONNECTIONS on which only probes are answered, so that load restarts no pod."""
 MAX_HEAD_BYTES = 16 * 1024

@@ -52,7 +52,11 @@ def cluster_version_errors(name: str, wanted: str, live: LiveVersion | None) -> 
     """Return why the cluster cannot be created with this version, or upgraded to it. Raises DoctlError."""
     if live is None:
         offered = _slugs("kubernetes", "options", "versions")
-        return [] if wanted in offered else [_not_offered(wanted, "no longer offers it for new clusters", offered)]
+        return (
+            []
+            if wanted in offered
+            else [_not_offered(wanted, "DigitalOcean does not offer it for new clusters", offered)]
+        )
     if live.reaches(wanted):
         return []
     if live.state != RUNNING:

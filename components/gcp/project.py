@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pulumi
@@ -110,8 +111,8 @@ def access_token() -> pulumi.Output[str]:
 def check_project(region: str) -> None:
     """Check that the project can be used and has the region. Call it before any resource is declared.
 
-    The regions of a project in which Compute Engine is not enabled yet are unknown; the first `up` enables it. An API
-    that is down is a warning only, because a roll-back may need none of them.
+    A project in which Compute Engine is not enabled yet lists no regions; the first `up` enables it, and checks then.
+    An API that is down is a warning only, because a roll-back may need none of them.
     Raises pulumi.RunError if Google refuses, or has no such region.
     """
     project = project_id()
@@ -125,11 +126,18 @@ def check_project(region: str) -> None:
         if is_disabled(error):
             return _check_new_project(project, billing)
         return _report(project, "Compute Engine", error)
-    if region not in regions:
-        near = difflib.get_close_matches(region, regions, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(regions))}"
-        raise invalid_config([f"region = {region!r}: Google Cloud has no such region; {hint}"])
+    if error := unknown_region(region, regions):
+        raise invalid_config([error])
     return None
+
+
+def unknown_region(region: str, regions: Sequence[str]) -> str:
+    """Return the error for a region that is not among the project's, or ""."""
+    if region in regions:
+        return ""
+    near = difflib.get_close_matches(region, regions, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(regions))}"
+    return f"region = {region!r}: Google Cloud has no such region; {hint}"
 
 
 def _check_new_project(project: str, billing: str) -> None:

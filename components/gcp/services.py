@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import pulumi
 import pulumi_gcp as gcp
 from pulumi.runtime import invoke_async
 
 from components.component import Component
-from components.gcp.project import is_disabled
+from components.gcp.project import is_disabled, unknown_region
 from components.invokes import reason
 
 #: Each creation of a `projects.Service` ends with a question to this API, so it comes before the others.
@@ -29,6 +30,7 @@ SERVICES = (
     "dns",
     "iam",
 )
+REGIONS = "gcp:compute/getRegions:getRegions"
 #: Seconds between two questions to an API, and seconds after which a refusal is final ("a few minutes", says Google).
 POLL_SECONDS, USABLE_SECONDS = 3.0, 600
 
@@ -63,10 +65,14 @@ class ProjectServices(Component):
 async def wait_until_usable(project: str, region: str) -> None:
     """Ask each API until it answers, because for minutes after it is enabled it may refuse every request.
 
-    Raises pulumi.RunError if one still refuses after `USABLE_SECONDS`.
+    Raises pulumi.RunError if one still refuses after `USABLE_SECONDS`, or the region does not exist.
     """
     questions = _questions(project, region)
-    await asyncio.gather(*(_wait_for(function, arguments, project) for function, arguments in questions.items()))
+    answers = await asyncio.gather(*(_wait_for(function, given, project) for function, given in questions.items()))
+    regions = dict(zip(questions, answers, strict=True))[REGIONS].get("names")
+    # A new project could not be asked before.
+    if regions and (error := unknown_region(region, regions)):
+        raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {error}")
 
 
 def _questions(project: str, region: str) -> Mapping[str, dict[str, str]]:
@@ -76,7 +82,7 @@ def _questions(project: str, region: str) -> Mapping[str, dict[str, str]]:
     """
     return {
         "gcp:organizations/getProject:getProject": {"projectId": project},
-        "gcp:compute/getRegions:getRegions": {"project": project},
+        REGIONS: {"project": project},
         "gcp:container/getEngineVersions:getEngineVersions": {"project": project, "location": region},
         "gcp:artifactregistry/getLocations:getLocations": {"project": project},
         "gcp:sql/getTiers:getTiers": {"project": project},
@@ -92,20 +98,19 @@ def _questions(project: str, region: str) -> Mapping[str, dict[str, str]]:
     }
 
 
-async def _wait_for(function: str, arguments: dict[str, str], project: str) -> None:
+async def _wait_for(function: str, arguments: dict[str, str], project: str) -> dict[str, Any]:
+    """Return the function's answer; empty if it fails for another reason than its API."""
     deadline = time.monotonic() + USABLE_SECONDS
     options = pulumi.InvokeOptions(version=version("pulumi-gcp"))  # as of the resources: the same plugin answers
     while True:
         try:
-            await invoke_async(function, arguments, options)
+            return await invoke_async(function, arguments, options)
         except Exception as error:  # the SDK raises nothing narrower
             if not is_disabled(error):
-                return  # whatever else is wrong, the resource that needs the API reports it
+                return {}  # whatever else is wrong, the resource that needs the API reports it
             if time.monotonic() > deadline:
                 raise pulumi.RunError(
                     f"gcp:project = {project!r}: an enabled API still refuses requests after {USABLE_SECONDS} seconds"
                     f" ({reason(error)}); wait a few minutes and run the command again"
                 ) from None
             await asyncio.sleep(POLL_SECONDS)
-        else:
-            return

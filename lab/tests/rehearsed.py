@@ -46,6 +46,10 @@ CLOUDS = {
         interrupted="DatabaseCluster",
         no_login={"DIGITALOCEAN_ACCESS_TOKEN": ""},
         no_login_message="there is no DigitalOcean API token; export DIGITALOCEAN_ACCESS_TOKEN",
+        refusals={
+            "quota:Droplet": "needs 4 Droplets, and the account has 0 of at most 3",
+            "retired:KubernetesCluster": "DigitalOcean does not offer it for new clusters; set one of",
+        },
         server="DatabaseCluster",
         address=lambda record: (record.outputs["host"], record.outputs["port"]),
     ),

@@ -7,17 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lab.plugins.account import Account
-from lab.plugins.gcp.kind import numeric_id, require_api
+from lab.plugins.gcp.kind import REGIONS, numeric_id, require_api
 from lab.plugins.kind import ApiError
 from lab.plugins.properties import Properties
 from lab.plugins.simulated import Function
-
-#: Regions of Google Cloud (Compute Engine documentation, Regions and zones), some of them.
-REGIONS = (
-    "asia-northeast1", "asia-southeast1", "australia-southeast1", "europe-north1", "europe-southwest1", "europe-west1",
-    "europe-west2", "europe-west3", "europe-west4", "europe-west6", "europe-west9", "northamerica-northeast1",
-    "southamerica-east1", "us-central1", "us-east1", "us-east4", "us-west1", "us-west2",
-)  # fmt: skip
 
 
 class Cloud(Protocol):

@@ -17,6 +17,13 @@ from lab.plugins.provider import Failure
 from lab.plugins.rules import Rule, at_most, matches, one_of
 from lab.plugins.times import has_passed
 
+#: Regions of Google Cloud (Compute Engine documentation, Regions and zones), some of them.
+REGIONS = (
+    "asia-northeast1", "asia-southeast1", "australia-southeast1", "europe-north1", "europe-southwest1", "europe-west1",
+    "europe-west2", "europe-west3", "europe-west4", "europe-west6", "europe-west9", "northamerica-northeast1",
+    "southamerica-east1", "us-central1", "us-east1", "us-east4", "us-west1", "us-west2",
+)  # fmt: skip
+
 COMPUTE_LINK = "https://www.googleapis.com/compute/v1/"
 
 # Compute Engine, Naming resources (RFC 1035); Cloud DNS and Artifact Registry follow it, too.
@@ -103,6 +110,10 @@ class GoogleKind(Kind):
     @override
     def check_dependencies(self, inputs: Properties) -> None:
         require_api(self.account, self.project(inputs), self.api)
+        for name in ("region", "location"):
+            place = str(inputs.get(name) or "")
+            if "-" in place and place not in REGIONS:  # `eu` is a place of several regions
+                raise ApiError(f"400 invalid value for field {name!r}: {place!r}. Unknown region.")
         super().check_dependencies(inputs)
 
     @override

@@ -62,6 +62,24 @@ def test_an_api_that_never_answers_is_reported(graph: Callable[..., Any], cloud:
         graph()
 
 
+def test_a_new_projects_region_is_checked_before_the_network(graph: Callable[..., Any], cloud: Any):
+    created: list[str] = []
+    cloud.computed["gcp:compute/network:Network"] = lambda args: created.append(args.name) or {}
+    asked: list[Any] = []
+
+    def enabled_meanwhile(arguments: Any) -> dict[str, Any]:
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise Refusal
+        return {"names": ["europe-west3"]}
+
+    cloud.functions[REGIONS] = enabled_meanwhile
+    cloud.functions["gcp:projects/getProjectService:getProjectService"] = lambda _: {}
+    with pytest.raises(pulumi.RunError, match=r"region = 'europe-wset3': Google Cloud has no such region"):
+        graph(region="europe-wset3")
+    assert created == []
+
+
 def test_a_preview_asks_no_api_whether_it_answers(first_preview: Callable[[], Any]):
     _, calls = first_preview()
     assert not set(LISTS) & set(calls)
