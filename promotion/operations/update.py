@@ -126,7 +126,9 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
     # The plan contains the stack's config: the folder is private, and is deleted with it.
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "plan.json"
-        difference = reviewed.difference(_preview(session, refresh=True, save=saved))
+        planned = _preview(session, refresh=True, save=saved)
+        refuse_platform_changes(session, planned, "apply")
+        difference = reviewed.difference(planned)
         if difference:
             print(difference, file=sys.stderr, flush=True)
             raise CommandError(

@@ -117,6 +117,7 @@ class Plan:
     """Effects of an update of the stack; ``faults`` are the errors that keep it from starting.
 
     ``steps`` are the lines of the canonical list of its steps, and ``digest`` is their digest; "" if there are faults.
+    ``earlier`` is the digest of an image that stable returns to, "" if it returns to none.
     """
 
     project: str
@@ -131,6 +132,7 @@ class Plan:
     advice: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     digest: str = ""
+    earlier: str = ""
 
     def count(self, operation: Operation) -> int:
         """Return the number of resources with this operation."""
@@ -148,13 +150,18 @@ class Plan:
 
     @property
     def moves_release(self) -> bool:
-        """Whether users get other images than now: a canary comes or goes, traffic moves, or a pinned image changes."""
+        """Whether users get a new image: a canary comes, a pinned image changes, or all traffic goes to the canary.
+
+        The way back is none: a canary that goes, or an image that ran before (``earlier``).
+        """
         if self.before is None or self.after is None:
             return False
         old, new = self.before.tracks, self.after.tracks
-        if {*old} != {*new} or self.before.traffic != self.after.traffic:
-            return True
-        return any(new[name].image not in (None, track.image) for name, track in old.items())
+        switched = self.after.traffic == "canary" != self.before.traffic
+        return switched or any(
+            name not in old or (track.image not in (None, old[name].image) and digest_of(track.image) != self.earlier)
+            for name, track in new.items()
+        )
 
 
 class Preview:
@@ -226,6 +233,7 @@ class Preview:
             advice=tuple(self._advice),
             steps=steps,
             digest="" if self.faults else digest_of_steps(steps),
+            earlier=self._config.get(f"{project}:migratedImage", ""),
         )
 
     def _configured(self, project: str) -> dict[str, str]:
