@@ -207,6 +207,9 @@ def _by_workflow(found: Machines, copy: Path, environment: Mapping[str, str]) ->
     values = {
         "vars.REGISTRY": f"{found.registry}/team",
         "github.token": "of-a-registry-without-login",
+        "vars.REGISTRY_USER": "",
+        "secrets.REGISTRY_PASSWORD": "",
+        "secrets.DIGITALOCEAN_ACCESS_TOKEN": "",
         "github.event.before": _git(copy, "rev-parse", "HEAD~1"),
     }
     steps = workflow.steps(copy / FILE, JOB, values)

@@ -152,7 +152,10 @@ database = k8s.apps.v1.StatefulSet(
                             "timeout_seconds": 5,
                             "failure_threshold": 6,
                         },
-                        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+                        "resources": {
+                            "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
+                            "limits": {"memory": "512Mi", "ephemeral-storage": "128Mi"},
+                        },
                         "volume_mounts": [
                             {"name": "data", "mount_path": "/var/lib/postgresql/data"},
                             {"name": "password", "mount_path": "/run/secrets/postgres", "read_only": True},
@@ -168,10 +171,11 @@ database = k8s.apps.v1.StatefulSet(
                         "name": "password",
                         "secret": {"secret_name": database_secret.metadata["name"], "default_mode": 0o440},
                     },
-                    {"name": "run", "empty_dir": {}},
-                    {"name": "tmp", "empty_dir": {}},
+                    {"name": "run", "empty_dir": {"size_limit": "128Mi"}},
+                    {"name": "tmp", "empty_dir": {"size_limit": "128Mi"}},
                 ],
                 "termination_grace_period_seconds": 30,
+                "service_account_name": "default",
                 "automount_service_account_token": False,
                 "enable_service_links": False,
                 "security_context": pod_user(999),
@@ -229,7 +233,11 @@ env_from = [
     {"secret_ref": {"name": parameters.metadata["name"]}},
     {"config_map_ref": {"name": settings.metadata["name"]}},
 ]
-size = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
+DISK = "256Mi"
+size = {
+    "requests": {"cpu": "50m", "memory": "96Mi", "ephemeral-storage": DISK},
+    "limits": {"memory": "256Mi", "ephemeral-storage": DISK},
+}
 scratch = {"volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}]}  # noqa: S108 inside the container
 
 # --- release --------------------------------------------------------------------------------------------
@@ -268,7 +276,8 @@ migration = k8s.batch.v1.Job(
                     }
                 ],
                 "restart_policy": "Never",
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "volumes": [{"name": "tmp", "empty_dir": {"size_limit": DISK}}],
+                "service_account_name": "default",
                 "automount_service_account_token": False,
                 "enable_service_links": False,
                 "security_context": pod_user(10001),
@@ -317,7 +326,7 @@ stable = k8s.apps.v1.Deployment(
                         **scratch,
                     }
                 ],
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "volumes": [{"name": "tmp", "empty_dir": {"size_limit": DISK}}],
                 "termination_grace_period_seconds": 25,
                 "topology_spread_constraints": [
                     {
@@ -328,6 +337,7 @@ stable = k8s.apps.v1.Deployment(
                         "match_label_keys": ["pod-template-hash"],
                     }
                 ],
+                "service_account_name": "default",
                 "automount_service_account_token": False,
                 "enable_service_links": False,
                 "security_context": pod_user(10001),
@@ -372,8 +382,8 @@ k8s.networking.v1.NetworkPolicy(
         },
         "policy_types": ["Ingress", "Egress"],
         "ingress": [
-            {"ports": [{"port": "http", "protocol": "TCP"}]},
-            {"from_": [{"pod_selector": {}}], "ports": [{"port": "metrics", "protocol": "TCP"}]},
+            {"ports": [{"port": 3000, "protocol": "TCP"}]},
+            {"from_": [{"pod_selector": {}}], "ports": [{"port": 9464, "protocol": "TCP"}]},
         ],
         "egress": [
             {"ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]},

@@ -16,7 +16,14 @@ from benchmarks.delivery import BOOK, THIS, Taken
 from benchmarks.workflow import Ran
 
 ROOT = Path(__file__).resolve().parents[2]
-VALUES = {"vars.REGISTRY": "registry.example/team", "github.token": "t", "github.event.before": "HEAD~1"}
+VALUES = {
+    "vars.REGISTRY": "registry.example/team",
+    "vars.REGISTRY_USER": "",
+    "secrets.REGISTRY_PASSWORD": "",
+    "secrets.DIGITALOCEAN_ACCESS_TOKEN": "",
+    "github.token": "t",
+    "github.event.before": "HEAD~1",
+}
 PUSHED = "registry.example/team/addressbook@sha256:" + "0" * 64
 IMAGE = """\
 == lint and unit tests

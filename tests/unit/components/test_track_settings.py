@@ -45,7 +45,7 @@ def test_canary_settings_leave_stable_alone(declare: Declare):
         **TRIAL,
         environment={"A": "1"},
         secretEnvironment={"T": "x"},
-        canarySettings={"environment": {"A": "2"}, "memoryLimit": "512Mi", "port": 8080, "preStopSeconds": 1},
+        canarySettings={"environment": {"A": "2"}, "memoryLimit": "512Mi", "preStopSeconds": 1},
         canarySecretEnvironment={"T": "y"},
         secret_keys=SECRETS,
     )
@@ -142,10 +142,16 @@ def test_only_the_canary_is_deleted_in_the_background(declare: Declare):
     assert policies == {"addressbook-stable": None, "addressbook-canary": "background"}
 
 
+def test_a_canary_with_another_port_is_reached(declare: Declare):
+    graph = declare(**TRIAL, canarySettings={"port": 8080})
+    ingress = graph.one("NetworkPolicy", "addressbook").inputs["spec"]["ingress"]
+    assert [port["port"] for port in ingress[0]["ports"]] == [3000, 8080]
+
+
 def test_a_canary_with_metrics_may_be_scraped(declare: Declare):
     graph = declare(**TRIAL, metricsPort=0, canarySettings={"metricsPort": 9464})
     ingress = graph.one("NetworkPolicy", "addressbook").inputs["spec"]["ingress"]
-    assert [rule["ports"][0]["port"] for rule in ingress] == ["http", "metrics"]
+    assert [[port["port"] for port in rule["ports"]] for rule in ingress] == [[3000], [9464]]
     assert "METRICS_PORT" not in config(graph, "stable").inputs["data"]
 
 

@@ -211,8 +211,13 @@ AWS = SimulatedCloud(
     protected=frozenset({"Cluster", "Instance", "Repository", "Key", "Alias", "Service"}),
     first_preview=FirstPreview(
         unknown=(("SecurityGroupIngressRule", "referencedSecurityGroupId"), ("Instance", "password")),
-        # Zones do not depend on the stack; add-on versions and the token do.
-        calls={ZONES: 1},
+        # These do not depend on the stack; add-on versions and the token do.
+        calls={
+            ZONES: 1,
+            "aws:eks/getClusterVersions:getClusterVersions": 1,
+            "aws:eks/getClusters:getClusters": 1,
+            "aws:rds/getInstances:getInstances": 1,
+        },
         outputs=frozenset({"clusterName"}),
     ),
 )
