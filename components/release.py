@@ -275,16 +275,16 @@ class Release(Component):
     def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
         """Allow in: the service's port from anywhere, metrics from the namespace. Out: DNS, database, egressPorts.
 
-        Ports are numbers, because not every network plugin resolves names in every direction (EKS user guide, network
-        policy considerations).
+        Ports are named for pods that a new port of the config replaces, and numbered because not every network plugin
+        resolves names in every direction (EKS user guide, network policy considerations).
         """
         service, canary = self._args.service, self._canary_service
         metrics_ports = {each.metrics_port for each in (service, canary) if each.metrics_port}
         ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
-            {"ports": _tcp({service.port, canary.port})}
+            {"ports": _tcp("http", *sorted({service.port, canary.port}))}
         ]
         if metrics_ports:
-            ingress.append({"from_": [{"pod_selector": {}}], "ports": _tcp(metrics_ports)})
+            ingress.append({"from_": [{"pod_selector": {}}], "ports": _tcp("metrics", *sorted(metrics_ports))})
         egress_ports = [self._args.platform.database.port, *service.egress_ports]
         egress: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
             {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
@@ -294,7 +294,7 @@ class Release(Component):
             credentials: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
                 "ip_block": {"cidr": identity.credentials_range}
             }
-            egress.append({"to": [credentials], "ports": _tcp({identity.credentials_port})})
+            egress.append({"to": [credentials], "ports": _tcp(identity.credentials_port)})
         return k8s.networking.v1.NetworkPolicy(
             "network-policy",
             metadata=self._metadata(service.name),
@@ -315,8 +315,8 @@ class Release(Component):
         return {"name": name, "namespace": self._namespace, "labels": self._labels.all}
 
 
-def _tcp(ports: set[int]) -> list[k8s.networking.v1.NetworkPolicyPortArgsDict]:
-    return [{"port": port, "protocol": "TCP"} for port in sorted(ports)]
+def _tcp(*ports: str | int) -> list[k8s.networking.v1.NetworkPolicyPortArgsDict]:
+    return [{"port": port, "protocol": "TCP"} for port in ports]
 
 
 def _address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:

@@ -240,8 +240,7 @@ class ServiceSettings(Keys):
     )
     port: Port = Field(
         default=3000,
-        description="Port that the container listens on. The public Service forwards 80 to it. A change interrupts the"
-        " old pods while new ones replace them, because the NetworkPolicy admits only ports of the config.",
+        description="Port that the container listens on. The public Service forwards 80 to it.",
     )
     metrics_port: int = Field(
         default=9464,

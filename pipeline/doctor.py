@@ -18,6 +18,8 @@ from pipeline.touched import IN_USE, Stack, stacks_in_use, touched
 #: The check of a pull request that stands for all of its jobs.
 REQUIRED = "required"
 GUIDE = "docs/how-to/ci.md"
+#: GitHub shows rulesets to everybody, and classic branch protection to administrators only.
+RULESET = "add a ruleset (classic branch protection is not read)"
 GOOGLE = ("variable GOOGLE_PROVIDER", "variable GOOGLE_SERVICE_ACCOUNT")
 AWS = ("variable AWS_ROLE", "variable AWS_REGION")
 #: What a job needs to log in to a stack's cloud, and to the key service that encrypts its secrets.
@@ -82,7 +84,7 @@ class GitHub:
             return json.loads(done.stdout)
         if "HTTP 404" in done.stderr:
             return None
-        raise StepError(f"GitHub does not say what {path} is: {_reason(done)}; only an administrator may ask")
+        raise StepError(f"GitHub does not show {path}: {_reason(done)}; log in as an administrator of the repository")
 
     def scope(self, path: str) -> Scope:
         """Return the variables and secrets at this path, at most 100 of each."""
@@ -131,8 +133,8 @@ def _repository(hub: GitHub, scope: Scope) -> Iterator[Check]:
         rule["parameters"]["required_status_checks"] for rule in rules if rule["type"] == "required_status_checks"
     ]
     contexts = {each["context"] for part in checks for each in part}
-    yield _check("pull_request" in kinds, "main takes pull requests only", "add a rule for `main`")
-    yield _check(REQUIRED in contexts, f"main requires the check `{REQUIRED}`", "add it to the rule for `main`")
+    yield _check("pull_request" in kinds, "main accepts pull requests only", f"{RULESET} for `main`")
+    yield _check(REQUIRED in contexts, f"main requires the check `{REQUIRED}`", f"{RULESET} that requires it")
 
 
 def _environment(

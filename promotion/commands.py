@@ -236,7 +236,7 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
 
 
 def add_prune(commands: Commands) -> None:
-    summary = "delete images from the stack's registry that no stack runs, names or ever ran; list them first and ask"
+    summary = "delete registry images that no stack runs, names or ever ran; lists them and asks first"
     parser = add_command(commands, "prune", prune.prune, PruneOptions, summary, "--output json")
     parser.add_argument(
         "--yes", "-y", action="store_true", help="delete without asking; otherwise, without a terminal, only list"

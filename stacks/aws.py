@@ -240,7 +240,7 @@ class PlatformKeys(LoadBalancerKeys):
     static_address: bool = Field(
         default=False,
         description="Give the load balancer an Elastic IP address in each zone, so that its addresses outlast it. Only"
-        " a new load balancer takes them.",
+        " a new load balancer takes or releases them: recreate the Service before you unset it.",
     )
 
     @field_validator("static_address")
@@ -266,6 +266,13 @@ class PlatformKeys(LoadBalancerKeys):
     def _refuse_duplicates(cls, value: list[str]) -> list[str]:
         if repeated := [each for each in dict.fromkeys(value) if value.count(each) > 1]:
             raise ValueError(f"names {', '.join(repeated)} more than once; remove the duplicate")
+        return value
+
+    @field_validator("cluster_viewers")
+    @classmethod
+    def _refuse_administrators(cls, value: list[str], others: ValidationInfo) -> list[str]:
+        if both := [each for each in value if each in others.data.get("cluster_administrators", [])]:
+            raise ValueError(f"names {', '.join(both)}, which clusterAdministrators names too; remove it from one")
         return value
 
     @field_validator("database_storage_limit_gib")

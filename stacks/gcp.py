@@ -82,7 +82,9 @@ class LoadBalancerKeys(EntranceKeys):
             annotations={**LOAD_BALANCER, **(address.annotations if address else {})},
             hostname=self.hostname,
             sources=self.allowed_sources,
-            publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+            publish=record_in(self.dns_zone, self.hostname, address.address if address else None)
+            if self.dns_zone
+            else None,
         )
 
 

@@ -76,7 +76,7 @@ class Api:
         page = await self._persons.page(after, asked)
         if len(page) < asked or asked == limit:
             return _answer(page)
-        chunks = self._no_chunks() if request.method == "HEAD" else self._chunks(page, limit)
+        chunks = iter(()) if request.method == "HEAD" else self._chunks(page, limit)
         return StreamingResponse(chunks, media_type=JSON_TYPE)
 
     async def _chunks(self, page: Sequence[Person], left: int) -> AsyncIterator[bytes]:
@@ -93,10 +93,6 @@ class Api:
             if more:
                 page = await self._persons.page(after, asked)
         yield b"]"
-
-    async def _no_chunks(self) -> AsyncIterator[bytes]:
-        for chunk in ():
-            yield chunk
 
     async def get_ready(self, _request: Request) -> Response:
         """Return whether requests can be served now; queries the database."""
@@ -148,7 +144,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the request's form. Raises `BadInput`, or HTTPException 408, 413 or 415 if it cannot be read."""
     if not is_form(request.headers.get("content-type", "")) or "content-encoding" in request.headers:
         raise HTTPException(415, "Send a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
-    too_large = HTTPException(413, f"The form is too large: at most {MAX_FORM_BYTES} bytes are taken.")
+    too_large = HTTPException(413, f"The form is too large: at most {MAX_FORM_BYTES} bytes are accepted.")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > MAX_FORM_BYTES:
         raise too_large

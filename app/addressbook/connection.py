@@ -28,7 +28,7 @@ MAX_PIPELINED = 16
 HEAD_SECONDS = 10.0
 RESERVED_HEAD_SECONDS = 1.0
 SEND_SECONDS = 60.0
-"""A client that takes nothing for this long, while an answer waits, is disconnected; as in nginx."""
+"""A client that leaves an answer unread for this long is disconnected; as in nginx."""
 LINGER_SECONDS = 5.0
 """How long the rest of a refused request is discarded before the connection closes.
 
@@ -36,6 +36,7 @@ Closing with unread bytes resets the connection, and the client might never see 
 """
 PROBES = frozenset({"/ready", "/live"})
 
+_HEAD_TOO_LARGE = f"The request's head is too large: at most {MAX_HEAD_BYTES} bytes are accepted."
 _OVERLOADED = "overloaded"
 _RETRY = {"Retry-After": "1", "Connection": "close"}
 
@@ -68,10 +69,11 @@ class LimitedProtocol(HttpToolsProtocol):
             transport.abort()
             return
         if len(self.connections) > MAX_CONNECTIONS:
-            if self._idle:
-                oldest = next(iter(self._idle))
+            # One whose client leaves an answer unread would not go at once.
+            oldest = next((each for each in self._idle if not each.transport.get_write_buffer_size()), None)
+            if oldest is not None:
                 del self._idle[oldest]
-                oldest.transport.close()
+                oldest._close()
             else:
                 self.app_state = {**self.app_state, _OVERLOADED: True}
                 seconds = RESERVED_HEAD_SECONDS
@@ -92,7 +94,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._closing or self.transport.is_closing():
             return
         if self._in_head and self._unparsed > MAX_HEAD_BYTES:
-            self._refuse(431, f"The request's head is too large: at most {MAX_HEAD_BYTES} bytes are taken.")
+            self._refuse(431, _HEAD_TOO_LARGE)
         elif self._unparsed > MAX_FRAMING_BYTES:
             self._refuse(400, "The request's chunks or trailers are too large.")
         elif self._in_head and self._unparsed > 0 and self._head_timer is None:
@@ -104,19 +106,18 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
-            self._stop_parser(429, f"At most {MAX_PIPELINED} requests may wait on one connection.")
+            raise _Refused  # the request before it is unanswered, so this one gets no answer
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         if len(self.headers) > MAX_HEADERS:
-            self._stop_parser(431, f"The request has too many headers: at most {MAX_HEADERS} are taken.")
+            self._stop_parser(431, f"The request has too many headers: at most {MAX_HEADERS} are accepted.")
 
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > MAX_HEAD_BYTES:
-            sentence = f"The request's head is too large: at most {MAX_HEAD_BYTES} bytes are taken."
-            self._stop_parser(431, sentence)
+            self._stop_parser(431, _HEAD_TOO_LARGE)
         self._in_head = False
         self._unparsed = 0
         self._stop_head_timer()
@@ -137,15 +138,26 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
             self._idle[self] = None
+        elif self.transport.is_closing():
+            self._close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._close()
+
+    def _close(self) -> None:
+        """Close the connection once all is sent, or after SEND_SECONDS; ``close`` alone waits forever."""
+        self.transport.close()
+        self._start_send_timer()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._send_timer is None:
-            self._send_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+        self._start_send_timer()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stop_send_timer()
+        if not self.transport.is_closing():
+            self._stop_send_timer()
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -155,7 +167,7 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._unparsed > 0:
             self._refuse(408, "The request's head took too long to arrive.")
         else:
-            self.transport.close()
+            self._close()
 
     def _answering(self) -> bool:
         # uvicorn's annotation leaves out that it is None before the first request.
@@ -170,7 +182,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._closing = True
         self._stop_head_timer()
         if self._answering():
-            self.transport.close()  # an answer in the middle of another one would be read as part of it
+            self._close()  # an answer in the middle of another one would be read as part of it
             return
         body = msgspec.json.encode({"error": sentence})
         headers = [
@@ -188,6 +200,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _start_send_timer(self) -> None:
+        if self._send_timer is None:
+            self._send_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
 
     def _stop_send_timer(self) -> None:
         if self._send_timer is not None:

@@ -104,7 +104,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.answers_list:
         answer = {"type": "array", "items": answer}
     responses = {"200": _content("Done.", answer)}
-    responses |= {str(status): _content("Not now.", answer) for status in operation.failures}
+    responses |= {str(status): _content("Not ready.", answer) for status in operation.failures}
     refusal = _reference(Refusal)
     responses |= {str(status): _content("Refused.", refusal) for status in operation.refusals}
     described: dict[str, Any] = {"summary": operation.summary, "responses": responses}

@@ -129,7 +129,7 @@ def test_head_limits_are_exact(service: Service, head: bytes, status: int) -> No
 
 
 def test_late_heads_are_refused(database: Environment, start_service: Start) -> None:
-    service = start_service(database, HEAD_SECONDS=0.2)
+    service = start_service(database, HEAD_SECONDS=2)
     service.wait_until("/ready")
     with connected(service) as silent, connected(service) as slow, connected(service) as second:
         slow.sendall(HEAD)
@@ -169,7 +169,7 @@ def test_waiting_pipelined_requests_are_limited(
 def test_answer_before_the_body_closes_the_connection(
     database: Environment, start_service: Start, request_line: str, status: int
 ) -> None:
-    service = start_service(database, LINGER_SECONDS=0.2)
+    service = start_service(database, LINGER_SECONDS=1)
     service.wait_until("/ready")
     head = f"{request_line} HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 9000000000\r\n\r\n"
     with connected(service) as client:

@@ -382,8 +382,11 @@ k8s.networking.v1.NetworkPolicy(
         },
         "policy_types": ["Ingress", "Egress"],
         "ingress": [
-            {"ports": [{"port": 3000, "protocol": "TCP"}]},
-            {"from_": [{"pod_selector": {}}], "ports": [{"port": 9464, "protocol": "TCP"}]},
+            {"ports": [{"port": port, "protocol": "TCP"} for port in ("http", 3000)]},
+            {
+                "from_": [{"pod_selector": {}}],
+                "ports": [{"port": port, "protocol": "TCP"} for port in ("metrics", 9464)],
+            },
         ],
         "egress": [
             {"ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]},

@@ -25,6 +25,8 @@ def cluster_access(
     The list alone decides, so a preview in CI and the update after it register the same resources. Raises
     pulumi.RunError if it leaves out the caller, who could then create the cluster but nothing in it.
     """
+    if viewers and not administrators:
+        raise invalid_config(["clusterViewers: needs clusterAdministrators; name the administrators too"])
     caller = caller_principal(opts)
     if caller in (*administrators, *viewers) or (found.cluster_version and _has_access_already(caller, opts)):
         return list(administrators)
@@ -32,8 +34,8 @@ def cluster_access(
         return [caller]
     raise invalid_config(
         [
-            f"clusterAdministrators: does not name {caller}, whose credentials this machine has and who could not reach"
-            " the cluster; add it there, or in `clusterViewers` if it only previews"
+            f"clusterAdministrators: does not include {caller}, the identity of this machine, which could not reach"
+            " the cluster; add it, or add it to `clusterViewers` if it only previews"
         ]
     )
 

@@ -90,7 +90,7 @@ def caller_principal(opts: pulumi.InvokeOptions) -> str:
     if not re.match(PRINCIPAL, arn):
         raise invalid_config(
             [
-                f"credentials: they are of {arn or 'an unknown caller'}, to whom EKS gives no access; use those of an"
+                f"credentials: they belong to {arn or 'an unknown caller'}, which EKS gives no access; use those of an"
                 " IAM role or user (`aws sts get-caller-identity`)"
             ]
         )

@@ -13,7 +13,7 @@ import pulumi_random as random
 
 from components.aws.versions import major, number, satisfies
 from components.component import Component
-from components.restored_server import kept_inputs, restored_name
+from components.restored_server import kept_inputs, restored_name, suffix
 from contract.platform import Database
 
 #: The server's first database and its administrator. The service uses both on this cloud.
@@ -192,8 +192,17 @@ class ManagedDatabase(Component):
 
     def _last_snapshot(self) -> pulumi.Output[str]:
         """Return a name that no last snapshot of an earlier stack of this name has."""
-        suffix = random.RandomString("last-snapshot", length=6, special=False, upper=False, opts=self._options)
-        return pulumi.Output.concat(self._args.name, "-final-", suffix.result)
+        restore = self._args.restore
+        last = random.RandomString(
+            "last-snapshot",
+            length=6,
+            special=False,
+            upper=False,
+            # The server that a restored one replaces leaves a last snapshot, too.
+            keepers={"restore": suffix(restore)} if restore else None,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=kept_inputs(restore, "keepers")),
+        )
+        return pulumi.Output.concat(self._args.name, "-final-", last.result)
 
     def _logs(self) -> list[pulumi.Resource]:
         """Declare the log groups before the server: RDS would create ones that never expire."""

@@ -14,28 +14,35 @@ from components.digitalocean.live import LiveVersion
 POLL_SECONDS = 15.0
 #: Seconds until the program gives up. DigitalOcean replaces the nodes one after another.
 TIMEOUT_SECONDS = 3600.0
+#: Seconds after which no upgrade is expected to begin: a roll-back leaves the platform as it is.
+START_SECONDS = 120.0
 
 
 def upgraded(
     id: pulumi.Output[str], wanted: str, state: str, look: Callable[[str], LiveVersion | None]
 ) -> pulumi.Output[str]:
-    """Return the id once ``look`` finds the wanted version in that state; a preview does not wait."""
+    """Return the id once ``look`` finds the wanted version in that state, or no upgrade that has begun.
+
+    A preview does not wait.
+    """
 
     async def wait(known: str) -> str:
         if pulumi.runtime.is_dry_run():
             return known
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + TIMEOUT_SECONDS
+        began = loop.time()
+        deadline = began + TIMEOUT_SECONDS
         while loop.time() < deadline:
             seen = await loop.run_in_executor(None, _look, look, known)
-            if isinstance(seen, LiveVersion) and seen.reaches(wanted) and seen.state == state:
+            is_settled = isinstance(seen, LiveVersion) and seen.state == state
+            if is_settled and (seen.reaches(wanted) or loop.time() > began + START_SECONDS):
                 return known
             now = f"{seen.version}, {seen.state}" if isinstance(seen, LiveVersion) else seen
             pulumi.log.info(f"waiting for the upgrade to {wanted} (now: {now})", ephemeral=True)
             await asyncio.sleep(POLL_SECONDS)
         raise pulumi.RunError(
-            f"the upgrade of {known} to {wanted} was not done after {TIMEOUT_SECONDS / 60:.0f} minutes; run the command"
-            " again once doctl shows the new version"
+            f"the upgrade of {known} to {wanted} did not finish within {TIMEOUT_SECONDS / 60:.0f} minutes; run the"
+            " command again once doctl shows the new version"
         )
 
     return id.apply(wait)

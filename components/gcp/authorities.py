@@ -27,8 +27,8 @@ def authorities(server: gcp.sql.DatabaseInstance) -> pulumi.Output[str]:
 
 def bundle(known: Sequence[Mapping[str, Any]], listed: Sequence[str]) -> str:
     """Return the server's known certificates and those it lists, each once, in a stable order."""
-    texts = [(each.get("cert") or "").strip() for each in known]
-    return "\n".join(dict.fromkeys(text for text in [*texts, *sorted(each.strip() for each in listed)] if text))
+    texts = {*((each.get("cert") or "").strip() for each in known), *(each.strip() for each in listed)}
+    return "\n".join(sorted(texts - {""}))
 
 
 async def _listed(name: str) -> list[str]:

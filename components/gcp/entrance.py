@@ -18,6 +18,8 @@ class StaticAddress(Component):
     """A reserved address, which the load balancer gets by its name, also when the Service is made again."""
 
     annotations: Mapping[str, pulumi.Input[str]]
+    #: The address itself.
+    address: pulumi.Output[str]
 
     def __init__(
         self,
@@ -39,15 +41,25 @@ class StaticAddress(Component):
             opts=pulumi.ResourceOptions(parent=self, depends_on=services),
         )
         self.annotations = {"networking.gke.io/load-balancer-ip-addresses": reserved.name}
+        self.address = reserved.address
         self.register_outputs({"address": reserved.address})
 
 
-def record_in(zone: str, hostname: str) -> Publish:
-    """Return the function that points a name in a Cloud DNS zone (its name in the project) at the load balancer."""
+def record_in(zone: str, hostname: str, reserved: pulumi.Output[str] | None = None) -> Publish:
+    """Return the function that points a name in a Cloud DNS zone (its name in the project) at the load balancer.
+
+    ``reserved`` is its address, if it has a reserved one: a Service may show its earlier address for a while.
+    """
 
     def publish(address: pulumi.Output[str], opts: pulumi.ResourceOptions) -> None:
         gcp.dns.RecordSet(
-            "hostname", managed_zone=zone, name=f"{hostname}.", type="A", ttl=TTL_SECONDS, rrdatas=[address], opts=opts
+            "hostname",
+            managed_zone=zone,
+            name=f"{hostname}.",
+            type="A",
+            ttl=TTL_SECONDS,
+            rrdatas=[address if reserved is None else reserved],
+            opts=opts,
         )
 
     return publish

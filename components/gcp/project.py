@@ -167,7 +167,7 @@ def _report(project: str, api: str, error: Exception) -> None:
     if _REFUSED.search(str(error)):
         raise invalid_config(
             [
-                f"{subject}{api} refuses to show it ({reason(error)}); check the id with `gcloud projects list`, and"
+                f"{subject}{api} denied access ({reason(error)}); check the id with `gcloud projects list`, and"
                 " that your account has access to the project"
             ]
         ) from None

@@ -1,7 +1,7 @@
 """Keep changes of the platform out of the steps of a release.
 
 A provider may have upgraded a cluster, recommend another add-on, or somebody may have merged a change of the network. A
-promotion must not apply it by the way.
+promotion must not apply it as a side effect.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def refuse_platform_changes(session: Session, planned: Plan, platform: PlatformC
     if not changes or not keeps_platform(session) or (platform == "apply" and not planned.moves_release):
         return
     if platform == "apply":
-        remedy = "Make them in two updates, the platform's first, or add --with-platform."
+        remedy = "Apply the platform's changes in an update of their own first, or add --with-platform."
     else:
         remedy = (
             f"Apply these changes first with `python -m promotion up --stack {session.name}`, or add --with-platform."
@@ -41,8 +41,8 @@ def refuse_platform_changes(session: Session, planned: Plan, platform: PlatformC
     raise CommandError(
         "\n".join(
             [
-                f"stack `{session.name}`: refused, nothing was changed; `{session.command}` would move the release and"
-                " change the platform in one update:",
+                f"stack `{session.name}`: refused, nothing was changed; `{session.command}` would change the release"
+                " and the platform in one update:",
                 *(f"  - {_shown(change)}" for change in changes),
                 remedy,
             ]

@@ -22,7 +22,11 @@ def prune(options: PruneOptions) -> int:
     with open_session("prune", options) as session:
         repository = _repository(session)
         stored = stored_images(repository)
-        named = named_digests(session.engine.stack.workspace)
+        stack = session.engine.stack
+        try:
+            named = named_digests(stack.workspace)
+        finally:
+            stack.workspace.select_stack(stack.name)  # reading the others has selected them
         unused = unused_images(stored, named)
         session.console.say(_listed(repository, unused, len(stored)))
         deleted = bool(unused) and _may_delete(session)
@@ -68,7 +72,7 @@ def _may_delete(session: Session) -> bool:
 
 def _listed(repository: str, unused: Sequence[StoredImage], total: int) -> str:
     if not unused:
-        return f"{repository}: all {total} images are in use"
+        return f"{repository}: no unused images among {total}"
     lines = [f"  {short(each.digest)}  {', '.join(each.tags)}" for each in unused]
     return "\n".join([f"{repository}: {len(unused)} of {total} images are named by no stack:", *lines])
 

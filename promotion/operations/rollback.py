@@ -143,7 +143,7 @@ def restore_stable(session: Session, to: str) -> bool:
         session.console.say("the stack file already has this image; re-running the update")
         return apply(session, session.file.text(), f"stable to {short(image)}, repeated", platform="leave")
     verdict = last_verdict(digest, session.verdicts())
-    if verdict and verdict.is_against and not session.options.force:
+    if verdict and (verdict.is_against or verdict.result == RETRIED) and not session.options.force:
         raise CommandError(f"{digest} {verdict.sentence}: choose another image, or this one with --force", WRONG_USE)
     ran = not has_history or digest in _stable_images(session) or (verdict is not None and verdict.result == "healthy")
     if not ran and not session.options.force:
@@ -210,9 +210,9 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     session.console.say(f"\n{why}; rolling back the canary")
     removal = removal_of(session.state())(release, session.config)
     text = session.file.edited({**removal, **_unhealthy(release, session.trial)})
-    leave_failing_stable(session)
     session.engine.wait_seconds = max(session.engine.wait_seconds, WAIT_SECONDS)
     try:
+        leave_failing_stable(session)
         apply(session, text, f"canary {short(release.canary_image)} removed: {why}", platform="leave")
     except CommandError as error:
         raise CommandError(

@@ -87,7 +87,7 @@ def apply(
         if reviewed:
             _up_as_reviewed(session, message, reviewed)
         else:
-            looks = platform == "refuse" and keeps_platform(session)
+            looks = platform != "leave" and keeps_platform(session)
             if preview or looks:
                 refuse_platform_changes(session, _preview(session, refresh=looks), platform)
             is_applying = True
@@ -204,7 +204,8 @@ def leave_failing_stable(session: Session) -> bool:
     urns = session.state().urns
     session.engine.excluded = [urns["stable"]] if "stable" in urns else []
     if "canary" in urns:  # stable waited for it, and the engine would keep it for a stable that is left alone
-        engine.forget_dependencies(session.engine.stack, urns["canary"])
+        run = session.engine
+        engine.forget_dependencies(run.stack, urns["canary"], wait_seconds=run.wait_seconds, say=session.console.say)
     session.console.say(
         "stable's pods are not all available: this update leaves stable as it is and does not wait for it. Once they"
         f" are, `python -m promotion up --stack {session.name}` gives stable the pods that the file declares"

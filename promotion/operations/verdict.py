@@ -18,7 +18,7 @@ from promotion.operations.session import Session, keys_of, open_session
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit
 from promotion.state.stack_file import StackFile
-from promotion.state.verdict_record import VerdictRecord, utc_stamp
+from promotion.state.verdict_record import RETRIED, VerdictRecord, utc_stamp
 from promotion.verdict import Result, Verdict, judge
 
 if TYPE_CHECKING:
@@ -85,8 +85,11 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
     if stable := state.tracks.get("stable"):
         record = replace(record, stable=stable.digest, settings=state.settings)
-    session.file.write(session.file.edited({"canaryVerdict": str(record)}))
-    session.changed = True
+    earlier = VerdictRecord.parse(session.release.canary_verdict)
+    is_retry = earlier is not None and (earlier.result, earlier.digest) == (RETRIED, record.digest)
+    if not (is_retry and record.result == "inconclusive"):  # else `rollback` could not tell that it was rejected before
+        session.file.write(session.file.edited({"canaryVerdict": str(record)}))
+        session.changed = True
     return result
 
 

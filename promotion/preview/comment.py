@@ -167,7 +167,7 @@ def _warnings(plan: Plan) -> list[str]:
     if plan.moves_release and plan.platform_changes:
         changed = ", ".join(dict.fromkeys(f"{change.kind} {change.name}" for change in plan.platform_changes))
         lines.append(
-            f"This update moves the release and changes the platform ({code(_cut(changed, ROW_BYTES))}). On a"
+            f"This update gives users a new image and changes the platform ({code(_cut(changed, ROW_BYTES))}). On a"
             " cloud, `up` refuses that: change the platform in a pull request of its own."
         )
     if not lines:

@@ -157,18 +157,19 @@ def resolve_pending(stack: automation.Stack) -> bool:
     return True
 
 
-def forget_dependencies(stack: automation.Stack, urn: str) -> None:
+def forget_dependencies(stack: automation.Stack, urn: str, *, wait_seconds: float = 0, say: Say = _say) -> None:
     """Remove the dependencies on a resource from the state, until the next update of the dependent resources.
 
-    An update deletes nothing on which an excluded resource depends. Raises CommandError if the state is unreadable.
+    An update deletes nothing on which an excluded resource depends. Raises CommandError.
     """
-    try:
+
+    def edit() -> None:
         state = stack.export_stack()
         remaining = stack_state.without_dependencies_on(dict(state.deployment or {}), urn)
         if remaining is not None:
             stack.import_stack(automation.Deployment(version=state.version, deployment=remaining))
-    except automation.CommandError as error:
-        raise CommandError(f"stack `{stack.name}`: cannot edit its state: {error_lines(error)}") from None
+
+    _run(stack, "editing its state", edit, wait_seconds, say)
 
 
 def down(

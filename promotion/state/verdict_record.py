@@ -72,7 +72,8 @@ class VerdictRecord:
     @property
     def sentence(self) -> str:
         """End of a sentence: ``was judged unhealthy at TIME`` or ``was rejected at TIME``."""
-        return f"was {'' if self.result == REJECTED else 'judged '}{self.result} at {self.time}"
+        by_a_person = self.result in (REJECTED, RETRIED)
+        return f"was {'' if by_a_person else 'judged '}{self.result} at {self.time}"
 
     def __str__(self) -> str:
         compared = f" stable={self.stable} settings={self.settings}" if self.stable and self.settings else ""

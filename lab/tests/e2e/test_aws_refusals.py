@@ -55,7 +55,7 @@ def rehearsal(lab: dict[str, str]) -> Iterator[Rehearsal]:
         (
             [],
             {"clusterAdministrators": [TEAM]},
-            f"clusterAdministrators: does not name {CALLER_ROLE}, whose credentials this machine has",
+            f"clusterAdministrators: does not include {CALLER_ROLE}, the identity of this machine",
         ),
     ],
     ids=["version not offered", "version skipped", "older minor version", "caller left out"],

@@ -202,19 +202,19 @@ def test_another_service(declare: Declare, tmp_path: Any):
     assert graph.one("Image").inputs["imageName"].startswith("localhost:5001/shop:src-")
     policy = graph.one("NetworkPolicy", "shop").inputs["spec"]
     assert {"port": 443, "protocol": "TCP"} in policy["egress"][1]["ports"]
-    assert policy["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}]}]
+    assert policy["ingress"] == [{"ports": [{"port": port, "protocol": "TCP"} for port in ("http", 8080)]}]
 
 
-def test_network_policies_name_no_ports(declare: Declare):
-    """EKS' network plugin needs numbers; a canary may have another port."""
+def test_network_policies_name_and_number_ports(declare: Declare):
+    """EKS' network plugin needs numbers. Names let pods serve on while new ones with another port replace them."""
     graph = declare(canaryImage=PINNED, canaryReplicas=1, canarySettings={"port": 4000, "metricsPort": 4001})
     (service,) = [each for each in graph.all("NetworkPolicy") if each.name == "network-policy"]
     public, metrics = service.inputs["spec"]["ingress"]
-    assert [each["port"] for each in public["ports"]] == [3000, 4000]
-    assert [each["port"] for each in metrics["ports"]] == [4001, 9464]
+    assert [each["port"] for each in public["ports"]] == ["http", 3000, 4000]
+    assert [each["port"] for each in metrics["ports"]] == ["metrics", 4001, 9464]
     for policy in graph.all("NetworkPolicy"):
         rules = [*policy.inputs["spec"].get("ingress", []), *policy.inputs["spec"].get("egress", [])]
-        assert all(isinstance(port["port"], int | float) for rule in rules for port in rule["ports"])
+        assert all(any(isinstance(port["port"], int | float) for port in rule["ports"]) for rule in rules)
 
 
 def test_every_resource_has_a_parent_and_the_named_cluster(declare: Declare):

@@ -145,13 +145,13 @@ def test_only_the_canary_is_deleted_in_the_background(declare: Declare):
 def test_a_canary_with_another_port_is_reached(declare: Declare):
     graph = declare(**TRIAL, canarySettings={"port": 8080})
     ingress = graph.one("NetworkPolicy", "addressbook").inputs["spec"]["ingress"]
-    assert [port["port"] for port in ingress[0]["ports"]] == [3000, 8080]
+    assert [port["port"] for port in ingress[0]["ports"]] == ["http", 3000, 8080]
 
 
 def test_a_canary_with_metrics_may_be_scraped(declare: Declare):
     graph = declare(**TRIAL, metricsPort=0, canarySettings={"metricsPort": 9464})
     ingress = graph.one("NetworkPolicy", "addressbook").inputs["spec"]["ingress"]
-    assert [[port["port"] for port in rule["ports"]] for rule in ingress] == [[3000], [9464]]
+    assert [[port["port"] for port in rule["ports"]] for rule in ingress] == [["http", 3000], ["metrics", 9464]]
     assert "METRICS_PORT" not in config(graph, "stable").inputs["data"]
 
 

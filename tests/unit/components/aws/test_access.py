@@ -41,7 +41,7 @@ def test_the_list_alone_decides_who_administers(graph: Callable[..., Any]):
 
 
 def test_a_caller_without_access_is_refused_first(graph: Callable[..., Any]):
-    with pytest.raises(pulumi.RunError, match=f"clusterAdministrators: does not name {CALLER}, .*; add it there"):
+    with pytest.raises(pulumi.RunError, match=f"clusterAdministrators: does not include {CALLER}, .*; add it"):
         graph(clusterAdministrators=[ADMINISTRATOR])
     assert graph(clusterAdministrators=[ADMINISTRATOR], clusterViewers=[CALLER])
 
@@ -52,7 +52,7 @@ def test_a_session_is_traced_to_its_role_with_path(graph: Callable[..., Any], cl
     assert principals(graph(), "ClusterAdmin") == [f"arn:aws:iam::123456789012:{SSO}"]
     caller_identity.cache_clear()
     sign_in(account, "arn:aws:iam::123456789012:root")
-    with pytest.raises(pulumi.RunError, match="credentials: they are of arn:aws:iam::123456789012:root"):
+    with pytest.raises(pulumi.RunError, match="credentials: they belong to arn:aws:iam::123456789012:root"):
         graph()
 
 
@@ -69,7 +69,7 @@ def test_an_older_cluster_keeps_its_creators_access(graph: Callable[..., Any], c
 def test_the_stacks_own_entry_stays_declared(graph: Callable[..., Any], cloud: Any):
     cloud.functions.update(runs(cluster="1.34", entries={CALLER: TAGS}))
     assert principals(graph(), "ClusterAdmin") == [CALLER]
-    with pytest.raises(pulumi.RunError, match="clusterAdministrators: does not name"):
+    with pytest.raises(pulumi.RunError, match="clusterAdministrators: does not include"):
         graph(clusterAdministrators=[ADMINISTRATOR])
     cloud.functions.update(runs(cluster="1.34"))
     assert principals(graph(), "ClusterAdmin") == [CALLER], "another caller gets an entry"

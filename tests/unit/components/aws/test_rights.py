@@ -101,7 +101,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     ),
     # DeleteRolePolicy: stacks of versions before 0.9 have an inline policy.
     "iam/role:Role": (
-        "iam:GetRole ListRolePolicies",
+        "iam:GetRole GetRolePolicy ListRolePolicies",
         "iam:CreateRole UpdateAssumeRolePolicy PutRolePermissionsBoundary DeleteRolePermissionsBoundary TagRole"
         " UntagRole ListInstanceProfilesForRole DeleteRolePolicy DeleteRole",
     ),

@@ -72,10 +72,11 @@ def test_pods_trust_the_next_authority_before_it_is_used(graph: Callable[..., An
     def trusted() -> str:
         return secret_data(graph().one("Secret", "db-params"), "DB_CA")
 
+    both = "\n".join(sorted((ROOT_CA, NEXT_CA)))
     cloud.functions[CA_CERTS] = lambda _: {"certs": [{"cert": f"{NEXT_CA}\n"}, {"cert": ROOT_CA}]}
-    assert trusted() == f"{ROOT_CA}\n{NEXT_CA}"
+    assert trusted() == both
     cloud.functions[CA_CERTS] = lambda _: {"certs": [{"cert": ROOT_CA}, {"cert": NEXT_CA}]}
-    assert trusted() == f"{ROOT_CA}\n{NEXT_CA}", "another order restarts no pod"
+    assert trusted() == both, "another order restarts no pod"
 
 
 def test_an_unreadable_list_of_authorities_is_a_warning(

@@ -95,7 +95,7 @@ def test_a_prerequisite_api_is_named_with_its_command(graph: Callable[..., Any],
 def test_a_project_without_access_is_named(graph: Callable[..., Any], cloud: Any):
     cloud.functions[PROJECT_OF] = refusing("googleapi: Error 403: The caller does not have permission, forbidden")
     line = refused(graph, cloud)
-    assert "gcp:project = 'acme-prod-1': Resource Manager refuses to show it (googleapi: Error 403" in line
+    assert "gcp:project = 'acme-prod-1': Resource Manager denied access (googleapi: Error 403" in line
     assert "gcloud projects list" in line
 
 

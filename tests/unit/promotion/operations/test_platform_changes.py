@@ -127,7 +127,7 @@ def test_up_refuses_both_in_one_update(make: Make, changes: tuple[Change, ...], 
     session = Session("up", UpOptions(), session.file, session.console, session.engine)
     update = lambda: apply(session, session.file.edited({"stableReplicas": "4"}), "", platform="apply", preview=True)  # noqa: E731
     if changes == (UPGRADE,) and after not in (SPLIT, {}):
-        refused(update, session, "Make them in two updates, the platform's first, or add --with-platform")
+        refused(update, session, "Apply the platform's changes in an update of their own first, or add --with-platform")
         assert not stack.applied
     else:
         assert update()

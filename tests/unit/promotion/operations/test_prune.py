@@ -32,10 +32,15 @@ TAGS = {
 }
 
 
+#: Stacks that were selected in the workspace.
+SELECTED: list[str] = []
+
+
 class Backend:
     """Two stacks: `dev` runs one image and ran another, a release stack on its platform runs a third."""
 
     workspace = SimpleNamespace(
+        select_stack=lambda name: SELECTED.append(name),
         list_stacks=lambda: [SimpleNamespace(name="dev"), SimpleNamespace(name="branch")],
     )
 
@@ -70,6 +75,7 @@ def test_only_images_that_no_stack_names_are_deleted(deleted: list[str], capsys:
     assert document["repository"] == REPOSITORY
     assert [each["digest"] for each in document["unused"]] == deleted
     assert (document["kept"], document["deleted"]) == (4, True)
+    assert SELECTED[-1] == "dev", "another stack must not stay selected for plain pulumi"
 
 
 def test_without_a_terminal_it_only_lists(deleted: list[str], capsys: pytest.CaptureFixture[str]):

@@ -61,7 +61,7 @@ def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verd
 def test_a_move_with_the_platform_is_a_warning(after: ReleaseState, warns: bool):
     upgrade = Change("update", "aws:eks/addon:Addon", "vpc-cni", ("addonVersion",), platform=True)
     text = comment(replace(PLAN, after=after, changes=(upgrade, *PLAN.changes)))
-    assert ("moves the release and changes the platform (`Addon vpc-cni`)" in text) is warns
+    assert ("gives users a new image and changes the platform (`Addon vpc-cni`)" in text) is warns
 
 
 SETTINGS = ("environment.LOG_LEVEL", "memoryLimit")
