@@ -86,7 +86,7 @@ class Client:
                 writer.write("\r\n".join([*lines, "", ""]).encode() + body)
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                 headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-                content = await reader.readexactly(int(headers["content-length"]))
+                content = await _body(reader, headers)
             except BaseException:
                 writer.close()
                 raise
@@ -103,6 +103,17 @@ class Client:
                 return reader, writer
             writer.close()
         return await asyncio.open_connection(self._host, self._port)
+
+
+async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
+    """Read a body by its length or, like a long list's, in chunks. Raises KeyError if it has neither."""
+    if headers.get("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(headers["content-length"]))
+    parts: list[bytes] = []
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        parts.append((await reader.readexactly(size + 2))[:-2])
+    await reader.readexactly(2)
+    return b"".join(parts)
 
 
 class Users:
