@@ -88,7 +88,7 @@ def test_large_bodies_are_refused(service: Service, extra: int) -> None:
     before = count(service)
     body = GOOD.ljust(MAX_FORM_BYTES + extra, b"x")
     answer = service.request("PUT", "/person", body, {"Content-Type": FORM})
-    assert (answer.status, answer.error) == (413, "The form is too large: at most 16384 bytes are taken.")
+    assert (answer.status, answer.error) == (413, "The form is too large: at most 16384 bytes are accepted.")
     assert count(service) == before
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
-from tests.unit.components.aws.simulated import ADMINISTRATOR, CALLER, VIEWER
+from tests.unit.components.aws.simulated import ADMINISTRATOR, CALLER
 from tests.unit.components.clouds import CLOUDS
 from tests.unit.components.graphs import cloud_resources, leaves
 from tests.unit.components.simulated import SimulatedCloud
@@ -29,7 +29,7 @@ SAMPLES: Mapping[str, Any] = {
     "certificate": "",  # needs a host name, and configures no resource of the cloud
     "certificateArn": "",  # the same
     "clusterAdministrators": [ADMINISTRATOR, CALLER],
-    "clusterViewers": [VIEWER],
+    "clusterViewers": "",  # needs clusterAdministrators, and only adds resources
     "databaseAuthority": "",  # mandatory
     "databaseClientImage": "postgres:16-bookworm",
     "databaseRestore": "",  # its inputs are kept when it is unset (test_restore.py)

@@ -123,7 +123,7 @@ def test_a_failing_preview_restores_the_file(make: Make, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("after", [SPLIT, MOVED, {}])
 def test_up_refuses_both_in_one_update(make: Make, changes: tuple[Change, ...], after: dict[str, Any]):
     session, stack = make("up", stableImage=NEW, cloud="aws")
-    stack.changes, stack.previewed = changes, (SPLIT, after)
+    stack.drift, stack.previewed = changes, (SPLIT, after)
     session = Session("up", UpOptions(), session.file, session.console, session.engine)
     update = lambda: apply(session, session.file.edited({"stableReplicas": "4"}), "", platform="apply", preview=True)  # noqa: E731
     if changes == (UPGRADE,) and after not in (SPLIT, {}):
@@ -140,7 +140,9 @@ def test_a_reviewed_update_does_not_mix_them_either(make: Make):
     session = Session("up", UpOptions(), session.file, session.console, session.engine)
     reviewed = ReviewedPreview(digest_of_steps(stack.steps))
     refused(
-        lambda: apply(session, session.file.text(), "", platform="apply", reviewed=reviewed), session, "in two updates"
+        lambda: apply(session, session.file.text(), "", platform="apply", reviewed=reviewed),
+        session,
+        "in an update of their own first",
     )
     assert not stack.applied
 
