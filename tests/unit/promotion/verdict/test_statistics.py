@@ -76,6 +76,8 @@ def test_requests_faster_than_the_floor_are_never_slow() -> None:
     floor = VerdictKeys.model_validate({"canaryLatencyFloorMilliseconds": 250})
     assert judge(World(), Image(slower=4), TRIALS, seed=5, keys=floor).healthy >= 0.9 * TRIALS
     assert judge(World(), Image(slow_share=0.09), TRIALS, seed=5, keys=floor).unhealthy >= 0.9 * TRIALS
+    drifting = judge(World(memory=0.9, noise=0.6), IDENTICAL, TRIALS, seed=5, keys=floor)
+    assert drifting.healthy >= 0.9 * TRIALS, "stable's own drift below the floor does not matter"
 
 
 def test_chances_of_a_false_alarm_add_up() -> None:
