@@ -34,8 +34,8 @@ def upgraded(
         deadline = began + TIMEOUT_SECONDS
         while loop.time() < deadline:
             seen = await loop.run_in_executor(None, _look, look, known)
-            is_settled = isinstance(seen, LiveVersion) and seen.state == state
-            if is_settled and (seen.reaches(wanted) or loop.time() > began + START_SECONDS):
+            is_late = loop.time() > began + START_SECONDS
+            if isinstance(seen, LiveVersion) and seen.state == state and (seen.reaches(wanted) or is_late):
                 return known
             now = f"{seen.version}, {seen.state}" if isinstance(seen, LiveVersion) else seen
             pulumi.log.info(f"waiting for the upgrade to {wanted} (now: {now})", ephemeral=True)
