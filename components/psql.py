@@ -18,6 +18,10 @@ RETRIES = 4
 DEADLINE_SECONDS = 300
 #: Disk space for logs. A pod may use as much as it requests, because GKE Autopilot lowers a limit to the request.
 DISK = "64Mi"
+RESOURCES: k8s.core.v1.ResourceRequirementsArgsDict = {
+    "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
+    "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
+}
 #: Mount path of the Secret.
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
@@ -84,10 +88,7 @@ def psql_pod(
             "args": args,
             "env": encrypted if verified else [],
             "env_from": [{"secret_ref": {"name": secret.metadata["name"]}}],
-            "resources": {
-                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
-                "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
-            },
+            "resources": RESOURCES,
             "volume_mounts": [{"name": "authority", "mount_path": FILES, "read_only": True}],
         }
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from typing import Annotated
 
 import pulumi
@@ -35,7 +35,7 @@ from contract.platform import HTTP_PORT, HTTPS_PORT, Administrator, Connection, 
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
-from stacks.entrance import EntranceKeys, needs_hostname
+from stacks.entrance import EntranceKeys, address_range, needs_hostname
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=PRINCIPAL)]
@@ -193,7 +193,7 @@ class PlatformKeys(LoadBalancerKeys):
         default=7,
         ge=1,
         le=35,
-        description="Days of the database's backups, to any point of which it can be restored.",
+        description="Days for which backups are kept; the database can be restored to any point in them.",
     )
     database_authority: str = Field(
         default="",
@@ -289,13 +289,13 @@ class PlatformKeys(LoadBalancerKeys):
     @classmethod
     def _require_ranges(cls, value: list[str]) -> list[str]:
         for block in value:
-            _network(block)
+            address_range(block)
         return value
 
     @field_validator("network_range")
     @classmethod
     def _require_private_range(cls, value: str) -> str:
-        block = _network(value)
+        block = IPv4Network(address_range(value))
         if not block.is_private or not 16 <= block.prefixlen <= 20:
             raise ValueError("must be a private range with a prefix length of 16 to 20, such as 10.64.0.0/16")
         return value
@@ -348,13 +348,6 @@ class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     def missing_prerequisites(cls) -> list[str]:
         """Return an error for each missing prerequisite: commands, valid credentials."""
         return missing_access()
-
-
-def _network(block: str) -> ipaddress.IPv4Network:
-    try:
-        return ipaddress.IPv4Network(block)
-    except ValueError as error:
-        raise ValueError(f"{error}; write a range as 203.0.113.0/24") from None
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:

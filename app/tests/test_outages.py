@@ -50,9 +50,8 @@ def test_service_survives_a_database_restart(
     assert service.process.poll() is None
 
 
-def test_reads_survive_a_quick_restart(
-    own_server: Callable[..., PostgresServer], start_service: Start
-) -> None:
+def restarts(own_server: Callable[..., PostgresServer], start_service: Start) -> Iterator[Service]:
+    """Yield a service three times, each time after a restart that left all of its pooled connections dead."""
     server = own_server()
     service = start_service(migrated(server))
     service.wait_until("/ready")
@@ -60,20 +59,21 @@ def test_reads_survive_a_quick_restart(
         fill_the_pool(service)
         server.stop()
         server.start()
-        # Every pooled connection is dead now; each must be replaced without a user seeing it.
+        yield service
+
+
+def test_reads_survive_a_quick_restart(
+    own_server: Callable[..., PostgresServer], start_service: Start
+) -> None:
+    for service in restarts(own_server, start_service):
+        # Each connection must be replaced without a user seeing it.
         assert [service.get("/all").status for _ in range(8)] == [200] * 8
 
 
 def test_changes_survive_a_quick_restart(
     own_server: Callable[..., PostgresServer], start_service: Start
 ) -> None:
-    server = own_server()
-    service = start_service(migrated(server))
-    service.wait_until("/ready")
-    for _ in range(3):
-        fill_the_pool(service)
-        server.stop()
-        server.start()
+    for service in restarts(own_server, start_service):
         # The statements were never sent over the dead connections, so they may be sent over new ones.
         assert [service.put(firstName="Once", lastName="More").status for _ in range(8)] == [200] * 8
 

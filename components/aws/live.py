@@ -23,14 +23,10 @@ class Live:
 
 def live(name: str, opts: pulumi.InvokeOptions) -> Live:
     """Return what the account has under the stack's name. Raises pulumi.RunError if AWS does not answer."""
-    cluster = _cluster(name, opts)
-    return Live(
-        cluster_version=cluster.version if cluster else "",
-        database_version=_database_version(name, opts),
-    )
+    return Live(cluster_version=_cluster_version(name, opts), database_version=_database_version(name, opts))
 
 
-def _cluster(name: str, opts: pulumi.InvokeOptions) -> aws.eks.GetClusterResult | None:
+def _cluster_version(name: str, opts: pulumi.InvokeOptions) -> str:
     # Reading one by its name fails if it does not exist, and a list does not.
     clusters = ask(
         lambda: aws.eks.get_clusters(opts=opts),
@@ -38,12 +34,12 @@ def _cluster(name: str, opts: pulumi.InvokeOptions) -> aws.eks.GetClusterResult 
         "the caller needs the right eks:ListClusters",
     )
     if name not in clusters.names:
-        return None
+        return ""
     return ask(
         lambda: aws.eks.get_cluster(name=name, opts=opts),
         f"cluster {name}",
         "the caller needs the right eks:DescribeCluster",
-    )
+    ).version
 
 
 def _database_version(name: str, opts: pulumi.InvokeOptions) -> str:

@@ -20,7 +20,7 @@ METADATA_SERVER = ("169.254.169.254/32", 80)
 
 @dataclass(frozen=True)
 class WorkloadIdentityArgs:
-    """Whose rights the pods of which namespace get."""
+    """The pods' namespace, and the Google account whose rights they get."""
 
     #: Name of the service.
     service: str

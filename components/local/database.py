@@ -13,14 +13,13 @@ from components.component import Component
 from components.local.dump import load_dump, loader_app
 from components.namespace import PLATFORM_LABEL
 from components.pod import Labels, migration_app, restricted_container, restricted_pod
+from components.psql import POSTGRES_UID
 from contract.platform import Database
 
 #: The same names as on the clouds, so that a service runs unchanged on every cloud.
 DATABASE_NAME = "demo"
 DATABASE_USER = "demouser"
 POSTGRES_PORT = 5432
-#: User and group `postgres` of the official image.
-POSTGRES_UID = 999
 PASSWORD_LENGTH = 24
 #: Enough for 60 pods, surge included, with the addressbook's pool of 4 connections.
 MAX_CONNECTIONS = 250

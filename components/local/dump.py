@@ -11,13 +11,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.pod import Labels, restricted_container, restricted_pod
-from components.psql import DISK
+from components.psql import POSTGRES_UID, RESOURCES
 from contract.platform import Database
 
 #: Bytes of a compressed dump. A Secret holds 1 MiB (Kubernetes documentation, Secrets), base64 and metadata included.
 MAX_DUMP_BYTES = 700 * 1024
-#: User and group `postgres` of the official image.
-POSTGRES_UID = 999
 #: Seconds until the Job fails.
 DEADLINE_SECONDS = 600
 FOLDER, FILE = "/run/secrets/dump", "dump.sql.gz"
@@ -82,10 +80,7 @@ def load_dump(
                 {"name": "DUMP", "value": f"{FOLDER}/{FILE}"},
                 {"name": "DIGEST", "value": digest},
             ],
-            "resources": {
-                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": DISK},
-                "limits": {"memory": "128Mi", "ephemeral-storage": DISK},
-            },
+            "resources": RESOURCES,
             "volume_mounts": [{"name": "dump", "mount_path": FOLDER, "read_only": True}],
         }
     )

@@ -84,14 +84,15 @@ def apply(
         return False
     is_applying = False
     try:
+        keeps = keeps_platform(session)
         if reviewed:
             _up_as_reviewed(session, message, reviewed)
         else:
-            looks = platform != "leave" and keeps_platform(session)
+            looks = keeps and platform != "leave"
             if preview or looks:
                 refuse_platform_changes(session, _preview(session, refresh=looks), platform)
             is_applying = True
-            if platform == "leave" and keeps_platform(session):
+            if keeps and platform == "leave":
                 up_without_platform(session, message)
             else:
                 session.engine.up(message)

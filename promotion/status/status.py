@@ -80,7 +80,7 @@ class Observer:
         live: dict[str, LiveTrack] | None = None
         unreachable = ""
         try:
-            self._cluster = self._cluster or Cluster.of(self._stack)
+            self._cluster = self._cluster or Cluster.of(self._stack, outputs_of(state, secrets=True))
             live = {**live_tracks(self._cluster, self._meter)}
             drift += cluster_drift(self._cluster, state, name)
         except CommandError as error:

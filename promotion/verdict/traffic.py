@@ -92,11 +92,12 @@ def slower(share: float, keys: VerdictKeys) -> Callable[[Samples], Pairs]:
         canary, stable = samples.canary.durations, samples.stable.durations
         whole = stable.sum(-3)
         time = quantile(whole, samples.bounds, share)
-        slow = count_over(canary, samples.bounds, slow_over(time, keys))
+        limit = slow_over(time, keys)
+        slow = count_over(canary, samples.bounds, limit)
         usual = count_over(stable, samples.bounds, time)
         # Below the floor, how stable's requests spread around the time says nothing of the canary's above the floor.
-        floor = keys.canary_latency_floor_milliseconds / 1000 > float(keys.canary_latency_factor) * time
-        usual = np.where(floor[..., None, :], (1 - share) * stable[..., -1], usual)
+        below = limit > float(keys.canary_latency_factor) * time
+        usual = np.where(below[..., None, :], (1 - share) * stable[..., -1], usual)
         judged = (whole[..., -1] >= minimum) & np.isfinite(slow).all(-2) & np.isfinite(usual).all(-2)
         return Pairs(canary[..., -1], slow, stable[..., -1], usual).where(judged)
 

@@ -75,12 +75,13 @@ class Cluster:
         self.apps = AppsV1Api(self.api)
 
     @classmethod
-    def of(cls, stack: automation.Stack) -> Cluster:
+    def of(cls, stack: automation.Stack, outputs: Mapping[str, Any] | None = None) -> Cluster:
         """Return the stack's cluster, by its outputs: a context of the user's kubeconfig, or a kubeconfig.
 
-        Raises CommandError if the stack has no such outputs, or the cluster does not answer.
+        ``outputs``, with secrets, are read from the state if they are not given. Raises CommandError if the stack has
+        no such outputs, or the cluster does not answer.
         """
-        outputs = engine.outputs(stack, secrets=True)
+        outputs = engine.outputs(stack, secrets=True) if outputs is None else outputs
         missing = [name for name in ("namespace", "service") if not outputs.get(name)]
         if missing or not (outputs.get("kubeContext") or outputs.get("kubeconfig")):
             raise CommandError(

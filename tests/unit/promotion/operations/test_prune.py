@@ -121,7 +121,7 @@ def test_images_tagged_by_others_stay():
     assert prune.unused_images(images, ()) == []
 
 
-def test_a_registry_that_refuses_tagged_images_loses_the_tags_first(monkeypatch: pytest.MonkeyPatch):
+def test_tags_go_first_where_a_tagged_image_stays(monkeypatch: pytest.MonkeyPatch):
     calls: list[list[str]] = []
 
     @contextmanager
