@@ -426,6 +426,12 @@ class StackSettings(Keys):
         pattern=DNS_LABEL,
         description="Kubernetes namespace that the stack creates and owns.",
     )
+    expires: str = Field(
+        default="",
+        pattern=r"^(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\dZ|)$",
+        examples=["2026-12-03T15:00Z"],
+        description="Time in UTC after which `unstack --expired` destroys this release stack. Unset: never.",
+    )
 
 
 PlatformKeysT = TypeVar("PlatformKeysT", bound=Keys)

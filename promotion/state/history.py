@@ -120,6 +120,12 @@ def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
     return _updates_of(summaries, f"{project}:", total=len(summaries) if newest is None else None)
 
 
+def last_config(stack: automation.Stack) -> Mapping[str, str]:
+    """Return the config of the stack's last update without secrets; empty before the first one. Raises CommandError."""
+    last = updates(stack, newest=1)
+    return last[0].config if last else {}
+
+
 def _updates_of(summaries: Sequence[automation.UpdateSummary], prefix: str, total: int | None) -> list[Update]:
     updates: list[Update] = []
     before: Mapping[str, str] = declared_defaults()
