@@ -299,6 +299,9 @@ def add_status(commands: Commands) -> None:
         metavar="SECONDS",
         help="wait until all pods of both tracks are ready, or fail after SECONDS (default: %(const)s)",
     )
+    repeated.add_argument(
+        "--exit-code", action="store_true", help="exit with 6 if there is drift, and with 1 if it cannot be told"
+    )
     add_output(parser)
 
 

@@ -130,9 +130,11 @@ class UnstackOptions(ChangeOptions):
 class StatusOptions(StackOptions):
     """``watch``: seconds between two reports; None reports once.
 
-    ``ready_within``: seconds in which all tracks must become ready; None does not wait.
+    ``ready_within``: seconds in which all tracks must become ready; None does not wait. ``exit_code``: end with DRIFTED
+    if Git, the stack file, the last update and the cluster differ.
     """
 
+    exit_code: bool = False
     watch: float | None = None
     ready_within: float | None = None
 
