@@ -99,7 +99,13 @@ class Renewal:
 
 
 def renewal(dockerfile: Path, repository: str, platform: str) -> Renewal:
-    """Compare the base image with that of the last pushed image. Raises StepError if a registry does not answer."""
-    base = parsed(default_of(dockerfile))
+    """Compare the base image with that of the last pushed image.
+
+    Raises UsageError if the Dockerfile names no base image, and StepError if a registry does not answer.
+    """
+    name = default_of(dockerfile) if dockerfile.is_file() else ""
+    if not name:
+        raise UsageError(f"{dockerfile}: no such file, or no line `ARG {ARGUMENT}=NAME:TAG` in it")
+    base = parsed(name)
     digest = base.digest or docker.pulled_digest(base.name, platform)
     return Renewal(f"{base.name}@{digest}", docker.pulled_label(f"{repository}:{CACHE_TAG}", DIGEST_LABEL))
