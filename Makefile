@@ -95,8 +95,8 @@ env: .venv/ready ## print the settings that make a shell's pulumi use the stack:
 image: .venv/ready ## build and test REPOSITORY's image; PUSH=--push also pushes it
 	@$(ENVIRONMENT) $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
 
-scan: .venv/ready ## check the workflows, and all dependencies for known vulnerabilities (`lint` checks the code)
-	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan
+scan: .venv/ready ## check the workflows, and all locked packages and IMAGE for known vulnerabilities (`lint` checks the code)
+	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan $(if $(IMAGE),--image $(IMAGE))
 
 test: .venv/ready ## lint, type check and tests in two processes; start the lab if none runs
 	-@$(LAB) up --tools-only --postgres

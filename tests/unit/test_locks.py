@@ -15,7 +15,9 @@ SOURCES = sorted([*ROOT.glob("requirements*.in"), *ROOT.glob("app/requirements*.
 #: The lock of .venv, which has all packages of the others.
 EVERYTHING = ROOT / "requirements-dev.txt"
 #: One package of a lock: its requirement, its hashes, and where uv says that it comes from.
-ENTRY = re.compile(r"^(?P<package>[\w.-]+==[^\\\n]+?) \\\n(?P<hashes>(?:    --hash=.*\n)+)(?P<origin>(?:    #.*\n)+)", re.M)
+ENTRY = re.compile(
+    r"^(?P<package>[\w.-]+==[^\\\n]+?) \\\n(?P<hashes>(?:    --hash=.*\n)+)(?P<origin>(?:    #.*\n)+)", re.M
+)
 OUTDATED = "run `make lock` and commit the result"
 
 
