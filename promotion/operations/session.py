@@ -78,14 +78,16 @@ class Console:
 class EngineRun:
     """Run the engine on the stack ``name``.
 
-    ``excluded`` are the URNs of resources that updates leave alone. ``outputs`` (without secrets) and ``failed`` (URNs
-    of resources) are those of the last update.
+    ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program also asks for
+    no version of the platform but the running ones. ``outputs`` (without secrets) and ``failed`` (URNs of resources)
+    are those of the last update.
     """
 
     name: str
     console: Console
     wait_seconds: float = 0
     excluded: Sequence[str] = ()
+    leaves_platform: bool = False
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: list[str] = field(default_factory=list[str])
     _stack: automation.Stack | None = None
@@ -112,6 +114,7 @@ class EngineRun:
             refresh=refresh,
             config_file=config_file,
             excluded=self.excluded,
+            leaves_platform=self.leaves_platform,
             plan=plan,
             progress=progress,
             wait_seconds=self.wait_seconds,
