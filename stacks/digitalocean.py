@@ -22,7 +22,7 @@ from components.pull_secret import with_pull_secret
 from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname
+from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -55,6 +55,7 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate", "dns_zone")(needs_hostname)
+    _need_no_gateway = field_validator("certificate", "dns_zone")(without_gateway)
 
     @field_validator("dns_zone")
     @classmethod
@@ -77,6 +78,7 @@ class LoadBalancerKeys(EntranceKeys):
             hostname=self.hostname,
             sources=self.allowed_sources,
             publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+            gateway=self.portable_gateway,
         )
 
 
