@@ -35,6 +35,7 @@ from contract.platform import HTTP_PORT, HTTPS_PORT, Administrator, Connection, 
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
+from contract.update import wanted_version
 from stacks.entrance import EntranceKeys, address_range, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
@@ -371,7 +372,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     asking = pulumi.InvokeOptions(provider=provider)
     found = live(name, asking)
-    check_versions(keys.kubernetes_version, keys.database_version, found, asking)
+    kubernetes_version = wanted_version(keys.kubernetes_version, found.cluster_version)
+    database_version = wanted_version(keys.database_version, found.database_version)
+    check_versions(kubernetes_version, database_version, found, asking)
     administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
     options = pulumi.ResourceOptions(provider=provider)
     network: Network | ExistingNetwork
@@ -396,8 +399,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             boundary=keys.permissions_boundary,
-            version=keys.kubernetes_version,
-            version_runs=satisfies(found.cluster_version, keys.kubernetes_version),
+            version=kubernetes_version,
+            version_runs=satisfies(found.cluster_version, kubernetes_version),
             addon_versions=keys.addon_versions,
             nodes=keys.node_count,
             node_size=keys.node_size,
@@ -414,7 +417,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         "database",
         ManagedDatabaseArgs(
             name=name,
-            version=keys.database_version,
+            version=database_version,
             live_version=found.database_version,
             size=keys.database_size,
             standby=keys.high_availability,

@@ -22,6 +22,7 @@ from components.pull_secret import with_pull_secret
 from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from contract.update import wanted_version
 from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
@@ -243,11 +244,13 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
     live = look(name, keys.region, keys.database_restore)
+    kubernetes_version = wanted_version(keys.kubernetes_version, live.cluster.version if live.cluster else "")
+    database_version = wanted_version(keys.database_version, live.database.version if live.database else "")
     refuse_what_the_account_cannot_have(
         Wanted(
             name=name,
-            kubernetes_version=keys.kubernetes_version,
-            database_version=keys.database_version,
+            kubernetes_version=kubernetes_version,
+            database_version=database_version,
             droplets=keys.droplets,
             new_registry=None if keys.registry else keys.own_registry,
         ),
@@ -270,7 +273,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ClusterArgs(
             name=name,
             region=keys.region,
-            version=keys.kubernetes_version,
+            version=kubernetes_version,
             live=live.cluster,
             vpc=vpc,
             nodes=keys.node_count,
@@ -288,7 +291,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ManagedDatabaseArgs(
             name=name,
             region=keys.region,
-            version=keys.database_version,
+            version=database_version,
             live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
