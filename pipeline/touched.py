@@ -146,11 +146,7 @@ def touched(files: Iterable[str], root: Path, base: str = "", *, new_image: bool
     clouds = _clouds(root)
     stacks: set[str] = set()
     platforms: set[str] = set()
-<<<<<<< HEAD
-    image = new_image
-=======
-    image = dependencies = False
->>>>>>> main
+    image, dependencies = new_image, False
     for file in files:
         parts = PurePosixPath(file).parts
         image = image or parts[0] == "app"

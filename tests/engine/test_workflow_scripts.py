@@ -319,7 +319,11 @@ def test_a_push_reaches_the_stacks_that_it_changes(repository: Repository):
     (repository.folder / "Pulumi.prod-gcp.yaml").unlink()  # never used
     repository.commit("delete")
     assert repository.outputs("production.yaml", program) == {"stacks": []}
-    assert repository.outputs("pull-request.yaml", program) == {"stacks": [], "image": False}
+    assert repository.outputs("pull-request.yaml", program) == {
+        "stacks": [],
+        "image": False,
+        "dependencies": False,
+    }
 
 
 def test_a_new_base_image_goes_to_staging_and_is_offered(repository: Repository):
