@@ -255,6 +255,8 @@ def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
     target = f"--path {parent}.{key}" if parent else location[0]
     example = _example(group, location[0], or_default=error["type"] == "string_pattern_mismatch")
     remedy = f"`pulumi config set {target} VALUE`{example}"
+    if error["type"] == "unused":
+        remedy = f"`pulumi config rm {location[0]}` removes it"
     return _error(f"{parent}.{key}" if parent else key, None if hide else error["input"], f"{problem} ({remedy})")
 
 
