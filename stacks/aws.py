@@ -35,6 +35,7 @@ from contract.platform import HTTP_PORT, HTTPS_PORT, Administrator, Connection, 
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
+from contract.update import wanted_version
 from stacks.entrance import EntranceKeys, address_range, needs_hostname
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
@@ -382,7 +383,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     asking = pulumi.InvokeOptions(provider=provider)
     found = live(name, asking)
-    check_versions(keys.kubernetes_version, keys.database_version, found, asking)
+    kubernetes_version = wanted_version(keys.kubernetes_version, found.cluster_version)
+    database_version = wanted_version(keys.database_version, found.database_version)
+    check_versions(kubernetes_version, database_version, found, asking)
     options = pulumi.ResourceOptions(provider=provider)
     if keys.cluster:
         cluster = existing_cluster(
@@ -390,7 +393,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         )
         network = cluster.network
     else:
-        cluster, network = _own_cluster(keys, found, options, asking)
+        cluster, network = _own_cluster(keys, kubernetes_version, found, options, asking)
     images = ImageRepository(
         "registry",
         ImageRepositoryArgs(name=name, service=settings.service.name, protect=keys.deletion_protection),
@@ -400,7 +403,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         "database",
         ManagedDatabaseArgs(
             name=name,
-            version=keys.database_version,
+            version=database_version,
             live_version=found.database_version,
             size=keys.database_size,
             standby=keys.high_availability,
@@ -443,7 +446,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 
 def _own_cluster(
-    keys: PlatformKeys, found: Live, options: pulumi.ResourceOptions, asking: pulumi.InvokeOptions
+    keys: PlatformKeys, version: str, found: Live, options: pulumi.ResourceOptions, asking: pulumi.InvokeOptions
 ) -> tuple[Cluster, Network | ExistingNetwork]:
     """Declare the stack's own cluster, and its network unless it exists already."""
     administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
@@ -467,8 +470,8 @@ def _own_cluster(
             name=stack_name(),
             region=keys.region,
             boundary=keys.permissions_boundary,
-            version=keys.kubernetes_version,
-            version_runs=satisfies(found.cluster_version, keys.kubernetes_version),
+            version=version,
+            version_runs=satisfies(found.cluster_version, version),
             addon_versions=keys.addon_versions,
             nodes=keys.node_count,
             node_size=keys.node_size,

@@ -22,6 +22,7 @@ from components.pull_secret import with_pull_secret
 from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
+from contract.update import wanted_version
 from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
@@ -255,11 +256,13 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
     live = look(name, keys.region, keys.database_restore)
+    kubernetes_version = wanted_version(keys.kubernetes_version, live.cluster.version if live.cluster else "")
+    database_version = wanted_version(keys.database_version, live.database.version if live.database else "")
     refuse_what_the_account_cannot_have(
         Wanted(
             name=name,
-            kubernetes_version=keys.kubernetes_version or None,
-            database_version=keys.database_version,
+            kubernetes_version=kubernetes_version or None,
+            database_version=database_version,
             droplets=keys.droplets,
             new_registry=None if keys.registry else keys.own_registry,
         ),
@@ -281,13 +284,13 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         vpc = cluster.vpc
     else:
         vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
-        cluster = _own_cluster(keys, live.cluster, vpc, images)
+        cluster = _own_cluster(keys, kubernetes_version, live.cluster, vpc, images)
     database = ManagedDatabase(
         "database",
         ManagedDatabaseArgs(
             name=name,
             region=keys.region,
-            version=keys.database_version,
+            version=database_version,
             live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,
@@ -354,14 +357,14 @@ def _own_network(name: str, region: str, live: LiveNetwork, images: ImageRegistr
 
 
 def _own_cluster(
-    keys: PlatformKeys, live: LiveVersion | None, vpc: pulumi.Input[str], images: ImageRegistry
+    keys: PlatformKeys, version: str, live: LiveVersion | None, vpc: pulumi.Input[str], images: ImageRegistry
 ) -> Cluster:
     return Cluster(
         "cluster",
         ClusterArgs(
             name=stack_name(),
             region=keys.region,
-            version=keys.kubernetes_version,
+            version=version,
             live=live,
             vpc=vpc,
             nodes=keys.node_count,
