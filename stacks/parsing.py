@@ -11,13 +11,22 @@ from pydantic import ValidationError
 
 from components import registry_client
 from contract.project import clouds, declared_defaults
-from contract.settings import COMMON, CanaryKeys, Keys, ReleaseSettings, ServiceSettings, Settings, StackSettings
+from contract.settings import (
+    COMMON,
+    CanaryKeys,
+    EventKeys,
+    Keys,
+    ReleaseSettings,
+    ServiceSettings,
+    Settings,
+    StackSettings,
+)
 
 Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
 
 #: Keys whose values are encrypted.
-SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword")
+SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword", *sorted(EventKeys.key_names()))
 #: Keys in plain text, each with the secret key of the same pods.
 PLAIN_KEYS = {"environment": "secretEnvironment", "canarySettings": "canarySecretEnvironment"}
 
