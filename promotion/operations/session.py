@@ -81,14 +81,16 @@ class Console:
 class EngineRun:
     """Run the engine on the stack ``name``.
 
-    ``excluded`` are the URNs of resources that updates leave alone. ``outputs`` (without secrets) and ``failed`` (URNs
-    of resources) are those of the last update. ``ran``: there was an update, or a destroy.
+    ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program also asks for
+    no version of the platform but the running ones. ``outputs`` (without secrets) and ``failed`` (URNs of resources)
+    are those of the last update. ``ran``: there was an update, or a destroy.
     """
 
     name: str
     console: Console
     wait_seconds: float = 0
     excluded: Sequence[str] = ()
+    leaves_platform: bool = False
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: list[str] = field(default_factory=list[str])
     ran: bool = False
@@ -116,6 +118,7 @@ class EngineRun:
             refresh=refresh,
             config_file=config_file,
             excluded=self.excluded,
+            leaves_platform=self.leaves_platform,
             plan=plan,
             progress=progress,
             wait_seconds=self.wait_seconds,
