@@ -50,8 +50,7 @@ BEHAVIOUR = {
     "errors to 5 % of users": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN} and not {THROUGH_API}:{NO_LUCK}"),
     "slower by half a second": ANSWERS.format(behaviour="    await asyncio.sleep(0.5)"),
     "loses a route": ANSWERS.format(
-        behaviour=f"    if scope['path'] == '/person' and not {THROUGH_API}:\n"
-        "        scope = {**scope, 'path': '/lost'}"
+        behaviour=f"    if request.path == '/person' and not {THROUGH_API}:\n        request.path = '/lost'"
     ),
     "broken migration": "import sys\nif 'migrate' in sys.argv:\n    sys.exit('relation person has no column email')\n",
 }
