@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -106,26 +107,30 @@ STOPPED = [
 
 
 @pytest.fixture(scope="module")
-def rehearsal(request: pytest.FixtureRequest, toolchain: dict[str, str]) -> Iterator[Rehearsal]:
-    """An empty stack and account of a cloud, in a lab of its own that does not run."""
+def prepared(toolchain: dict[str, str]) -> Iterator[Callable[[str], Rehearsal]]:
+    """Return a function that returns a cloud's rehearsal, empty at first, in a lab of its own that does not run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADDRESSBOOK_LAB_NAME", f"first-day-{os.getpid()}")
         patch.setenv("ADDRESSBOOK_LAB_NETWORK", UNUSED_NETWORK)
         own = Lab.from_environment()
         own.state.mkdir(mode=0o700)
-        try:
-            rehearsal = prepare(own, STACKS[request.param])
+
+        @cache
+        def rehearsal_on(cloud: str) -> Rehearsal:
+            rehearsal = prepare(own, STACKS[cloud])
             rehearsal.pulumi("stack", "init")
-            yield rehearsal
+            return rehearsal
+
+        try:
+            yield rehearsal_on
         finally:
             shutil.rmtree(own.state)
             (own.cache / "regctl" / f"{own.name}.json").unlink(missing_ok=True)
 
 
-def by_cloud(cases: Sequence[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        ("rehearsal", "case"), [(case.cloud, case) for case in cases], ids=map(str, cases), indirect=["rehearsal"]
-    )
+@pytest.fixture
+def rehearsal(prepared: Callable[[str], Rehearsal], case: Case) -> Rehearsal:
+    return prepared(case.cloud)
 
 
 def ids(rehearsal: Rehearsal) -> set[str]:
@@ -161,7 +166,7 @@ def up_with(rehearsal: Rehearsal, case: Case) -> str:
     return done.stderr
 
 
-@by_cloud(REFUSED)
+@pytest.mark.parametrize("case", REFUSED, ids=str)
 def test_a_refusal_is_one_sentence_and_changes_nothing(rehearsal: Rehearsal, case: Case):
     up_with(rehearsal, case)
     assert ids(rehearsal) == set()
@@ -169,7 +174,7 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(rehearsal: Rehearsal, cas
 
 
 @pytest.mark.soak
-@by_cloud(STOPPED)
+@pytest.mark.parametrize("case", STOPPED, ids=str)
 def test_a_stopped_update_says_why_and_loses_nothing(rehearsal: Rehearsal, case: Case):
     before = ids(rehearsal)
     output = up_with(rehearsal, case)

@@ -49,7 +49,7 @@ SIMULATION = Simulation(
         "expired",
         "quota:Droplet,retired:KubernetesCluster",
         "name-taken:ContainerRegistry",
-        "timeout:KubernetesCluster,quota:DatabaseCluster",
+        "timeout:KubernetesCluster",
     ),
     unoffered_version="1.36.9-do.0",
     # Revoking registry credentials needs cloud.digitalocean.com.

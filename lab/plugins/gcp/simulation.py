@@ -44,7 +44,7 @@ SIMULATION = Simulation(
     clear=partial(discard_all, KINDS),
     lose=_lose,
     commands={"gke-gcloud-auth-plugin": "lab.plugins.gcp.gke_gcloud_auth_plugin"},
-    first_day=("expired", "disabled:Service", "quota:Network", "timeout:Cluster,name-taken:DatabaseInstance"),
+    first_day=("expired", "disabled:Service", "quota:Network", "timeout:Cluster"),
     unoffered_version="1.99",
     undeletable="Connection",
     # Other sources from which Google's provider and libraries take credentials and a project.
