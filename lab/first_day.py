@@ -1,14 +1,24 @@
-"""The last faults of a first day: a version that is no longer offered, and a site that does not answer."""
+"""The last faults of a first day: newer and retired versions, and a site that does not answer."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from lab.plugins.account import FAULT_VARIABLE
 from lab.rehearsal import Rehearsal, StepFailed, last_lines
 
 
-def roll_back(rehearsal: Rehearsal) -> str:
+def steps_beside_canary(rehearsal: Rehearsal) -> list[tuple[str, Callable[[], str]]]:
+    """Return the steps in order, each with what was observed."""
+    drift = rehearsal.simulation.drift
+    return [
+        *([(f"promotion with the fault {drift}", lambda: _refused_promotion(rehearsal))] if drift else []),
+        ("roll-back while the version is not offered", lambda: _roll_back(rehearsal)),
+    ]
+
+
+def _roll_back(rehearsal: Rehearsal) -> str:
     """Remove the canary although the stack file names a version that the cloud does not offer."""
     version, before = rehearsal.config("kubernetesVersion"), _account(rehearsal)
     rehearsal.configure("kubernetesVersion", rehearsal.simulation.unoffered_version)
@@ -21,6 +31,19 @@ def roll_back(rehearsal: Rehearsal) -> str:
     if tracks := sorted({*rehearsal.outputs()["tracks"]} - {"stable"}):
         raise StepFailed(f"the roll-back has left {', '.join(tracks)}")
     return "the canary is removed, and the platform is as it was"
+
+
+def _refused_promotion(rehearsal: Rehearsal) -> str:
+    """Check that a promotion does not change the platform as a side effect."""
+    before = _account(rehearsal)
+    command = ("-m", "promotion", "promote", "--stack", rehearsal.stack, "--yes", "--force")
+    result = rehearsal.run(sys.executable, *command, extra={FAULT_VARIABLE: rehearsal.simulation.drift})
+    errors = [line.strip() for line in result.stderr.splitlines() if "refused, nothing was changed" in line]
+    if result.returncode != 2 or not errors:
+        raise StepFailed(f"promote ended with exit code {result.returncode}:\n{last_lines(result)}")
+    if _account(rehearsal) != before or "canary" not in rehearsal.outputs()["tracks"]:
+        raise StepFailed("the refused promotion has changed something")
+    return errors[0]
 
 
 def begin_destroy(rehearsal: Rehearsal) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from lab.errors import LabError
-from lab.first_day import begin_destroy, roll_back
+from lab.first_day import begin_destroy, steps_beside_canary
 from lab.foreign_image import foreign_image
 from lab.layout import Lab
 from lab.losses import Drill
@@ -120,7 +120,7 @@ def _life(
         ("canary by config", lambda: _canary(rehearsal)),
         ("the API through stable and canary", lambda: check_both_tracks(rehearsal, "stable", "canary")),
         ("refresh", lambda: _refresh(rehearsal)),
-        *([("roll-back while the version is not offered", lambda: roll_back(rehearsal))] if first_day else []),
+        *(steps_beside_canary(rehearsal) if first_day else []),
         *(Drill(rehearsal).steps() if restore else []),
     ]
     if keep:

@@ -43,6 +43,8 @@ class Simulation:
     """Config keys to set in the copy of the stack file; None removes a key."""
     first_day: tuple[str, ...] = ()
     """Faults that a newcomer meets before the first `up` succeeds, in this order; commas join what is met at once."""
+    drift: str = ""
+    """The fault by which the cloud asks for a change of the platform."""
     unoffered_version: str = ""
     """A value of `kubernetesVersion` that the cloud does not offer, as any version is some day."""
     undeletable: str = ""

@@ -98,7 +98,8 @@ def rehearse_whole_life(cloud: Cloud, *, first_day: bool = False) -> None:
 
     A timeout comes in between, or with ``first_day`` each fault of a first day.
     """
-    faults = of_cloud(simulated_cloud(cloud.stack)).first_day if first_day else (f"timeout:{cloud.slow}",)
+    simulation = of_cloud(simulated_cloud(cloud.stack))
+    faults = simulation.first_day if first_day else (f"timeout:{cloud.slow}",)
     chosen = ["--first-day"] if first_day else ["--fault", *faults]
     stack_file = ROOT / f"Pulumi.{cloud.stack}.yaml"
     before = stack_file.read_bytes()
@@ -120,6 +121,7 @@ def rehearse_whole_life(cloud: Cloud, *, first_day: bool = False) -> None:
         "canary by config",
         "the API through stable and canary",
         "refresh",
+        *([f"promotion with the fault {simulation.drift}"] if first_day and simulation.drift else []),
         *(["roll-back while the version is not offered"] if first_day else []),
         "destroy while it is protected",
         *(["destroy while a site does not answer"] if first_day else []),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from contract.update import LEAVE_PLATFORM
 from lab.layout import Lab
 from lab.plugins.account import FAULT_VARIABLE, Record
 from lab.plugins.aws.account import CALLER_ROLE, NUMBER
@@ -107,25 +108,31 @@ STOPPED = [
 
 
 @pytest.fixture(scope="module")
-def prepared(toolchain: dict[str, str]) -> Iterator[Callable[[str], Rehearsal]]:
-    """Return a function that returns a cloud's rehearsal, empty at first, in a lab of its own that does not run."""
+def own_lab(toolchain: dict[str, str]) -> Iterator[Lab]:
+    """A lab that does not run: it only keeps accounts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADDRESSBOOK_LAB_NAME", f"first-day-{os.getpid()}")
         patch.setenv("ADDRESSBOOK_LAB_NETWORK", UNUSED_NETWORK)
         own = Lab.from_environment()
         own.state.mkdir(mode=0o700)
-
-        @cache
-        def rehearsal_on(cloud: str) -> Rehearsal:
-            rehearsal = prepare(own, STACKS[cloud])
-            rehearsal.pulumi("stack", "init")
-            return rehearsal
-
         try:
-            yield rehearsal_on
+            yield own
         finally:
             shutil.rmtree(own.state)
             (own.cache / "regctl" / f"{own.name}.json").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def prepared(own_lab: Lab) -> Callable[[str], Rehearsal]:
+    """Return a function that returns a cloud's rehearsal, empty at first."""
+
+    @cache
+    def rehearsal_on(cloud: str) -> Rehearsal:
+        rehearsal = prepare(own_lab, STACKS[cloud])
+        rehearsal.pulumi("stack", "init")
+        return rehearsal
+
+    return rehearsal_on
 
 
 @pytest.fixture
@@ -186,3 +193,69 @@ def test_a_stopped_update_says_why_and_loses_nothing(rehearsal: Rehearsal, case:
     if unknown:
         rehearsal.take_over(*unknown)
         assert after <= known_ids(rehearsal)
+
+
+#: DigitalOcean's platform without what needs a cluster that answers.
+PLATFORM = """
+import pulumi
+from components.digitalocean.checks import Wanted, refuse_what_the_account_cannot_have
+from components.digitalocean.cluster import Cluster, ClusterArgs
+from components.digitalocean.live import look
+from components.digitalocean.network import Network, NetworkArgs
+from contract.update import wanted_version
+
+name, region = "ours", "fra1"
+live = look(name, region, {})
+running = live.cluster.version if live.cluster else ""
+version = wanted_version(pulumi.Config().require("kubernetesVersion"), running)
+refuse_what_the_account_cannot_have(Wanted(name, version, "15", 2, None), live)
+network = Network("network", NetworkArgs(name, region, live.network))
+Cluster(
+    "cluster",
+    ClusterArgs(
+        name=name, region=region, version=version, live=live.cluster, vpc=network.vpc, nodes=1, max_nodes=None,
+        node_size="s-2vcpu-2gb", high_availability=False, maintenance=("sunday", "03:00"), tags=[], protect=False,
+    ),
+)
+"""
+
+
+@pytest.mark.soak
+def test_digitaloceans_own_changes_cost_nothing(own_lab: Lab):
+    """A cluster that it has upgraded, a default network that it keeps, a site that does not answer."""
+    rehearsal = prepare(own_lab, STACKS["digitalocean"])
+    shutil.rmtree(rehearsal.account.folder, ignore_errors=True)
+    cluster = {"server": "https://127.77.0.2:6443", "certificate-authority-data": "Y2E="}
+    own_lab.kubeconfig.write_text(yaml.safe_dump({"clusters": [{"cluster": cluster}]}))
+    rehearsal.account.put(Record("ContainerRegistry", "ours", {"name": "ours"}, {"region": "fra1"}, ready=True))
+    (rehearsal.program / "__main__.py").write_text(PLATFORM)
+    run = rehearsal.pulumi
+
+    run("stack", "init")
+    first = {FAULT_VARIABLE: "default:Vpc"}
+    run("up", "--yes", "--skip-preview", extra=first)
+    (network,) = rehearsal.account.records("Vpc")
+    (before,) = rehearsal.account.records("KubernetesCluster")
+    run("up", "--yes", "--skip-preview", "--refresh", extra={FAULT_VARIABLE: "upgraded:KubernetesCluster"})
+    (after,) = rehearsal.account.records("KubernetesCluster")
+    assert (after.id, after.outputs["version"]) == (before.id, "1.34.5-do.0")
+    run("preview", "--expect-no-changes")
+
+    rehearsal.configure("kubernetesVersion", "1.99.1-do.0")
+    refused = run("preview", check=False).stdout
+    assert "cluster ours runs 1.34.5-do.0, and takes one step at a time" in refused
+    run("preview", "--expect-no-changes", extra={LEAVE_PLATFORM: "true"})
+
+    stopped = run("destroy", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: "undeletable:Vpc"})
+    assert "deleting the VPC: no answer from a site that the deletion needs" not in stopped.stdout, "it is kept"
+    assert rehearsal.account.records("Vpc") == [network]
+    rehearsal.configure("kubernetesVersion", "1.34.1-do.0")
+    run("up", "--yes", "--skip-preview")
+    assert rehearsal.account.records("Vpc") == [network], "taken over"
+    stopped = run(
+        "destroy", "--yes", "--skip-preview", check=False, extra={FAULT_VARIABLE: "undeletable:KubernetesNodePool"}
+    )
+    assert "deleting the Kubernetes node pool: no answer from a site that the deletion needs" in stopped.stdout
+    assert rehearsal.account.records("KubernetesCluster")
+    run("destroy", "--yes", "--skip-preview")
+    assert not rehearsal.account.records("KubernetesCluster")

@@ -50,6 +50,7 @@ SIMULATION = Simulation(
     lose=_lose,
     commands={"aws": "lab.plugins.aws.command"},
     first_day=("expired", "name-taken:Repository", "quota:Eip", "timeout:Cluster"),
+    drift="newer:Addon",
     unoffered_version="1.39",
     undeletable="Vpc",
     config={
