@@ -36,7 +36,7 @@ from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
 from contract.update import wanted_version
-from stacks.entrance import EntranceKeys, address_range, needs_hostname
+from stacks.entrance import EntranceKeys, address_range, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=PRINCIPAL)]
@@ -73,6 +73,7 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate_arn", "dns_zone")(needs_hostname)
+    _need_no_gateway = field_validator("certificate_arn", "dns_zone")(without_gateway)
 
     def entrance(
         self, tags: Mapping[str, str], provider: pulumi.ProviderResource, addresses: StaticAddresses | None = None
@@ -85,6 +86,7 @@ class LoadBalancerKeys(EntranceKeys):
             hostname=self.hostname,
             sources=self.allowed_sources,
             publish=record_in(self.dns_zone, self.hostname, provider) if self.dns_zone else None,
+            gateway=self.portable_gateway,
         )
 
 
@@ -243,6 +245,8 @@ class PlatformKeys(LoadBalancerKeys):
         description="Give the load balancer an Elastic IP address in each zone, so that its addresses outlast it. Only"
         " a new load balancer takes or releases them: recreate the Service before you unset it.",
     )
+
+    _need_no_gateway_either = field_validator("static_address")(without_gateway)
 
     @field_validator("static_address")
     @classmethod

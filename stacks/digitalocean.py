@@ -23,7 +23,7 @@ from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platf
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from contract.update import wanted_version
-from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname
+from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -56,6 +56,7 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate", "dns_zone")(needs_hostname)
+    _need_no_gateway = field_validator("certificate", "dns_zone")(without_gateway)
 
     @field_validator("dns_zone")
     @classmethod
@@ -78,6 +79,7 @@ class LoadBalancerKeys(EntranceKeys):
             hostname=self.hostname,
             sources=self.allowed_sources,
             publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+            gateway=self.portable_gateway,
         )
 
 

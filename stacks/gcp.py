@@ -44,7 +44,7 @@ from components.namespace import namespace
 from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
-from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname
+from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -85,6 +85,7 @@ class LoadBalancerKeys(EntranceKeys):
             publish=record_in(self.dns_zone, self.hostname, address.address if address else None, project)
             if self.dns_zone
             else None,
+            gateway=self.portable_gateway,
         )
 
 
@@ -194,6 +195,8 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         description="Reserve the load balancer's address, so that it outlasts the load balancer. An existing load"
         " balancer changes to it.",
     )
+
+    _need_no_gateway = field_validator("static_address")(without_gateway)
 
     @field_validator("subnetwork")
     @classmethod

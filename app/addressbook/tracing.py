@@ -1,11 +1,15 @@
 """Identify requests in the logs: a request id, and the trace that the caller's `traceparent` names (W3C)."""
 
+import random
 import re
-import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from typing import Protocol
 
-REQUEST_ID_BYTES = 8
+from addressbook.exchange import Request
+
+REQUEST_ID_BITS = 64
 
 current: ContextVar[dict[str, str]] = ContextVar("current")
 """Fields that every log line of the running request gets."""
@@ -16,13 +20,29 @@ _TRACEPARENT = re.compile(
 )
 
 
+class Spans(Protocol):
+    """Where requests and statements are recorded beyond the logs; `telemetry.Traces` is one."""
+
+    def begin(self, request: Request, identity: Mapping[str, str]) -> dict[str, str]:
+        """Begin to record a request; return its fields for the logs."""
+        ...
+
+    def end(self, request: Request, status: int, failure: Exception | None) -> None:
+        """Record how a request was answered."""
+        ...
+
+    def statement(self, query: str) -> AbstractContextManager[None]:
+        """Record a statement that runs inside."""
+        ...
+
+
 def identify(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return `request_id` and, if the request belongs to a trace, `trace_id` and `parent_id`.
 
     The client's `X-Request-ID` is taken if it is harmless; otherwise one is made up. An invalid or repeated
     `traceparent` is ignored, as the standard asks.
     """
-    request_id = secrets.token_hex(REQUEST_ID_BYTES)
+    request_id = f"{random.getrandbits(REQUEST_ID_BITS):016x}"
     traces: list[bytes] = []
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
