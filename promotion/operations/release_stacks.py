@@ -10,6 +10,7 @@ from pulumi import automation
 from contract.image import Image
 from contract.project import PROJECT_ROOT
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
+from promotion.operations.events import prepare_event
 from promotion.operations.options import ReleaseStackOptions, UnstackOptions
 from promotion.operations.session import Console, Session, open_session
 from promotion.operations.update import apply
@@ -133,6 +134,7 @@ def _destroy(options: UnstackOptions) -> int:
         return DONE
     with open_session("unstack", options) as session:
         check_temporary(session.name, session.file)
+        prepare_event(session)
         try:
             session.engine.down()
         except MissingStackError:  # its creation was interrupted

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contract.image import digest_of
 from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations import config_edits
+from promotion.operations.events import prepare_event
 from promotion.operations.options import ChangeOptions, UpOptions
 from promotion.operations.session import Session, open_session, release_settings
 from promotion.operations.stale import refuse_older_commit
@@ -93,6 +94,7 @@ def down(options: ChangeOptions) -> int:
     """Destroy a stack's resources and keep its file; return the exit code. Raises CommandError."""
     with open_session("down", options) as session:
         _confirm(session, "destroys its resources; the cloud refuses to delete protected ones")
+        prepare_event(session)
         try:
             session.engine.down()
         except MissingStackError:
