@@ -30,7 +30,11 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 #: What `python -m pipeline image` does, in provenance: its parameters mean what this file says.
 BUILD_TYPE = "urn:addressbook-delivery:pipeline:image:v1"
 #: cosign's settings for a signature by a key: no transparency log, which would publish the names of private images.
-NO_LOG = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "rekorTlogConfig": {}, "tsaConfig": {}}
+NO_LOG: Mapping[str, Any] = {
+    "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+    "rekorTlogConfig": {},
+    "tsaConfig": {},
+}
 
 
 def check(signer: str) -> None:
