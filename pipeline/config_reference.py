@@ -140,7 +140,8 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def _items(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": schema["type"], **({"items": _items(schema["items"])} if "items" in schema else {})}
+    # A model of its own is a reference, without a type.
+    return {"type": schema.get("type", "object"), **({"items": _items(schema["items"])} if "items" in schema else {})}
 
 
 def _sentence(key: Key, with_default: bool = False) -> str:

@@ -45,7 +45,7 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
         if group is platform:  # the engine passes the declared default for an unset key; the cloud has its own
             own = {key: value for key, value in own.items() if value != defaults.get(key)}
         try:
-            groups[group] = group.model_validate({key: _decoded(value) for key, value in own.items()})
+            groups[group] = group.model_validate({key: decoded(value) for key, value in own.items()})
         except ValidationError as invalid:
             errors += [describe_error(error, group) for error in invalid.errors()]
     errors += _conflicts(values)
@@ -87,7 +87,7 @@ def _group(groups: Groups, kind: type[Group]) -> Group | None:
     return group if isinstance(group, kind) else None
 
 
-def _decoded(text: str) -> Any:
+def decoded(text: str) -> Any:
     """Decode objects and arrays, which the engine passes as JSON. Fields convert numbers and booleans themselves."""
     try:
         return json.loads(text) if text[:1] in ("{", "[") else text

@@ -8,6 +8,7 @@ import asyncpg
 
 from addressbook.sessions import Sessions, Statement
 from addressbook.settings import DatabaseSettings
+from addressbook.tracing import Spans
 
 if TYPE_CHECKING:
     from addressbook.sessions import Connection, Record
@@ -70,8 +71,9 @@ class Database:
     was not sent, or if repeating it can't change anything.
     """
 
-    def __init__(self, settings: DatabaseSettings, size: int) -> None:
+    def __init__(self, settings: DatabaseSettings, size: int, spans: Spans | None = None) -> None:
         self._settings = settings
+        self._spans = spans
         self._sessions = Sessions(self._connect, size, CONNECT_SECONDS)
         self.on_failure: Callable[[str], None] = lambda _kind: None
         """Called with the kind of each failure, also of those that a repetition hid from the user."""
@@ -131,7 +133,11 @@ class Database:
             self.on_failure(kind(error))
             raise Unavailable(explain(error)) from error
         try:
-            rows = await session.execute(statements)
+            if self._spans is None:
+                rows = await session.execute(statements)
+            else:
+                with self._spans.statement(statements[-1][0]):
+                    rows = await session.execute(statements)
         except BaseException as error:
             # It may be dead, in the middle of an answer, or prepared for another schema.
             self._sessions.discard(session)

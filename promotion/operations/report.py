@@ -11,8 +11,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from contract.settings import VerdictKeys
 from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import DiagnoseOptions, HistoryOptions, PreviewOptions, StatusOptions
+from promotion.operations.session import keys_of
 from promotion.operations.timeline import timeline, timeline_json, timeline_text
 from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
@@ -101,10 +103,12 @@ def diagnose(options: DiagnoseOptions) -> int:
 
 def status(options: StatusOptions) -> int:
     """Print the release's status, once or until Ctrl-C; return the exit code. Raises CommandError."""
+    from promotion.status.live import Meter
     from promotion.status.status import Observer  # the Kubernetes client takes half a second to import
 
     stack = select_stack(options.stack)
-    observer = Observer(stack, StackFile.of(options.stack), lifetime=options.watch is None)
+    file = StackFile.of(options.stack)
+    observer = Observer(stack, file, Meter(options.watch is None, keys_of(file, VerdictKeys).metrics))
     if options.ready_within is not None:
         return _wait_until_ready(observer, options, options.ready_within)
     if options.watch is None:

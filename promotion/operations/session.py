@@ -24,7 +24,7 @@ from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import trial_fingerprint
 from promotion.status.table import outputs_text
-from stacks.parsing import describe_error
+from stacks.parsing import decoded, describe_error
 
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
@@ -282,7 +282,7 @@ def keys_of(file: StackFile, group: type[Group], text: str | None = None) -> Gro
     """Return a group of keys in a stack file, or in its ``text``. Raises CommandError if one is invalid."""
     values = {key: value for key, value in file.values(text).items() if key in group.key_names()}
     try:
-        return group.model_validate(values)
+        return group.model_validate({key: decoded(value) for key, value in values.items()})
     except ValidationError as error:
         errors = [describe_error(each, group) for each in error.errors()]
         raise CommandError("\n  - ".join([f"{file.path.name}: invalid config", *errors]), WRONG_USE) from None
