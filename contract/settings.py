@@ -439,6 +439,23 @@ class VerdictKeys(Keys):
         return request_metrics(self.request_metrics, self.request_metric_names, self.metrics_path)
 
 
+class EventKeys(Keys):
+    """Who hears of the stack's moves and failures. An address often contains a token, so it is a secret."""
+
+    webhooks: dict[EnvironmentName, str] = Field(
+        default={},
+        repr=False,
+        description="Addresses (http or https) that get an event as JSON after every move and every failure, name to"
+        " address. Set one with `pulumi config set --secret --path webhooks.NAME`.",
+    )
+    slack_webhooks: dict[EnvironmentName, str] = Field(
+        default={},
+        repr=False,
+        description="Slack's incoming webhooks, and those of services that take the same form. They get each event as a"
+        " sentence. Set one with `pulumi config set --secret --path slackWebhooks.NAME`.",
+    )
+
+
 class StackSettings(Keys):
     """Where the stack runs."""
 
@@ -479,7 +496,7 @@ class Settings(Generic[PlatformKeysT]):
 
 
 #: Groups that every cloud has.
-COMMON = (StackSettings, ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys)
+COMMON = (StackSettings, ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys, EventKeys)
 
 
 def _by_digest(image: str) -> str:

@@ -81,6 +81,7 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
     result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file), keys)
+    session.verdict = result
     session.console.say(f"\n{verdict_text(result)}")
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
     if stable := state.tracks.get("stable"):
