@@ -205,11 +205,11 @@ def _missing_copier(groups: Groups, platform: type[Keys] | None) -> list[str]:
 
 def _forbidden_builds(groups: Groups) -> list[str]:
     release = _group(groups, ReleaseSettings)
-    if not release or release.build_from_source != "never":
+    if not release or not (release.build_from_source == "never" or release.image_verification):
         return []
+    reason = "imageVerification is set" if release.image_verification else "buildFromSource is `never`"
     return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); name an existing image as"
-        " REPOSITORY@sha256:DIGEST"
+        f"{key}: this stack builds nothing ({reason}); name an existing image as REPOSITORY@sha256:DIGEST"
         for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
     ]
 
