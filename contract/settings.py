@@ -96,6 +96,10 @@ class Keys(BaseModel):
         """Return an error, beginning with its key, for each setting of the service that the cloud would change."""
         return []
 
+    def canary_errors(self, settings: Mapping[str, Any]) -> list[str]:  # noqa: ARG002 for clouds to implement
+        """Return an error, beginning with its key, for each of the canary's settings that the cloud cannot have."""
+        return []
+
     def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to implement
         """Return whether the image is in the stack's own registry, judged by its name; None if the name cannot tell.
 
