@@ -136,5 +136,6 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
         kubernetes=cluster.kubernetes,
         cluster=ClusterAccess(context=context),
         registry=Registry(url=access["registry"]),
+        private_database=False,
         outputs={"kubeContext": context},
     )
