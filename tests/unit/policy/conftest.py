@@ -19,12 +19,12 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 from pulumi_policy.deserialize import deserialize_properties
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
+from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 
 from policy import selectors
 from policy.pack import POLICIES, configuration
+from tests.unit.policy.rows import StackResource
 
-UNKNOWN = UNKNOWN_STRING_VALUE
 BY_NAME = {policy.name: policy for policy in POLICIES}
 SECRET_MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 
@@ -92,16 +92,6 @@ def check() -> Callable[..., Verdict]:
         return verdict
 
     return run
-
-
-@dataclass(frozen=True)
-class StackResource:
-    """A resource of a stack; ``of`` maps properties to the resources that they come from."""
-
-    name: str
-    kind: str
-    props: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    of: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @pytest.fixture
