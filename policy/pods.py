@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_policy import PolicyResource
-
 from policy.rules import Resource, at, list_at
 
 #: Path to the pod template of each kind.
@@ -53,7 +51,7 @@ class Container:
         return self.init and self.spec.get("restartPolicy") == "Always"
 
 
-def kind_of(resource: Resource | PolicyResource) -> str | None:
+def kind_of(resource: Resource) -> str | None:
     """Return the Kubernetes kind, such as `Deployment`; None for other resources."""
     package, _, kind = resource.resource_type.partition(":")
     return kind.rpartition(":")[2] if package == "kubernetes" else None

@@ -37,7 +37,7 @@ CONTAINER = {
 
 
 def deployment(
-    name, without=(), replicas=2, labels=LABELS, selector=None, after=None, namespace="shop", **changed
+    name, without=(), replicas=2, labels=LABELS, selector=None, after=(), namespace="shop", **changed
 ):
     container = {key: value for key, value in {**copy.deepcopy(CONTAINER), **changed}.items() if key not in without}
     chosen = selector or {"app": name}
@@ -55,13 +55,13 @@ def deployment(
                 },
             },
         },
-        opts=pulumi.ResourceOptions(provider=cluster, depends_on=after),
+        opts=pulumi.ResourceOptions(provider=cluster, depends_on=[deny, *after]),
     )
 
 
 inside = {"name": "all", "namespace": "shop"}
 k8s.policy.v1.PodDisruptionBudget("budget", metadata=inside, spec={"selector": {}, "maxUnavailable": 1}, opts=options)
-k8s.networking.v1.NetworkPolicy(
+deny = k8s.networking.v1.NetworkPolicy(
     "deny", metadata=inside, spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}, opts=options
 )
 good = deployment("good")
@@ -75,7 +75,7 @@ deployment("privileged", securityContext={**CONTAINER["securityContext"], "privi
 deployment("writable", securityContext={**CONTAINER["securityContext"], "readOnlyRootFilesystem": False})
 deployment("unlimited", without=["resources"])
 deployment("unprobed", without=["livenessProbe"])
-deployment("overlapping", selector={"app": "good"}, after=good)
+deployment("overlapping", selector={"app": "good"}, after=[good])
 deployment("password", env=[{"name": "DB_PASSWORD", "value": "lovelace"}])
 deployment("many", replicas=31)
 deployment("unlabelled", labels={})

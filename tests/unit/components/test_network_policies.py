@@ -41,7 +41,9 @@ def pod(graph: Any, app: str) -> Pod:
 
 
 def check(of: Sequence[dict[str, Any]], rows: dict[str, tuple[Any, Any, int, bool]]) -> None:
-    wrong = [name for name, (*connection, expected) in rows.items() if allowed(of, *connection) is not expected]
+    wrong = [
+        name for name, (source, end, port, expected) in rows.items() if allowed(of, source, end, port) is not expected
+    ]
     assert wrong == []
 
 

@@ -33,7 +33,7 @@ class StackResource:
 
 @dataclass(frozen=True)
 class StackRow:
-    """Resources that a stack policy accepts together, and others that it refuses with one message."""
+    """Resources that a policy accepts together, in this order, and others that it refuses with one message."""
 
     policy: str
     accepted: tuple[StackResource, ...]

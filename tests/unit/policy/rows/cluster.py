@@ -76,22 +76,28 @@ NOT_IN = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["s
 NO_TRACK = {"matchExpressions": [{"key": "track", "operator": "DoesNotExist"}]}
 ANY_TRACK = {"matchExpressions": [{"key": "track", "operator": "Exists"}]}
 STACK_ROWS = [
-    StackRow("disruption-budget", (TWO, _budget()), (TWO,), "no PodDisruptionBudget"),
-    StackRow("disruption-budget", (ONE,), (TWO, _budget(namespace="another")), "maintenance of the nodes"),
-    StackRow("disruption-budget", (TWO, _budget(match=IN)), (TWO, _budget(match=NOT_IN)), "`two`"),
-    StackRow("disruption-budget", (TWO, _budget(match=NO_TRACK)), (TWO, _budget(match=ANY_TRACK)), "`two`"),
-    StackRow("disruption-budget", (SOMEWHERE, _budget()), (SOMEWHERE,), "`two`"),
+    StackRow("disruption-budget", (_budget(), TWO), (TWO,), "no PodDisruptionBudget"),
+    StackRow("disruption-budget", (ONE,), (_budget(namespace="another"), TWO), "maintenance of the nodes"),
+    StackRow("disruption-budget", (_budget(match=IN), TWO), (_budget(match=NOT_IN), TWO), "`two`"),
+    StackRow("disruption-budget", (_budget(match=NO_TRACK), TWO), (_budget(match=ANY_TRACK), TWO), "`two`"),
+    StackRow("disruption-budget", (TWO, _budget()), (TWO, _policy(*BOTH)), "`two`"),
+    StackRow("disruption-budget", (_budget(), SOMEWHERE), (SOMEWHERE,), "`two`"),
     StackRow(
         "disruption-budget",
         (StackResource("database", STATEFUL_SET, deployment()),),
-        (TWO, _policy(*BOTH)),
+        (_policy(*BOTH), TWO),
         "no PodDisruptionBudget",
     ),
-    StackRow("network-policy", (TWO, _policy(*BOTH)), (TWO,), "for ingress and egress"),
-    StackRow("network-policy", (TWO, _policy(*BOTH, match=EVERYTHING)), (TWO, _policy("Ingress")), "for egress"),
-    StackRow("network-policy", (TWO, _policy("Ingress"), _policy("Egress")), (TWO, _policy("Egress")), "for ingress"),
-    StackRow("network-policy", (TWO, _policy(egress=[{}])), (TWO, _policy(ingress=[{}])), "for egress"),
-    StackRow("network-policy", (TWO, _policy(*BOTH)), (TWO, _policy(*BOTH, namespace="another")), "`two`"),
-    StackRow("network-policy", (SOMEWHERE, _policy(*BOTH)), (SOMEWHERE, _policy("Ingress")), "for egress"),
-    StackRow("network-policy", (BATCH, _policy(*BOTH, match=EVERYTHING)), (BATCH, _policy(*BOTH)), "`job`"),
+    StackRow("network-policy", (_policy(*BOTH), TWO), (TWO,), "for ingress and egress"),
+    StackRow("network-policy", (_policy(*BOTH, match=EVERYTHING), TWO), (_policy("Ingress"), TWO), "for egress"),
+    StackRow("network-policy", (_policy("Ingress"), _policy("Egress"), TWO), (_policy("Egress"), TWO), "for ingress"),
+    StackRow("network-policy", (_policy(egress=[{}]), TWO), (_policy(ingress=[{}]), TWO), "for egress"),
+    StackRow(
+        "network-policy", (_policy(*BOTH), TWO), (_policy(*BOTH, namespace="another"), TWO), "before this workload"
+    ),
+    StackRow("network-policy", (_policy(*BOTH), SOMEWHERE), (_policy("Ingress"), SOMEWHERE), "for egress"),
+    StackRow(
+        "network-policy", (_policy(*BOTH, match=EVERYTHING), BATCH), (_policy(*BOTH), BATCH), "before this workload"
+    ),
+    StackRow("network-policy", (_policy(*BOTH), TWO), (TWO, _policy(*BOTH)), "declared before this workload"),
 ]
