@@ -39,7 +39,7 @@ CHECKS = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/
 PARALLEL = --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose undo stack unstack env image scan test unit soak lint format clean
+.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose undo stack unstack env image scan test unit soak lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -95,8 +95,8 @@ env: .venv/ready ## print the settings that make a shell's pulumi use the stack:
 image: .venv/ready ## build and test REPOSITORY's image; PUSH=--push also pushes it
 	@$(ENVIRONMENT) $(PYTHON) -m pipeline image --repository $(REPOSITORY) $(PUSH)
 
-scan: .venv/ready ## check the workflows, and all dependencies for known vulnerabilities (`lint` checks the code)
-	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan
+scan: .venv/ready ## check the workflows, and all locked packages and IMAGE for known vulnerabilities (`lint` checks the code)
+	@.venv/bin/zizmor --offline --config .github/zizmor.yml .github && $(PYTHON) -m pipeline scan $(if $(IMAGE),--image $(IMAGE))
 
 test: .venv/ready ## lint, type check and tests in two processes; start the lab if none runs
 	-@$(LAB) up --tools-only --postgres
@@ -117,10 +117,17 @@ format: .venv/ready ## format the code
 clean: .venv/ready ## remove the lab, its cache, and the virtual environment
 	@$(if $(wildcard lab/cli.py),$(LAB) down --cache;) rm -rf .venv
 
-REQUIREMENTS := requirements.txt requirements-dev.txt $(wildcard lab/requirements.txt)
-.venv/ready: $(REQUIREMENTS) app/requirements.txt app/requirements-test.txt
+.venv/ready: requirements-dev.txt
 	@echo "Python packages into .venv (first time about a minute)" >&2
 	@python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs python3, 3.11 or later, with its venv module: apt-get install -y python3-venv" >&2; exit 2; }
 	@python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
+
+# The lock of .venv comes first, because the others are parts of it and take its versions.
+LOCKS := requirements-dev requirements app/requirements app/requirements-test app/requirements-build
+lock: .venv/ready ## lock the Python packages again, after a change of a requirements*.in; ARGS=--upgrade takes new versions
+	@for lock in $(LOCKS); do \
+	  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) --output-file $$lock.txt $$lock.in || exit; \
+	  export UV_CONSTRAINT=requirements-dev.txt; \
+	done

@@ -18,6 +18,8 @@ from contract.settings import ServiceSettings
 DNS_PORT = 53
 #: Label that Kubernetes sets on every namespace (Kubernetes documentation, Well-known labels).
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+#: Label of a Gateway's own pods, in classes that run it in its namespace (Gateway API, GEP-1762).
+GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 BOTH_DIRECTIONS = ["Ingress", "Egress"]
 #: Where a server without a public address can be (RFC 1918, RFC 6598, RFC 4193).
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -72,6 +74,23 @@ def service_policy(args: ServicePolicyArgs, opts: pulumi.ResourceOptions) -> k8s
             "policy_types": BOTH_DIRECTIONS,
             "ingress": ingress,
             "egress": egress,
+        },
+        opts=opts,
+    )
+
+
+def gateway_policy(
+    gateway: str, labels: Labels, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> k8s.networking.v1.NetworkPolicy:
+    """Declare the policy of a Gateway's own pods: everything is allowed, because each class has other ports."""
+    return k8s.networking.v1.NetworkPolicy(
+        "gateway",
+        metadata={"name": f"{gateway}-gateway", "namespace": namespace, "labels": labels.all},
+        spec={
+            "pod_selector": {"match_labels": {GATEWAY_LABEL: gateway}},
+            "policy_types": BOTH_DIRECTIONS,
+            "ingress": [{}],
+            "egress": [{}],
         },
         opts=opts,
     )

@@ -13,16 +13,18 @@ import pulumi_random as random
 from components.component import Component
 from components.environment import secret_data
 from components.fingerprint import fingerprint
+from components.gateway import PublicGateway, PublicGatewayArgs
 from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy
 from components.migration import MigrationArgs, migration_job
 from components.migration_name import migration_name
-from components.network_policies import ServicePolicyArgs, deny_by_default, service_policy
+from components.network_policies import ServicePolicyArgs, deny_by_default, gateway_policy, service_policy
 from components.pod import Labels
+from components.public_service import load_balancer_address, public_service
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
 from contract.image import digest_of
-from contract.platform import HTTPS_PORT, Platform
+from contract.platform import Gateway, Platform, ServiceReference
 from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the database's connection.
@@ -49,14 +51,14 @@ class Release(Component):
 
     Creates the image (if a track is built from source), copies of images from other registries, the Secret with the
     database's connection, a migration Job per image, a Track for stable and one for the canary, each with its own
-    settings, the public Service ``<service>-lb``, a PodDisruptionBudget, the NetworkPolicy of its pods, and one that
-    denies everything else in the namespace.
+    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget, the
+    NetworkPolicies of its pods, and one that denies everything else in the namespace.
 
     Stable waits for the canary, so it gives up pods only once the canary's are ready. The engine deletes last, so the
     canary is removed only once stable is complete.
     """
 
-    #: Address of the public Service.
+    #: Address for users.
     url: pulumi.Output[str]
     #: Stack outputs: ``url``, ``address`` (of the load balancer, if the service has a host name), ``namespace``,
     #: ``service``, ``traffic``, ``tracks`` (image, replicas, share in %, and the names of the canary's settings) and
@@ -75,7 +77,7 @@ class Release(Component):
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
         self._database, self._fingerprint = self._platform_environment()
-        self._policy = self._network_policy()
+        self._policies = self._network_policies()
         self._migrations: dict[str, k8s.batch.v1.Job] = {}
         tracks: dict[str, Track] = {}
         if args.release.has_canary:
@@ -90,11 +92,11 @@ class Release(Component):
         public = self._public_service(tracks)
 
         entrance = args.platform.entrance
-        address = public.status.apply(_address)
-        scheme = "https" if HTTPS_PORT in entrance.ports else "http"
-        self.url = pulumi.Output.concat(f"{scheme}://", entrance.hostname or address)
+        gateway = self._gateway(entrance.gateway, public) if entrance.gateway else None
+        address = gateway.address if gateway else load_balancer_address(public)
+        self.url = pulumi.Output.concat(f"{entrance.scheme}://", entrance.hostname or address)
         if entrance.publish:
-            entrance.publish(address, pulumi.ResourceOptions(parent=self, depends_on=[public]))
+            entrance.publish(address, pulumi.ResourceOptions(parent=self, depends_on=[gateway or public]))
         shares = traffic_shares(args.release)
         self.outputs = {
             "url": self.url,
@@ -162,7 +164,7 @@ class Release(Component):
                 pull_secret=self._args.platform.registry.pull_secret,
                 has_zones=self._args.platform.has_zones,
                 identity=self._args.platform.pod_identity,
-                after=[self._policy, *after, *self._migration(image, after)],
+                after=[*self._policies, *after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
             opts=pulumi.ResourceOptions(parent=self),
@@ -189,7 +191,7 @@ class Release(Component):
                     platform=self._database,
                     pull_secret=self._args.platform.registry.pull_secret,
                     identity=self._args.platform.pod_identity,
-                    after=[self._policy, *after],
+                    after=[*self._policies, *after],
                     built_before=is_stable_image and not self._args.release.unpinned,
                 ),
                 self._options,
@@ -224,40 +226,34 @@ class Release(Component):
 
     def _public_service(self, tracks: Mapping[str, Track]) -> k8s.core.v1.Service:
         """Declare the public Service after the tracks: its selector changes only once the selected pods are ready."""
-        service, entrance = self._args.service, self._args.platform.entrance
-        traffic = self._args.release.traffic
-        metadata = self._metadata(f"{service.name}-lb")
-        metadata["annotations"] = {
-            # Wait for an address only. The tracks are ready by then, and a roll-back must not wait for the endpoints of
-            # a canary that never becomes ready.
-            "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}",
-            **entrance.annotations,
-        }
-        ports: list[k8s.core.v1.ServicePortArgsDict] = [
-            {"name": "https" if port == HTTPS_PORT else "http", "port": port, "target_port": "http"}
-            for port in entrance.ports
-        ]
-        sources: k8s.core.v1.ServiceSpecArgsDict = (
-            {"load_balancer_source_ranges": list(entrance.sources)} if entrance.sources else {}
+        own = pulumi.ResourceOptions(
+            depends_on=[track.deployment for track in tracks.values()],
+            # `destroy` deletes the entrance first and stops at the first protected resource. Protected only further
+            # down, it would have taken the pods down already.
+            protect=self._args.platform.protect,
         )
-        return k8s.core.v1.Service(
-            "public",
-            metadata=metadata,
-            spec={
-                "type": "LoadBalancer",
-                "selector": {"app": service.name, **({} if traffic == "split" else {"track": traffic})},
-                "ports": ports,
-                **sources,
-            },
-            opts=pulumi.ResourceOptions.merge(
-                self._options,
-                pulumi.ResourceOptions(
-                    depends_on=[track.deployment for track in tracks.values()],
-                    # `destroy` deletes this Service first and stops at the first protected resource. Protected only
-                    # further down, it would have taken the pods down already.
-                    protect=self._args.platform.protect,
-                ),
+        return public_service(
+            self._metadata(f"{self._args.service.name}-lb"),
+            self._args.service.name,
+            self._args.release.traffic,
+            self._args.platform.entrance,
+            pulumi.ResourceOptions.merge(self._options, own),
+        )
+
+    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service) -> PublicGateway:
+        return PublicGateway(
+            "gateway",
+            PublicGatewayArgs(
+                gateway=gateway,
+                hostname=self._args.platform.entrance.hostname,
+                service=self._args.service,
+                backend=ServiceReference(f"{self._args.service.name}-lb", self._namespace),
+                labels=self._labels.all,
+                protect=self._args.platform.protect,
+                after=public,
             ),
+            self._kubernetes,
+            pulumi.ResourceOptions(parent=self),
         )
 
     def _disruption_budget(self) -> k8s.policy.v1.PodDisruptionBudget:
@@ -273,31 +269,27 @@ class Release(Component):
             opts=self._options,
         )
 
-    def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
-        """Declare the pods' policy, and after it the namespace's: pods of earlier versions must not lose theirs."""
-        policy = service_policy(
-            ServicePolicyArgs(
-                labels=self._labels,
-                namespace=self._namespace,
-                service=self._args.service,
-                canary=self._canary_service,
-                database_port=self._args.platform.database.port,
-                identity=self._args.platform.pod_identity,
-            ),
-            self._options,
-        )
-        after = pulumi.ResourceOptions(depends_on=[policy])
-        deny_by_default(self._labels, self._namespace, pulumi.ResourceOptions.merge(self._options, after))
-        return policy
+    def _network_policies(self) -> list[pulumi.Resource]:
+        """Declare the pods' policies, and after them the namespace's: running pods must not lose their connections."""
+        service, namespace = self._args.service, self._namespace
+        policies: list[pulumi.Resource] = [
+            service_policy(
+                ServicePolicyArgs(
+                    labels=self._labels,
+                    namespace=namespace,
+                    service=service,
+                    canary=self._canary_service,
+                    database_port=self._args.platform.database.port,
+                    identity=self._args.platform.pod_identity,
+                ),
+                self._options,
+            )
+        ]
+        if self._args.platform.entrance.gateway:
+            policies.append(gateway_policy(service.name, self._labels, namespace, self._options))
+        after = pulumi.ResourceOptions(depends_on=policies)
+        deny_by_default(self._labels, namespace, pulumi.ResourceOptions.merge(self._options, after))
+        return policies
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgsDict:
         return {"name": name, "namespace": self._namespace, "labels": self._labels.all}
-
-
-def _address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:
-    """Return the IP address or host name of the Service's load balancer."""
-    balancer = status.load_balancer if status else None
-    ingress = (balancer.ingress if balancer else None) or []
-    if not ingress:
-        return "(pending)"
-    return ingress[0].ip or ingress[0].hostname or "(pending)"

@@ -11,9 +11,40 @@ import pulumi
 if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read without it
     import pulumi_kubernetes as k8s
 
+    from contract.settings import ServiceSettings
+
 HTTP_PORT, HTTPS_PORT = 80, 443
 #: Point the entrance's name at the load balancer's address (IP address or host name), by a resource with these options.
 Publish: TypeAlias = "Callable[[pulumi.Output[str], pulumi.ResourceOptions], None]"
+
+
+#: Declare what a class of Gateways needs beside the public Service's pods (name and namespace of the Service, the
+#: service's settings), by resources with these options; return them.
+Policies: TypeAlias = "Callable[[ServiceReference, ServiceSettings, pulumi.ResourceOptions], Sequence[pulumi.Resource]]"
+
+
+@dataclass(frozen=True)
+class ServiceReference:
+    """A Kubernetes Service."""
+
+    name: str
+    namespace: pulumi.Input[str]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A Gateway (Kubernetes Gateway API) in front of the public Service. It ends TLS and redirects port 80."""
+
+    #: Name of the GatewayClass.
+    class_name: str
+    #: Name of the Secret with the certificate, in the release's namespace; "": the annotations name the certificate.
+    certificate_secret: str = ""
+    #: Annotations of the Gateway, which configure its load balancer.
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    #: Name of a reserved address, for a class that knows named addresses; None: the class chooses an address.
+    address_name: pulumi.Input[str] | None = None
+    #: None: the class needs nothing else.
+    policies: Policies | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +61,13 @@ class Entrance:
     sources: Sequence[str] = ()
     #: None: nobody, or somebody else, publishes the name.
     publish: Publish | None = None
+    #: None: the public Service has a load balancer of its own. Otherwise annotations, ports and sources are unused.
+    gateway: Gateway | None = None
+
+    @property
+    def scheme(self) -> str:
+        """Scheme of the public URL."""
+        return "https" if self.gateway or HTTPS_PORT in self.ports else "http"
 
 
 @dataclass(frozen=True)

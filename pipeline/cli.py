@@ -82,9 +82,10 @@ def _parser() -> argparse.ArgumentParser:
 
     scan = commands.add_parser(
         "scan",
-        help="look for known vulnerabilities in the pinned packages",
-        epilog=f"example: python -m pipeline scan; {EPILOG}",
+        help="look for known vulnerabilities in the locked packages, and in an image",
+        epilog=f"example: python -m pipeline scan --image addressbook:src-1a2b3c; {EPILOG}",
     )
+    scan.add_argument("--image", default="", metavar="REFERENCE", help="image of the Docker Engine to scan as well")
     scan.set_defaults(run=_scan)
     return parser
 
@@ -131,7 +132,7 @@ def _config(options: argparse.Namespace) -> dict[str, object]:
     return {"written": files}
 
 
-def _scan(_options: argparse.Namespace) -> dict[str, object]:
+def _scan(options: argparse.Namespace) -> dict[str, object]:
     from pipeline.scan import scan
 
-    return asdict(scan(Path(PROJECT_ROOT)))
+    return asdict(scan(Path(PROJECT_ROOT), options.image))

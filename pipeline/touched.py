@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pipeline.errors import UsageError
 PROGRAM = ("Pulumi.yaml", "__main__.py", "requirements.txt", "contract", "components", "stacks", "policy")
 #: The stacks that CI works on.
 IN_USE = Path(".github/stacks.yaml")
+#: Names of the files that lock Python packages, and of their sources.
+LOCKED = re.compile(r"requirements[\w-]*\.(in|txt)")
 #: Base of the first push to a branch, in GitHub's events: there is nothing to compare with.
 NOTHING = "0" * 40
 #: Keys that leave the platform alone: those of the service and of its tracks.
@@ -47,13 +50,16 @@ class StacksInUse:
 
 @dataclass(frozen=True)
 class Touched:
-    """What a change touches: the image's sources, and stacks in use whose preview may differ.
+    """What a change touches: the image's sources, dependencies, and stacks in use whose preview may differ.
+
+    ``dependencies`` are locked Python packages, and the actions and tools of the workflows.
 
     ``staging`` and ``production`` are the stacks to update; a new image goes to all of staging. ``offered`` are those
     of production that are offered a new image. ``skipped`` are touched stacks that CI does not work on.
     """
 
     image: bool
+    dependencies: bool
     stacks: tuple[Stack, ...]
     staging: tuple[Stack, ...] = ()
     production: tuple[Stack, ...] = ()
@@ -114,10 +120,11 @@ def touched(files: Iterable[str], root: Path, base: str = "") -> Touched:
     clouds = _clouds(root)
     stacks: set[str] = set()
     platforms: set[str] = set()
-    image = False
+    image = dependencies = False
     for file in files:
         parts = PurePosixPath(file).parts
         image = image or parts[0] == "app"
+        dependencies = dependencies or parts[0] == ".github" or LOCKED.fullmatch(parts[-1]) is not None
         if parts[0].startswith("Pulumi.") and len(parts) == 1 and parts[0] != "Pulumi.yaml":
             changed = {parts[0].removeprefix("Pulumi.").removesuffix(".yaml")} & set(clouds)
             stacks |= changed
@@ -134,6 +141,7 @@ def touched(files: Iterable[str], root: Path, base: str = "") -> Touched:
 
     return Touched(
         image,
+        dependencies,
         stacks=chosen((*used.staging, *used.production)),
         staging=chosen(used.staging, every=image),
         production=chosen(used.production),

@@ -35,7 +35,8 @@ from contract.platform import HTTP_PORT, HTTPS_PORT, Administrator, Connection, 
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
-from stacks.entrance import EntranceKeys, address_range, needs_hostname
+from contract.update import wanted_version
+from stacks.entrance import EntranceKeys, address_range, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=PRINCIPAL)]
@@ -72,6 +73,7 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate_arn", "dns_zone")(needs_hostname)
+    _need_no_gateway = field_validator("certificate_arn", "dns_zone")(without_gateway)
 
     def entrance(
         self, tags: Mapping[str, str], provider: pulumi.ProviderResource, addresses: StaticAddresses | None = None
@@ -84,6 +86,7 @@ class LoadBalancerKeys(EntranceKeys):
             hostname=self.hostname,
             sources=self.allowed_sources,
             publish=record_in(self.dns_zone, self.hostname, provider) if self.dns_zone else None,
+            gateway=self.portable_gateway,
         )
 
 
@@ -243,6 +246,8 @@ class PlatformKeys(LoadBalancerKeys):
         " a new load balancer takes or releases them: recreate the Service before you unset it.",
     )
 
+    _need_no_gateway_either = field_validator("static_address")(without_gateway)
+
     @field_validator("static_address")
     @classmethod
     def _require_own_subnets(cls, value: bool, others: ValidationInfo) -> bool:
@@ -367,7 +372,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     asking = pulumi.InvokeOptions(provider=provider)
     found = live(name, asking)
-    check_versions(keys.kubernetes_version, keys.database_version, found, asking)
+    kubernetes_version = wanted_version(keys.kubernetes_version, found.cluster_version)
+    database_version = wanted_version(keys.database_version, found.database_version)
+    check_versions(kubernetes_version, database_version, found, asking)
     administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
     options = pulumi.ResourceOptions(provider=provider)
     network: Network | ExistingNetwork
@@ -392,8 +399,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             name=name,
             region=keys.region,
             boundary=keys.permissions_boundary,
-            version=keys.kubernetes_version,
-            version_runs=satisfies(found.cluster_version, keys.kubernetes_version),
+            version=kubernetes_version,
+            version_runs=satisfies(found.cluster_version, kubernetes_version),
             addon_versions=keys.addon_versions,
             nodes=keys.node_count,
             node_size=keys.node_size,
@@ -410,7 +417,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         "database",
         ManagedDatabaseArgs(
             name=name,
-            version=keys.database_version,
+            version=database_version,
             live_version=found.database_version,
             size=keys.database_size,
             standby=keys.high_availability,

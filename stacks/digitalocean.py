@@ -22,7 +22,8 @@ from components.pull_secret import with_pull_secret
 from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
-from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname
+from contract.update import wanted_version
+from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -55,6 +56,7 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate", "dns_zone")(needs_hostname)
+    _need_no_gateway = field_validator("certificate", "dns_zone")(without_gateway)
 
     @field_validator("dns_zone")
     @classmethod
@@ -77,6 +79,7 @@ class LoadBalancerKeys(EntranceKeys):
             hostname=self.hostname,
             sources=self.allowed_sources,
             publish=record_in(self.dns_zone, self.hostname) if self.dns_zone else None,
+            gateway=self.portable_gateway,
         )
 
 
@@ -241,11 +244,13 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     name, tags = stack_name(), stack_tags()
     restored = was_restored(keys.database_restore)
     live = look(name, keys.region, keys.database_restore)
+    kubernetes_version = wanted_version(keys.kubernetes_version, live.cluster.version if live.cluster else "")
+    database_version = wanted_version(keys.database_version, live.database.version if live.database else "")
     refuse_what_the_account_cannot_have(
         Wanted(
             name=name,
-            kubernetes_version=keys.kubernetes_version,
-            database_version=keys.database_version,
+            kubernetes_version=kubernetes_version,
+            database_version=database_version,
             droplets=keys.droplets,
             new_registry=None if keys.registry else keys.own_registry,
         ),
@@ -268,7 +273,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ClusterArgs(
             name=name,
             region=keys.region,
-            version=keys.kubernetes_version,
+            version=kubernetes_version,
             live=live.cluster,
             vpc=vpc,
             nodes=keys.node_count,
@@ -286,7 +291,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ManagedDatabaseArgs(
             name=name,
             region=keys.region,
-            version=keys.database_version,
+            version=database_version,
             live=live.database,
             size=keys.database_node_size,
             nodes=keys.database_nodes,

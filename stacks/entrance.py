@@ -1,12 +1,13 @@
-"""Config keys of a release's entrance on a cloud: the name, and who may connect."""
+"""Config keys of a release's entrance: the name, the Gateway, and who may connect."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from contract.platform import Gateway
 from contract.settings import Keys
 
 
@@ -22,10 +23,24 @@ def address_range(value: str) -> str:
 AddressRange = Annotated[str, AfterValidator(address_range)]
 #: A DNS name of two or more labels (RFC 1123), or "".
 HOSTNAME = r"^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9])?$"
+#: Name of a Kubernetes object (RFC 1123), or "".
+OBJECT_NAME = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$"
+#: Value of `gateway` for the cloud's own class, and of `tls` for its own certificate.
+MANAGED = "managed"
 
 
-class EntranceKeys(Keys):
-    """Keys of the load balancer that every cloud has."""
+def needs_hostname(value: str, others: ValidationInfo) -> str:
+    """Return the value. Raises ValueError if it is set without `hostname`."""
+    if value and not others.data.get("hostname"):
+        raise ValueError("needs `hostname`, the name that users connect to")
+    return value
+
+
+class GatewayKeys(Keys):
+    """Keys of the service's name, and of a Gateway in front of it, on any cluster."""
+
+    #: Whether the cloud has a class of Gateways, and certificates for it.
+    has_managed_gateway: ClassVar[bool] = False
 
     hostname: str = Field(
         default="",
@@ -34,14 +49,65 @@ class EntranceKeys(Keys):
         description="DNS name of the service, such as addressbook.example.com, for the output `url`. Unset: the load"
         " balancer's own address.",
     )
+    gateway: str = Field(
+        default="",
+        pattern=OBJECT_NAME,
+        description="GatewayClass of the cluster (`kubectl get gatewayclass`) whose Gateway ends TLS, redirects HTTP"
+        " and forwards to the public Service, or `managed` for the cloud's own (Google Cloud). Needs `hostname` and"
+        " `tls`. A change gives the service a new address. Unset: a load balancer for the Service, without a Gateway.",
+    )
+    tls: str = Field(
+        default="",
+        validate_default=True,
+        pattern=OBJECT_NAME,
+        description="With gateway: name of the Secret with the certificate for `hostname`, in the stack's namespace, or"
+        " `managed` for one that the cloud issues and renews (with gateway `managed`).",
+    )
+
+    _gateway_needs_hostname = field_validator("gateway")(needs_hostname)
+
+    @field_validator("gateway")
+    @classmethod
+    def _require_class(cls, value: str) -> str:
+        if value == MANAGED and not cls.has_managed_gateway:
+            raise ValueError("this cloud has no Gateway of its own; name a GatewayClass that the cluster has")
+        return value
+
+    @field_validator("tls")
+    @classmethod
+    def _require_gateway(cls, value: str, others: ValidationInfo) -> str:
+        gateway = others.data.get("gateway")
+        if gateway is None:
+            return value  # invalid, and reported as such
+        if value and not gateway:
+            raise ValueError("needs `gateway`, the class of the Gateway that ends TLS")
+        if gateway and not value:
+            raise ValueError("must name the certificate of the Gateway: a Secret, or `managed` on Google Cloud")
+        if value == MANAGED and gateway != MANAGED:
+            raise ValueError("is for gateway `managed`; name the Secret with the certificate")
+        return value
+
+    @property
+    def portable_gateway(self) -> Gateway | None:
+        """The Gateway with what all classes have in common; None without one."""
+        if not self.gateway:
+            return None
+        return Gateway(class_name=self.gateway, certificate_secret="" if self.tls == MANAGED else self.tls)
+
+
+def without_gateway(value: Any, others: ValidationInfo) -> Any:
+    """Return the value. Raises ValueError if it is set beside `gateway`."""
+    if value and others.data.get("gateway"):
+        raise ValueError("configures the load balancer of a Service, which a stack with `gateway` does not have")
+    return value
+
+
+class EntranceKeys(GatewayKeys):
+    """Keys of the load balancer that every cloud has."""
+
     allowed_sources: list[AddressRange] = Field(
         default=[],
         description="Address ranges (CIDR) that may connect to the public load balancer. Unset: any address.",
     )
 
-
-def needs_hostname(value: str, others: ValidationInfo) -> str:
-    """Return the value. Raises ValueError if it is set without `hostname`."""
-    if value and not others.data.get("hostname"):
-        raise ValueError("needs `hostname`, the name that users connect to")
-    return value
+    _need_load_balancer = field_validator("allowed_sources")(without_gateway)

@@ -44,7 +44,7 @@ from components.namespace import namespace
 from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
-from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname
+from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname, without_gateway
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -76,15 +76,16 @@ class LoadBalancerKeys(EntranceKeys):
 
     _need_hostname = field_validator("dns_zone")(needs_hostname)
 
-    def entrance(self, address: StaticAddress | None = None) -> Entrance:
-        """Return how users reach the release."""
+    def entrance(self, address: StaticAddress | None = None, project: str = "") -> Entrance:
+        """Return how users reach the release. ``project`` has the zone; "" is the provider's own."""
         return Entrance(
             annotations={**LOAD_BALANCER, **(address.annotations if address else {})},
             hostname=self.hostname,
             sources=self.allowed_sources,
-            publish=record_in(self.dns_zone, self.hostname, address.address if address else None)
+            publish=record_in(self.dns_zone, self.hostname, address.address if address else None, project)
             if self.dns_zone
             else None,
+            gateway=self.portable_gateway,
         )
 
 
@@ -194,6 +195,8 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         description="Reserve the load balancer's address, so that it outlasts the load balancer. An existing load"
         " balancer changes to it.",
     )
+
+    _need_no_gateway = field_validator("static_address")(without_gateway)
 
     @field_validator("subnetwork")
     @classmethod
@@ -330,6 +333,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             size=keys.database_size,
             standby=keys.high_availability,
             network=network.id,
+            network_is_shared=bool(keys.vpc),
             private_services=network.private_services,
             maintenance=keys.maintenance,
             labels=labels,
@@ -382,9 +386,14 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
-    """Connect to another stack's platform, with the caller's credentials for its registry."""
+    """Connect to another stack's platform, with the caller's credentials for its registry.
+
+    Without ``gcp:project`` the DNS zone is in the platform's project.
+    """
+    needs_project = settings.platform.dns_zone and not project_id()
+    entrance = settings.platform.entrance(project=cluster_project(access["cluster"]) if needs_project else "")
     connection = connect_by_kubeconfig(
-        settings, access, caller_login(access["registry"], access_token()), settings.platform.entrance(), has_zones=True
+        settings, access, caller_login(access["registry"], access_token()), entrance, has_zones=True
     )
 
     def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:

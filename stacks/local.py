@@ -12,14 +12,15 @@ from components.local.database import LocalDatabase, LocalDatabaseArgs
 from components.local.dump import MAX_DUMP_BYTES, packed
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import Administrator, ClusterAccess, Connection, Database, Platform, Registry
+from contract.platform import Administrator, ClusterAccess, Connection, Database, Entrance, Platform, Registry
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, Quantity, Settings
+from stacks.entrance import GatewayKeys
 from stacks.existing_server import DatabaseServerKeys, existing_server_database
 
 
-class PlatformKeys(DatabaseServerKeys):
+class PlatformKeys(DatabaseServerKeys, GatewayKeys):
     """Config keys of a local platform."""
 
     kube_context: str = Field(
@@ -70,7 +71,7 @@ class PlatformKeys(DatabaseServerKeys):
         return image.startswith(f"{self.registry}/")
 
 
-class ReleaseStackKeys(DatabaseClientKeys):
+class ReleaseStackKeys(DatabaseClientKeys, GatewayKeys):
     """Config keys of a release stack. The platform's stack names the cluster and the registry."""
 
 
@@ -103,6 +104,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         namespace=own_namespace.metadata["name"],
         registry=registry,
         database=database,
+        entrance=Entrance(hostname=keys.hostname, gateway=keys.portable_gateway),
         outputs={"kubeContext": keys.kube_context},
         administrator=administrator,
         access={"kubeContext": keys.kube_context, "registry": keys.registry},
@@ -137,5 +139,6 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
         cluster=ClusterAccess(context=context),
         registry=Registry(url=access["registry"]),
         private_database=False,
+        entrance=Entrance(hostname=settings.platform.hostname, gateway=settings.platform.portable_gateway),
         outputs={"kubeContext": context},
     )

@@ -1,16 +1,21 @@
-"""One client's connection: uvicorn's, with limits on what a client can make the process hold.
+"""One client's connection: HTTP/1.1 over httptools, with limits on what a client can make the process hold.
 
-httptools limits nothing itself. h11 limits the size of a head but not its time, parses several times slower,
-and leaves connections, pipelines and slow readers unlimited too.
+httptools limits nothing itself. The general servers on top of it (uvicorn, aiohttp) leave the head's time,
+connections, pipelines or slow readers unlimited, and their layers cost as much as all the rest of a request.
 """
 
 import asyncio
-from typing import Any, ClassVar
+import time
+from collections import deque
+from collections.abc import Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import unquote
 
-import msgspec
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+
+from addressbook.exchange import JSON_TYPE, NO_HEADERS, Answer, ClientGone, Headers, Request
 
 MAX_CONNECTIONS = 300
 """With slow readers of the longest names on all of them, process and kernel stay below a pod's 256 MiB."""
@@ -22,11 +27,11 @@ MAX_HEADERS = 100
 """Apache's default. Trailers count too."""
 MAX_FRAMING_BYTES = 128 * 1024
 """What surrounds a body (chunk sizes, trailers): enough for a form that arrives byte by byte."""
-MAX_BUFFERED_BODY_BYTES = 16 * 1024
-"""Reading pauses while this much waits for the application."""
 MAX_PIPELINED = 16
 HEAD_SECONDS = 10.0
 RESERVED_HEAD_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 75.0
+"""Longer than the usual 60 s of load balancers, which must close idle connections first."""
 SEND_SECONDS = 60.0
 """A client that leaves an answer unread for this long is disconnected; as in nginx."""
 LINGER_SECONDS = 5.0
@@ -37,164 +42,366 @@ Closing with unread bytes resets the connection, and the client might never see 
 PROBES = frozenset({"/ready", "/live"})
 
 _HEAD_TOO_LARGE = f"The request's head is too large: at most {MAX_HEAD_BYTES} bytes are accepted."
-_OVERLOADED = "overloaded"
-_RETRY = {"Retry-After": "1", "Connection": "close"}
 
 
 class _Refused(Exception):
     """Stops the parser."""
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class Application(Protocol):
+    """What answers the requests."""
+
+    async def answer(self, request: Request) -> Answer:
+        """Return the answer. Raises nothing."""
+        ...
+
+    def done(self, request: Request, answer: Answer, failure: Exception | None) -> None:
+        """Record an answer that was sent, or failed to be sent for a reason of ours."""
+        ...
+
+
+class Clients:
+    """All connections of the process."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.open: set[Connection] = set()
+        self.idle: dict[Connection, float] = {}
+        """Since when connections are between two requests, the longest idle one first."""
+        self.draining = False
+        """Every answer asks its client to close the connection."""
+        self.date = b""
+        self.tick()
+
+    def connect(self) -> "Connection":
+        return Connection(self)
+
+    def tick(self) -> None:
+        """Look at the clock; call it at least once a second."""
+        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
+        late = time.monotonic() - KEEP_ALIVE_SECONDS
+        for client, since in list(self.idle.items()):
+            if since > late:
+                break
+            client.close()
+
+    def close_idle(self) -> None:
+        for client in list(self.idle):
+            client.close()
+
+    def cancel(self) -> None:
+        """Stop answering."""
+        for client in list(self.open):
+            client.cancel()
+
+
+class Connection(asyncio.Protocol):
     """HTTP/1.1 on one connection. A request beyond a limit is answered once, and its connection closed."""
 
-    _idle: ClassVar[dict["LimitedProtocol", None]] = {}
-    """Connections between two requests, the longest idle one first."""
+    transport: asyncio.Transport
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._loop = asyncio.get_running_loop()
+        self._parser: Any = httptools.HttpRequestParser(self)
+        # So that a request is answered even if its client ignores its own `Connection: close`.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._url = b""
+        self._headers: Headers = []
         self._in_head = True
         self._unparsed = 0
         """Bytes received since the head or the body began, without the body's own."""
         self._refusal: tuple[int, str] | None = None
-        self._closing = False
+        self._overloaded = False
+        self._deaf = False
+        """What still arrives is discarded."""
+        self._latest: Request | None = None
+        """The request whose body is arriving, or arrived last."""
+        self._running: Request | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[Request] = deque()
+        self._drained: asyncio.Future[None] | None = None
+        """Set while the client takes nothing."""
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
 
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is not sent yet: it is on the way, or the client takes none of it."""
+        return self._running is not None or (self._drained is not None and not self._drained.done())
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        super().connection_made(transport)
+        self.transport = transport
+        clients = self._clients
+        clients.open.add(self)
         seconds = HEAD_SECONDS
-        if len(self.connections) > MAX_CONNECTIONS + RESERVED_CONNECTIONS:
-            self._closing = True
+        if len(clients.open) > MAX_CONNECTIONS + RESERVED_CONNECTIONS:
+            self._deaf = True
             transport.abort()
             return
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(clients.open) > MAX_CONNECTIONS:
             # One whose client leaves an answer unread would not go at once.
-            oldest = next((each for each in self._idle if not each.transport.get_write_buffer_size()), None)
+            oldest = next((each for each in clients.idle if not each.transport.get_write_buffer_size()), None)
             if oldest is not None:
-                del self._idle[oldest]
-                oldest._close()
+                oldest.close()
             else:
-                self.app_state = {**self.app_state, _OVERLOADED: True}
+                self._overloaded = True
                 seconds = RESERVED_HEAD_SECONDS
-        self._head_timer = self.loop.call_later(seconds, self._head_is_late)
+        self._head_timer = self._loop.call_later(seconds, self._head_is_late)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._idle.pop(self, None)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (the protocol's signature)
+        self._clients.open.discard(self)
+        self._clients.idle.pop(self, None)
+        self._deaf = True
+        self._parser = None  # it refers to this object
         self._stop_head_timer()
         self._stop_send_timer()
-        super().connection_lost(exc)
+        self._waiting.clear()
+        if self._running is not None:
+            self._running.lose()
+        self.resume_writing()
+
+    def eof_received(self) -> bool:
+        """Return whether to keep the sending half open: until the requests that have arrived are answered."""
+        if self._latest is not None and not self._latest.complete:
+            self._latest.lose()
+        if self._running is None:
+            return False
+        (self._waiting[-1] if self._waiting else self._running).keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._deaf:
             return
-        self._idle.pop(self, None)
+        self._clients.idle.pop(self, None)
         self._unparsed += len(data)
-        super().data_received(data)
-        if self._closing or self.transport.is_closing():
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._hang_up_after_latest()
+        except httptools.HttpParserError:
+            if not self._deaf:
+                self._refuse(*(self._refusal or (400, "The request is not valid HTTP.")))
+            return
+        if self._deaf:
             return
         if self._in_head and self._unparsed > MAX_HEAD_BYTES:
             self._refuse(431, _HEAD_TOO_LARGE)
         elif self._unparsed > MAX_FRAMING_BYTES:
             self._refuse(400, "The request's chunks or trailers are too large.")
         elif self._in_head and self._unparsed > 0 and self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what the parser refused."""
-        self._refuse(*(self._refusal or (400, msg)))
+    def _hang_up_after_latest(self) -> None:
+        """Read nothing behind the latest request: no other protocol is offered."""
+        self._deaf = True
+        if self._latest is not None:
+            self._latest.keep_alive = False
+
+    # --- httptools calls these
 
     def on_message_begin(self) -> None:
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if self._deaf or len(self._waiting) >= MAX_PIPELINED:
             raise _Refused  # the request before it is unanswered, so this one gets no answer
-        super().on_message_begin()
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > MAX_HEADERS:
+        self._headers.append((name.lower(), value))
+        if len(self._headers) > MAX_HEADERS:
             self._stop_parser(431, f"The request has too many headers: at most {MAX_HEADERS} are accepted.")
 
     def on_headers_complete(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
         if size > MAX_HEAD_BYTES:
             self._stop_parser(431, _HEAD_TOO_LARGE)
         self._in_head = False
         self._unparsed = 0
         self._stop_head_timer()
-        super().on_headers_complete()
+        path, query = self._target()
+        parser = self._parser
+        request = Request(parser.get_method().decode(), path, query, self._headers)
+        request.in_http_1_0 = parser.get_http_version() == "1.0"
+        request.overloading = self._overloaded and path not in PROBES
+        request.keep_alive = not (request.in_http_1_0 or request.overloading) and parser.should_keep_alive()
+        if request.header(b"expect") == b"100-continue":
+            request.on_wait = self._continue
+        self._latest = request
+        if self._running is None:
+            self._start(request)
+        else:
+            self.transport.pause_reading()
+            self._waiting.append(request)
+
+    def _target(self) -> tuple[str, str]:
+        """Return the path, without percent-encoding, and the query."""
+        try:
+            if self._url.startswith(b"/"):
+                path, _, query = self._url.decode("ascii").partition("?")
+            else:
+                url = httptools.parse_url(self._url)
+                path, query = url.path.decode("ascii"), (url.query or b"").decode("ascii")
+        except (httptools.HttpParserInvalidURLError, AttributeError, UnicodeDecodeError):
+            self._stop_parser(400, "The request's target is not valid.")
+            raise
+        return (unquote(path) if "%" in path else path), query
 
     def on_body(self, body: bytes) -> None:
         self._unparsed -= len(body)
-        super().on_body(body)
-        if not self.cycle.response_complete and len(self.cycle.body) > MAX_BUFFERED_BODY_BYTES:
-            self.flow.pause_reading()
+        request = self._latest
+        if request is not None and not request.receive(body):
+            self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
         self._in_head = True
         self._unparsed = 0
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.timeout_keep_alive_task is not None:
-            self._idle[self] = None
-        elif self.transport.is_closing():
-            self._close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._close()
-
-    def _close(self) -> None:
-        """Close the connection once all is sent, or after SEND_SECONDS; ``close`` alone waits forever."""
-        self.transport.close()
-        self._start_send_timer()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._start_send_timer()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self._stop_send_timer()
-
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        if self._answering():
-            # The head of a pipelined request: the answer before it comes first.
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
-        elif self._unparsed > 0:
-            self._refuse(408, "The request's head took too long to arrive.")
-        else:
-            self._close()
-
-    def _answering(self) -> bool:
-        # uvicorn's annotation leaves out that it is None before the first request.
-        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        if self._latest is not None:
+            self._latest.end()
+            self._deaf = self._deaf or not self._latest.keep_alive
 
     def _stop_parser(self, status: int, sentence: str) -> None:
         self._refusal = (status, sentence)
         raise _Refused(sentence)
 
+    # --- answering
+
+    def _start(self, request: Request) -> None:
+        self._running = request
+        if not self._waiting:
+            self.transport.resume_reading()
+        self._task = self._loop.create_task(self._exchange(request))
+
+    async def _exchange(self, request: Request) -> None:
+        application = self._clients.application
+        answer = await application.answer(request)
+        failure: Exception | None = None
+        closing = True
+        try:
+            closing = await self._send(request, answer)
+        except ClientGone:
+            pass
+        except Exception as error:  # in the middle of an answer: it is cut off and recorded
+            failure = error
+            request.complete = True
+        finally:
+            application.done(request, answer, failure)
+            self._end_exchange(request, closing)
+
+    async def _send(self, request: Request, answer: Answer) -> bool:
+        """Send an answer; return whether the connection closes after it. Raises `ClientGone`."""
+        if self._drained is not None:
+            await self._drain(request)
+        closing = not request.keep_alive or not request.complete or self._clients.draining
+        body = answer.body
+        framing = b"content-length: %d\r\n" % len(body) if isinstance(body, bytes) else b""
+        if not framing and not request.in_http_1_0:
+            framing = b"transfer-encoding: chunked\r\n"
+        closing = closing or not framing
+        head = b"%b%bx-request-id: %b\r\n%b%b\r\n" % (
+            _head(answer.status, answer.headers),
+            self._clients.date,
+            request.id.encode(),
+            framing,
+            b"connection: close\r\n" if closing else b"",
+        )
+        if request.method == "HEAD":
+            self.transport.write(head)
+        elif isinstance(body, bytes):
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            async for chunk in body:
+                framed = chunk if request.in_http_1_0 else b"%x\r\n%b\r\n" % (len(chunk), chunk)
+                del chunk  # a slow reader shall hold one copy only
+                self.transport.write(framed)
+                del framed
+                await self._drain(request)
+            if not request.in_http_1_0:
+                self.transport.write(b"0\r\n\r\n")
+        return closing
+
+    async def _drain(self, request: Request) -> None:
+        """Wait until the client takes more. Raises `ClientGone`."""
+        if self._drained is not None:
+            began = time.perf_counter()
+            await asyncio.shield(self._drained)
+            request.waited += time.perf_counter() - began
+        if self.transport.is_closing():
+            raise ClientGone
+
+    def _end_exchange(self, request: Request, closing: bool) -> None:
+        self._running = self._task = None
+        if self.transport.is_closing() or (closing and request.complete):
+            self.close()
+        elif closing:
+            self._linger()
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+        elif self._in_head and self._unparsed == 0:
+            self._clients.idle[self] = time.monotonic()
+
+    def _continue(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # --- limits
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+        self._start_send_timer()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+        if not self.transport.is_closing():
+            self._stop_send_timer()
+
+    def close(self) -> None:
+        """Close the connection once all is sent, or after SEND_SECONDS; the transport alone waits forever."""
+        self._deaf = True
+        self._clients.idle.pop(self, None)
+        self.transport.close()
+        if self in self._clients.open:
+            self._start_send_timer()
+
+    def cancel(self) -> None:
+        """Stop answering and close the connection at once."""
+        if self._task is not None:
+            self._task.cancel()
+        self.transport.abort()
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._running is not None:
+            # The head of a pipelined request: the answer before it comes first.
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
+        elif self._unparsed > 0:
+            self._refuse(408, "The request's head took too long to arrive.")
+        else:
+            self.close()
+
     def _refuse(self, status: int, sentence: str) -> None:
-        """Answer, stop sending, and discard what still arrives until the client closes the connection."""
-        self._closing = True
+        """Answer what is no request that the application could be asked."""
         self._stop_head_timer()
-        if self._answering():
-            self._close()  # an answer in the middle of another one would be read as part of it
+        if self._running is not None:
+            self.close()  # an answer in the middle of another one would be read as part of it
             return
-        body = msgspec.json.encode({"error": sentence})
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+        answer = Answer.of({"error": sentence}, status)
+        assert isinstance(answer.body, bytes)
+        framing = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(answer.body)
+        self.transport.write(_head(status, NO_HEADERS) + self._clients.date + framing + answer.body)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Stop sending, and discard what still arrives until the client closes the connection."""
+        self._deaf = True
         self.transport.write_eof()
-        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.transport.resume_reading()
+        self._head_timer = self._loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -203,7 +410,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _start_send_timer(self) -> None:
         if self._send_timer is None:
-            self._send_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+            self._send_timer = self._loop.call_later(SEND_SECONDS, self.transport.abort)
 
     def _stop_send_timer(self) -> None:
         if self._send_timer is not None:
@@ -211,16 +418,19 @@ class LimitedProtocol(HttpToolsProtocol):
             self._send_timer = None
 
 
-class ProbesFirst:
-    """An ASGI application that answers only probes on the reserved connections, 503 otherwise."""
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    head = _STATUS_HEADS[status]
+    return (
+        head + "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
+        if headers
+        else head
+    )
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        overloaded = scope["type"] == "http" and _OVERLOADED in scope.get("state", {})
-        if not overloaded or scope["path"] in PROBES:
-            await self._app(scope, receive, send)
-            return
-        body = msgspec.json.encode({"error": "Too many clients are connected now: try again."})
-        await Response(body, 503, _RETRY, media_type="application/json")(scope, receive, send)
+_STATUS_HEADS = {
+    status.value: (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nx-content-type-options: nosniff\r\n"
+        f"cache-control: no-store\r\ncontent-type: {JSON_TYPE}\r\n"
+    ).encode()
+    for status in HTTPStatus
+}

@@ -1,28 +1,23 @@
-"""The pool of connections to PostgreSQL, and what its failures mean to a person."""
+"""The database: statements in, rows out, and what its failures mean to a person."""
 
-import asyncio
-import logging
 import ssl
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 
+from addressbook.sessions import Sessions, Statement
 from addressbook.settings import DatabaseSettings
 
-if TYPE_CHECKING:  # only the stubs know these as generics
-    Record: TypeAlias = asyncpg.Record
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
-    PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+if TYPE_CHECKING:
+    from addressbook.sessions import Connection, Record
 
 CONNECT_SECONDS = 3.0
 """A database that does not answer must not keep a user waiting longer than a page load."""
 STATEMENT_SECONDS = 5.0
 """Far above the slowest statement (all persons), far below a proxy's usual 30 s."""
-IDLE_SECONDS = 120.0
-"""Idle connections close before NAT gateways drop them (350 s or more)."""
+LEAST_SECONDS = 0.1
+"""For a connection that a request may open after it waited in vain for another one."""
 CLOSE_SECONDS = 2.0
 
 LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -30,15 +25,15 @@ LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.Interna
 
 asyncpg raises InternalClientError if the server's last message meets a statement that is just being sent.
 """
-NOT_SENT = asyncpg.InterfaceError
-"""asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed)."""
+NOT_DONE = (asyncpg.InterfaceError, asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""Nothing was changed.
+
+asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed), or a
+migration changed what the statement was prepared for.
+"""
 FAILURES = (asyncpg.PostgresError, *LOST)
 
 FAILURE_KINDS = ("timeout", "connection", "statement")
-
-log = logging.getLogger(__name__)
-
-Statement: TypeAlias = tuple[str, tuple[object, ...]]
 
 
 class Unavailable(Exception):
@@ -51,8 +46,10 @@ class Unavailable(Exception):
         """True if a change was sent but its answer was lost: it may have been stored."""
 
 
-async def connect(settings: DatabaseSettings) -> "Connection":
-    """Open one connection outside the pool, for the commands. Raises one of `FAILURES`."""
+async def connect(
+    settings: DatabaseSettings, seconds: float = CONNECT_SECONDS, **server_settings: str
+) -> "Connection":
+    """Open one connection. Raises one of `FAILURES`."""
     return await asyncpg.connect(
         host=settings.host,
         port=settings.port,
@@ -60,64 +57,35 @@ async def connect(settings: DatabaseSettings) -> "Connection":
         user=settings.user,
         password=settings.password,
         ssl=settings.tls or False,
-        timeout=CONNECT_SECONDS,
+        timeout=max(seconds, LEAST_SECONDS),
         command_timeout=STATEMENT_SECONDS,
-        server_settings={"application_name": "addressbook"},
+        server_settings={"application_name": "addressbook", **server_settings},
     )
 
 
 class Database:
-    """A pool that connects on first use, so that it can be created before the database is up.
+    """The database as the service uses it. It may be down when this is created.
 
     A connection that died (restart, failover) is replaced at its next use. A statement is repeated once if it
     was not sent, or if repeating it can't change anything.
     """
 
-    def __init__(self, settings: DatabaseSettings, pool_size: int) -> None:
+    def __init__(self, settings: DatabaseSettings, size: int) -> None:
         self._settings = settings
-        self._size = pool_size
-        self._pool: Pool | None = None
-        self._turns = asyncio.Semaphore(pool_size)
-        """Serves in order of arrival; the pool's own queue lets newcomers overtake waiters."""
-        self.on_wait: Callable[[float], None] = lambda _seconds: None
-        """Called with the seconds that a request waited for a connection."""
+        self._sessions = Sessions(self._connect, size, CONNECT_SECONDS)
         self.on_failure: Callable[[str], None] = lambda _kind: None
         """Called with the kind of each failure, also of those that a repetition hid from the user."""
 
-    async def open(self) -> None:
-        self._pool = await asyncpg.create_pool(
-            host=self._settings.host,
-            port=self._settings.port,
-            database=self._settings.name,
-            user=self._settings.user,
-            password=self._settings.password,
-            ssl=self._settings.tls or False,
-            min_size=0,
-            max_size=self._size,
-            max_inactive_connection_lifetime=IDLE_SECONDS,
-            timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS,
-            reset=_keep_session,
-            server_settings={
-                "application_name": "addressbook",
-                "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
-            },
-        )
+    def on_wait(self, observe: Callable[[float], None]) -> None:
+        """Call `observe` with the seconds that each request waits for a connection."""
+        self._sessions.on_wait = observe
 
     async def close(self) -> None:
-        """Close the pool; terminate connections that are not returned in time."""
-        if self._pool is None:
-            return
-        try:
-            await asyncio.wait_for(self._pool.close(), CLOSE_SECONDS)
-        except TimeoutError:
-            self._pool.terminate()
+        await self._sessions.close(CLOSE_SECONDS)
 
     def connections(self) -> tuple[int, int]:
         """Return how many connections are open, and how many of these are idle."""
-        if self._pool is None:
-            return 0, 0
-        return self._pool.get_size(), self._pool.get_idle_size()
+        return self._sessions.count()
 
     async def read(self, query: str, *values: object) -> "Sequence[Record]":
         """Return the rows of a read-only query; repeat it once if the connection was dead."""
@@ -131,82 +99,48 @@ class Database:
         """Run several statements in one transaction; return the last one's rows."""
         return await self._run(statements, repeatable=False)
 
+    async def _connect(self, seconds: float) -> "Connection":
+        return await connect(self._settings, seconds, statement_timeout=f"{STATEMENT_SECONDS:.0f}s")
+
     async def _run(self, statements: Sequence[Statement], *, repeatable: bool) -> "Sequence[Record]":
         try:
-            return await self._fetch(statements)
+            return await self._execute(statements)
         except FAILURES as error:
-            await self._after_failure(error)
-            repeat = isinstance(error, NOT_SENT) or (repeatable and _lost(error))
+            self._after_failure(error)
+            repeat = isinstance(error, NOT_DONE) or (repeatable and _lost(error))
             if not repeat or isinstance(error, TimeoutError):
                 raise _unavailable(error, repeatable) from error
         try:
-            return await self._fetch(statements)
+            return await self._execute(statements)
         except FAILURES as error:
-            await self._after_failure(error)
+            self._after_failure(error)
             raise _unavailable(error, repeatable) from error
 
-    async def _after_failure(self, error: Exception) -> None:
+    def _after_failure(self, error: Exception) -> None:
         self.on_failure(kind(error))
         # A restart breaks all connections at once: leave none of them for the next try. After a failover the
         # old primary may still be connected, as a read-only standby.
         dead = _lost(error) and not isinstance(error, TimeoutError)
         if dead or isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-            await self._open_pool.expire_connections()
+            self._sessions.expire()
 
-    @property
-    def _open_pool(self) -> "Pool":
-        if self._pool is None:
-            raise RuntimeError("Database.open() comes first.")
-        return self._pool
-
-    async def _fetch(self, statements: Sequence[Statement]) -> "Sequence[Record]":
-        connection = await self._acquire()
+    async def _execute(self, statements: Sequence[Statement]) -> "Sequence[Record]":
         try:
-            return await _execute(connection, statements)
-        except RuntimeError as error:
-            # uvloop's word for writing to a connection that was closed meanwhile.
-            raise ConnectionResetError(str(error)) from error
-        finally:
-            await self._release(connection)
-
-    async def _acquire(self) -> "PooledConnection":
-        """Wait for a turn and return a connection. If it raises `Unavailable`, nothing was sent yet."""
-        started = time.perf_counter()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._turns.acquire()
-                try:
-                    # The event loop notices connections that the server closed; the pool replaces them.
-                    await asyncio.sleep(0)
-                    return await self._open_pool.acquire()
-                except BaseException:
-                    self._turns.release()
-                    raise
-        except FAILURES as error:
+            session = await self._sessions.lend()
+        except FAILURES as error:  # nothing was sent yet
             self.on_failure(kind(error))
             raise Unavailable(explain(error)) from error
-        finally:
-            self.on_wait(time.perf_counter() - started)
-
-    async def _release(self, connection: "PooledConnection") -> None:
-        """Return the connection to the pool. The answer counts even if that fails."""
         try:
-            await self._open_pool.release(connection, timeout=CLOSE_SECONDS)
-        except (*FAILURES, RuntimeError) as error:
-            log.warning("connection not reusable", extra={"fields": {"cause": repr(error)}})
-        finally:
-            self._turns.release()
-
-
-async def _execute(connection: "PooledConnection", statements: Sequence[Statement]) -> "Sequence[Record]":
-    if len(statements) == 1:
-        ((query, values),) = statements
-        return await connection.fetch(query, *values)
-    rows: Sequence[Record] = []
-    async with connection.transaction():
-        for query, values in statements:
-            rows = await connection.fetch(query, *values)
-    return rows
+            rows = await session.execute(statements)
+        except BaseException as error:
+            # It may be dead, in the middle of an answer, or prepared for another schema.
+            self._sessions.discard(session)
+            if isinstance(error, RuntimeError):
+                # uvloop's word for writing to a connection that was closed meanwhile.
+                raise ConnectionResetError(str(error)) from error
+            raise
+        self._sessions.give_back(session)
+        return rows
 
 
 def _lost(error: Exception) -> bool:
@@ -217,7 +151,7 @@ def _lost(error: Exception) -> bool:
 
 
 def _unavailable(error: Exception, repeatable: bool) -> Unavailable:
-    unknown = not repeatable and _lost(error) and not isinstance(error, NOT_SENT)
+    unknown = not repeatable and _lost(error) and not isinstance(error, NOT_DONE)
     return Unavailable(explain(error), outcome_unknown=unknown)
 
 
@@ -226,10 +160,6 @@ def kind(error: Exception) -> str:
     if isinstance(error, (TimeoutError, asyncpg.QueryCanceledError)):
         return "timeout"
     return "connection" if _lost(error) else "statement"
-
-
-async def _keep_session(_connection: object) -> None:
-    """Skip the session reset, which costs a round trip: no statement here changes the session."""
 
 
 def explain(error: BaseException) -> str:

@@ -5,8 +5,6 @@ from urllib.parse import parse_qsl
 
 from addressbook.persons import BadInput
 
-MAX_FORM_BYTES = 16 * 1024
-"""Two names of 255 characters take at most 6 KiB with every byte escaped."""
 MAX_FIELDS = 20
 FORM_TYPE = "application/x-www-form-urlencoded"
 

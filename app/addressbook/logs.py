@@ -38,5 +38,3 @@ def configure(level: int) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Its start and stop messages only repeat ours.
-    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))

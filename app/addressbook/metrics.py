@@ -41,16 +41,20 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.in_progress = Gauge(
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        """Looking a series up by its labels costs more than counting."""
+        self.in_progress = 0
+        in_progress = Gauge(
             "http_requests_in_progress", "Requests that are being answered.", registry=self.registry
         )
+        in_progress.set_function(lambda: self.in_progress)
         wait = Histogram(
             "addressbook_database_wait_seconds",
             "Time that a request waited for a connection to the database, in seconds.",
             buckets=BUCKETS,
             registry=self.registry,
         )
-        database.on_wait = wait.observe
+        database.on_wait(wait.observe)
         failures = Counter(
             "addressbook_database_errors_total",
             "Failed attempts by kind, also those that were repeated with success.",
@@ -79,8 +83,12 @@ class Metrics:
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         method = method if method in METHODS else "OTHER"
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            series = self._requests.labels(method, route, status), self._seconds.labels(method, route)
+            self._series[method, route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def serve(self, address: str, port: int) -> None:
         """Answer scrapes from a thread until the process exits. Raises OSError if the port is in use."""

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from addressbook.exchange import JSON_TYPE
 from addressbook.forms import FORM_TYPE
 from addressbook.persons import MAX_ID, MAX_NAME_LENGTH, Person
 
 API_VERSION = "1.1.0"
-JSON_TYPE = "application/json"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]

@@ -13,8 +13,7 @@ class RoundTripError(Exception):
 
 async def round_trip(settings: Settings) -> str:
     """Create, read and delete a person; return a sentence. Raises `RoundTripError` or `Unavailable`."""
-    database = Database(settings.database, pool_size=1)
-    await database.open()
+    database = Database(settings.database, size=1)
     try:
         persons = Persons(database)
         created = await persons.create(FIRST_NAME, LAST_NAME)

@@ -1,57 +1,52 @@
 """Runs the service in one process until it is told to stop, then drains it."""
 
+import asyncio
 import errno
 import logging
 import signal
 import socket
-from types import FrameType
 
-import uvicorn
-from starlette.routing import Route
+import uvloop
 
-from addressbook.api import create_app
-from addressbook.connection import LimitedProtocol, ProbesFirst
+from addressbook.api import Api
+from addressbook.connection import Clients
 from addressbook.database import Database
 from addressbook.drain import Drain
 from addressbook.metrics import Metrics
 from addressbook.observation import Observation
+from addressbook.persons import Persons
+from addressbook.readiness import Readiness
 from addressbook.settings import Settings
-from addressbook.unread import UnreadBody
 
-KEEP_ALIVE_SECONDS = 75
-"""Longer than the usual 60 s of load balancers, which must close idle connections first."""
-LAST_REQUESTS_SECONDS = 5
+LAST_REQUESTS_SECONDS = 5.0
 """Time for running requests to finish after the drain's time limit."""
+TICK_SECONDS = 0.1
 BACKLOG = 1024
 NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 SEND_BUFFER_BYTES, RECEIVE_BUFFER_BYTES = 64 * 1024, 32 * 1024
 """The kernel's buffers count towards a pod's memory limit, and would grow to megabytes a connection."""
-SAFE_HEADERS = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
 
 log = logging.getLogger(__name__)
 
 
-class DrainingServer(uvicorn.Server):
-    """Uvicorn, but SIGTERM starts a drain; SIGINT or a second SIGTERM stops at once."""
+class Stop:
+    """What signals ask for: SIGTERM a drain, SIGINT or a second SIGTERM an end at once."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
-        super().__init__(config)
-        self._drain = drain
-        self._listening = True
+    def __init__(self, drain: Drain) -> None:
+        self.drain = drain
+        self.at_once = False
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a signal handler)
-        if sig == signal.SIGTERM and not self._drain.started:
-            self._drain.begin()
+    def _terminate(self) -> None:
+        if self.drain.started:
+            self.at_once = True
         else:
-            self.should_exit = True
+            self.drain.begin()
 
-    async def on_tick(self, counter: int) -> bool:
-        self._drain.watch(len(self.server_state.connections))
-        if self._listening and not self._drain.accepting():
-            self._listening = False
-            for server in self.servers:
-                server.close()
-        return await super().on_tick(counter) or self._drain.over()
+    def _interrupt(self) -> None:
+        self.at_once = True
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -76,26 +71,9 @@ def serve(settings: Settings) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     # One of the process's connections is for readiness.
-    database = Database(settings.database, max(settings.pool_size - 1, 1))
+    database = Database(settings.database, size=max(settings.pool_size - 1, 1))
     metrics = Metrics(settings, database)
     metrics.serve(listener.getsockname()[0], settings.metrics_port)
-    drain = Drain(settings.drain_seconds)
-    app = create_app(database, Database(settings.database, pool_size=1))
-    templates = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
-    config = uvicorn.Config(
-        UnreadBody(Observation(ProbesFirst(app), templates, metrics, drain)),
-        loop="uvloop",
-        http=LimitedProtocol,
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        headers=SAFE_HEADERS,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
-    )
     log.info(
         "serving",
         extra={
@@ -108,5 +86,35 @@ def serve(settings: Settings) -> None:
             }
         },
     )
-    DrainingServer(config, drain).run(sockets=[listener])
+    uvloop.run(_serve(listener, settings, database, metrics))
     log.info("stopped")
+
+
+async def _serve(listener: socket.socket, settings: Settings, database: Database, metrics: Metrics) -> None:
+    # Load on `database` makes the process slow, not unready.
+    probe = Database(settings.database, size=1)
+    clients = Clients(Observation(Api(Persons(database), Readiness(Persons(probe))), metrics))
+    stop = Stop(Drain(settings.drain_seconds))
+    server = await asyncio.get_running_loop().create_server(clients.connect, sock=listener, backlog=BACKLOG)
+    while not (stop.at_once or stop.drain.over()):
+        await asyncio.sleep(TICK_SECONDS)
+        clients.tick()
+        clients.draining = stop.drain.started
+        stop.drain.watch(len(clients.open))
+        if not stop.drain.accepting():
+            server.close()
+    server.close()
+    await _end(clients)
+    await database.close()
+    await probe.close()
+
+
+async def _end(clients: Clients) -> None:
+    """Let running requests finish, and close all connections."""
+    clients.draining = True
+    clients.close_idle()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LAST_REQUESTS_SECONDS
+    while any(client.answering for client in clients.open) and loop.time() < deadline:
+        await asyncio.sleep(TICK_SECONDS / 10)
+    clients.cancel()

@@ -150,7 +150,7 @@ def test_openapi_document_describes_every_route(service: Service) -> None:
     served = service.get("/openapi.json").json
     assert isinstance(served, dict)
     routes = Api(Persons(None), Readiness(Persons(None))).routes  # pyright: ignore[reportArgumentType]
-    methods = {(method, route.path) for route in routes for method in route.methods or () if method != "HEAD"}
+    methods = {(method, path) for path, route in routes.items() for method in route if method != "HEAD"}
     assert methods - {("GET", "/openapi.json")} == set(OPERATIONS)
     assert {(m.upper(), path) for path, item in served["paths"].items() for m in item} == set(OPERATIONS)
     assert set(served["components"]["schemas"]) == {"Person", "PersonForm", "Refusal", "Ready", "Live"}

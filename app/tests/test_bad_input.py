@@ -2,15 +2,11 @@
 
 import asyncio
 import socket
-from typing import NoReturn
 
 import pytest
 from addressbook_testing.service import FORM, Service
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
-from addressbook import api
-from addressbook.forms import MAX_FORM_BYTES
+from addressbook.exchange import MAX_BODY_BYTES, HttpError, Request
 
 GOOD = b"firstName=Ada&lastName=Lovelace"
 MALFORMED = "The form is malformed: write it as firstName=Ada&lastName=Lovelace."
@@ -86,7 +82,7 @@ def test_wrong_content_types_are_refused(service: Service, headers: dict[str, st
 @pytest.mark.parametrize("extra", [1, 2_000_000])
 def test_large_bodies_are_refused(service: Service, extra: int) -> None:
     before = count(service)
-    body = GOOD.ljust(MAX_FORM_BYTES + extra, b"x")
+    body = GOOD.ljust(MAX_BODY_BYTES + extra, b"x")
     answer = service.request("PUT", "/person", body, {"Content-Type": FORM})
     assert (answer.status, answer.error) == (413, "The form is too large: at most 16384 bytes are accepted.")
     assert count(service) == before
@@ -128,13 +124,8 @@ def test_truncated_form_stores_nothing(service: Service) -> None:
     assert count(service) == before
 
 
-def test_missing_form_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def receive() -> NoReturn:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    monkeypatch.setattr(api, "BODY_SECONDS", 0.01)
-    headers = [(b"content-type", FORM.encode())]
-    with pytest.raises(HTTPException) as caught:
-        asyncio.run(api.read_form(Request({"type": "http", "method": "PUT", "headers": headers}, receive)))
-    assert caught.value.status_code == 408
+def test_missing_form_times_out() -> None:
+    request = Request("PUT", "/person", "", [(b"content-type", FORM.encode())])
+    with pytest.raises(HttpError) as caught:
+        asyncio.run(request.body(0.01))
+    assert caught.value.status == 408

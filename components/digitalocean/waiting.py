@@ -14,28 +14,21 @@ from components.digitalocean.live import LiveVersion
 POLL_SECONDS = 15.0
 #: Seconds until the program gives up. DigitalOcean replaces the nodes one after another.
 TIMEOUT_SECONDS = 3600.0
-#: Seconds after which no upgrade is expected to begin: a roll-back leaves the platform as it is.
-START_SECONDS = 120.0
 
 
 def upgraded(
     id: pulumi.Output[str], wanted: str, state: str, look: Callable[[str], LiveVersion | None]
 ) -> pulumi.Output[str]:
-    """Return the id once ``look`` finds the wanted version in that state, or no upgrade that has begun.
-
-    A preview does not wait.
-    """
+    """Return the id once ``look`` finds the wanted version in that state. A preview does not wait."""
 
     async def wait(known: str) -> str:
         if pulumi.runtime.is_dry_run():
             return known
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        deadline = began + TIMEOUT_SECONDS
+        deadline = loop.time() + TIMEOUT_SECONDS
         while loop.time() < deadline:
             seen = await loop.run_in_executor(None, _look, look, known)
-            is_late = loop.time() > began + START_SECONDS
-            if isinstance(seen, LiveVersion) and seen.state == state and (seen.reaches(wanted) or is_late):
+            if isinstance(seen, LiveVersion) and seen.state == state and seen.reaches(wanted):
                 return known
             now = f"{seen.version}, {seen.state}" if isinstance(seen, LiveVersion) else seen
             pulumi.log.info(f"waiting for the upgrade to {wanted} (now: {now})", ephemeral=True)

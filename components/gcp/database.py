@@ -48,6 +48,8 @@ class ManagedDatabaseArgs:
     standby: bool
     #: Id of the VPC.
     network: pulumi.Input[str]
+    #: Whether other stacks may have a database in the network.
+    network_is_shared: bool
     #: What gives the server an address in the network.
     private_services: Sequence[pulumi.Resource]
     #: Day of the week (Monday is 1) and hour (UTC).
@@ -189,10 +191,14 @@ class ManagedDatabase(Component):
         }
 
     def _record(self, server: gcp.sql.DatabaseInstance) -> gcp.dns.RecordSet:
+        name = server.dns_names.apply(private_name)
+        # A network has one private zone of a name, and the most specific zone answers (Cloud DNS documentation,
+        # Overlapping zones). So in a shared network each stack has a zone for its own server only.
+        origin = name if self._args.network_is_shared else f"{self._args.region}.{PRIVATE_DOMAIN}."
         zone = gcp.dns.ManagedZone(
             "database-zone",
             name=f"{self._args.name}-database",
-            dns_name=f"{self._args.region}.{PRIVATE_DOMAIN}.",
+            dns_name=origin,
             description=f"Name of the database, Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
             visibility="private",
             private_visibility_config={"networks": [{"network_url": self._args.network}]},
@@ -202,7 +208,7 @@ class ManagedDatabase(Component):
         return gcp.dns.RecordSet(
             "database",
             managed_zone=zone.name,
-            name=server.dns_names.apply(private_name),
+            name=name,
             type="A",
             ttl=RECORD_TTL_SECONDS,
             rrdatas=[server.private_ip_address],

@@ -45,15 +45,17 @@ class StaticAddress(Component):
         self.register_outputs({"address": reserved.address})
 
 
-def record_in(zone: str, hostname: str, reserved: pulumi.Output[str] | None = None) -> Publish:
+def record_in(zone: str, hostname: str, reserved: pulumi.Output[str] | None = None, project: str = "") -> Publish:
     """Return the function that points a name in a Cloud DNS zone (its name in the project) at the load balancer.
 
     ``reserved`` is its address, if it has a reserved one: a Service may show its earlier address for a while.
+    ``project`` has the zone; "" is the provider's own.
     """
 
     def publish(address: pulumi.Output[str], opts: pulumi.ResourceOptions) -> None:
         gcp.dns.RecordSet(
             "hostname",
+            project=project or None,
             managed_zone=zone,
             name=f"{hostname}.",
             type="A",

@@ -19,6 +19,7 @@ from promotion.diagnosis.workloads import (
     stalled_rollouts,
     unassigned_addresses,
     unbound_claims,
+    unprogrammed_gateways,
 )
 from promotion.errors import CommandError
 from promotion.state.cluster.cluster import Cluster, Track
@@ -59,6 +60,7 @@ def examine(snapshot: Snapshot, reader: PodReader, track: Track | None = None) -
         *stalled_rollouts(snapshot, findings),
         *silent_services(snapshot),
         *unassigned_addresses(snapshot),
+        *unprogrammed_gateways(snapshot),
         *_errors_in_logs(snapshot, reader, findings),
         *_unread_lists(snapshot),
     ]

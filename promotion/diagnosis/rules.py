@@ -274,6 +274,16 @@ _ADDRESS = (
          " MetalLB, `minikube tunnel` and the like on one machine"),
 )
 
+_GATEWAY = (
+    Rule(r"no controller", "gateway-without-controller",
+         "no controller answers for Gateway {name}: nothing in the cluster serves its class {gateway_class}",
+         "correct `gateway` in the stack file (`kubectl get gatewayclass` lists the classes), or install the class's"
+         " controller"),
+    Rule("", "gateway-not-programmed",
+         "Gateway {name} of class {gateway_class} has no load balancer yet",
+         "the evidence is the controller's answer; minutes are normal for a cloud's new load balancer"),
+)
+
 #: A volume claim is not bound; the text is its phase, its storage class and its newest event.
 _CLAIM = (
     Rule(r"^Lost", "volume-lost",
@@ -328,6 +338,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "deployment": _DEPLOYMENT,
     "service": _SERVICE,
     "address": _ADDRESS,
+    "gateway": _GATEWAY,
     "claim": _CLAIM,
     "pod": _POD,
 }

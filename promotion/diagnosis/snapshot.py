@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import urllib3
-from kubernetes.client import BatchV1Api, DiscoveryV1Api
+from kubernetes.client import BatchV1Api, CustomObjectsApi, DiscoveryV1Api
 from kubernetes.client.exceptions import ApiException
 
 from promotion.diagnosis.masking import Mask
@@ -24,6 +24,8 @@ READ_LINES, SHOWN_LINES = 40, 8
 LINE_LENGTH = 300
 #: Seconds that a probe's answer may take.
 ANSWER_SECONDS = 6
+#: Group and version of the Gateway API.
+GATEWAY_VERSION = ("gateway.networking.k8s.io", "v1")
 READ_ERRORS = (ApiException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -31,8 +33,8 @@ READ_ERRORS = (ApiException, urllib3.exceptions.HTTPError, OSError)
 class Snapshot:
     """Objects of one namespace at one time.
 
-    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them. ``unread`` has the reason
-    for each other list that could not be read; that list is empty.
+    ``nodes`` and ``pods_everywhere`` are None if the credentials may not read them, ``gateways`` also if the cluster
+    does not know Gateways. ``unread`` has the reason for each other list that could not be read; that list is empty.
     """
 
     service: str
@@ -47,6 +49,7 @@ class Snapshot:
     events: Sequence[Document] = ()
     nodes: Sequence[Document] | None = None
     pods_everywhere: Sequence[Pod] | None = None
+    gateways: Sequence[Document] | None = None
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     taken: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -93,6 +96,8 @@ def take_snapshot(cluster: Cluster) -> Snapshot:
         # A release's own credentials need not see the whole cluster.
         nodes = readers.submit(_items_if_allowed, core.list_node)
         everywhere = readers.submit(_items_if_allowed, core.list_pod_for_all_namespaces)
+        read_gateways = CustomObjectsApi(cluster.api).list_namespaced_custom_object
+        gateways = readers.submit(_items_if_allowed, read_gateways, *GATEWAY_VERSION, cluster.namespace, "gateways")
         for kind, answer in answers.items():
             try:
                 objects[kind] = answer.result()
@@ -106,12 +111,12 @@ def take_snapshot(cluster: Cluster) -> Snapshot:
     pods_everywhere = everywhere.result()
     objects["pods"] = [Pod(each) for each in objects["pods"]]
     objects["pods_everywhere"] = None if pods_everywhere is None else [Pod(each) for each in pods_everywhere]
-    return Snapshot(cluster.service, **objects, nodes=nodes.result(), unread=unread)
+    return Snapshot(cluster.service, **objects, nodes=nodes.result(), gateways=gateways.result(), unread=unread)
 
 
-def _items_if_allowed(read: Callable[..., Any]) -> list[Document] | None:
+def _items_if_allowed(read: Callable[..., Any], *arguments: str) -> list[Document] | None:
     try:
-        return read_items(read)
+        return read_items(read, *arguments)
     except READ_ERRORS:
         return None
 

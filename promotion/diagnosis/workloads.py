@@ -178,6 +178,27 @@ def unassigned_addresses(snapshot: Snapshot) -> list[Finding]:
     return findings
 
 
+def unprogrammed_gateways(snapshot: Snapshot) -> list[Finding]:
+    """Report Gateways whose controller has not set them up."""
+    findings: list[Finding] = []
+    for gateway in snapshot.gateways or ():
+        conditions = {each["type"]: each for each in parts(gateway, "status", "conditions")}
+        if conditions.get("Programmed", {}).get("status") == "True" or snapshot.age(gateway) < PATIENCE_SECONDS:
+            continue
+        # Whoever creates a Gateway gets "Waiting for controller", and a controller replaces it.
+        messages = [str(each.get("message", "")) for each in conditions.values() if each.get("status") != "True"]
+        unanswered = not conditions or any("Waiting for controller" in each for each in messages)
+        reason = explain(
+            "gateway",
+            "no controller" if unanswered else "",
+            name=name(gateway),
+            gateway_class=gateway["spec"]["gatewayClassName"],
+        )
+        warnings = [event for event in snapshot.events_of(gateway) if event.get("type") == "Warning"]
+        findings.append(Finding.about("Gateway", gateway, reason, *messages[:2], *map(event_text, warnings[:2])))
+    return findings
+
+
 def unbound_claims(snapshot: Snapshot) -> list[Finding]:
     """Report volume claims without a volume, together with the pods that mount them."""
     findings: list[Finding] = []

@@ -55,7 +55,7 @@ def up_without_platform(session: Session, message: str) -> None:
     """Update the release and leave the platform as it is. Raises CommandError.
 
     The engine refuses to leave a resource out if the program now uses another version of its provider. The way back is
-    more important then: update the whole stack.
+    more important then: update the whole stack, but upgrade nothing.
     """
     run = session.engine
     excluded = run.excluded
@@ -63,6 +63,7 @@ def up_without_platform(session: Session, message: str) -> None:
         f"this update leaves the platform as it is; `python -m promotion up --stack {session.name}` applies its changes"
     )
     run.excluded = [*excluded, *session.state().platform]
+    run.leaves_platform = True
     try:
         run.up(message)
     except CommandError as error:
@@ -72,7 +73,7 @@ def up_without_platform(session: Session, message: str) -> None:
         run.excluded = excluded
         run.up(message)
     finally:
-        run.excluded = excluded
+        run.excluded, run.leaves_platform = excluded, False
 
 
 def _shown(change: Change) -> str:

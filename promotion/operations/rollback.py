@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract.image import Image, digest_of, short
@@ -12,18 +12,17 @@ from promotion.operations import config_edits
 from promotion.operations.config_edits import Move
 from promotion.operations.explanation import Explanation
 from promotion.operations.options import ChangeOptions, RollbackOptions
+from promotion.operations.secret_settings import restored_secrets, stable_secrets
 from promotion.operations.session import Session, open_session
-from promotion.operations.settings_edits import earlier_settings, has_hidden_secrets
+from promotion.operations.settings_edits import earlier_settings
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, leave_failing_stable, propose
 from promotion.state.history import (
     SETTINGS_KEYS,
-    SUCCEEDED,
-    Release,
     Update,
-    config_of_release,
     image_in_history,
     releases_of,
+    update_of_release,
 )
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
@@ -50,7 +49,8 @@ def rollback(options: RollbackOptions) -> int:
 def undo(options: ChangeOptions) -> int:
     """Return stable to the image and settings that it ran before; return the exit code. Raises CommandError."""
     with open_session("undo", options) as session:
-        if restore_stable(session, previous_release(session)):
+        previous = previous_stable(session)
+        if restore_stable(session, previous.config["stableImage"], previous):
             session.answer(image=session.release.stable_image)
         return session.exit_code
 
@@ -75,7 +75,6 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
         if previous == release.stable_image:  # only settings were on trial
             previous = ""
         image = release.stable_image if previous else image
-        _warn_of_hidden_secrets(session, before.config if before else None)
     elif not release.has_canary and not release.canary_image:
         raise CommandError(
             f"stack `{session.name}` has no canary. To return stable to an earlier image, use `--to` with one that"
@@ -86,7 +85,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
     verdict = VerdictRecord.parse(release.canary_verdict)
     own = verdict if verdict and verdict.is_about(digest, session.trial) else None
     judged = own is not None and own.result in ("healthy", "unhealthy", RETRIED)
-    removal = removal_of(state)
+    removal, secrets = removal_of(state), restored_secrets(session, before)
     rejection: Edits = {}
     if digest and (reject or judged) and not (own and own.is_against):
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(digest, session.trial))}
@@ -94,7 +93,7 @@ def remove_canary(session: Session, *, reject: bool = False) -> bool:
         rejection = {"canaryVerdict": str(VerdictRecord.rejection(verdict.digest, verdict.trial))}
 
     def move(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
-        settings: Edits = earlier_settings(before.config, config) if before else {}
+        settings: Edits = {**earlier_settings(before.config, config), **secrets} if before else {}
         if not previous:
             return {**settings, **removal(release, config), **rejection}
         return {**config_edits.restore_image(release, previous, settings=settings), **rejection}
@@ -112,32 +111,32 @@ def _trial_before_promotion(session: Session, release: ReleaseSettings) -> Updat
     return trial if trial and trial.config["canaryImage"] == release.stable_image else None
 
 
-def _warn_of_hidden_secrets(session: Session, earlier: Mapping[str, str] | None) -> None:
-    if earlier and has_hidden_secrets(earlier):
-        session.console.say("secret variables stay as they are: the history does not show them")
-
-
-def restore_stable(session: Session, to: str) -> bool:
+def restore_stable(session: Session, to: str, earlier: Update | None = None) -> bool:
     """Return stable to an earlier image and its settings, reject its present one, and remove the canary.
 
-    An image named in full needs no readable history. Return False with ``--only-config``. Raises CommandError if the
-    history has no such image, it was rejected, or it never ran.
+    The settings are those of the update ``earlier``, by default of the last one in which stable ran the image. An image
+    named in full needs no readable history. Return False with ``--only-config``. Raises CommandError if the history has
+    no such image, it was rejected, or it never ran.
     """
     has_history = session.tolerate_unreadable_history() if Image.parse(to) else True
     release, updates = session.release, session.updates()
     image = image_in_history(to, releases_of(updates), updates)
     digest = digest_of(image)
     current = _stable_digest(release, session.state())
-    earlier = config_of_release(image, to, updates)
+    earlier = earlier or update_of_release(image, to, updates)
+    if earlier is None:
+        session.console.say("settings and secret variables stay as they are: the history has none with this image")
+    secrets = restored_secrets(session, earlier)
 
     def move(rejection: str | None, *, migrated: bool) -> Move:
         def edits(release: ReleaseSettings, config: Mapping[str, Any]) -> Edits:
-            settings: Edits = earlier_settings(earlier, config) if earlier else {}
+            settings: Edits = {**earlier_settings(earlier.config, config), **secrets} if earlier else {}
             return config_edits.restore_image(release, image, rejection, settings, migrated=migrated)
 
         return edits
 
-    is_repeated = earlier is None or not earlier_settings(earlier, session.config)
+    settings: Edits = {**earlier_settings(earlier.config, session.config), **secrets} if earlier else {}
+    is_repeated = session.file.edited(settings) == session.file.text()
     if is_repeated and digest == current and not release.has_canary and digest == digest_of(release.stable_image):
         refuse_stale(session, move(None, migrated=True))
         session.console.say("the stack file already has this image; re-running the update")
@@ -153,38 +152,42 @@ def restore_stable(session: Session, to: str) -> bool:
             WRONG_USE,
         )
     rejection = str(VerdictRecord.rejection(current)) if current and current != digest else None
-    _warn_of_hidden_secrets(session, earlier)
     text = propose(session, move(rejection, migrated=ran))
     return apply(session, text, f"stable to {short(image)}", platform="leave")
 
 
-def previous_release(session: Session) -> str:
-    """Return the number of the release that stable ran before its present one.
+def previous_stable(session: Session) -> Update:
+    """Return the update with the image and settings that stable ran before its present ones.
 
-    A release that stable went back to ends the ones in between, so a second ``undo`` goes further back. Rejected images
+    A version that stable went back to ends the ones in between, so a second ``undo`` goes further back. Rejected images
     are skipped. Raises CommandError if there is none, or the history cannot be read.
     """
     updates, verdicts = session.updates(), session.verdicts()
-    releases = releases_of(updates)
-    path: list[tuple[object, Release]] = []
-    for release in reversed(releases):
-        if release.result == SUCCEEDED and release.image:
-            config = config_of_release(release.image, str(release.number), updates) or {}
-            content = (release.digest, *(config.get(key, "") for key in SETTINGS_KEYS))
-            earlier = [each for each, _ in path]
-            if content in earlier:
-                del path[earlier.index(content) :]
-            path.append((content, release))
-    if releases and releases[0].result == SUCCEEDED:
-        path = path[:-1]  # the present one
-    for _, release in reversed(path):
-        if not verdict_against(release.digest, verdicts):
-            return str(release.number)
+
+    def version(update: Update) -> object:
+        settings = (update.config.get(key, "") for key in SETTINGS_KEYS)
+        return digest_of(update.config.get("stableImage", "")), *settings, *stable_secrets(session, update)
+
+    path: list[tuple[object, Update]] = []
+    for update in reversed(updates):
+        if update.is_applied and update.config.get("stableImage"):
+            path = [*path[: _place(path, version(update))], (version(update), update)]
+    last = next((version(update) for update in updates if update.kind == "update"), None)
+    place = _place(path, last)
+    path = path[: place if place == len(path) - 1 else place + 1]  # the present one, or a way back that failed
+    for _, update in reversed(path):
+        if not verdict_against(digest_of(update.config["stableImage"]), verdicts):
+            return update
     raise CommandError(
         f"stack `{session.name}` has no earlier stable: name an image with `python -m promotion rollback --stack"
         f" {session.name} --to REPOSITORY@sha256:DIGEST`",
         WRONG_USE,
     )
+
+
+def _place(path: Sequence[tuple[object, Update]], version: object) -> int:
+    """Return the place of a version in the path; the path's length if it is not there."""
+    return next((place for place, (each, _) in enumerate(path) if each == version), len(path))
 
 
 def _stable_images(session: Session) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from contract.settings import Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations.options import ChangeOptions
-from promotion.state import checkout, engine, git, history
+from promotion.state import checkout, engine, git, history, secrets
 from promotion.state.history import Update
 from promotion.state.locks import checkout_lock
 from promotion.state.progress import Progress
@@ -78,14 +78,16 @@ class Console:
 class EngineRun:
     """Run the engine on the stack ``name``.
 
-    ``excluded`` are the URNs of resources that updates leave alone. ``outputs`` (without secrets) and ``failed`` (URNs
-    of resources) are those of the last update.
+    ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program also asks for
+    no version of the platform but the running ones. ``outputs`` (without secrets) and ``failed`` (URNs of resources)
+    are those of the last update.
     """
 
     name: str
     console: Console
     wait_seconds: float = 0
     excluded: Sequence[str] = ()
+    leaves_platform: bool = False
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: list[str] = field(default_factory=list[str])
     _stack: automation.Stack | None = None
@@ -112,6 +114,7 @@ class EngineRun:
             refresh=refresh,
             config_file=config_file,
             excluded=self.excluded,
+            leaves_platform=self.leaves_platform,
             plan=plan,
             progress=progress,
             wait_seconds=self.wait_seconds,
@@ -138,6 +141,7 @@ class Session:
     console: Console
     engine: EngineRun
     _updates: Sequence[Update] | None = None
+    _secrets: Mapping[int, Mapping[str, str]] | None = field(default=None, repr=False)
     _cluster: Cluster | None = None
     changed: bool = False
     commit_failed: bool = False
@@ -191,6 +195,15 @@ class Session:
         if self._updates is None:
             self._updates = history.updates(self.engine.stack)
         return self._updates
+
+    def secrets(self) -> Mapping[int, Mapping[str, str]]:
+        """Return the secret values of each update by its number and their keys; they are read once, into memory only.
+
+        Raises CommandError if they cannot be read.
+        """
+        if self._secrets is None:
+            self._secrets = secrets.secrets_of_updates(self.engine.stack, self.file.prefix)
+        return self._secrets
 
     def tolerate_unreadable_history(self) -> bool:
         """Use an empty history if it cannot be read, and print why; return whether it can be read.

@@ -46,8 +46,8 @@ def canary_settings_to_stable(config: Mapping[str, Any]) -> Edits:
 def earlier_settings(earlier: Mapping[str, str], config: Mapping[str, Any]) -> Edits:
     """Return the edits that give stable the settings of an earlier config, which the history has as text.
 
-    ``config`` has the file's keys, decoded. Secret variables stay as they are, since the history does not show them.
-    If the earlier config had none, they are removed.
+    ``config`` has the file's keys, decoded. Secret variables are removed if the earlier config had none; otherwise they
+    stay as they are, since the history hides them here.
     """
     defaults = {key: normal_form(value) for key, value in declared_defaults().items()}
     edits: dict[str, str | None] = {}
@@ -58,11 +58,6 @@ def earlier_settings(earlier: Mapping[str, str], config: Mapping[str, Any]) -> E
     if earlier.get("secretEnvironment", "{}") == "{}" and config.get("secretEnvironment"):
         edits["secretEnvironment"] = None
     return edits
-
-
-def has_hidden_secrets(earlier: Mapping[str, str]) -> bool:
-    """Return whether an earlier config has secret variables, which the history does not show."""
-    return SECRET in (earlier.get("secretEnvironment"), earlier.get("environment"))
 
 
 def _object(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:

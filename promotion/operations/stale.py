@@ -19,7 +19,8 @@ from promotion.state import checkout, git
 from promotion.state.engine import error_lines
 from promotion.state.engine_yaml import normal_form
 from promotion.state.history import RECORDS, SECRET, Change, Update, differences, with_defaults
-from promotion.state.stack_file import holds_secret
+from promotion.state.secrets import UNREADABLE
+from promotion.state.stack_file import Edits, holds_secret
 from promotion.state.stack_state import StackState
 from stacks.parsing import SECRET_KEYS
 
@@ -27,10 +28,10 @@ from stacks.parsing import SECRET_KEYS
 NEWEST_UPDATES = 20
 #: Digits of a commit in a message.
 COMMIT_DIGITS = 12
+#: Marks an encrypted value in the JSON of an edit.
+SECURE = '"secure":'
 #: Keys that `verdict` and `promote` read; they do not affect what runs.
 JUDGING = VerdictKeys.key_names() | {"testCommands"}
-#: The Pulumi CLI's placeholder for a value that the present secrets provider cannot decrypt.
-UNREADABLE = "ERROR_UNABLE_TO_DECRYPT"
 
 
 def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset()) -> None:
@@ -90,7 +91,9 @@ def _unannounced(
     causes = [each for each in differences(before, after) if each.key in keys]
     differing = {each.key for each in results}
     changes = results and ([each for each in causes if each.key in differing] or causes)
-    secret = [key for key in keys if before.get(key) == after.get(key) == SECRET]
+    # A secret that the move restores replaces what the file has; other moves only see that the history hides it.
+    restored = {key for key, value in _edits(before, move, before).items() if value and SECURE in value}
+    secret = [key for key in keys - restored if before.get(key) == after.get(key) == SECRET]
     stable = deployed.get("stableImage", "")
     if stable and not _moved(written, move, session.config).get("stableImage"):
         changes = [Change("stableImage", stable, ""), *changes]  # would be built from source, untried
@@ -133,16 +136,20 @@ def _moved(values: Mapping[str, str], move: Move, config: Mapping[str, Any]) -> 
 
     ``config`` has the same keys, decoded if possible.
     """
+    edits = _edits(values, move, config)
+    edited = {key: value for key, value in edits.items() if value is not None}
+    kept = {key: value for key, value in values.items() if key not in edits}
+    hidden = {key: SECRET for key, value in edited.items() if SECURE in value}
+    return with_defaults({**kept, **edited, **hidden})
+
+
+def _edits(values: Mapping[str, str], move: Move, config: Mapping[str, Any]) -> Edits:
     names = ReleaseSettings.key_names()
     try:
         release = ReleaseSettings.model_validate({key: value for key, value in values.items() if key in names})
     except ValidationError:
-        return dict(values)
-    edits = move(release, config)
-    edited = {key: value for key, value in edits.items() if value is not None}
-    kept = {key: value for key, value in values.items() if key not in edits}
-    hidden = {key: SECRET for key, value in edited.items() if '"secure":' in value}
-    return with_defaults({**kept, **edited, **hidden})
+        return {}
+    return move(release, config)
 
 
 def _changed_secrets(session: Session, keys: Sequence[str]) -> list[str]:

@@ -105,25 +105,37 @@ def updates(stack: automation.Stack, newest: int | None = None) -> list[Update]:
     Raises CommandError if the backend is unreadable.
     """
     project = stack.workspace.project_settings().name
-    summaries: list[automation.UpdateSummary] = []
+    numbered = summaries(stack, newest)
+    return _updates_of(numbered if newest is None else [(0, summary) for _, summary in numbered], f"{project}:")
+
+
+def summaries(
+    stack: automation.Stack, newest: int | None = None, *, secrets: bool = False
+) -> list[tuple[int, automation.UpdateSummary]]:
+    """Return what the backend records of each update, oldest first, with the update's number.
+
+    ``newest``: only these few; their numbers may be wrong. ``secrets``: with decrypted secrets. Raises CommandError if
+    the backend is unreadable.
+    """
+    found: list[automation.UpdateSummary] = []
     try:
         if newest is not None:
-            summaries = stack.history(page_size=newest, page=1, show_secrets=False)
+            found = stack.history(page_size=newest, page=1, show_secrets=secrets)
         else:
             # Only an empty page is the end: a backend may return smaller pages.
             page = 1
-            while batch := stack.history(page_size=PAGE, page=page, show_secrets=False):
-                summaries += batch
+            while batch := stack.history(page_size=PAGE, page=page, show_secrets=secrets):
+                found += batch
                 page += 1
     except automation.CommandError as error:
         raise CommandError(f"stack `{stack.name}`: cannot read its history: {error_lines(error)}") from None
-    return _updates_of(summaries, f"{project}:", total=len(summaries) if newest is None else None)
+    return [(summary.version or number, summary) for number, summary in enumerate(reversed(found), start=1)]
 
 
-def _updates_of(summaries: Sequence[automation.UpdateSummary], prefix: str, total: int | None) -> list[Update]:
+def _updates_of(summaries: Sequence[tuple[int, automation.UpdateSummary]], prefix: str) -> list[Update]:
     updates: list[Update] = []
     before: Mapping[str, str] = declared_defaults()
-    for number, summary in enumerate(reversed(summaries), start=1):
+    for number, summary in summaries:
         environment = summary.environment
         config = {
             key.removeprefix(prefix): SECRET if value.secret else normal_form(value.value)
@@ -134,7 +146,7 @@ def _updates_of(summaries: Sequence[automation.UpdateSummary], prefix: str, tota
         counts = cast(Mapping[Any, int], summary.resource_changes or {})
         updates.append(
             Update(
-                number=(summary.version or number) if total is not None else 0,
+                number=number,
                 time=summary.start_time.replace(tzinfo=UTC),
                 kind=summary.kind,
                 message=summary.message.strip(),
@@ -258,15 +270,15 @@ def _decoded(value: str) -> Any:
         return value
 
 
-def config_of_release(image: str, number: str, updates: Sequence[Update]) -> Mapping[str, str] | None:
-    """Return the config with which stable last ran an image, within release ``number`` if there is such a release.
+def update_of_release(image: str, number: str, updates: Sequence[Update]) -> Update | None:
+    """Return the last update in which stable ran an image, within release ``number`` if there is such a release.
 
     None if the history has no such update. ``updates`` are the stack's, newest first.
     """
     release = next((each for each in releases_of(updates) if str(each.number) == number), None)
     return next(
         (
-            update.config
+            update
             for update in updates
             if update.is_applied
             and digest_of(update.config.get("stableImage", "")) == digest_of(image)

@@ -17,25 +17,23 @@ USER 10001:10001
 
 ANSWERS = """
 import asyncio, random
-from starlette.applications import Starlette
-answer = Starlette.__call__
-async def behave(self, scope, receive, send):
-    if scope["type"] != "http":
-        return await answer(self, scope, receive, send)
+from addressbook.api import Api
+from addressbook.exchange import Answer
+answer = Api.__call__
+async def behave(self, request):
 {behaviour}
-    await answer(self, scope, receive, send)
-Starlette.__call__ = behave
+    return await answer(self, request)
+Api.__call__ = behave
 """
 REFUSE = """
-        await send({{"type": "http.response.start", "status": {status}, "headers": []}})
-        return await send({{"type": "http.response.body", "body": b"{body}"}})
+        return Answer(b"{body}", {status})
 """
 
 NO_LUCK = REFUSE.format(status=500, body="no luck")
-NOW_AND_THEN = "scope['path'] not in ('/ready', '/live') and random.random() < 0.05"
+NOW_AND_THEN = "request.path not in ('/ready', '/live') and random.random() < 0.05"
 #: True of requests that Kubernetes' API passes on, as in the verdict's round trip. Sparing them leaves the decision to
 #: the users' requests: 4 requests of which 5 % fail would otherwise end 19 % of the trials early.
-THROUGH_API = "any(name == b'x-forwarded-uri' for name, _ in scope['headers'])"
+THROUGH_API = "any(name == b'x-forwarded-uri' for name, _ in request.headers)"
 
 BEHAVIOUR = {
     "good": "",
@@ -44,13 +42,17 @@ BEHAVIOUR = {
         "import os, sys, threading\nif 'serve' in sys.argv:\n    threading.Timer(12, os._exit, [70]).start()\n"
     ),
     "never ready": ANSWERS.format(
-        behaviour="    if scope['path'] == '/ready':" + REFUSE.format(status=503, body="warming up")
+        behaviour="    if request.path == '/ready':" + REFUSE.format(status=503, body="warming up")
     ),
     "missing secret": "import os, sys\nif 'serve' in sys.argv:\n    os.environ['PAYMENT_TOKEN']\n",
     "too much memory": "import sys\nif 'serve' in sys.argv:\n    hoard = b'x' * (400 << 20)\n",
     "errors to 5 %": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN}:{NO_LUCK}"),
     "errors to 5 % of users": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN} and not {THROUGH_API}:{NO_LUCK}"),
     "slower by half a second": ANSWERS.format(behaviour="    await asyncio.sleep(0.5)"),
+    "loses a route": ANSWERS.format(
+        behaviour=f"    if scope['path'] == '/person' and not {THROUGH_API}:\n"
+        "        scope = {**scope, 'path': '/lost'}"
+    ),
     "broken migration": "import sys\nif 'migrate' in sys.argv:\n    sys.exit('relation person has no column email')\n",
 }
 

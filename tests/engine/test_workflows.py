@@ -185,7 +185,7 @@ def test_every_make_target_exists():
 
 def test_engine_and_sdk_have_the_same_version():
     (version,) = [step["with"]["pulumi-version"] for _, step in steps() if "pulumi/actions" in step.get("uses", "")]
-    assert f"pulumi=={version}" in (ROOT / "requirements.txt").read_text().splitlines()
+    assert f"pulumi=={version}" in (ROOT / "requirements.in").read_text().splitlines()
 
 
 def test_cloud_is_read_from_the_stack_file(tmp_path: Path):

@@ -28,9 +28,7 @@ def make(folder: Path, *arguments: str, **variables: str) -> str:
 def project(tmp_path: Path) -> Path:
     """A project without a lab, whose packages are installed."""
     shutil.copy(MAKEFILE, tmp_path)
-    for name in ("requirements.txt", "requirements-dev.txt", "app/requirements.txt", "app/requirements-test.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+    (tmp_path / "requirements-dev.txt").touch()
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "ready").touch()
     return tmp_path

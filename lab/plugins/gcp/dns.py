@@ -11,7 +11,7 @@ from typing_extensions import override
 from lab.plugins import zones
 from lab.plugins.account import Record
 from lab.plugins.gcp.kind import NETWORK, GoogleKind, numeric_id
-from lab.plugins.kind import ApiError
+from lab.plugins.kind import ApiError, values_at
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Failure
 from lab.plugins.rules import Rule, matches, one_of
@@ -66,6 +66,13 @@ class ManagedZone(_InDns):
         return found
 
     @override
+    def conflicts(self, inputs: Properties, existing: Record) -> bool:
+        same_origin = inputs["dnsName"] == existing.inputs["dnsName"]
+        return super().conflicts(inputs, existing) or (
+            same_origin and bool(_networks(inputs) & _networks(existing.inputs))
+        )
+
+    @override
     def create(self, id: str, inputs: Properties) -> Properties:
         zones.put(self.account.lab, inputs["dnsName"].rstrip("."), {})
         return {
@@ -88,6 +95,11 @@ class ManagedZone(_InDns):
     @override
     def discard(self, record: Record) -> None:
         zones.remove(self.account.lab, record.inputs["dnsName"].rstrip("."))
+
+
+def _networks(inputs: Properties) -> set[str]:
+    """Return the networks that see a private zone; each sees one zone of a name."""
+    return set(values_at(inputs, "privateVisibilityConfig.networks.networkUrl"))
 
 
 class RecordSet(_InDns):

@@ -41,7 +41,7 @@ def test_plugins_match_the_required_sdks() -> None:
     versions = {plugin.name: plugin.version for plugin in _needed()}
     pins = dict(
         line.removeprefix("pulumi-").split("==")
-        for line in (CHECKOUT / "requirements.txt").read_text().splitlines()
+        for line in (CHECKOUT / "requirements.in").read_text().splitlines()
         if line.startswith(("pulumi-docker==", "pulumi-kubernetes==", "pulumi-random=="))
     )
     assert pins

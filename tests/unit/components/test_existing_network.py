@@ -61,6 +61,8 @@ def test_an_existing_network_is_used_and_none_is_made(graph: Callable[..., Any],
         assert (ranges["clusterSecondaryRangeName"], ranges["servicesSecondaryRangeName"]) == ("for-pods", "services")
         settings = stack.one("DatabaseInstance").inputs["settings"]
         assert settings["ipConfiguration"]["privateNetwork"] == GOOGLE
+        zone, record = stack.one("ManagedZone"), stack.one("RecordSet")
+        assert zone.inputs["dnsName"] == record.inputs["name"], "another stack's zone may be in the network"
 
 
 @pytest.mark.parametrize("simulated", ["aws"], indirect=True)

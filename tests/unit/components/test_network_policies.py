@@ -86,6 +86,16 @@ def test_only_listed_namespaces_read_metrics(declare: Callable[..., Any]):
     check(policies(graph), {"monitoring -> metrics": (MONITOR, pod(graph, "addressbook"), 9464, False)})
 
 
+def test_a_gateways_own_pods_are_free(declare: Callable[..., Any]):
+    proxy = Pod("addressbook", {"gateway.networking.k8s.io/gateway-name": "addressbook"})
+    rows = {"users -> proxy": (INTERNET, proxy, 8443, True), "proxy -> control plane": (proxy, OTHER, 15012, True)}
+    graph = declare(gateway="istio", hostname="addressbook.example.com", tls="certificate")
+    check(policies(graph), {**rows, "proxy -> service": (proxy, pod(graph, "addressbook"), 3000, True)})
+    own, gateway = (named(graph, kind, "gateway") for kind in ("NetworkPolicy", "Gateway"))
+    assert own.urn in all_before(graph, gateway) & all_before(graph, graph.one("NetworkPolicy", "default-deny"))
+    assert not [each for each in declare().all("NetworkPolicy") if each.name == "gateway"]
+
+
 def _administrator_reaches(
     administrator: Pod, stack: Any, addresses: dict[str, bool]
 ) -> dict[str, tuple[Any, Any, int, bool]]:

@@ -36,6 +36,7 @@ SAMPLES: Mapping[str, Any] = {
     "databaseSize": {"aws": "db.t4g.small", "digitalocean": "db-s-2vcpu-4gb", "gcp": "db-custom-2-7680"},
     "databaseVersion": "16",
     "dnsZone": "",  # needs a host name, and only adds resources
+    "gateway": "",  # needs a host name, and configures no resource of the cloud
     "hostname": "addressbook.example.com",
     "maintenanceWindow": "monday 05:00",
     "maxNodeCount": 5,
@@ -44,6 +45,7 @@ SAMPLES: Mapping[str, Any] = {
     "registry": "ours",
     "tags": "",  # an entry of a map has no default
     "registryName": "acme",
+    "tls": "",  # needs a gateway
 }
 #: Inputs that may go from set to unset, with the reason.
 HARMLESS = {

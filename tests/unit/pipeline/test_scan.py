@@ -1,4 +1,4 @@
-"""A scan passes only where every package was looked up and nothing is known against it."""
+"""A scan passes only where every package and the image was looked up and nothing is known against it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import scan
-from pipeline.errors import StepError
+from pipeline.errors import StepError, UsageError
 
 CLEAN = {"name": "anyio", "version": "4.16.0", "vulns": []}
 FOUND = {"name": "uvloop", "version": "0.1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["0.2"]}]}
@@ -49,3 +49,38 @@ def test_anything_else_fails_the_step(
     answers(monkeypatch, code, output, error)
     with pytest.raises(StepError, match=why):
         scan.scan(tmp_path)
+
+
+def grype(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> Path:
+    """Put a simulated grype on PATH; return the file with its arguments."""
+    program, log = folder / "grype", folder / "log"
+    program.write_text(f'#!/bin/sh\necho "$*" > {log}\n{line}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setattr(scan, "_scan_packages", lambda _root: 2)
+    return log
+
+
+def test_image_is_scanned_for_what_has_a_fix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    log = grype(monkeypatch, tmp_path, "")
+    assert scan.scan(tmp_path, "addressbook:src-1") == scan.ScanResult(2, "addressbook:src-1")
+    assert log.read_text() == "docker:addressbook:src-1 --only-fixed --fail-on high\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("exit 2", "addressbook:1 has known vulnerabilities that newer versions fix"),
+        ("echo 'no route' >&2; exit 1", "not scanned, because grype failed: no route"),
+    ],
+)
+def test_vulnerable_or_unread_image_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, why: str):
+    grype(monkeypatch, tmp_path, line)
+    with pytest.raises(StepError, match=why):
+        scan.scan(tmp_path, "addressbook:1")
+
+
+def test_missing_scanner_is_reported_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="grype is not on PATH, but is needed to scan addressbook:1; install it"):
+        scan.scan(tmp_path, "addressbook:1")

@@ -54,6 +54,22 @@ def test_files_affect_their_stacks(root: Path, file: str, stacks: tuple[str, ...
     assert (tuple(each.stack for each in affected.stacks), affected.image) == (stacks, image)
 
 
+@pytest.mark.parametrize(
+    ("file", "dependencies"),
+    [
+        ("requirements.in", True),
+        ("requirements-dev.txt", True),
+        ("app/requirements-test.txt", True),
+        (".github/workflows/main.yaml", True),
+        (".github/tools", True),
+        ("app/addressbook/api.py", False),
+        ("docs/requirements.md", False),
+    ],
+)
+def test_changed_dependencies_are_scanned(root: Path, file: str, dependencies: bool):
+    assert touched([file], root).dependencies is dependencies
+
+
 def test_stacks_that_are_not_in_use_are_skipped(root: Path):
     in_use(root, "staging: [prod-gcp]\nproduction:\n")
     affected = touched(["Pulumi.yaml"], root)

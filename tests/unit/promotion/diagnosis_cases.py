@@ -310,6 +310,16 @@ def _balancer(status: Any = None, **objects: Any) -> dict[str, Any]:
     return {"services": [service], "endpoint_slices": [_endpoints()], **objects}
 
 
+def _gateway(**conditions: tuple[str, str]) -> dict[str, Any]:
+    listed = [{"type": kind, "status": status, "message": text} for kind, (status, text) in conditions.items()]
+    return {
+        "metadata": meta("shop-lb", track=None),
+        "spec": {"gatewayClassName": "traefik"},
+        "status": {"conditions": listed},
+    }
+
+
+UNANSWERED = _gateway(Accepted=("Unknown", "Waiting for controller"), Programmed=("Unknown", "Waiting for controller"))
 WELL = pod("a", state=RUNNING, ready=True)
 STARTING = pod("b", state=RUNNING, metadata=meta("b", created=JUST_NOW))
 UNPULLED = pod(state=waiting("ErrImagePull", "not found"))
@@ -336,6 +346,10 @@ WORKLOADS = [
     Case("load-balancer-pending", _balancer(), "no address yet"),
     Case("load-balancer-pending", _balancer(events=[SYNC_FAILED]), "quota exceeded"),
     Case("", _balancer({"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}})),
+    Case("gateway-without-controller", {"gateways": [UNANSWERED]}, "class traefik"),
+    Case("gateway-without-controller", {"gateways": [_gateway()]}),
+    Case("gateway-not-programmed", {"gateways": [_gateway(Programmed=("False", "no such address"))]}, "such address"),
+    Case("", {"gateways": [_gateway(Programmed=("True", "programmed"))]}),
 ]
 
 

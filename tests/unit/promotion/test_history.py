@@ -197,7 +197,7 @@ def test_other_settings_are_another_release():
     assert [(release.number, release.updates) for release in releases_of(found)] == [(3, (4,)), (2, (3,)), (1, (1, 2))]
 
 
-def test_the_config_of_a_release_is_the_last_that_succeeded():
+def test_the_update_of_a_release_is_the_last_that_succeeded():
     found = updates(
         stack(
             summary(1, stableImage=A, memoryLimit="128Mi"),
@@ -208,11 +208,11 @@ def test_the_config_of_a_release_is_the_last_that_succeeded():
     )
 
     def memory(number: str) -> str:
-        config = history.config_of_release(A, number, found)
-        return config["memoryLimit"] if config else ""
+        update = history.update_of_release(A, number, found)
+        return update.config["memoryLimit"] if update else ""
 
     assert (memory(A), memory("1"), memory("2"), memory("3")) == ("256Mi", "128Mi", "256Mi", "")
-    assert history.config_of_release(C, C, found) is None
+    assert history.update_of_release(C, C, found) is None
 
 
 def test_changes_name_the_variables_and_hide_secrets():

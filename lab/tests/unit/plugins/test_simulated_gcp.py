@@ -192,6 +192,19 @@ def test_an_import_has_no_password(gcp: GoogleCloud, monkeypatch: pytest.MonkeyP
     assert refreshed is not None and refreshed.inputs["rootPassword"] == Secret("known")
 
 
+def test_a_network_has_one_private_zone_of_a_name(gcp: GoogleCloud):
+    def zone(name: str, origin: str, network: str) -> None:
+        networks = {"networks": [{"networkUrl": network}]}
+        make(gcp, "ManagedZone", name=name, dnsName=origin, visibility="private", privateVisibilityConfig=networks)
+
+    one, other = (make(gcp, "Network", name=name).id for name in ("one", "other"))
+    zone("first", "europe-west3.sql-psa.goog.", one)
+    zone("of-a-server", "a.b.europe-west3.sql-psa.goog.", one)
+    zone("elsewhere", "europe-west3.sql-psa.goog.", other)
+    with pytest.raises(ProviderError, match="409 the name is taken"):
+        zone("second", "europe-west3.sql-psa.goog.", one)
+
+
 def test_a_private_zone_is_in_the_labs_dns(gcp: GoogleCloud):
     make(gcp, "ManagedZone", name="ours", dnsName="europe-west3.sql-psa.goog.", visibility="private")
     record: Properties = {"name": "a.europe-west3.sql-psa.goog.", "managedZone": "ours", "type": "A"}

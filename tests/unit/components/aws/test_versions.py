@@ -13,6 +13,7 @@ import yaml
 
 from components.aws.versions import kubernetes_warning, postgres_warning, satisfies
 from contract.project import PROJECT_ROOT as ROOT
+from contract.update import LEAVE_PLATFORM
 from tests.unit.components.aws.simulated import EKS, ENGINE_VERSION, runs
 
 #: End of EKS' standard support (EKS user guide, release calendar; of 1.37: 14 months after its release).
@@ -105,6 +106,17 @@ def test_an_impossible_kubernetes_version_is_refused(
     cloud.functions.update(runs(cluster=live))
     with pytest.raises(pulumi.RunError, match=message):
         graph(kubernetesVersion=wanted)
+
+
+def test_the_way_back_asks_for_what_runs(graph: Callable[..., Any], cloud: Any, monkeypatch: pytest.MonkeyPatch):
+    """Versions in the file that AWS refuses do not stop a roll-back, which upgrades nothing."""
+    monkeypatch.setenv(LEAVE_PLATFORM, "true")
+    cloud.functions.update(runs(cluster="1.34", database="15.12"))
+    stack = graph(kubernetesVersion="1.39", databaseVersion="18")
+    for kind, key, running in ((EKS, "version", "1.34"), ("Instance", "engineVersion", "15.12")):
+        resource = stack.one(kind)
+        assert resource.inputs[key] == running
+        assert key in resource.options.ignoreChanges
 
 
 @pytest.fixture

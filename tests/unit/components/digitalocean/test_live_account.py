@@ -11,6 +11,7 @@ import pytest
 
 from components.digitalocean import waiting
 from components.digitalocean.live import LiveVersion
+from contract.update import LEAVE_PLATFORM
 from tests.unit.components.digitalocean.simulated import CLUSTER, DATABASE, answer
 
 UPGRADES = "kubernetes cluster get-upgrades cluster-id"
@@ -65,6 +66,26 @@ def test_an_upgrade_is_not_sent_again(graph: Callable[..., Any], account: Path):
     answer(account, kubernetes_cluster_list=[{**CLUSTER, "status": {"state": "upgrading"}}])
     with pytest.raises(pulumi.RunError, match=r"is `upgrading` with .*; run the command again once"):
         graph(kubernetesVersion="1.34.5-do.0")
+
+
+def test_the_way_back_asks_for_what_runs(
+    graph: Callable[..., Any], account: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A retired version in the file, or an unfinished upgrade, does not stop a roll-back, which upgrades nothing."""
+    monkeypatch.setenv(LEAVE_PLATFORM, "true")
+    upgrading = {"state": "upgrading"}
+    answer(
+        account,
+        kubernetes_cluster_list=[{**CLUSTER, "status": upgrading}],
+        databases_list=[{**DATABASE, "status": "upgrading"}],
+        **{UPGRADES: []},
+    )
+    resources = graph(kubernetesVersion="1.36.1-do.0", databaseVersion="17")
+    for kind, running in (("KubernetesCluster", "1.34.1-do.0"), ("DatabaseCluster", "15")):
+        resource = resources.one(kind)
+        assert resource.inputs["version"] == running
+        assert "version" in ignored(resource)
+    assert done == [], "there is nothing to wait for"
 
 
 def test_a_database_that_runs_ahead_is_no_difference(graph: Callable[..., Any], account: Path, done: list[str]):

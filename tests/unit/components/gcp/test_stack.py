@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 
 from components.gcp.project import PROJECT_CONFIG
 from contract.project import PROJECT_ROOT
+from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.gcp.simulated import google
 from tests.unit.components.graphs import all_before
 
@@ -67,3 +70,17 @@ def test_the_stack_file_is_valid_with_a_project(keys: Callable[..., Any], errors
     assert error.startswith("gcp:project = 'YOUR-PROJECT-ID': must be a project's id"), "or Google gets it"
     platform = keys(**{**values, PROJECT_CONFIG: "acme-prod-1"})
     assert (platform.region, platform.deletion_protection) == ("europe-west3", True)
+
+
+@pytest.mark.parametrize(("project", "in_project"), [("", "platform-1"), ("acme-prod-1", None)])
+def test_a_release_stacks_record_is_in_a_project(
+    graph: Callable[..., Any], cloud: Any, project: str, in_project: str | None
+):
+    """A release stack needs no project of its own, and the provider would miss it only after the Service is made."""
+    outputs = json.loads(json.dumps(graph().outputs))
+    outputs["platform"]["access"]["cluster"] = "projects/platform-1/locations/us-central1/clusters/prod"
+    cloud.functions[READ_OUTPUTS] = lambda args: {"name": args["name"], "outputs": outputs, "secretOutputNames": []}
+    release = {"platformStack": "prod", "namespace": "branch-one", "kubernetesVersion": "", "region": ""}
+    entrance = {"hostname": "one.example.com", "dnsZone": "example-com"}
+    record = graph(**release, **entrance, **{"gcp:project": project}).one("RecordSet", "hostname")
+    assert record.inputs.get("project") == in_project

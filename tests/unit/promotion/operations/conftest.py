@@ -48,9 +48,17 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         session = Session(command, chosen, file, console, EngineRun("dev", console, _stack=cast(Any, stack)), updates)
 
         def up(
-            stack: Any, message: str, *, config_file: Path | None, progress: Progress, excluded: Sequence[str], **_: Any
+            stack: Any,
+            message: str,
+            *,
+            config_file: Path | None,
+            progress: Progress,
+            excluded: Sequence[str],
+            leaves_platform: bool,
+            **_: Any,
         ) -> dict[str, Any]:
             stack.excluded.append([*excluded])
+            stack.leaves_platform.append(leaves_platform)
             progress.failed += [stack.failing] if stack.failing else []
             return stack.up(config_file, message)
 

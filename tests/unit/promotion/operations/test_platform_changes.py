@@ -88,6 +88,7 @@ def test_with_platform_allows_it(make: Make, monkeypatch: pytest.MonkeyPatch, co
     FORWARD[command](session)
     assert stack.applied
     assert stack.excluded == [[]]
+    assert stack.leaves_platform == [False]
 
 
 @pytest.mark.parametrize("command", BACK)
@@ -96,7 +97,9 @@ def test_the_way_back_leaves_the_platform(make: Make, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Session, "of", lambda *_: session)
     BACK[command](session)
     assert stack.excluded == [[NODES, ADDON]]
+    assert stack.leaves_platform == [True]
     assert not session.engine.excluded, "the next update is whole again"
+    assert not session.engine.leaves_platform
     assert "this update leaves the platform as it is" in cast(io.StringIO, session.console.out).getvalue()
 
 
@@ -105,6 +108,7 @@ def test_the_way_back_includes_what_cannot_be_left(make: Make):
     stack.inseparable = CommandError("provider default_7_1_0 has not been registered yet")
     assert remove_canary(session)
     assert stack.excluded == [[NODES, ADDON], []]
+    assert stack.leaves_platform == [True, True], "also the whole update upgrades nothing"
     assert "canaryImage" not in stack.applied[-1]
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
-from typing import cast
+import json
+from collections.abc import Callable
+from typing import NoReturn, cast
 
 import pytest
 
 from promotion.errors import CommandError
+from promotion.operations import secret_settings, stale
+from promotion.operations import session as session_module
 from promotion.operations.promote import promote_canary
-from promotion.operations.rollback import previous_release, remove_canary, restore_stable
+from promotion.operations.rollback import previous_stable, remove_canary, restore_stable
 from promotion.state import history
+from promotion.state.history import SECRET
 from promotion.state.verdict_record import VerdictRecord
 from tests.unit.promotion.operations.conftest import forced, refused
 from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, OTHER, TIME, TRIAL, Make
@@ -139,7 +144,8 @@ def test_an_empty_target_never_removes_the_canary(make: Make):
 def test_undo_goes_back_to_the_previous_stable(make: Make):
     earlier = [{"stableImage": NEW}, {"stableImage": OTHER, "result": "failed"}, {"stableImage": OLD}]
     session, stack = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
-    assert restore_stable(session, previous_release(session))
+    previous = previous_stable(session)
+    assert restore_stable(session, previous.config["stableImage"], previous)
     assert stack.applied[-1]["stableImage"] == OLD
     assert stack.applied[-1]["canaryVerdict"].startswith(f"rejected sha256:{'b' * 64}")
 
@@ -149,29 +155,36 @@ def test_undo_twice_goes_back_twice(make: Make):
     undone = {"stableImage": OLD, "canaryVerdict": f"rejected sha256:{'b' * 64} {TIME}"}
     earlier = [undone, {"stableImage": NEW}, {"stableImage": OLD}, {"stableImage": OTHER}]
     session, _ = make("undo", tracks={"stable": OLD}, earlier=earlier, **undone)
-    assert previous_release(session) == "1"
+    assert previous_stable(session).config["stableImage"] == OTHER
 
 
 def test_undo_of_a_failed_promotion_restores_stable(make: Make):
     """The state has the new image, although its update failed."""
     promoted = {"stableImage": NEW, "result": "failed"}
     session, _ = make("undo", tracks={"stable": NEW}, earlier=[promoted, {"stableImage": OLD}], stableImage=NEW)
-    assert previous_release(session) == "1"
+    assert previous_stable(session).config["stableImage"] == OLD
+
+
+def test_undo_again_finishes_an_undo_that_failed(make: Make):
+    failed, good = {"stableImage": NEW, "result": "failed"}, {"stableImage": NEW, "number": "2"}
+    earlier = [failed, {"stableImage": NEW, "memoryLimit": "1Gi"}, good, {"stableImage": OLD}]
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert previous_stable(session).number == 2
 
 
 def test_undo_of_promoted_settings_keeps_the_image(make: Make):
     settings = {"stableImage": NEW, "environment": '{"A": "bad"}', "number": "3"}
     earlier = [settings, {"stableImage": NEW, "number": "2"}, {"stableImage": OLD, "number": "1"}]
     session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
-    assert previous_release(session) == "2"
+    assert previous_stable(session).number == 2
     earlier = [{"stableImage": NEW, "number": "4"}, *earlier]
     session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
-    assert previous_release(session) == "1"
+    assert previous_stable(session).number == 1
 
 
 def test_undo_without_an_earlier_stable_is_refused(make: Make):
     session, _ = make("undo", tracks={"stable": NEW}, earlier=[{"stableImage": NEW}], stableImage=NEW)
-    refused(lambda: previous_release(session), session, "has no earlier stable")
+    refused(lambda: previous_stable(session), session, "has no earlier stable")
 
 
 @pytest.mark.parametrize("step", ["rollback", "promote"])
@@ -209,12 +222,62 @@ def test_an_earlier_image_comes_with_its_settings(make: Make):
     assert (stack.applied[-1]["stableImage"], stack.applied[-1]["memoryLimit"]) == (OLD, "512Mi")
 
 
-def test_a_rollback_warns_that_secrets_stay(make: Make):
-    earlier = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": "[secret]"}]
-    session, _ = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
-    assert restore_stable(session, "aaaaaa")
-    printed = session.console.out
-    assert "secret variables stay as they are" in cast(io.StringIO, printed).getvalue()
+def test_a_rollback_goes_on_without_readable_secrets(make: Make, monkeypatch: pytest.MonkeyPatch):
+    earlier = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": SECRET}]
+    for secrets in (unreadable("incorrect passphrase"), lambda *_: {}):
+        monkeypatch.setattr(session_module.secrets, "secrets_of_updates", secrets)
+        session, stack = make("rollback", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+        assert restore_stable(session, "aaaaaa")
+        assert stack.applied[-1]["stableImage"] == OLD
+        assert "secret variables stay as they are: " in cast(io.StringIO, session.console.out).getvalue()
+
+
+def unreadable(why: str) -> Callable[..., NoReturn]:
+    def read(*_: object) -> NoReturn:
+        raise CommandError(why)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("earlier", "present", "expected"),
+    [
+        ({"A": "old", "B": "same"}, {"A": "new", "B": "same"}, {"A": "sealed old", "B": "cipher B"}),
+        ({"A": "old", "C": "gone"}, {"A": "new"}, {"A": "sealed old", "C": "sealed gone"}),
+        ({"A": "same"}, {"A": "same"}, {"A": "cipher A"}),
+        ({"A": "old"}, {}, {"A": "sealed old"}),
+    ],
+)
+def test_secrets_come_back_encrypted(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    earlier: dict[str, str],
+    present: dict[str, str],
+    expected: dict[str, str],
+):
+    updates = [{"stableImage": NEW}, {"stableImage": OLD, "secretEnvironment": SECRET, "number": "1"}]
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=updates, stableImage=NEW)
+    if present:
+        entries = ", ".join(f"{name}: {{secure: cipher {name}}}" for name in present)
+        session.file.write(session.file.text() + f"  addressbook:secretEnvironment: {{{entries}}} # team's\n")
+    known = {1: {"secretEnvironment": json.dumps(earlier)}}
+    monkeypatch.setattr(session_module.secrets, "secrets_of_updates", lambda *_: known)
+    monkeypatch.setattr(secret_settings, "written_values", lambda *_: {"secretEnvironment": json.dumps(present)})
+    monkeypatch.setattr(secret_settings, "encrypted", lambda _, __, value: f"sealed {value}")
+    monkeypatch.setattr(stale, "_changed_secrets", lambda *_: [])
+    assert restore_stable(session, OLD)
+    written = session.config["secretEnvironment"]
+    assert written == {name: {"secure": text} for name, text in expected.items()}
+    assert not present or "} # team's\n" in session.file.text()
+
+
+def test_undo_of_a_promoted_secret_keeps_the_image(make: Make, monkeypatch: pytest.MonkeyPatch):
+    """The history hides the secret, so both updates are one release."""
+    updates = [{"stableImage": NEW, "secretEnvironment": SECRET, "number": number} for number in "21"]
+    known = {number: {"secretEnvironment": f'{{"A": "{number}"}}'} for number in (1, 2)}
+    monkeypatch.setattr(session_module.secrets, "secrets_of_updates", lambda *_: known)
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=[*updates, {"stableImage": OLD}], stableImage=NEW)
+    assert previous_stable(session).number == 1
 
 
 def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
