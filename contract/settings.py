@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
 from contract.image import Image
+from contract.judging import MetricName, MetricsPreset, RequestMetrics, TestRequest, request_metrics
 from contract.project import PROJECT_ROOT, clouds
 
 Traffic = Literal["split", "stable", "canary"]
@@ -248,7 +249,7 @@ class ServiceSettings(Keys):
         default=9464,
         ge=0,
         le=65535,
-        description="Port of the Prometheus metrics at /metrics, never public. 0: the service has none.",
+        description="Port of the Prometheus metrics (`metricsPath`), never public. 0: the service has none.",
     )
     readiness_path: HttpPath = Field(
         default="/ready", description="HTTP path that answers 200 when the pod can take requests."
@@ -264,8 +265,7 @@ class ServiceSettings(Keys):
     )
     test_commands: list[Annotated[list[str], Field(min_length=1)]] = Field(
         default=[],
-        description="Commands that `verdict` runs in a canary pod; each must exit with 0. Unset: `ping` and `migrate`"
-        " of the addressbook, and none for another service.",
+        description="Commands that `verdict` runs in a canary pod; each must exit with 0.",
     )
     environment: dict[EnvironmentName, str] = Field(
         default={},
@@ -378,6 +378,28 @@ def overlay(
 class VerdictKeys(Keys):
     """How a canary of the service is judged."""
 
+    verdict: Literal["traffic", "functional"] = Field(
+        default="traffic",
+        description="What a healthy verdict needs: `traffic`, users' requests that are as good as stable's;"
+        " `functional`, only pods that stay up, `testCommands` and `testRequests`, for a service without metrics.",
+    )
+    test_requests: list[TestRequest] = Field(
+        default=[],
+        description="Requests that `verdict` sends to the canary's own Service, in order: `send` (`GET /path`), `form`"
+        " or `body` (sent as JSON), the expected `status` (200) and fields of the JSON `answer`, and fields to `save`"
+        " for `{field}` in later paths. After a failure the DELETE requests are still sent.",
+    )
+    request_metrics: MetricsPreset = Field(
+        default="default",
+        description="Names of the request metrics: `default` (docs/reference/metrics.md), or those of a library:"
+        " `opentelemetry`, `micrometer`, `express-prom-bundle`, `fastapi-instrumentator`, `promhttp`, `istio`.",
+    )
+    request_metric_names: dict[MetricName, str] = Field(
+        default={},
+        description="Names that differ from the preset's: of the counter `requests`, the histogram `durations`, and"
+        " the labels `method`, `route`, `status`.",
+    )
+    metrics_path: HttpPath = Field(default="/metrics", description="HTTP path of the Prometheus metrics.")
     warm_up_seconds: int = Field(
         default=30,
         ge=0,
@@ -413,6 +435,28 @@ class VerdictKeys(Keys):
     )
     verdict_valid_hours: int = Field(
         default=24, ge=1, le=8760, description="Hours for which a healthy verdict allows a promotion."
+    )
+
+    @property
+    def metrics(self) -> RequestMetrics:
+        """Where the service's pods count their requests."""
+        return request_metrics(self.request_metrics, self.request_metric_names, self.metrics_path)
+
+
+class EventKeys(Keys):
+    """Who hears of the stack's moves and failures. An address often contains a token, so it is a secret."""
+
+    webhooks: dict[EnvironmentName, str] = Field(
+        default={},
+        repr=False,
+        description="Addresses (http or https) that get an event as JSON after every move and every failure, name to"
+        " address. Set one with `pulumi config set --secret --path webhooks.NAME`.",
+    )
+    slack_webhooks: dict[EnvironmentName, str] = Field(
+        default={},
+        repr=False,
+        description="Slack's incoming webhooks, and those of services that take the same form. They get each event as a"
+        " sentence. Set one with `pulumi config set --secret --path slackWebhooks.NAME`.",
     )
 
 
@@ -456,7 +500,7 @@ class Settings(Generic[PlatformKeysT]):
 
 
 #: Groups that every cloud has.
-COMMON = (StackSettings, ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys)
+COMMON = (StackSettings, ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys, EventKeys)
 
 
 def _by_digest(image: str) -> str:

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from contract.project import clouds
 from contract.settings import (
     CanaryKeys,
+    EventKeys,
     Keys,
     ReleaseSettings,
     ServiceSettings,
@@ -100,6 +101,7 @@ def _block() -> Iterator[str]:
         ("the service under release", ServiceSettings),
         ("what differs in the canary's pods", CanaryKeys),
         ("how a canary of the service is judged", VerdictKeys),
+        ("who hears of moves and failures", EventKeys),
     ):
         yield f"  # --- {title}"
         for key in keys(group):
@@ -140,7 +142,8 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def _items(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": schema["type"], **({"items": _items(schema["items"])} if "items" in schema else {})}
+    # A model of its own is a reference, without a type.
+    return {"type": schema.get("type", "object"), **({"items": _items(schema["items"])} if "items" in schema else {})}
 
 
 def _sentence(key: Key, with_default: bool = False) -> str:
@@ -193,6 +196,7 @@ def page() -> str:
         ("Service", ServiceSettings),
         ("Canary", CanaryKeys),
         ("Verdict", VerdictKeys),
+        ("Events", EventKeys),
     ):
         lines += ["", f"## {title}", "", *_table(keys(group))]
     lines += ["", "## Written by the promotion commands", "", "Do not set these yourself.", "", *_table(keys(ToolKeys))]

@@ -11,7 +11,7 @@ from typing import cast
 
 import yaml
 
-from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings, VerdictKeys
+from contract.settings import CanaryKeys, EventKeys, ReleaseSettings, ServiceSettings, VerdictKeys
 from pipeline.errors import UsageError
 
 #: Files of the program. Those of one cloud affect only its stacks.
@@ -24,7 +24,7 @@ LOCKED = re.compile(r"requirements[\w-]*\.(in|txt)")
 NOTHING = "0" * 40
 #: Keys that leave the platform alone: those of the service and of its tracks.
 _RELEASE_KEYS = frozenset[str]().union(
-    *(group.key_names() for group in (ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys))
+    *(group.key_names() for group in (ReleaseSettings, ServiceSettings, CanaryKeys, VerdictKeys, EventKeys))
 )
 
 

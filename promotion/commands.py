@@ -289,7 +289,17 @@ def add_history(commands: Commands) -> None:
         action="store_true",
         help=f"show all entries, not only the last {report.SHOWN_ENTRIES}",
     )
-    add_output(parser)
+    parser.add_argument(
+        "--figures",
+        action="store_true",
+        help="show deployment frequency, lead time, change failure rate and time to restore instead",
+    )
+    parser.add_argument(
+        "--output",
+        choices=["text", "json", "prometheus"],
+        default="text",
+        help="form of the result; prometheus has the figures in its text format",
+    )
 
 
 def add_diagnose(commands: Commands) -> None:

@@ -23,6 +23,7 @@ environment:
   DB_PORT=5432  DB_SSL=false  DB_CA (PEM text; unset: the system's authorities)  DB_POOL_SIZE=4
   PORT=3000  METRICS_PORT=9464  LISTEN_ADDRESS=::  DRAIN_SECONDS=10
   LOG_LEVEL=INFO  NODE_ENV=development
+  OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables: send traces (unset: none)
 """
 
 

@@ -8,6 +8,7 @@ import asyncpg
 
 from addressbook.sessions import Sessions, Statement
 from addressbook.settings import DatabaseSettings
+from addressbook.tracing import Spans
 
 if TYPE_CHECKING:
     from addressbook.sessions import Connection, Record
@@ -25,11 +26,13 @@ LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.Interna
 
 asyncpg raises InternalClientError if the server's last message meets a statement that is just being sent.
 """
-NOT_DONE = (asyncpg.InterfaceError, asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""A migration changed what the statement was prepared for, so it did not run."""
+NOT_DONE = (asyncpg.InterfaceError, *OUTDATED)
 """Nothing was changed.
 
-asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed), or a
-migration changed what the statement was prepared for.
+An InterfaceError means that asyncpg refused to use the connection, so the statement was not sent (or its
+transaction not committed).
 """
 FAILURES = (asyncpg.PostgresError, *LOST)
 
@@ -70,8 +73,9 @@ class Database:
     was not sent, or if repeating it can't change anything.
     """
 
-    def __init__(self, settings: DatabaseSettings, size: int) -> None:
+    def __init__(self, settings: DatabaseSettings, size: int, spans: Spans | None = None) -> None:
         self._settings = settings
+        self._spans = spans
         self._sessions = Sessions(self._connect, size, CONNECT_SECONDS)
         self.on_failure: Callable[[str], None] = lambda _kind: None
         """Called with the kind of each failure, also of those that a repetition hid from the user."""
@@ -118,10 +122,10 @@ class Database:
 
     def _after_failure(self, error: Exception) -> None:
         self.on_failure(kind(error))
-        # A restart breaks all connections at once: leave none of them for the next try. After a failover the
-        # old primary may still be connected, as a read-only standby.
+        # A restart breaks all connections at once, and a migration their prepared statements: leave none of
+        # them for the next try. After a failover the old primary may still be connected, as a standby.
         dead = _lost(error) and not isinstance(error, TimeoutError)
-        if dead or isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        if dead or isinstance(error, (asyncpg.ReadOnlySQLTransactionError, *OUTDATED)):
             self._sessions.expire()
 
     async def _execute(self, statements: Sequence[Statement]) -> "Sequence[Record]":
@@ -131,7 +135,11 @@ class Database:
             self.on_failure(kind(error))
             raise Unavailable(explain(error)) from error
         try:
-            rows = await session.execute(statements)
+            if self._spans is None:
+                rows = await session.execute(statements)
+            else:
+                with self._spans.statement(statements[-1][0]):
+                    rows = await session.execute(statements)
         except BaseException as error:
             # It may be dead, in the middle of an answer, or prepared for another schema.
             self._sessions.discard(session)

@@ -23,13 +23,21 @@ log = logging.getLogger("addressbook.request")
 class Observation:
     """What a connection asks; it asks another application in turn."""
 
-    def __init__(self, application: Callable[[Request], Awaitable[Answer]], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        application: Callable[[Request], Awaitable[Answer]],
+        metrics: Metrics,
+        spans: tracing.Spans | None = None,
+    ) -> None:
         self._application = application
         self._metrics = metrics
+        self._spans = spans
 
     async def answer(self, request: Request) -> Answer:
         identity = tracing.identify(request.headers)
         request.id = identity["request_id"]
+        if self._spans is not None:
+            identity |= self._spans.begin(request, identity)
         tracing.current.set(identity)
         self._metrics.in_progress += 1
         if request.overloading:
@@ -47,6 +55,8 @@ class Observation:
         seconds = time.perf_counter() - request.started - request.waited
         route = request.route or UNMATCHED
         self._metrics.count(request.method, route, answer.status, seconds)
+        if self._spans is not None:
+            self._spans.end(request, answer.status, failure)
         level = logging.ERROR if failure else _level(route, answer.status)
         if log.isEnabledFor(level):
             fields = {

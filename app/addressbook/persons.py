@@ -18,11 +18,11 @@ MAX_CHOSEN_ID = 2**52
 The sequence goes on behind it, and has as many ids left that JavaScript's numbers hold exactly.
 """
 
-_PAGE = (
+PAGE = (
     "SELECT id, first_name, last_name, created_at, updated_at FROM person WHERE id > $1 ORDER BY id LIMIT $2"
 )
-_GET = "SELECT id, first_name, last_name, created_at, updated_at FROM person WHERE id = $1"
-_CREATE = (
+GET = "SELECT id, first_name, last_name, created_at, updated_at FROM person WHERE id = $1"
+CREATE = (
     "INSERT INTO person (first_name, last_name) VALUES ($1, $2)"
     " RETURNING id, first_name, last_name, created_at, updated_at"
 )
@@ -42,7 +42,7 @@ _CREATE_WITH_ID = (
     " RETURNING id, first_name, last_name, created_at, updated_at"
 )
 _DELETE = "DELETE FROM person WHERE id = $1 RETURNING id, first_name, last_name, created_at, updated_at"
-_READY = "SELECT 1 FROM person LIMIT 1"
+READY = "SELECT 1 FROM person LIMIT 1"
 
 
 class BadInput(ValueError):
@@ -93,10 +93,10 @@ class Persons:
 
     async def ready(self) -> None:
         """Return if persons can be served: the table exists."""
-        await self._database.read(_READY)
+        await self._database.read(READY)
 
     async def create(self, first_name: str, last_name: str) -> Person:
-        return Person(*(await self._database.write(_CREATE, first_name, last_name))[0])
+        return Person(*(await self._database.write(CREATE, first_name, last_name))[0])
 
     async def put(self, person_id: int, first_name: str, last_name: str) -> Person:
         """Change the person with this id, or create it. Raises `BadInput` if a new id is too large."""
@@ -114,7 +114,7 @@ class Persons:
         return Person(*rows[0])
 
     async def get(self, person_id: int) -> Person | None:
-        rows = await self._database.read(_GET, person_id)
+        rows = await self._database.read(GET, person_id)
         return Person(*rows[0]) if rows else None
 
     async def delete(self, person_id: int) -> Person | None:
@@ -124,4 +124,4 @@ class Persons:
 
     async def page(self, after: int, limit: int) -> Sequence[Person]:
         """Return at most `limit` persons with ids above `after`, by id."""
-        return [Person(*row) for row in await self._database.read(_PAGE, after, limit)]
+        return [Person(*row) for row in await self._database.read(PAGE, after, limit)]

@@ -5,6 +5,7 @@ import errno
 import logging
 import signal
 import socket
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -25,6 +26,9 @@ BACKLOG = 1024
 NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 SEND_BUFFER_BYTES, RECEIVE_BUFFER_BYTES = 64 * 1024, 32 * 1024
 """The kernel's buffers count towards a pod's memory limit, and would grow to megabytes a connection."""
+
+if TYPE_CHECKING:
+    from addressbook.telemetry import Traces
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +74,9 @@ def serve(settings: Settings) -> None:
     # Accepted connections inherit these.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    traces = _traces(settings)
     # One of the process's connections is for readiness.
-    database = Database(settings.database, size=max(settings.pool_size - 1, 1))
+    database = Database(settings.database, size=max(settings.pool_size - 1, 1), spans=traces)
     metrics = Metrics(settings, database)
     metrics.serve(listener.getsockname()[0], settings.metrics_port)
     log.info(
@@ -86,14 +91,28 @@ def serve(settings: Settings) -> None:
             }
         },
     )
-    uvloop.run(_serve(listener, settings, database, metrics))
+    uvloop.run(_serve(listener, settings, database, metrics, traces))
     log.info("stopped")
 
 
-async def _serve(listener: socket.socket, settings: Settings, database: Database, metrics: Metrics) -> None:
+def _traces(settings: Settings) -> "Traces | None":
+    if not settings.traces:
+        return None
+    from addressbook.telemetry import Traces  # takes memory, and time to start
+
+    return Traces(settings)
+
+
+async def _serve(
+    listener: socket.socket,
+    settings: Settings,
+    database: Database,
+    metrics: Metrics,
+    traces: "Traces | None",
+) -> None:
     # Load on `database` makes the process slow, not unready.
     probe = Database(settings.database, size=1)
-    clients = Clients(Observation(Api(Persons(database), Readiness(Persons(probe))), metrics))
+    clients = Clients(Observation(Api(Persons(database), Readiness(Persons(probe))), metrics, traces))
     stop = Stop(Drain(settings.drain_seconds))
     server = await asyncio.get_running_loop().create_server(clients.connect, sock=listener, backlog=BACKLOG)
     while not (stop.at_once or stop.drain.over()):
@@ -105,8 +124,7 @@ async def _serve(listener: socket.socket, settings: Settings, database: Database
             server.close()
     server.close()
     await _end(clients)
-    await database.close()
-    await probe.close()
+    await asyncio.gather(database.close(), probe.close(), *([traces.close()] if traces else []))
 
 
 async def _end(clients: Clients) -> None:

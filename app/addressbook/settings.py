@@ -44,6 +44,8 @@ class Settings:
     log_level: int
     drain_seconds: float
     pool_size: int
+    traces: bool
+    """Whether OpenTelemetry traces are sent; the SDK reads its standard variables itself."""
     version: str
     revision: str
     database: DatabaseSettings
@@ -60,6 +62,7 @@ class Settings:
             log_level=reader.log_level("LOG_LEVEL"),
             drain_seconds=reader.whole_number("DRAIN_SECONDS", 10, 0, 600),
             pool_size=reader.whole_number("DB_POOL_SIZE", 4, 1, 100),
+            traces=reader.traces(),
             version=reader.text("VERSION", "unknown"),
             revision=reader.text("REVISION", "unknown"),
             database=DatabaseSettings(
@@ -115,6 +118,17 @@ class _Reader:
 
     def log_level(self, name: str) -> int:
         return logging.getLevelNamesMapping()[self.one_of(name, "INFO", LOG_LEVELS, str.upper)]
+
+    def traces(self) -> bool:
+        """Return whether a variable of OpenTelemetry names a place for traces, and none switches them off."""
+        places = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        default = "otlp" if any(self._environ.get(name) for name in places) else "none"
+        exporter = self.one_of("OTEL_TRACES_EXPORTER", default, ("otlp", "none"), str.lower)
+        if exporter == "none" or self.text("OTEL_SDK_DISABLED", "false").lower() == "true":
+            return False
+        for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+            self.one_of(name, "http/protobuf", ("http/protobuf",), str.lower)
+        return True
 
     def tls(self) -> ssl.SSLContext | None:
         wanted = self.one_of("DB_SSL", "false", ("true", "false"), str.lower) == "true"

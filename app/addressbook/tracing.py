@@ -2,8 +2,12 @@
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from typing import Protocol
+
+from addressbook.exchange import Request
 
 REQUEST_ID_BITS = 64
 
@@ -14,6 +18,22 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,64}")
 _TRACEPARENT = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 )
+
+
+class Spans(Protocol):
+    """Where requests and statements are recorded beyond the logs; `telemetry.Traces` is one."""
+
+    def begin(self, request: Request, identity: Mapping[str, str]) -> dict[str, str]:
+        """Begin to record a request; return its fields for the logs."""
+        ...
+
+    def end(self, request: Request, status: int, failure: Exception | None) -> None:
+        """Record how a request was answered."""
+        ...
+
+    def statement(self, query: str) -> AbstractContextManager[None]:
+        """Record a statement that runs inside."""
+        ...
 
 
 def identify(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

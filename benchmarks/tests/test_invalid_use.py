@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
         ("promotion", ["--rounds", "0"], "use 1 or more"),
         ("promotion", ["--replicas", "1"], "makes room for the canary"),
         ("promotion", [], "pulumi is not on PATH"),
+        ("app", ["--seconds", "0"], "use 1 or more"),
+        ("app", [], "wrk is not on PATH"),
         ("delivery", ["--rounds", "0"], "use 1 or more"),
         ("delivery", [], "git is not on PATH"),
     ],

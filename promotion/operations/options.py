@@ -9,7 +9,7 @@ from typing import Literal
 from promotion.operations.config_edits import CANARY_REPLICAS
 
 Track = Literal["stable", "canary"]
-Output = Literal["text", "json", "markdown"]
+Output = Literal["text", "json", "markdown", "prometheus"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +127,10 @@ class StatusOptions(StackOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryOptions(StackOptions):
-    """``all``: show every entry."""
+    """``all``: show every entry. ``figures``: show the delivery figures instead."""
 
     all: bool = False
+    figures: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,33 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from contract.settings import VerdictKeys
 from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
+from promotion.operations.figures import (
+    WINDOWS,
+    deployments_of,
+    figures_json,
+    figures_of,
+    figures_prometheus,
+    figures_text,
+)
 from promotion.operations.options import DiagnoseOptions, HistoryOptions, PreviewOptions, StatusOptions
+from promotion.operations.session import keys_of
 from promotion.operations.timeline import timeline, timeline_json, timeline_text
 from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
 from promotion.preview.revisions import with_revisions
+from promotion.state.checkout import commit_times
 from promotion.state.engine import select_stack
 from promotion.state.git import commits, is_shallow
-from promotion.state.history import releases_of, updates
+from promotion.state.history import Update, releases_of, updates
 from promotion.state.stack_file import StackFile
 
 if TYPE_CHECKING:
@@ -73,6 +86,8 @@ def history(options: HistoryOptions) -> int:
     """Print who changed what and when; return the exit code. Raises CommandError."""
     stack = select_stack(options.stack)
     all_updates = updates(stack)
+    if options.figures or options.output == "prometheus":
+        return _print_figures(options, all_updates)
     releases = releases_of(all_updates)
     limit = None if options.all else SHOWN_ENTRIES
     file = StackFile.of(options.stack)
@@ -82,6 +97,20 @@ def history(options: HistoryOptions) -> int:
         print(json.dumps(timeline_json(options.stack, entries, releases, complete), indent=2))
     else:
         print(timeline_text(options.stack, entries, releases, complete))
+    return DONE
+
+
+def _print_figures(options: HistoryOptions, updates: Sequence[Update]) -> int:
+    times = commit_times(StackFile.of(options.stack), [update.commit for update in updates])
+    deployments, now = deployments_of(updates, times), datetime.now(UTC)
+    figures = [figures_of(deployments, now, days) for days in (*WINDOWS, None)]
+    match options.output:
+        case "prometheus":
+            print(figures_prometheus(options.stack, deployments), end="")
+        case "json":
+            print(json.dumps(figures_json(options.stack, figures), indent=2))
+        case _:
+            print(figures_text(options.stack, figures))
     return DONE
 
 
@@ -101,10 +130,12 @@ def diagnose(options: DiagnoseOptions) -> int:
 
 def status(options: StatusOptions) -> int:
     """Print the release's status, once or until Ctrl-C; return the exit code. Raises CommandError."""
+    from promotion.status.live import Meter
     from promotion.status.status import Observer  # the Kubernetes client takes half a second to import
 
     stack = select_stack(options.stack)
-    observer = Observer(stack, StackFile.of(options.stack), lifetime=options.watch is None)
+    file = StackFile.of(options.stack)
+    observer = Observer(stack, file, Meter(options.watch is None, keys_of(file, VerdictKeys).metrics))
     if options.ready_within is not None:
         return _wait_until_ready(observer, options, options.ready_within)
     if options.watch is None:

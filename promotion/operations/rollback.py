@@ -210,6 +210,7 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
     """
     release = session.release
     explanation = explanation or Explanation(session)
+    session.cause = why
     session.console.say(f"\n{why}; rolling back the canary")
     removal = removal_of(session.state())(release, session.config)
     text = session.file.edited({**removal, **_unhealthy(release, session.trial)})

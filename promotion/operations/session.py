@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from contract.settings import Keys, ReleaseSettings
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
+from promotion.operations.events import send_event
 from promotion.operations.options import ChangeOptions
 from promotion.state import checkout, engine, git, history, secrets
 from promotion.state.history import Update
@@ -24,10 +26,11 @@ from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import trial_fingerprint
 from promotion.status.table import outputs_text
-from stacks.parsing import describe_error
+from stacks.parsing import decoded, describe_error
 
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
+    from promotion.verdict import Verdict
 
 Group = TypeVar("Group", bound=Keys)
 
@@ -80,7 +83,7 @@ class EngineRun:
 
     ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program also asks for
     no version of the platform but the running ones. ``outputs`` (without secrets) and ``failed`` (URNs of resources)
-    are those of the last update.
+    are those of the last update. ``ran``: there was an update, or a destroy.
     """
 
     name: str
@@ -90,6 +93,7 @@ class EngineRun:
     leaves_platform: bool = False
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: list[str] = field(default_factory=list[str])
+    ran: bool = False
     _stack: automation.Stack | None = None
 
     @property
@@ -107,7 +111,7 @@ class EngineRun:
     ) -> None:
         """Update the stack to its file, and only as a saved ``plan`` allows. Raises CommandError."""
         progress = Progress(self.console.out, sys.stderr)
-        self.failed = progress.failed
+        self.failed, self.outputs, self.ran = progress.failed, {}, True
         self.outputs = engine.up(
             self.stack,
             message,
@@ -123,8 +127,9 @@ class EngineRun:
 
     def down(self) -> None:
         """Destroy the stack's resources and forget the stack. Raises CommandError."""
-        progress = Progress(self.console.out, sys.stderr)
-        engine.down(self.stack, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
+        progress, stack = Progress(self.console.out, sys.stderr), self.stack
+        self.ran = True
+        engine.down(stack, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
 
 
 @dataclass
@@ -132,7 +137,8 @@ class Session:
     """Access of one command to its stack: the file, the state, the history, the engine and the cluster.
 
     ``changed``: the command has changed what runs or what the stack file says. ``commit_failed``: everything is
-    done except the commit that ``--commit`` asks for.
+    done except the commit that ``--commit`` asks for. ``opened`` is in UTC. ``verdict`` is the one of this command, and
+    ``cause`` says why it rolled back; both are for the event, whose ``receivers`` are secret.
     """
 
     command: str
@@ -145,6 +151,10 @@ class Session:
     _cluster: Cluster | None = None
     changed: bool = False
     commit_failed: bool = False
+    opened: datetime = field(default_factory=lambda: datetime.now(UTC))
+    verdict: Verdict | None = None
+    cause: str = ""
+    receivers: Mapping[str, Mapping[str, str]] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, command: str, options: ChangeOptions) -> Session:
@@ -259,18 +269,24 @@ class Session:
 def open_session(command: str, options: ChangeOptions) -> Generator[Session]:
     """Open a session while no other command of this checkout changes the stack. Raises CommandError.
 
-    With ``--commit``, check first that a commit can succeed, since the commit itself comes last.
+    With ``--commit``, check first that a commit can succeed, since the commit itself comes last. Once the lock is
+    released, send the event of the move or the failure.
     """
     session = Session.of(command, options)
-    with checkout_lock(options.stack, f"promotion {command}", options.wait, session.console.say):
-        if options.commit:
-            checkout.require_committable(session.file)
-        try:
-            yield session
-        except CommandError as error:
-            if session.changed and error.code in (WRONG_USE, BUSY):  # both codes promise that nothing was changed
-                error.code = FAILED
-            raise
+    try:
+        with checkout_lock(options.stack, f"promotion {command}", options.wait, session.console.say):
+            if options.commit:
+                checkout.require_committable(session.file)
+            try:
+                yield session
+            except CommandError as error:
+                if session.changed and error.code in (WRONG_USE, BUSY):  # both codes promise that nothing was changed
+                    error.code = FAILED
+                raise
+    except BaseException as error:
+        send_event(session, error)
+        raise
+    send_event(session)
 
 
 def release_settings(file: StackFile, text: str) -> ReleaseSettings:
@@ -282,7 +298,7 @@ def keys_of(file: StackFile, group: type[Group], text: str | None = None) -> Gro
     """Return a group of keys in a stack file, or in its ``text``. Raises CommandError if one is invalid."""
     values = {key: value for key, value in file.values(text).items() if key in group.key_names()}
     try:
-        return group.model_validate(values)
+        return group.model_validate({key: decoded(value) for key, value in values.items()})
     except ValidationError as error:
         errors = [describe_error(each, group) for each in error.errors()]
         raise CommandError("\n  - ".join([f"{file.path.name}: invalid config", *errors]), WRONG_USE) from None

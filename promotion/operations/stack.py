@@ -10,6 +10,7 @@ from contract.image import Image, digest_of
 from contract.project import PROJECT_ROOT
 from promotion.errors import BUSY, DONE, WRONG_USE, CommandError
 from promotion.operations import config_edits
+from promotion.operations.events import prepare_event
 from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
 from promotion.operations.session import Console, Session, open_session, release_settings
 from promotion.operations.stale import refuse_older_commit
@@ -103,6 +104,7 @@ def down(options: ChangeOptions) -> int:
     """Destroy a stack's resources and keep its file; return the exit code. Raises CommandError."""
     with open_session("down", options) as session:
         _confirm(session, "destroys its resources; the cloud refuses to delete protected ones")
+        prepare_event(session)
         try:
             session.engine.down()
         except MissingStackError:
@@ -179,6 +181,7 @@ def destroy_release_stack(options: ChangeOptions) -> int:
     check_temporary(options.stack, StackFile.of(options.stack))
     with open_session("unstack", options) as session:
         check_temporary(session.name, session.file)
+        prepare_event(session)
         try:
             session.engine.down()
         except MissingStackError:  # its creation was interrupted

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from contract.image import digest_of, short
 from contract.project import declared_keys
-from contract.settings import ReleaseSettings, VerdictKeys, overlay
+from contract.settings import EventKeys, ReleaseSettings, VerdictKeys, overlay
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.config_edits import Move
 from promotion.operations.session import Session, release_settings
@@ -30,8 +30,8 @@ NEWEST_UPDATES = 20
 COMMIT_DIGITS = 12
 #: Marks an encrypted value in the JSON of an edit.
 SECURE = '"secure":'
-#: Keys that `verdict` and `promote` read; they do not affect what runs.
-JUDGING = VerdictKeys.key_names() | {"testCommands"}
+#: Keys that only the commands read; they do not affect what runs.
+UNDEPLOYED = VerdictKeys.key_names() | EventKeys.key_names() | {"testCommands"}
 
 
 def refuse_stale(session: Session, *moves: Move, announced: Set[str] = frozenset()) -> None:
@@ -85,7 +85,7 @@ def _unannounced(
 ) -> list[Change]:
     """Return the differences between file (``written``) and ``deployed`` config that make the move's results differ."""
     before, after = _pinned(session, deployed, written)
-    keys = declared_keys() - {*RECORDS} - JUDGING - announced
+    keys = declared_keys() - {*RECORDS} - UNDEPLOYED - announced
     moved = _moved(before, move, before), _moved(after, move, session.config)
     results = [each for each in differences(*moved) if each.key in keys]
     causes = [each for each in differences(before, after) if each.key in keys]

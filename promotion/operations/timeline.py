@@ -80,7 +80,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
     changes = [asdict(change) for change in entry.changes]
     if isinstance(entry, Commit):
         return {**asdict(entry), "kind": "commit", "time": _second(entry.time), "changes": changes}
-    omitted = ("config", "replaced", "updated")
+    omitted = ("config", "replaced", "updated", "ended")
     fields = {key: value for key, value in asdict(entry).items() if key not in omitted}
     return {**fields, "time": _second(entry.time), "changes": changes}
 

@@ -81,6 +81,7 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
     result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file), keys)
+    session.verdict = result
     session.console.say(f"\n{verdict_text(result)}")
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
     if stable := state.tracks.get("stable"):
@@ -108,14 +109,14 @@ def _require_same_canary(session: Session, cluster: Cluster) -> None:
         )
 
 
-def own_commands(file: StackFile) -> list[list[str]] | None:
-    """Return the canary's own test commands; None if it has none. Raises CommandError."""
+def own_commands(file: StackFile) -> list[list[str]]:
+    """Return the canary's test commands. Raises CommandError."""
     values = file.values()
     text = values.get("testCommands", "[]")
     with suppress(ValueError, LookupError, TypeError):  # it has none, or the program reports them as invalid
         text = json.dumps(json.loads(values.get("canarySettings", "{}"))["testCommands"])
     try:
-        return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text) or None
+        return TypeAdapter(list[Annotated[list[str], Field(min_length=1)]]).validate_json(text)
     except ValidationError:
         raise CommandError(
             f"{file.path.name}: testCommands = {text}: write a list of commands, each a list of words, such as"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -65,3 +66,36 @@ def committed(file: StackFile) -> datetime:
     """Return when HEAD was committed. Raises CommandError if Git fails."""
     seconds = git(file.path.resolve().parent, "log", "--max-count=1", "--format=%ct", "HEAD")
     return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def commit_times(file: StackFile, commits: Iterable[str]) -> dict[str, datetime]:
+    """Return when each commit was committed; those that the checkout does not have are left out.
+
+    Raises CommandError if Git fails.
+    """
+    names = sorted({commit for commit in commits if commit})
+    if not names or not is_in_git(file):
+        return {}
+    folder = file.path.resolve().parent
+    found = git(folder, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin="".join(f"{n}\n" for n in names))
+    present = [line.split()[0] for line in found.splitlines() if line.endswith(" commit")]
+    if not present:
+        return {}
+    rows = git(folder, "log", "--no-walk", "--stdin", "--format=%H %ct", stdin="".join(f"{n}\n" for n in present))
+    return {commit: datetime.fromtimestamp(int(time), UTC) for commit, time in map(str.split, rows.splitlines())}
+
+
+def head(file: StackFile) -> str | None:
+    """Return the commit that is checked out; None outside Git and in a new repository."""
+    try:
+        return git(file.path.resolve().parent, "rev-parse", "--verify", "--quiet", "HEAD").strip() or None
+    except CommandError:
+        return None
+
+
+def user(file: StackFile) -> str | None:
+    """Return the name that Git gives the user; None if it knows none."""
+    try:
+        return git(file.path.resolve().parent, "config", "user.name").strip() or None
+    except CommandError:
+        return None

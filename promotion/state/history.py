@@ -65,6 +65,7 @@ class Update:
     changes: Sequence[Change] = ()
     replaced: int = 0
     updated: int = 0
+    ended: datetime | None = None
 
     @property
     def is_applied(self) -> bool:
@@ -158,6 +159,7 @@ def _updates_of(summaries: Sequence[tuple[int, automation.UpdateSummary]], prefi
                 changes=differences(before, config) if summary.kind == "update" else (),
                 replaced=_count(counts, "replace"),
                 updated=_count(counts, "update"),
+                ended=summary.end_time.replace(tzinfo=UTC) if summary.end_time else None,
             )
         )
         if summary.kind == "update":

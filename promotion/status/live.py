@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contract.image import digest_of
+from contract.judging import RequestMetrics
 from promotion.state.cluster.cluster import Cluster, Track
 from promotion.state.cluster.metrics import CounterDeltas, Counters, read_pods, total
 from promotion.state.cluster.pods import Pod, labels
@@ -59,11 +60,12 @@ class Meter:
     """Read the pods' metrics: since the pods started with ``lifetime``, otherwise since the last look."""
 
     lifetime: bool
+    metrics: RequestMetrics
     _deltas: dict[Track, CounterDeltas] = field(default_factory=dict[Track, CounterDeltas])
 
     def look(self, cluster: Cluster, track: Track, pods: Sequence[Pod]) -> tuple[Served | None, str, str]:
         """Return the track's requests, its revision, and the reason if no metrics could be read."""
-        readings = read_pods(cluster, pods)
+        readings = read_pods(cluster, pods, self.metrics)
         revision = next((reading.revision for reading in readings if reading.revision), "")
         is_first = track not in self._deltas
         added = self._deltas.setdefault(track, CounterDeltas()).add(readings)

@@ -52,10 +52,10 @@ class Status:
 class Observer:
     """Read one stack's status, once or repeatedly."""
 
-    def __init__(self, stack: automation.Stack, file: StackFile, lifetime: bool) -> None:
+    def __init__(self, stack: automation.Stack, file: StackFile, meter: Meter) -> None:
         self._stack = stack
         self._file = file
-        self._meter = Meter(lifetime)
+        self._meter = meter
         self._cluster: Cluster | None = None
         self._looked: datetime | None = None
 

@@ -22,16 +22,15 @@ def judge(
     duration_seconds: float,
     say: Callable[[str], None],
     every_seconds: float | None = None,
-    commands: Sequence[Sequence[str]] | None = None,
+    commands: Sequence[Sequence[str]] = (),
     keys: VerdictKeys | None = None,
 ) -> Verdict:
     """Try the canary for ``duration_seconds`` and return the verdict on it.
 
     ``say`` gets a line at each look, ``every_seconds`` (None: a suitable interval). ``commands`` run in the canary
-    first; None means the addressbook's own if the service is the addressbook, otherwise none. ``keys`` are the limits
-    and the warm-up, which comes before ``duration_seconds``; None for the defaults.
+    first. ``keys`` say how the canary is judged (None: the defaults); their warm-up comes before ``duration_seconds``.
 
-    The trial changes nothing, except that it creates and deletes one person. Raises CommandError if there is no canary,
+    The trial changes nothing but what the commands and test requests do. Raises CommandError if there is no canary,
     if an image changes during the trial, or (code INCONCLUSIVE) if the cluster does not answer.
     """
     from promotion.verdict.trial import Trial, default_interval  # the Kubernetes client takes half a second to import

@@ -1,4 +1,4 @@
-"""Functional checks: commands in a canary pod, and creating and deleting a person through the canary's Service.
+"""Functional checks: commands in a canary pod, and test requests through the canary's Service.
 
 A check that fails at the canary is repeated at stable. If it fails there too, the canary is not to blame.
 """
@@ -6,17 +6,18 @@ A check that fails at the canary is repeated at stable. If it fails there too, t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import quote
 
+from contract.judging import TestRequest
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.pods import Pod
 from promotion.verdict.result import Check
 
-#: The book's functional tests, for a service whose metrics say that it is the addressbook.
-ADDRESSBOOK_COMMANDS: Sequence[Sequence[str]] = (("addressbook", "ping"), ("addressbook", "migrate"))
-PERSON = {"firstName": "Verdict", "lastName": "Round Trip"}
-OK, NOT_FOUND = 200, 404
+#: A field of an earlier answer in a request's path.
+SAVED = re.compile(r"\{(\w+)\}")
 
 
 class CheckFailed(Exception):
@@ -46,46 +47,62 @@ def command_checks(cluster: Cluster, pods: dict[Track, Pod], commands: Sequence[
     ]
 
 
-def round_trip_check(cluster: Cluster) -> Check:
-    """Create, read and delete a person through the canary's Service."""
+def request_check(cluster: Cluster, requests: Sequence[TestRequest]) -> Check:
+    """Send the test requests through the canary's Service."""
     return _check(
-        name="round trip",
-        limit="4 correct answers",
-        samples="4 requests to the canary's Service",
-        rule="a person is created, read, deleted, and then gone",
-        attempt=lambda track: round_trip(cluster, track),
+        name="test requests",
+        limit=f"{len(requests)} correct answers",
+        samples=f"{len(requests)} requests to the canary's Service",
+        rule="the service's test requests, answered as expected",
+        attempt=lambda track: send_all(cluster, track, requests),
     )
 
 
-def round_trip(cluster: Cluster, track: Track) -> None:
-    """Create, read and delete a person through the track's Service; leave nothing behind.
+def send_all(cluster: Cluster, track: Track, requests: Sequence[TestRequest]) -> None:
+    """Send the requests through the track's Service; after a failure only those that delete.
 
-    Raises CheckFailed or UnreachableError.
+    Raises CheckFailed or UnreachableError, of the first failure.
     """
-    person = _expect(cluster, track, "PUT", "/person", OK, PERSON)
-    number = person.get("id")
-    if type(number) is not int or {name: person.get(name) for name in PERSON} != PERSON:
-        raise CheckFailed(f"PUT /person answers {json.dumps(person)[:200]}, which is not the person that was sent")
-    path = f"/person/{number}"
-    try:
-        read = _expect(cluster, track, "GET", path, OK)
-        if read != person:
-            raise CheckFailed(f"GET {path} answers {json.dumps(read)[:200]}, which is not what PUT /person answered")
-    finally:
-        _expect(cluster, track, "DELETE", path, OK)
-    _expect(cluster, track, "GET", path, NOT_FOUND)
+    saved: dict[str, Any] = {}
+    failure: CheckFailed | UnreachableError | None = None
+    for request in requests:
+        if failure and not request.send.startswith("DELETE "):
+            continue
+        try:
+            _send(cluster, track, request, saved)
+        except (CheckFailed, UnreachableError) as error:
+            failure = failure or error
+    if failure:
+        raise failure
 
 
-def _expect(
-    cluster: Cluster, track: Track, method: str, path: str, expected: int, form: dict[str, str] | None = None
-) -> dict[str, Any]:
-    status, body = cluster.through_service(track, method, path, form)
-    if status != expected:
-        raise CheckFailed(f"{method} {path} answers {status} instead of {expected}: {body.strip()[:200]}")
+def _send(cluster: Cluster, track: Track, request: TestRequest, saved: dict[str, Any]) -> None:
+    """Send one request; add the fields that it saves to ``saved``."""
+    method, path = request.send.split(" ", 1)
+    if unknown := sorted(set(SAVED.findall(path)) - saved.keys()):
+        raise CheckFailed(f"{request.send} cannot be sent: no answer had `{unknown[0]}`")
+    path = SAVED.sub(lambda name: quote(str(saved[name[1]]), safe=""), path)
+    status, text = cluster.through_service(track, method, path, request.form, request.body)
+    if status != request.status:
+        raise CheckFailed(f"{method} {path} answers {status} instead of {request.status}: {text.strip()[:200]}")
+    if not request.answer and not request.save:
+        return
+    answer = _json(text, f"{method} {path}")
+    wrong = [name for name, value in request.answer.items() if answer.get(name) != value]
+    wrong += [name for name in request.save if name not in answer]
+    if wrong:
+        raise CheckFailed(f"{method} {path} answers {text.strip()[:200]}, where `{wrong[0]}` is not as expected")
+    saved.update({name: answer[name] for name in request.save})
+
+
+def _json(text: str, request: str) -> Mapping[str, Any]:
     try:
-        return json.loads(body)
+        answer = json.loads(text)
     except ValueError:
-        raise CheckFailed(f"{method} {path} answers something that is not JSON: {body[:100]!r}") from None
+        answer = None
+    if not isinstance(answer, dict):
+        raise CheckFailed(f"{request} answers something that is not a JSON object: {text[:100]!r}")
+    return cast(Mapping[str, Any], answer)
 
 
 def _check(name: str, limit: str, samples: str, rule: str, attempt: Callable[[Track], None]) -> Check:

@@ -14,7 +14,7 @@ from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.metrics import NO_PORT, CounterDeltas, Reading, read_pods, total
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict.comparison import MIN_INTERVALS, chance_at
-from promotion.verdict.functional import ADDRESSBOOK_COMMANDS, command_checks, round_trip_check
+from promotion.verdict.functional import command_checks, request_check
 from promotion.verdict.pods import KILLED, PodWatch, is_hopeless, readiness_check, restarts_check
 from promotion.verdict.result import Check, Verdict, worst
 from promotion.verdict.routes import routes_check, skipped_checks, why_incomparable
@@ -48,7 +48,7 @@ class Trial:
     duration: float
     say: Callable[[str], None]
     every: float
-    commands: Sequence[Sequence[str]] | None
+    commands: Sequence[Sequence[str]]
     keys: VerdictKeys = field(default_factory=VerdictKeys)
     began: datetime = field(default_factory=lambda: _now())
     intervals: list[Interval] = field(default_factory=list[Interval])
@@ -61,7 +61,6 @@ class Trial:
         self.unread: dict[Track, str] = {}
         self.warm_since: dict[str, float] = {}
         self.notes: list[str] = []
-        self.addressbook = False
 
     def run(self) -> Verdict:
         """Try the canary. Raises CommandError as ``judge`` does."""
@@ -77,7 +76,8 @@ class Trial:
         if not is_up or worst([*self._pod_checks(), *functional]) == "unhealthy":
             self.say("the canary failed before it met a user: the trial is over")
             return self._verdict(functional, skipped_checks(self.keys, ENDED_EARLY))
-        return self._verdict(functional, self._watch_traffic())
+        watched = self._watch_pods() if self.keys.verdict == "functional" else self._watch_traffic()
+        return self._verdict(functional, watched)
 
     def _wait_until_up(self) -> bool:
         """Wait for the canary's pods as long as the rollout may still succeed; return whether all are ready."""
@@ -104,17 +104,15 @@ class Trial:
             time.sleep(SETTLE_SECONDS)
 
     def _functional_checks(self) -> list[Check]:
-        """Run commands and round trip before the first reading of the metrics, so that only users' requests count."""
+        """Run test commands and requests before the metrics are first read, so that only users' requests count."""
         running = self._pods()
-        for track in TRACKS:
-            self._readings(track, running[track])  # shows whether the service is the addressbook
-        commands = self.commands if self.commands is not None else ADDRESSBOOK_COMMANDS if self.addressbook else ()
         ready: dict[Track, Pod] = {}
         for track in TRACKS:
             if pods := [pod for pod in running[track] if pod.ready]:
                 ready[track] = pods[0]
-        checks = command_checks(self.cluster, ready, commands)
-        checks += [round_trip_check(self.cluster)] if self.addressbook else []
+        checks = command_checks(self.cluster, ready, self.commands)
+        if self.keys.test_requests:
+            checks.append(request_check(self.cluster, self.keys.test_requests))
         for check in checks:
             self.say(f"{check.name}: {check.value}")
         return checks
@@ -149,6 +147,19 @@ class Trial:
                 if warm > time.monotonic():
                     left[pod.process] = warm - time.monotonic()
         return left
+
+    def _watch_pods(self) -> list[Check]:
+        """Watch whether the canary's pods stay up; return no checks of requests."""
+        begin = time.monotonic()
+        for look in range(1, self.looks + 1):
+            time.sleep(max(0.0, begin + look * self.every - time.monotonic()))
+            with suppress(UnreachableError):  # a pod that failed meanwhile still shows its restarts later
+                self._look_at_pods()
+            self.say(f"{look * self.every:.0f} s of {self.duration:.0f} s: watching the canary's pods")
+            if worst(self._pod_checks()) == "unhealthy":
+                break
+        self.notes = ["no user's request was judged: config key verdict is `functional`"]
+        return []
 
     def _watch_traffic(self) -> list[Check]:
         begin = time.monotonic()
@@ -221,12 +232,11 @@ class Trial:
 
     def _readings(self, track: Track, pods: Sequence[Pod]) -> list[Reading]:
         """Read the track's pods. If none can be read, note why in ``unread``."""
-        readings = read_pods(self.cluster, [pod for pod in pods if pod.running])
+        readings = read_pods(self.cluster, [pod for pod in pods if pod.running], self.keys.metrics)
         if any(reading.counters for reading in readings):
             self.unread.pop(track, None)
         else:
             self.unread[track] = next((reading.unread for reading in readings), f"no pod of {track} is running")
-        self.addressbook |= any(reading.is_addressbook for reading in readings)
         return readings
 
     def _look_at_pods(self) -> None:

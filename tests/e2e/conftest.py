@@ -64,9 +64,7 @@ def trial_stack(lab: dict[str, str], new_project: Callable[..., Project], worker
         project.up()
         trial = Trial(project, project.outputs()["tracks"]["stable"]["image"], config["namespace"])
         trial.candidate("good")
-        project.configure(stableImage=trial.image, buildContext=CANDIDATE)
-        project.up()
-        project.configure(rolloutTimeoutSeconds=ROLLOUT_SECONDS)
+        project.configure(stableImage=trial.image, buildContext=CANDIDATE, rolloutTimeoutSeconds=ROLLOUT_SECONDS)
         project.up()
         yield trial
     finally:

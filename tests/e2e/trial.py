@@ -18,7 +18,7 @@ from kubernetes import config as kubeconfigs
 from tests.e2e import variants
 from tests.e2e.load import LONGEST_SECONDS
 from tests.e2e.ready_pods import ReadyPods
-from tests.project import Project
+from tests.project import ROOT, Project
 
 CANDIDATE = "candidate"  # the build context that the tests write versions into
 #: Requests a second. The verdict calls a canary healthy only after 300 of its requests. Four in five use fresh
@@ -32,6 +32,8 @@ HEALTHY_TRIAL = ("--for", "20s", "--every", "1s")
 UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdict is sure
 #: Seconds after which a canary that does not become ready has failed. A healthy one takes three to four.
 ROLLOUT_SECONDS = 30
+#: Config of the laptop stack, which has the addressbook's test commands and requests.
+DEV: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
 LOAD = Path(__file__).with_name("load.py")
 RELEASE_KEYS = (
     *("stableImage", "stableReplicas", "canaryImage", "canaryReplicas", "traffic"),
@@ -54,6 +56,7 @@ def trial_config(worker: str) -> dict[str, Any]:
         # which is many times what the service takes.
         "canaryLatencyFloorMilliseconds": 250,
         "canaryLatencyPercentile": 75,
+        **{key: DEV[f"addressbook:{key}"] for key in ("testCommands", "testRequests")},
     }
 
 

@@ -46,12 +46,10 @@ BEHAVIOUR = {
     ),
     "missing secret": "import os, sys\nif 'serve' in sys.argv:\n    os.environ['PAYMENT_TOKEN']\n",
     "too much memory": "import sys\nif 'serve' in sys.argv:\n    hoard = b'x' * (400 << 20)\n",
-    "errors to 5 %": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN}:{NO_LUCK}"),
     "errors to 5 % of users": ANSWERS.format(behaviour=f"    if {NOW_AND_THEN} and not {THROUGH_API}:{NO_LUCK}"),
     "slower by half a second": ANSWERS.format(behaviour="    await asyncio.sleep(0.5)"),
     "loses a route": ANSWERS.format(
-        behaviour=f"    if scope['path'] == '/person' and not {THROUGH_API}:\n"
-        "        scope = {**scope, 'path': '/lost'}"
+        behaviour=f"    if request.path == '/person' and not {THROUGH_API}:\n        request.path = '/lost'"
     ),
     "broken migration": "import sys\nif 'migrate' in sys.argv:\n    sys.exit('relation person has no column email')\n",
 }

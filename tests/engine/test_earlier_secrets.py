@@ -1,4 +1,4 @@
-"""`undo` brings earlier secret variables back; nobody but the program and the engine ever sees them."""
+"""`undo` brings earlier secret variables back and sends an event; nobody else ever sees a secret."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import yaml
@@ -29,8 +32,40 @@ pulumi.export("tokens", {name: hashlib.sha256(value.encode()).hexdigest() for na
 SHIM = '#!/bin/sh\nprintf "%s\\n" "$@" >> {log}\nexec {engine} "$@"\n'
 
 
+class Receiver(ThreadingHTTPServer):
+    """A webhook; ``path`` is the secret part of its address."""
+
+    path = "/services/T0KEN"
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        self.server.events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing."""
+
+
 @pytest.fixture
-def project(new_project: Callable[..., Project], toolchain: dict[str, str], tmp_path: Path) -> Project:
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def project(
+    new_project: Callable[..., Project], toolchain: dict[str, str], receiver: Receiver, tmp_path: Path
+) -> Project:
     """A project whose stack ran OLD with one secret, and now runs NEW with another."""
     shim, log = tmp_path / "pulumi", tmp_path / "commands"
     shim.write_text(SHIM.format(log=log, engine=shutil.which("pulumi", path=toolchain["PATH"])))
@@ -40,6 +75,8 @@ def project(new_project: Callable[..., Project], toolchain: dict[str, str], tmp_
     encrypt(project, TOKEN=EARLIER, KEPT=SAME)
     project.up()
     encrypt(project, TOKEN=LATER)
+    address = f"http://127.0.0.1:{receiver.server_port}{receiver.path}"
+    project.pulumi("config", "set", "--path", "--secret", "webhooks.team", address)
     project.stack_file.write_text(f"# ours\n{project.stack_file.read_text().replace(OLD, NEW)}")
     project.up()
     project.environment["PATH"] = f"{tmp_path}{os.pathsep}{project.environment['PATH']}"
@@ -57,7 +94,7 @@ def ciphertexts(project: Project) -> dict[str, str]:
     return {name: entry["secure"] for name, entry in config["addressbook:secretEnvironment"].items()}
 
 
-def test_undo_restores_secrets_and_shows_none(project: Project, tmp_path: Path):
+def test_undo_restores_secrets_and_shows_none(project: Project, receiver: Receiver, tmp_path: Path):
     before = ciphertexts(project)
     done = project.run(sys.executable, "-m", "promotion", "undo", "--stack", NAME, "--output", "json")
     deployed = json.loads(done.stdout)["outputs"]["tokens"]
@@ -72,4 +109,8 @@ def test_undo_restores_secrets_and_shows_none(project: Project, tmp_path: Path):
     assert "config\nset\n" in commands
     files = [file.read_text(errors="replace") for file in project.folder.rglob("*.*") if file.is_file()]
     for shown in (done.stdout, done.stderr, commands, *files):
-        assert not [value for value in (EARLIER.strip(), LATER, SAME) if value in shown]
+        assert not [value for value in (EARLIER.strip(), LATER, SAME, receiver.path) if value in shown]
+
+    (event,) = receiver.events
+    assert (event["command"], event["outcome"]) == ("undo", "done")
+    assert (event["from"], event["to"]) == ({"stable": NEW, "canary": None}, {"stable": OLD, "canary": None})

@@ -201,30 +201,33 @@ class Cluster:
                 forwarded.close()
 
     def through_service(
-        self, track: Track, method: str, path: str, form: Mapping[str, str] | None = None
+        self, track: Track, method: str, path: str, form: Mapping[str, str] | None = None, body: object = None
     ) -> tuple[int, str]:
-        """Send one request through the track's own Service; return status and body.
+        """Send one request through the track's own Service, with a form or a JSON body; return status and body.
 
         Raises UnreachableError also if the Service has no ready pod.
         """
         headers = {"Accept": "*/*"}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
+        elif body is not None:
+            headers["Content-Type"] = "application/json"
         client = cast(Any, self.api)
         request = client.param_serialize(
             method,
             f"/api/v1/namespaces/{self.namespace}/services/http:{self.service}-{track}:http/proxy{path}",
             header_params=headers,
+            body=body,
             post_params=list((form or {}).items()),
             auth_settings=["BearerToken"],
         )
         with self._answering(f"Service {self.service}-{track}"):
             answer = client.call_api(*request)
-            status, body = int(answer.status), bytes(answer.read()).decode(errors="replace")
-        if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in body and '"apiVersion":"v1"' in body:
+            status, text = int(answer.status), bytes(answer.read()).decode(errors="replace")
+        if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in text and '"apiVersion":"v1"' in text:
             # The API server answers for the service: there is no such Service, or it has no ready pod.
-            raise UnreachableError(f"Service {self.service}-{track} cannot be reached: {message_in(body)}")
-        return status, body
+            raise UnreachableError(f"Service {self.service}-{track} cannot be reached: {message_in(text)}")
+        return status, text
 
     @contextmanager
     def _answering(self, what: str = "") -> Generator[None]:

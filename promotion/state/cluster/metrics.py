@@ -1,7 +1,7 @@
 """The one reader of pods' metrics: what they count about requests, and what was added between two readings.
 
-The contract with the service: Prometheus' text format at ``/metrics`` of the metrics port, with the counter
-``http_requests_total{method,route,status}`` and the histogram ``http_request_duration_seconds{method,route}``.
+The contract with the service: Prometheus' text format at a path of the metrics port, with a counter of requests by
+status and a histogram of their times. `contract.judging.RequestMetrics` has their names.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+from contract.judging import RequestMetrics
 from promotion.state.cluster.cluster import Cluster, UnreachableError
 from promotion.state.cluster.pods import Pod
 
-REQUESTS = "http_requests_total"
-DURATIONS = "http_request_duration_seconds_bucket"
-#: A metric that the addressbook has and no other service.
-ADDRESSBOOK = "addressbook_build_info"
 #: Prometheus' convention for the build of a process: a metric NAME_build_info with a label ``revision``.
 BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*)\"", re.MULTILINE)
-METRICS_PATH = "/metrics"
 SERVER_ERRORS = range(500, 600)
+#: A status as `5xx`, which stands for all of its class.
+STATUS_CLASS = re.compile(r"^([1-5])xx$")
 NO_PORT = "the service has no metrics port (config key metricsPort)"
 #: How often a process's counters may go down: a supervisor may restart it once inside its container.
 MAX_RESETS = 1
@@ -89,40 +87,40 @@ class Reading:
     counters: Counters | None
     unread: str = ""
     revision: str = ""
-    is_addressbook: bool = False
     pod: str = ""
 
 
-def read_pods(cluster: Cluster, pods: Sequence[Pod]) -> list[Reading]:
+def read_pods(cluster: Cluster, pods: Sequence[Pod], metrics: RequestMetrics) -> list[Reading]:
     """Read the metrics of all pods, several at a time."""
     with ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(partial(_read, cluster), pods))
+        return list(readers.map(partial(_read, cluster, metrics), pods))
 
 
-def _read(cluster: Cluster, pod: Pod) -> Reading:
+def _read(cluster: Cluster, metrics: RequestMetrics, pod: Pod) -> Reading:
     port = pod.port("metrics")
     if port is None:
         return Reading(pod.process, None, NO_PORT, pod=pod.name)
     try:
         with cluster.forward(pod, port) as connection:
-            connection.request("GET", METRICS_PATH)
+            connection.request("GET", metrics.path)
             text = connection.getresponse().read().decode(errors="replace")
-        counters = parse(text, pod.probe_paths)
+        counters = parse(text, pod.probe_paths, metrics)
     except UnreachableError as error:
         return Reading(pod.process, None, str(error), pod=pod.name)
     except (MetricsError, http.client.HTTPException, OSError) as error:
-        return Reading(pod.process, None, f"pod {pod.name}, {METRICS_PATH}: {error}", pod=pod.name)
+        return Reading(pod.process, None, f"pod {pod.name}, {metrics.path}: {error}", pod=pod.name)
     build = BUILD_INFO.search(text)
-    return Reading(pod.process, counters, "", build["revision"] if build else "", ADDRESSBOOK in text, pod.name)
+    return Reading(pod.process, counters, "", build["revision"] if build else "", pod.name)
 
 
-def parse(text: str, hidden: Collection[str] = ()) -> Counters:
+def parse(text: str, hidden: Collection[str] = (), metrics: RequestMetrics | None = None) -> Counters:
     """Parse a pod's metrics, without the ``hidden`` routes (probes) and the metrics route itself.
 
     Raises MetricsError.
     """
     from prometheus_client.parser import text_string_to_metric_families  # slow to import
 
+    names = metrics or RequestMetrics()
     requests: dict[tuple[Route, int], float] = defaultdict(float)
     durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     known: set[str] = set()
@@ -130,25 +128,34 @@ def parse(text: str, hidden: Collection[str] = ()) -> Counters:
         samples: list[Any] = [s for family in text_string_to_metric_families(text) for s in family.samples]
         for sample in samples:
             known.add(sample.name)
-            if sample.name not in (REQUESTS, DURATIONS):
+            if any(sample.labels.get(label) != value for label, value in names.only.items()):
                 continue
-            route = (sample.labels["method"], sample.labels["route"])
-            if route[1] in hidden or route[1] == METRICS_PATH:
+            route = (sample.labels.get(names.method, ""), sample.labels.get(names.route, ""))
+            if route[1] in hidden or route[1] == names.path:
                 continue
-            if sample.name == REQUESTS:
-                requests[route, int(sample.labels["status"])] += sample.value
-            else:
-                durations[route][float(sample.labels["le"])] += sample.value
+            if sample.name == names.requests:
+                requests[route, _status(sample.labels[names.status])] += sample.value
+            elif sample.name == f"{names.durations}_bucket":
+                durations[route][float(sample.labels["le"]) * names.seconds] += sample.value
     except KeyError as error:
-        raise MetricsError(
-            f"`{REQUESTS}` or its histogram has no label {error}; it needs method, route, status"
-        ) from None
+        raise MetricsError(f"`{names.requests}` has no label {error}, the status of the answers") from None
     except ValueError as error:
         raise MetricsError(f"the answer is not in Prometheus' text format ({error})") from None
-    # Before its first request a service has no series yet, but already the lines about their type.
-    if REQUESTS not in known and f"# TYPE {REQUESTS}" not in text:
-        raise MetricsError(f"there is no metric `{REQUESTS}`")
+    # Before its first request a service has no series yet, but perhaps already the lines about their type.
+    if names.requests not in known and not re.search(rf"^# TYPE {re.escape(_family(names))} ", text, re.MULTILINE):
+        raise MetricsError(f"there is no metric `{names.requests}`, or no request has been counted yet")
     return Counters(requests, {route: dict(buckets) for route, buckets in durations.items()})
+
+
+def _status(text: str) -> int:
+    """Return an HTTP status; 500 for ``5xx``. Raises ValueError."""
+    by_class = STATUS_CLASS.match(text)
+    return 100 * int(by_class[1]) if by_class else int(text)
+
+
+def _family(names: RequestMetrics) -> str:
+    """Return the metric's name in the line about its type."""
+    return names.durations if names.requests == f"{names.durations}_count" else names.requests
 
 
 def total(parts: Iterable[Counters]) -> Counters:

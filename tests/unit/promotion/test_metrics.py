@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from contract.judging import PRESETS, MetricsPreset
+from contract.settings import VerdictKeys
 from promotion.state.cluster.metrics import (
     BUILD_INFO,
     CounterDeltas,
@@ -52,8 +56,8 @@ def test_no_request_yet_is_fine() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("up 1\n", "no metric `http_requests_total`"),
-        ('http_requests_total{code="200",path="/"} 1\n', "no label 'method'"),
+        ("up 1\n", "no metric `http_requests_total`, or no request has been counted yet"),
+        ('http_requests_total{code="200",path="/"} 1\n', "`http_requests_total` has no label 'status'"),
         ('http_requests_total{method="GET",route="/",status="ok"} 1\n', "not in Prometheus' text format"),
         ("<html>not found</html>\n", "not in Prometheus' text format"),
     ],
@@ -61,6 +65,91 @@ def test_no_request_yet_is_fine() -> None:
 def test_missing_metrics_are_named(text: str, message: str) -> None:
     with pytest.raises(MetricsError, match=message):
         parse(text)
+
+
+#: What each library writes for two requests of GET /person/{id}, one of which failed; and one that does not count.
+LIBRARIES: dict[MetricsPreset, str] = {
+    "opentelemetry": """\
+# TYPE http_server_request_duration_seconds histogram
+http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="200",\
+http_route="/person/{id}",otel_scope_name="x",url_scheme="http",le="0.005"} 1
+http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="200",\
+http_route="/person/{id}",otel_scope_name="x",url_scheme="http",le="+Inf"} 1
+http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",\
+http_route="/person/{id}",otel_scope_name="x",url_scheme="http"} 1
+http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="500",\
+http_route="/person/{id}",otel_scope_name="x",url_scheme="http",le="0.005"} 0
+http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="500",\
+http_route="/person/{id}",otel_scope_name="x",url_scheme="http",le="+Inf"} 1
+http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="500",\
+http_route="/person/{id}",otel_scope_name="x",url_scheme="http"} 1
+""",
+    "micrometer": """\
+# TYPE http_server_requests_seconds histogram
+http_server_requests_seconds_bucket{error="none",method="GET",status="200",uri="/person/{id}",le="0.005"} 1
+http_server_requests_seconds_bucket{error="none",method="GET",status="200",uri="/person/{id}",le="+Inf"} 1
+http_server_requests_seconds_count{error="none",method="GET",status="200",uri="/person/{id}"} 1
+http_server_requests_seconds_bucket{error="x",method="GET",status="500",uri="/person/{id}",le="0.005"} 0
+http_server_requests_seconds_bucket{error="x",method="GET",status="500",uri="/person/{id}",le="+Inf"} 1
+http_server_requests_seconds_count{error="x",method="GET",status="500",uri="/person/{id}"} 1
+http_server_requests_seconds_count{error="none",method="GET",status="200",uri="/ready"} 9
+""",
+    "express-prom-bundle": """\
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{le="0.005",status_code="200",method="GET",path="/person/{id}"} 1
+http_request_duration_seconds_bucket{le="+Inf",status_code="200",method="GET",path="/person/{id}"} 1
+http_request_duration_seconds_count{status_code="200",method="GET",path="/person/{id}"} 1
+http_request_duration_seconds_bucket{le="0.005",status_code="500",method="GET",path="/person/{id}"} 0
+http_request_duration_seconds_bucket{le="+Inf",status_code="500",method="GET",path="/person/{id}"} 1
+http_request_duration_seconds_count{status_code="500",method="GET",path="/person/{id}"} 1
+""",
+    "fastapi-instrumentator": """\
+# TYPE http_requests_total counter
+http_requests_total{handler="/person/{id}",method="GET",status="2xx"} 1.0
+http_requests_total{handler="/person/{id}",method="GET",status="5xx"} 1.0
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{handler="/person/{id}",le="0.005",method="GET"} 1.0
+http_request_duration_seconds_bucket{handler="/person/{id}",le="+Inf",method="GET"} 2.0
+""",
+    "promhttp": """\
+# TYPE http_requests_total counter
+http_requests_total{code="200",handler="/person/{id}",method="GET"} 1
+http_requests_total{code="500",handler="/person/{id}",method="GET"} 1
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{code="200",handler="/person/{id}",method="GET",le="0.005"} 1
+http_request_duration_seconds_bucket{code="200",handler="/person/{id}",method="GET",le="+Inf"} 1
+http_request_duration_seconds_bucket{code="500",handler="/person/{id}",method="GET",le="+Inf"} 1
+""",
+    "istio": """\
+# TYPE istio_requests_total counter
+istio_requests_total{reporter="destination",response_code="200",request_protocol="http"} 1
+istio_requests_total{reporter="destination",response_code="500",request_protocol="http"} 1
+istio_requests_total{reporter="source",response_code="200",request_protocol="http"} 70
+# TYPE istio_request_duration_milliseconds histogram
+istio_request_duration_milliseconds_bucket{reporter="destination",response_code="200",le="5"} 1
+istio_request_duration_milliseconds_bucket{reporter="destination",response_code="200",le="+Inf"} 1
+istio_request_duration_milliseconds_bucket{reporter="destination",response_code="500",le="+Inf"} 1
+""",
+}
+
+
+@pytest.mark.parametrize("preset", LIBRARIES)
+def test_metrics_of_other_libraries_are_read(preset: MetricsPreset) -> None:
+    counters = parse(LIBRARIES[preset], {"/ready"}, PRESETS[preset])
+    route = ("", "") if preset == "istio" else PERSON
+    assert counters.requests == {(route, 200): 1, (route, 500): 1}
+    assert counters.durations == {route: {0.005: 1, math.inf: 2}}
+
+
+def test_every_preset_is_tested() -> None:
+    assert {"default", *LIBRARIES} == set(PRESETS) == set(get_args(MetricsPreset))
+
+
+def test_names_differ_from_the_presets() -> None:
+    keys = VerdictKeys.model_validate(
+        {"requestMetrics": "promhttp", "requestMetricNames": {"requests": "hits_total"}, "metricsPath": "/stats"}
+    )
+    assert keys.metrics == replace(PRESETS["promhttp"], requests="hits_total", path="/stats")
 
 
 def test_difference_of_two_readings() -> None:

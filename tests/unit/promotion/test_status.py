@@ -10,13 +10,14 @@ from typing import Any, cast
 
 import pytest
 
+from contract.judging import RequestMetrics
 from promotion.state.cluster.metrics import Counters
 from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
-from promotion.status.live import LiveTrack, Served
+from promotion.status.live import LiveTrack, Meter, Served
 from promotion.status.status import Observer, Status, status_json
 from promotion.status.table import next_commands, outputs_text, status_text
 
@@ -90,7 +91,9 @@ def test_a_failing_git_does_not_end_the_status(tmp_path: Path, monkeypatch: pyte
     resources = {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": {}}]}
     monkeypatch.setattr("promotion.state.engine.exported", lambda _: resources)
     monkeypatch.setattr("promotion.state.history.updates", lambda *_: [])
-    status = Observer(cast(Any, SimpleNamespace(name="dev", outputs=dict[str, Any])), file, lifetime=True).look()
+    status = Observer(
+        cast(Any, SimpleNamespace(name="dev", outputs=dict[str, Any])), file, Meter(True, RequestMetrics())
+    ).look()
     assert "`git " in status.uncompared
     assert status.live is None, "it went on to the cluster"
 

@@ -264,8 +264,8 @@ def commands(folder: Path, line: str) -> Any:
 
 
 def test_without_test_commands_there_are_none(tmp_path: Path):
-    assert commands(tmp_path, "") is None
-    assert commands(tmp_path, "  addressbook:testCommands: []") is None
+    assert commands(tmp_path, "") == []
+    assert commands(tmp_path, "  addressbook:testCommands: []") == []
 
 
 def test_test_commands_are_lists_of_words(tmp_path: Path):

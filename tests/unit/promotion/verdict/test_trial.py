@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,15 @@ from promotion.verdict.trial import default_interval
 
 DIGESTS = {"canary": f"sha256:{'c' * 64}", "stable": f"sha256:{'a' * 64}"}
 SECONDS, EVERY = 0.5, 0.05
-NAMES = ["readiness", "restarts", "addressbook ping", "addressbook migrate", "round trip", "errors", "refusals"]
+COMMANDS = [["addressbook", "ping"], ["addressbook", "migrate"]]
+REQUESTS: list[dict[str, Any]] = [
+    {"send": "PUT /person", "form": {"firstName": "Test", "lastName": "Request"}, "save": ["id"]},
+    {"send": "GET /person/{id}", "answer": {"firstName": "Test"}},
+    {"send": "DELETE /person/{id}"},
+    {"send": "GET /person/{id}", "status": 404},
+]
+ADDRESSBOOK = VerdictKeys.model_validate({"testRequests": REQUESTS})
+NAMES = ["readiness", "restarts", "addressbook ping", "addressbook migrate", "test requests", "errors", "refusals"]
 
 
 @dataclass
@@ -38,7 +47,6 @@ class FakeCluster:
     waiting: dict[str, str] = field(default_factory=dict[str, str])
     broken_commands: set[str] = field(default_factory=set[str])
     silent: set[str] = field(default_factory=set[str])
-    addressbook: bool = True
     forgets: set[str] = field(default_factory=set[str])
     ran: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     readings: dict[str, int] = field(default_factory=lambda: {"canary": 0, "stable": 0})
@@ -97,7 +105,7 @@ class FakeCluster:
         return (1, "it\ncannot") if f"{track} {line}" in self.broken_commands else (0, "")
 
     def through_service(
-        self, track: Track, method: str, path: str, form: dict[str, str] | None = None
+        self, track: Track, method: str, path: str, form: dict[str, str] | None = None, body: Any = None
     ) -> tuple[int, str]:
         if method == "PUT":
             number = len(self.persons) + 1
@@ -136,7 +144,6 @@ class FakeCluster:
                 f'http_request_duration_seconds_bucket{{{route},le="{bound}"}} {answered * share}'
                 for bound, share in (("0.001", 0.9), ("0.0025", 1), ("0.005", 1), ("+Inf", 1))
             ),
-            'addressbook_build_info{version="1"} 1' if self.addressbook else "",
         ]
         return "\n".join(lines) + "\n"
 
@@ -177,8 +184,8 @@ def fake() -> Generator[FakeCluster]:
     thread.join()
 
 
-def verdict_of(fake: FakeCluster, **more: Any) -> Verdict:
-    return judge(cast(Cluster, fake), SECONDS, lambda _: None, EVERY, **more)
+def verdict_of(fake: FakeCluster, commands: Any = COMMANDS, keys: VerdictKeys = ADDRESSBOOK) -> Verdict:
+    return judge(cast(Cluster, fake), SECONDS, lambda _: None, EVERY, commands, keys)
 
 
 def results(verdict: Verdict) -> dict[str, str]:
@@ -190,7 +197,7 @@ def test_a_good_canary_passes_every_check(fake: FakeCluster) -> None:
     assert verdict.result == "healthy", verdict_text(verdict)
     assert [*results(verdict)] == [*NAMES, "median latency", "tail latency", "routes"]
     assert verdict.digest == DIGESTS["canary"]
-    assert fake.persons == {}  # the round trip deletes its person
+    assert fake.persons == {}  # the test requests delete their person
     errors = next(check for check in verdict.checks if check.name == "errors")
     assert errors.samples == "1000 canary, 1000 stable, 10 intervals"  # without probes and earlier requests
 
@@ -242,25 +249,55 @@ def test_a_command_failing_on_both_tracks_is_inconclusive(fake: FakeCluster) -> 
     assert "it fails at stable too" in verdict.reasons[0]
 
 
-def test_a_failing_round_trip_is_unhealthy_and_cleans_up(fake: FakeCluster) -> None:
+def test_failing_test_requests_are_unhealthy_and_clean_up(fake: FakeCluster) -> None:
     fake.forgets.add("canary")
     verdict = verdict_of(fake)
-    assert results(verdict)["round trip"] == "unhealthy"
+    assert results(verdict)["test requests"] == "unhealthy"
+    assert verdict.reasons == ["test requests: GET /person/1 answers 404 instead of 200: {}"]
     assert fake.persons == {}
 
 
-def test_other_services_get_no_addressbook_checks(fake: FakeCluster) -> None:
-    fake.addressbook = False
-    verdict = verdict_of(fake)
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"answer": {"firstName": "Other"}}, "GET /person/1 answers .*, where `firstName` is not as expected"),
+        ({"save": ["email"]}, "GET /person/1 answers .*, where `email` is not as expected"),
+        ({"send": "GET /person/{number}"}, "GET /person/{number} cannot be sent: no answer had `number`"),
+        ({"status": 404}, "GET /person/1 answers 200 instead of 404"),
+    ],
+)
+def test_a_wrong_answer_is_named(fake: FakeCluster, changed: dict[str, Any], reason: str) -> None:
+    put, get, *others = REQUESTS
+    keys = VerdictKeys.model_validate({"testRequests": [put, {**get, **changed}, *others], "warmUpSeconds": 0})
+    verdict = verdict_of(fake, (), keys)
+    (check,) = (check for check in verdict.checks if check.name == "test requests")
+    assert re.search(reason, check.reason)
+    assert check.result == "inconclusive"  # stable answers the same
+    assert fake.persons == {}
+
+
+def test_a_service_gets_only_its_own_checks(fake: FakeCluster) -> None:
+    verdict = verdict_of(fake, (), VerdictKeys())
     assert verdict.result == "healthy"
     assert [*results(verdict)][:3] == ["readiness", "restarts", "errors"]
     assert fake.ran == []
 
 
-def test_own_commands_replace_the_addressbooks(fake: FakeCluster) -> None:
-    fake.addressbook = False
-    verdict_of(fake, commands=[["./check", "--all"]])
-    assert fake.ran == [("canary", "./check --all")]
+def test_a_functional_verdict_needs_no_metrics(fake: FakeCluster) -> None:
+    fake.metrics_port = False
+    verdict = verdict_of(fake, keys=ADDRESSBOOK.model_copy(update={"verdict": "functional"}))
+    assert verdict.result == "healthy"
+    assert [*results(verdict)] == NAMES[:5]
+    assert verdict.notes == ["no user's request was judged: config key verdict is `functional`"]
+
+
+def test_a_functional_verdict_watches_the_pods(fake: FakeCluster) -> None:
+    def crash(line: str) -> None:
+        fake.waiting.update({"canary": "CrashLoopBackOff"} if "watching" in line else {})
+
+    keys = VerdictKeys.model_validate({"verdict": "functional", "warmUpSeconds": 0})
+    verdict = judge(cast(Cluster, fake), SECONDS, crash, EVERY, keys=keys)
+    assert verdict.result == "unhealthy"
 
 
 def test_unreadable_metrics_are_the_reason(fake: FakeCluster) -> None:
@@ -351,7 +388,7 @@ def test_several_processes_on_one_port_end_the_trial(fake: FakeCluster) -> None:
 
 
 def test_a_service_without_metrics_is_not_watched(fake: FakeCluster) -> None:
-    fake.metrics_port, fake.addressbook = False, False
+    fake.metrics_port = False
     said: list[str] = []
     verdict = judge(cast(Cluster, fake), 60, said.append, EVERY)
     assert verdict.result == "inconclusive"
