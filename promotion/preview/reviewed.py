@@ -50,6 +50,16 @@ class ReviewedPreview:
             return steps_difference(self.steps, plan.steps)
         return "\n".join([f"reviewed: {self.digest}", f"now:      {plan.digest}", *plan.steps])
 
+    def contains(self, plan: Plan) -> bool:
+        """Return whether every step of ``plan`` is a reviewed one; False if only the reviewed digest is known."""
+        return self.steps is not None and _split(plan.steps) <= _split(self.steps)
+
+
+def _split(steps: Sequence[str]) -> set[tuple[str, ...]]:
+    """Return each step with the lines of its properties, which are indented."""
+    starts = [place for place, line in enumerate(steps) if not line.startswith(" ")]
+    return {tuple(steps[start:end]) for start, end in zip(starts, [*starts[1:], len(steps)], strict=True)}
+
 
 def _unusable(expect: str, why: str) -> CommandError:
     return CommandError(f"--expect {expect} {why}", WRONG_USE)
