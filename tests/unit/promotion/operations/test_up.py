@@ -110,7 +110,7 @@ def test_an_update_that_was_not_reviewed_is_refused(
     assert (reviewed.digest in shown) == (steps is None)
 
 
-CHANGES = (*REVIEWED, "update urn:b", "  spec.image: a -> b")
+CHANGES = (*REVIEWED, "update urn:b", "  spec.image: a -> b", "  spec.node: a -> [unknown]")
 COMMIT = "c" * 40
 
 
@@ -118,6 +118,9 @@ COMMIT = "c" * 40
     ("steps", "last", "clean", "expected"),
     [
         (CHANGES[2:], {}, True, True),
+        ((*CHANGES[2:4], "  spec.node: a -> c"), {}, True, True),
+        ((*CHANGES[2:4], "  spec.node: b -> c"), {}, True, False),
+        (CHANGES[2:4], {}, True, False),
         (("update urn:b", "  spec.image: x -> b"), {}, True, False),
         (("update urn:c", "  spec.image: a -> b"), {}, True, False),
         (CHANGES[2:], {"result": "succeeded"}, True, False),
@@ -125,7 +128,18 @@ COMMIT = "c" * 40
         (CHANGES[2:], {"edited": True}, True, False),
         (CHANGES[2:], {}, False, False),
     ],
-    ids=["the rest", "another value", "another step", "not interrupted", "another update", "edited", "another commit"],
+    ids=[
+        "the rest",
+        "now known",
+        "another before",
+        "less of a step",
+        "another value",
+        "another step",
+        "not interrupted",
+        "another update",
+        "edited",
+        "another commit",
+    ],
 )
 def test_the_rest_of_an_interrupted_reviewed_update_runs(
     make: Make,
