@@ -110,7 +110,7 @@ def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
             starting.up(lab)
     packages.ensure_postgres()
     with alone(lab, cloud, options.wait):
-        result = rehearse(lab, options.rehearsed, options.keep, options.fault, options.restore)
+        result = rehearse(lab, options.rehearsed, options.keep, options.fault, options.restore, options.first_day)
     if options.output == "json":
         print(result.json())
     else:
@@ -157,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument(
         "--fault", default="", metavar="FAULT:TYPE", help="simulate a fault first, such as quota:KubernetesCluster"
     )
+    play.add_argument("--first-day", action="store_true", help="meet each fault of a first day in turn")
     play.add_argument("--restore", action="store_true", help="also lose the database and restore it from a backup")
     env = command("env", "print the lines that make a shell use the lab", 'eval "$(python -m lab env)"', _env)
     for waiting in (up, down, play):

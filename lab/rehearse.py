@@ -8,8 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from lab.errors import LabError
+from lab.first_day import begin_destroy, steps_beside_canary
 from lab.foreign_image import foreign_image
 from lab.layout import Lab
 from lab.losses import Drill
@@ -61,8 +63,13 @@ class Report:
         return json.dumps({"ok": self.ok, **asdict(self)}, indent=2, ensure_ascii=False)
 
 
-def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "", restore: bool = False) -> Report:
-    """Rehearse a stack on a lab that serves. Raises LabError if the stack cannot be rehearsed."""
+def rehearse(
+    lab: Lab, stack: str, keep: bool = False, fault: str = "", restore: bool = False, first_day: bool = False
+) -> Report:
+    """Rehearse a stack on a lab that serves. Raises LabError if the stack cannot be rehearsed.
+
+    ``first_day``: meet each fault of a first day in turn, besides ``fault``, and overcome it.
+    """
     rehearsal = prepare(lab, stack)
     report = Report(stack, rehearsal.cloud, changed=rehearsal.changed)
     for change in rehearsal.changed:
@@ -72,7 +79,7 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "", restore:
         rehearsal.clear()
     kept = False
     try:
-        _run(report, _life(rehearsal, report, fault, keep, restore))
+        _run(report, _life(rehearsal, report, fault, keep, restore, first_day))
         kept = keep and report.ok
     finally:
         if kept:
@@ -87,7 +94,7 @@ def rehearse(lab: Lab, stack: str, keep: bool = False, fault: str = "", restore:
 def check(stack: str, fault: str) -> str:
     """Return the stack's cloud. Raises LabError if the stack or the fault cannot be rehearsed."""
     cloud = simulated_cloud(stack)
-    if fault and fault.partition(":")[0] not in FAULTS:
+    if fault and not {each.partition(":")[0] for each in fault.split(",")} <= FAULTS.keys():
         known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
         raise LabError(f"--fault {fault!r} is not a known fault. Write FAULT:TYPE, with one of these faults: {known}.")
     return cloud
@@ -96,13 +103,15 @@ def check(stack: str, fault: str) -> str:
 Action = Callable[[], str]
 
 
-def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool, restore: bool) -> list[tuple[str, Action]]:
+def _life(
+    rehearsal: Rehearsal, report: Report, fault: str, keep: bool, restore: bool, first_day: bool
+) -> list[tuple[str, Action]]:
     """Return the steps in order. Each returns what was observed, or raises StepFailed or SmokeTestError."""
-    begin = [("preview of an empty stack", lambda: _first_preview(rehearsal))]
-    if fault:
-        begin.append((f"up with the fault {fault}", lambda: _faulty_up(rehearsal, report, fault)))
+    simulation = rehearsal.simulation
+    faults = [*(simulation.first_day if first_day else ()), *([fault] if fault else [])]
     life: list[tuple[str, Action]] = [
-        *begin,
+        ("preview of an empty stack", lambda: _first_preview(rehearsal)),
+        *((f"up with the fault {each}", partial(_faulty_up, rehearsal, report, each)) for each in faults),
         ("up", lambda: _up(rehearsal, report)),
         ("the API through the public Service", lambda: _smoke_test(rehearsal)),
         ("preview while nothing is pinned", lambda: _refused_unpinned(rehearsal)),
@@ -111,6 +120,7 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool, restore:
         ("canary by config", lambda: _canary(rehearsal)),
         ("the API through stable and canary", lambda: check_both_tracks(rehearsal, "stable", "canary")),
         ("refresh", lambda: _refresh(rehearsal)),
+        *(steps_beside_canary(rehearsal) if first_day else []),
         *(Drill(rehearsal).steps() if restore else []),
     ]
     if keep:
@@ -118,6 +128,7 @@ def _life(rehearsal: Rehearsal, report: Report, fault: str, keep: bool, restore:
     return [
         *life,
         ("destroy while it is protected", lambda: _refused_destroy(rehearsal)),
+        *([("destroy while a site does not answer", lambda: begin_destroy(rehearsal))] if first_day else []),
         ("destroy without protection", lambda: _destroy(rehearsal, report)),
     ]
 
@@ -167,7 +178,7 @@ def _faulty_up(rehearsal: Rehearsal, report: Report, fault: str) -> str:
             rehearsal.take_over((match["type"], match["id"]))
         elif NEXT_UP_CONTINUES not in errors[0]:
             raise StepFailed(f"the message does not say what happens to the created resource: {errors[0]}")
-    return errors[0]
+    return "\n".join(errors)
 
 
 def _unexpected_end(command: str, result: subprocess.CompletedProcess[str], how: str) -> StepFailed:

@@ -41,6 +41,14 @@ class Simulation:
     """Environment variables that could reach a real account, removed from every process of a rehearsal."""
     config: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     """Config keys to set in the copy of the stack file; None removes a key."""
+    first_day: tuple[str, ...] = ()
+    """Faults that a newcomer meets before the first `up` succeeds, in this order; commas join what is met at once."""
+    drift: str = ""
+    """The fault by which the cloud asks for a change of the platform."""
+    unoffered_version: str = ""
+    """A value of `kubernetesVersion` that the cloud does not offer, as any version is some day."""
+    undeletable: str = ""
+    """The resource type whose deletion fails while a site does not answer, in a `destroy` of the first day."""
     servers: str = ""
     """Folder of the database servers beside the accounts, if it is not the account's own."""
     domains: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any
 from lab.files import write
 from lab.layout import Lab
 
-#: Environment variable that injects a fault: ``FAULT:TYPE``, such as ``quota:KubernetesCluster``.
+#: Environment variable that injects faults: ``FAULT:TYPE``, such as ``quota:KubernetesCluster``, with commas between.
 FAULT_VARIABLE = "ADDRESSBOOK_LAB_FAULT"
 #: The error message for expired credentials, except on AWS, whose tools have their own.
 EXPIRED = "the credentials have expired or were revoked"
@@ -104,6 +104,9 @@ def credentials_expired() -> bool:
 
 
 def injected_fault(kind: str) -> str:
-    """Return the fault injected for this resource type, "" for none."""
-    fault, _, wanted = os.environ.get(FAULT_VARIABLE, "").partition(":")
-    return fault if fault in FAULTS and wanted in ("", kind) else ""
+    """Return the first fault injected for this resource type, "" for none."""
+    for each in os.environ.get(FAULT_VARIABLE, "").split(","):
+        fault, _, wanted = each.partition(":")
+        if fault in FAULTS and wanted in ("", kind):
+            return fault
+    return ""

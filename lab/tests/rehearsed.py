@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from lab.layout import Lab
 from lab.plugins.account import Record
+from lab.rehearsal import simulated_cloud
+from lab.simulation import of_cloud
 from tests.project import ROOT
 
 
@@ -91,11 +93,17 @@ def rehearse_restore(cloud: Cloud) -> None:
     assert report["left"] == []
 
 
-def rehearse_whole_life(cloud: Cloud) -> None:
-    """Rehearse the stack from an empty preview to its destruction, with a timeout in between; check each step."""
+def rehearse_whole_life(cloud: Cloud, *, first_day: bool = False) -> None:
+    """Rehearse the stack from an empty preview to its destruction, and check each step.
+
+    A timeout comes in between, or with ``first_day`` each fault of a first day.
+    """
+    simulation = of_cloud(simulated_cloud(cloud.stack))
+    faults = simulation.first_day if first_day else (f"timeout:{cloud.slow}",)
+    chosen = ["--first-day"] if first_day else ["--fault", *faults]
     stack_file = ROOT / f"Pulumi.{cloud.stack}.yaml"
     before = stack_file.read_bytes()
-    command = ("lab", "rehearse", cloud.stack, "--fault", f"timeout:{cloud.slow}", "--output", "json")
+    command = ("lab", "rehearse", cloud.stack, *chosen, "--output", "json")
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
     report = json.loads(done.stdout)
     assert done.returncode == 0, report["steps"][-1]
@@ -104,7 +112,7 @@ def rehearse_whole_life(cloud: Cloud) -> None:
     seen = {step["title"]: step["seen"] for step in report["steps"]}
     assert list(seen) == [
         "preview of an empty stack",
-        f"up with the fault timeout:{cloud.slow}",
+        *(f"up with the fault {each}" for each in faults),
         "up",
         "the API through the public Service",
         "preview while nothing is pinned",
@@ -113,7 +121,10 @@ def rehearse_whole_life(cloud: Cloud) -> None:
         "canary by config",
         "the API through stable and canary",
         "refresh",
+        *([f"promotion with the fault {simulation.drift}"] if first_day and simulation.drift else []),
+        *(["roll-back while the version is not offered"] if first_day else []),
         "destroy while it is protected",
+        *(["destroy while a site does not answer"] if first_day else []),
         "destroy without protection",
     ]
     assert "no longer builds from source (buildFromSource is `first`)" in seen["preview while nothing is pinned"]

@@ -14,8 +14,11 @@ NAME = "left-out"
 PROGRAM = """
 import pulumi
 import pulumi_random as random
+from contract.update import wanted_version
 
 config = pulumi.Config()
+if wanted_version(config.get("version") or "1.35", "1.34") == "1.99":
+    raise pulumi.RunError("version 1.99 is not offered")
 platform = pulumi.ComponentResource("delivery:aws:Cluster", "cluster")
 release = pulumi.ComponentResource("delivery:release:Release", "addressbook")
 nodes = random.RandomString(
@@ -23,6 +26,8 @@ nodes = random.RandomString(
     length=config.require_int("nodeCount"),
     opts=pulumi.ResourceOptions(parent=platform, version=config.get("plugin")),
 )
+if config.get_int("standbys"):
+    random.RandomString("standby", length=4, opts=pulumi.ResourceOptions(parent=platform))
 tracks = []
 if config.get_int("canaryReplicas"):
     tracks += [random.RandomString("canary", length=4, opts=pulumi.ResourceOptions(parent=release))]
@@ -44,7 +49,8 @@ from promotion.operations.session import Session
 from promotion.preview.planned import plan
 
 session = Session.of("rollback", RollbackOptions(stack="{name}"))
-changes = [change.name for change in plan(session.engine.stack).platform_changes]
+planned = plan(session.engine.stack)
+changes = [*(change.name for change in planned.platform_changes), *planned.faults]
 up_without_platform(session, "the way back")
 print(json.dumps([changes, session.engine.outputs]))
 """
@@ -59,7 +65,7 @@ def project(new_project: Callable[..., Any], toolchain: dict[str, str]) -> Any:
 
 
 def way_back(project: Any) -> tuple[list[str], dict[str, Any], str]:
-    """Return the platform's changes in a preview, and outputs and messages of an update without them."""
+    """Return the platform's changes and errors in a preview, and outputs and messages of an update without them."""
     done = project.run(sys.executable, "-c", SCRIPT.replace("{name}", NAME))
     changes, outputs = json.loads(done.stdout.splitlines()[-1])
     return changes, outputs, done.stdout
@@ -67,19 +73,20 @@ def way_back(project: Any) -> tuple[list[str], dict[str, Any], str]:
 
 def test_the_way_back_leaves_the_platform_out(project: Any):
     before = project.outputs()
-    project.configure(nodeCount=5, stableReplicas=3, canaryReplicas=None)
+    project.configure(nodeCount=5, standbys=1, stableReplicas=3, canaryReplicas=None)
     changes, outputs, _ = way_back(project)
-    assert changes == ["nodes"]
+    assert sorted(changes) == ["nodes", "standby"]
     assert outputs["nodes"] == before["nodes"]
     assert len(outputs["stable"]) == 3
     names = {resource["urn"].rpartition("::")[2] for resource in project.state()["resources"]}
     assert {"nodes", "stable"} <= names
-    assert "canary" not in names
+    assert not {"canary", "standby"} & names, "nothing new is made on the way back"
 
 
-def test_another_version_of_a_provider_stops_no_way_back(project: Any):
-    project.configure(plugin="4.21.3", stableReplicas=3, canaryReplicas=None)
-    _, outputs, said = way_back(project)
+def test_the_platforms_versions_stop_no_way_back(project: Any):
+    project.configure(version="1.99", plugin="4.21.3", stableReplicas=3, canaryReplicas=None)
+    changes, outputs, said = way_back(project)
+    assert "version 1.99 is not offered" in " ".join(changes), "any other update is refused"
     assert len(outputs["stable"]) == 3
     assert "repeating it with the platform" in said
 

@@ -49,6 +49,10 @@ SIMULATION = Simulation(
     clear=partial(discard_all, KINDS),
     lose=_lose,
     commands={"aws": "lab.plugins.aws.command"},
+    first_day=("expired", "name-taken:Repository", "quota:Eip", "timeout:Cluster"),
+    drift="newer:Addon",
+    unoffered_version="1.39",
+    undeletable="Vpc",
     config={
         "addressbook:awsAccount": NUMBER,
         "addressbook:databaseAuthority": f"../{AUTHORITY}",

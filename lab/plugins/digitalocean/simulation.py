@@ -45,5 +45,14 @@ SIMULATION = Simulation(
     clear=partial(discard_all, KINDS),
     lose=_lose,
     commands={"doctl": "lab.plugins.digitalocean.doctl"},
+    first_day=(
+        "expired",
+        "quota:Droplet,retired:KubernetesCluster",
+        "name-taken:ContainerRegistry",
+        "timeout:KubernetesCluster",
+    ),
+    unoffered_version="1.36.9-do.0",
+    # Revoking registry credentials needs cloud.digitalocean.com.
+    undeletable="ContainerRegistryDockerCredentials",
     hidden=("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_CONTEXT"),
 )

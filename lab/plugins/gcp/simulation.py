@@ -44,6 +44,9 @@ SIMULATION = Simulation(
     clear=partial(discard_all, KINDS),
     lose=_lose,
     commands={"gke-gcloud-auth-plugin": "lab.plugins.gcp.gke_gcloud_auth_plugin"},
+    first_day=("expired", "disabled:Service", "quota:Network", "timeout:Cluster"),
+    unoffered_version="1.99",
+    undeletable="Connection",
     # Other sources from which Google's provider and libraries take credentials and a project.
     hidden=(
         "GOOGLE_CREDENTIALS", "GOOGLE_CLOUD_KEYFILE_JSON", "GCLOUD_KEYFILE_JSON", "GOOGLE_OAUTH_ACCESS_TOKEN",

@@ -24,9 +24,9 @@ from lab.tests.soak.killed_engine import (
 from promotion.state.stack_state import KUBERNETES
 
 
-@pytest.mark.parametrize("name", ["gcp", "aws"])  # DigitalOcean's life is among the end-to-end tests
-def test_stack_lives_from_preview_to_destroy(lab: dict[str, str], name: str):
-    rehearse_whole_life(CLOUDS[name])
+@pytest.mark.parametrize("name", CLOUDS)
+def test_each_fault_of_a_first_day_is_overcome(lab: dict[str, str], name: str):
+    rehearse_whole_life(CLOUDS[name], first_day=True)
 
 
 @pytest.mark.parametrize("name", CLOUDS)

@@ -125,6 +125,7 @@ def test_an_unsuitable_stack_is_refused(stack: str, message: str) -> None:
         (["nowhere"], 2, "There is no stack 'nowhere'"),
         (["staging"], 2, "Rehearse that one: python -m lab rehearse prod."),
         (["prod", "--fault", "flood:Vpc"], 2, "is not a known fault"),
+        (["prod", "--fault", "quota:Vpc,flood:Vpc"], 2, "is not a known fault"),
     ],
 )
 def test_rehearse_on_the_command_line(arguments: list[str], code: int, message: str) -> None:

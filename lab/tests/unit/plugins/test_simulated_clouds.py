@@ -211,6 +211,7 @@ def test_a_resource_stays_until_it_is_deleted(cloud: SimulatedCloud):
     ("fault", "message", "left"),
     [
         ("quota:{}", "limit is reached", 0),
+        ("timeout:Another,quota:{}", "limit is reached", 0),
         ("name-taken:{}", "it belongs to another account", 0),
         ("timeout:{}", "it exists in the account all the same", 1),
         ("expired", "credentials have expired", 0),
