@@ -171,7 +171,7 @@ def _canary_errors(groups: Groups, hidden: Set[str]) -> list[str]:
 
 
 def _cloud_errors(groups: Groups, platform: type[Keys] | None) -> list[str]:
-    """Return the settings of the service, and of the canary, that the cloud would change."""
+    """Return the settings of the service, and of the canary, that the cloud would change or cannot have."""
     service, keys = _group(groups, ServiceSettings), _group(groups, platform) if platform else None
     canary = _group(groups, CanaryKeys)
     if not service or not keys or not canary:
@@ -181,6 +181,7 @@ def _cloud_errors(groups: Groups, platform: type[Keys] | None) -> list[str]:
         overlaid = keys.service_errors(canary.over(service))
     except ValidationError:
         return errors  # reported as the canary's own error
+    overlaid += keys.canary_errors(canary.canary_settings)
     return [*errors, *(f"canarySettings.{error}" for error in overlaid if error not in errors)]
 
 
@@ -204,11 +205,11 @@ def _missing_copier(groups: Groups, platform: type[Keys] | None) -> list[str]:
 
 def _forbidden_builds(groups: Groups) -> list[str]:
     release = _group(groups, ReleaseSettings)
-    if not release or release.build_from_source != "never":
+    if not release or not (release.build_from_source == "never" or release.image_verification):
         return []
+    reason = "imageVerification is set" if release.image_verification else "buildFromSource is `never`"
     return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); name an existing image as"
-        " REPOSITORY@sha256:DIGEST"
+        f"{key}: this stack builds nothing ({reason}); name an existing image as REPOSITORY@sha256:DIGEST"
         for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
     ]
 
