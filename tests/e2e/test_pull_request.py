@@ -263,9 +263,10 @@ def test_policy_violation_stops_before_any_change(main: Repository):
     assert names(main.pods(NAMESPACE)) == pods
 
 
-def test_two_branch_stacks_run_and_one_is_removed(main: Repository):
+def test_two_branch_stacks_run_and_the_expired_one_goes(main: Repository):
     # One runs the image that CI tested, as staging does; the other builds the checkout.
-    wanted = (("--name", "one", "--image", main.image), ("--name", "two"))
+    expires = ("--expires-in", "3d")
+    wanted = (("--name", "one", "--image", main.image, *expires), ("--name", "two", *expires))
     with ThreadPoolExecutor() as both:
         done = list(both.map(lambda each: main.promotion("stack", "--platform", STACK, *each), wanted))
     assert main.digests(BRANCHES["one"], "stable") == {main.digest}
@@ -283,7 +284,11 @@ def test_two_branch_stacks_run_and_one_is_removed(main: Repository):
         assert reason in main.promotion(*arguments, check=2).stderr
 
     others = {namespace: names(main.pods(namespace)) for namespace in (NAMESPACE, BRANCHES["two"])}
-    main.promotion("unstack", "--name", "one")
+    (main.project.folder / "Pulumi.one.yaml").unlink()  # as in CI, where no checkout has the file
+    assert "no release stack has expired" in main.promotion("unstack", "--expired").stdout
+    main.promotion("stack", "--platform", STACK, *wanted[0][:4], "--update", "--expires-in", "1s")  # a second push
+    assert apis["one"].call("GET", "/all")[0] == 200, "it keeps its address and its data"
+    main.promotion("unstack", "--expired")
     assert not (main.project.folder / "Pulumi.one.yaml").exists()
     stacks = json.loads(main.project.run("pulumi", "stack", "ls", "--json").stdout)
     assert {each["name"] for each in stacks} == {STACK, "two"}
