@@ -155,6 +155,16 @@ class ReleaseSettings(ToolKeys):
         " update, after which both tracks must be pinned by digest (production); `never`, where CI builds.",
     )
 
+    image_verification: str = Field(
+        default="",
+        pattern=r"^([^\s:]+\.pub|(awskms|azurekms|gcpkms|hashivault)://\S+|keyless https://\S+ \S+)?$",
+        examples=["cosign.pub"],
+        description="Who must have signed each image that a track is given: a public key (a file such as `cosign.pub`,"
+        " relative to Pulumi.yaml, or a key service's `awskms://…`, `gcpkms://…`), or `keyless ISSUER IDENTITY`. cosign"
+        " verifies it before an update changes anything; an image that runs already is not verified again. The stack"
+        " then builds nothing. Unset: signatures are not verified.",
+    )
+
     @field_validator("stable_image", "canary_image")
     @classmethod
     def _require_digest(cls, value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -55,6 +56,16 @@ def _parser() -> argparse.ArgumentParser:
         help="base image; a tag is resolved to its digest (default: the Dockerfile's BASE_IMAGE)",
     )
     image.add_argument("--push", action="store_true", help="push the image if all tests pass")
+    image.add_argument(
+        "--attest", action="store_true", help="keep SBOM and provenance beside the pushed image; needs syft and regctl"
+    )
+    image.add_argument(
+        "--sign",
+        default="",
+        metavar="KEY",
+        help="sign the image and what --attest adds, with a key in cosign's notation (env://NAME, gcpkms://…), or with"
+        " the CI job's identity: `keyless`",
+    )
     image.set_defaults(run=_image)
 
     touched = commands.add_parser(
@@ -91,13 +102,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _image(options: argparse.Namespace) -> dict[str, object]:
-    from pipeline import image  # only this command needs Docker
+    from components.source import origin
+    from pipeline import attestation, image  # only this command needs Docker
 
+    if options.attest and not options.push:
+        raise UsageError("--attest without --push: only a pushed image can have something beside it; add --push")
+    if options.sign and not options.attest:
+        raise UsageError("--sign without --attest: add --attest")
+    if options.attest:
+        attestation.check(options.sign)
     built = image.build_and_test(
         PROJECT_ROOT / options.context, options.repository, options.platform, options.base_image
     )
     if options.push:
         image.push(built)
+    if options.attest:
+        context = PROJECT_ROOT / options.context
+        attestation.attest(built, origin(context), options.platform, options.sign, os.environ)
     return {**asdict(built), "image": built.pinned if built.digest else None}
 
 

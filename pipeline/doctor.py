@@ -121,6 +121,9 @@ def doctor(root: Path) -> list[Check]:
 
 def _repository(hub: GitHub, scope: Scope) -> Iterator[Check]:
     yield _check(scope.has("variable REGISTRY"), "variable REGISTRY", "set it, or CI pushes no image")
+    if scope.variables.get("SIGNING_KEY", "").startswith("env:"):
+        need = "secret COSIGN_PRIVATE_KEY"
+        yield _check(scope.has(need), need, "set it to the content of cosign.key, or CI cannot sign images")
     rights = cast(dict[str, Any], hub.get("actions/permissions/workflow") or {})
     yield _check(
         bool(rights.get("can_approve_pull_request_reviews")),

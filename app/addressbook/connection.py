@@ -157,6 +157,7 @@ class Connection(asyncio.Protocol):
         self._stop_head_timer()
         self._stop_send_timer()
         self._waiting.clear()
+        self._latest = None
         if self._running is not None:
             self._running.lose()
         self.resume_writing()

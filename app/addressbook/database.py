@@ -26,11 +26,13 @@ LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.Interna
 
 asyncpg raises InternalClientError if the server's last message meets a statement that is just being sent.
 """
-NOT_DONE = (asyncpg.InterfaceError, asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""A migration changed what the statement was prepared for, so it did not run."""
+NOT_DONE = (asyncpg.InterfaceError, *OUTDATED)
 """Nothing was changed.
 
-asyncpg refused to use the connection, so the statement was not sent (or its transaction not committed), or a
-migration changed what the statement was prepared for.
+An InterfaceError means that asyncpg refused to use the connection, so the statement was not sent (or its
+transaction not committed).
 """
 FAILURES = (asyncpg.PostgresError, *LOST)
 
@@ -120,10 +122,10 @@ class Database:
 
     def _after_failure(self, error: Exception) -> None:
         self.on_failure(kind(error))
-        # A restart breaks all connections at once: leave none of them for the next try. After a failover the
-        # old primary may still be connected, as a read-only standby.
+        # A restart breaks all connections at once, and a migration their prepared statements: leave none of
+        # them for the next try. After a failover the old primary may still be connected, as a standby.
         dead = _lost(error) and not isinstance(error, TimeoutError)
-        if dead or isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        if dead or isinstance(error, (asyncpg.ReadOnlySQLTransactionError, *OUTDATED)):
             self._sessions.expire()
 
     async def _execute(self, statements: Sequence[Statement]) -> "Sequence[Record]":

@@ -78,6 +78,21 @@ def test_changes_survive_a_quick_restart(
         assert [service.put(firstName="Once", lastName="More").status for _ in range(8)] == [200] * 8
 
 
+def test_changed_columns_fail_no_request(
+    empty_database: Environment, start_service: Start, sql: Callable[..., object]
+) -> None:
+    assert run_command("migrate", environment=empty_database).returncode == 0
+    service = start_service(empty_database)
+    service.wait_until("/ready")
+    for kind in ("varchar(300)", "text"):
+        # The statements that the connections hold were prepared for the type before.
+        fill_the_pool(service)
+        assert service.put(firstName="Ada", lastName="Lovelace").status == 200
+        sql(empty_database, f"ALTER TABLE person ALTER COLUMN first_name TYPE {kind}")
+        assert service.put(firstName="Ada", lastName="Lovelace").status == 200
+        assert [service.get("/all").status for _ in range(8)] == [200] * 8
+
+
 def fill_the_pool(service: Service) -> None:
     threads = [threading.Thread(target=service.get, args=["/all"]) for _ in range(8)]
     for thread in threads:

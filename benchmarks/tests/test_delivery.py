@@ -18,6 +18,10 @@ from benchmarks.workflow import Ran
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = {
     "vars.REGISTRY": "registry.example/team",
+    "vars.REGISTRY && '--attest'": "",
+    "vars.SIGNING_KEY": "",
+    "secrets.COSIGN_PRIVATE_KEY": "",
+    "secrets.COSIGN_PASSWORD": "",
     "vars.REGISTRY_USER": "",
     "secrets.REGISTRY_PASSWORD": "",
     "secrets.DIGITALOCEAN_ACCESS_TOKEN": "",
