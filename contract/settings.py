@@ -96,6 +96,10 @@ class Keys(BaseModel):
         """Return an error, beginning with its key, for each setting of the service that the cloud would change."""
         return []
 
+    def canary_errors(self, settings: Mapping[str, Any]) -> list[str]:  # noqa: ARG002 for clouds to implement
+        """Return an error, beginning with its key, for each of the canary's settings that the cloud cannot have."""
+        return []
+
     def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to implement
         """Return whether the image is in the stack's own registry, judged by its name; None if the name cannot tell.
 
@@ -479,6 +483,12 @@ class StackSettings(Keys):
         default="addressbook",
         pattern=DNS_LABEL,
         description="Kubernetes namespace that the stack creates and owns.",
+    )
+    expires: str = Field(
+        default="",
+        pattern=r"^(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\dZ|)$",
+        examples=["2026-12-03T15:00Z"],
+        description="Time in UTC after which `unstack --expired` destroys this release stack. Unset: never.",
     )
 
 
