@@ -117,6 +117,16 @@ def digest(image: str) -> str:
         return _run(["manifest", "head", image], environment)
 
 
+def attach(image: str, file: Path, media_type: str) -> None:
+    """Push a file that refers to the image (REPOSITORY@sha256:DIGEST), with the user's own login.
+
+    Raises RegistryError.
+    """
+    types = ["--artifact-type", media_type, "--file-media-type", media_type]
+    with _configured(None, image) as environment:
+        _run(["artifact", "put", "--subject", image, *types, "--file", str(file)], environment)
+
+
 def delete(repository: str, digest: str, tags: Sequence[str]) -> None:
     """Delete an image with its tags, with the user's own login. One that is gone is fine. Raises RegistryError."""
     image = f"{repository}@{digest}"

@@ -155,6 +155,16 @@ class ReleaseSettings(ToolKeys):
         " update, after which both tracks must be pinned by digest (production); `never`, where CI builds.",
     )
 
+    image_verification: str = Field(
+        default="",
+        pattern=r"^([^\s:]+\.pub|(awskms|azurekms|gcpkms|hashivault)://\S+|keyless https://\S+ \S+)?$",
+        examples=["cosign.pub"],
+        description="Who must have signed each image that a track is given: a public key (a file such as `cosign.pub`,"
+        " relative to Pulumi.yaml, or a key service's `awskms://…`, `gcpkms://…`), or `keyless ISSUER IDENTITY`. cosign"
+        " verifies it before an update changes anything; an image that runs already is not verified again. The stack"
+        " then builds nothing. Unset: signatures are not verified.",
+    )
+
     @field_validator("stable_image", "canary_image")
     @classmethod
     def _require_digest(cls, value: str) -> str:
@@ -469,6 +479,12 @@ class StackSettings(Keys):
         default="addressbook",
         pattern=DNS_LABEL,
         description="Kubernetes namespace that the stack creates and owns.",
+    )
+    expires: str = Field(
+        default="",
+        pattern=r"^(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\dZ|)$",
+        examples=["2026-12-03T15:00Z"],
+        description="Time in UTC after which `unstack --expired` destroys this release stack. Unset: never.",
     )
 
 

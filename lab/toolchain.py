@@ -66,6 +66,8 @@ REGCTL = Tool("regctl", ("github.com/regclient/regclient/cmd/regctl",), ("regctl
 
 #: For the tests alone: it checks the workflow files.
 ACTIONLINT = Tool("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), ("actionlint",))
+#: For one of the long tests alone, because it takes minutes to build.
+COSIGN = Tool("cosign", ("github.com/sigstore/cosign/v3/cmd/cosign",), ("cosign",))
 
 
 def stack_tools() -> list[Tool]:

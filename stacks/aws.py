@@ -14,19 +14,19 @@ from pydantic import Field, ValidationInfo, field_validator
 from components.aws.access import cluster_access
 from components.aws.account import (
     PRINCIPAL,
-    caller_account,
+    check_account,
     missing_access,
     missing_prerequisites,
     stack_name,
     stack_tags,
 )
 from components.aws.addons import AddonName
-from components.aws.cluster import Cluster, ClusterArgs
+from components.aws.cluster import Cluster, ClusterArgs, existing_cluster
 from components.aws.database import ManagedDatabase, ManagedDatabaseArgs
-from components.aws.entrance import LOAD_BALANCER, StaticAddresses, record_in, tls
-from components.aws.live import live
+from components.aws.entrance import StaticAddresses, load_balancer, record_in, tls
+from components.aws.live import Live, live
 from components.aws.network import ANYWHERE, ZONES, ExistingNetwork, Network, NetworkArgs, existing_network
-from components.aws.nodes import is_arm
+from components.aws.nodes import check_processor
 from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller_login
 from components.aws.versions import check_versions, satisfies
 from components.namespace import namespace
@@ -37,6 +37,7 @@ from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
 from contract.update import wanted_version
 from stacks.entrance import EntranceKeys, address_range, needs_hostname, without_gateway
+from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
 Principal = Annotated[str, Field(pattern=PRINCIPAL)]
@@ -81,7 +82,7 @@ class LoadBalancerKeys(EntranceKeys):
         """Return how users reach the release."""
         own: Mapping[str, pulumi.Input[str]] = addresses.annotations if addresses else {}
         return Entrance(
-            annotations={**_load_balancer(tags), **tls(self.certificate_arn), **own},
+            annotations={**load_balancer(tags), **tls(self.certificate_arn), **own},
             ports=[HTTPS_PORT if self.certificate_arn else HTTP_PORT],
             hostname=self.hostname,
             sources=self.allowed_sources,
@@ -104,12 +105,25 @@ class PlatformKeys(LoadBalancerKeys):
         pattern=r"^[a-z]{2}-[a-z]+-[0-9]$",
         description="Region. A change replaces everything.",
     )
-    kubernetes_version: str = Field(
-        examples=["1.37"],
-        pattern=r"^1\.[3-9][0-9]$",
-        description="Minimum version: a minor version, in quotes (`aws eks describe-cluster-versions`). A newer one"
-        " upgrades cluster, add-ons and nodes in place, one minor version at a time.",
+    cluster: str = Field(
+        default="",
+        pattern=r"^([0-9A-Za-z][0-9A-Za-z_-]{0,99})?$",
+        description="Name of an existing EKS cluster of the region, used instead of an own one and never changed; the"
+        " database goes into its VPC. Unset: the stack creates one. A change replaces everything.",
     )
+    kubernetes_version: str = Field(
+        default="",
+        validate_default=True,
+        examples=["1.37"],
+        pattern=r"^(1\.[3-9][0-9])?$",
+        description="Minimum version: a minor version, in quotes (`aws eks describe-cluster-versions`). A newer one"
+        " upgrades cluster, add-ons and nodes in place, one minor version at a time. Mandatory without `cluster`.",
+    )
+    _without_version = field_validator("kubernetes_version")(version_of_own_cluster)
+    _of_own_cluster = field_validator(
+        *("addon_versions", "node_count", "node_size", "api_server_access", "network_range", "vpc", "private_subnets"),
+        *("permissions_boundary", "static_address"),
+    )(of_own_cluster)
     addon_versions: dict[AddonName, AddonVersion] = Field(
         default={},
         description="Pinned versions of the cluster's add-ons (vpc-cni, kube-proxy, coredns), such as"
@@ -361,8 +375,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     Raises pulumi.RunError if the credentials are of another account or the nodes have another processor.
     """
     keys = settings.platform
-    _check_processor(keys.node_size, settings.service.build_platform)
-    _check_account(keys.aws_account)
+    if not keys.cluster:
+        check_processor(keys.node_size, settings.service.build_platform)
+    check_account(keys.aws_account)
     name, tags = stack_name(), stack_tags(keys.tags)
     provider = aws.Provider(
         "aws",
@@ -375,42 +390,17 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     kubernetes_version = wanted_version(keys.kubernetes_version, found.cluster_version)
     database_version = wanted_version(keys.database_version, found.database_version)
     check_versions(kubernetes_version, database_version, found, asking)
-    administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
     options = pulumi.ResourceOptions(provider=provider)
-    network: Network | ExistingNetwork
-    if keys.vpc:
-        network = existing_network(keys.vpc, keys.private_subnets, asking)
-    else:
-        network = Network(
-            "network",
-            NetworkArgs(
-                cluster=name, region=keys.region, address_range=keys.network_range, nat_per_zone=keys.high_availability
-            ),
-            opts=options,
+    if keys.cluster:
+        cluster = existing_cluster(
+            keys.cluster, keys.region, keys.cluster_administrators, keys.cluster_viewers, provider
         )
+        network = cluster.network
+    else:
+        cluster, network = _own_cluster(keys, kubernetes_version, found, options, asking)
     images = ImageRepository(
         "registry",
         ImageRepositoryArgs(name=name, service=settings.service.name, protect=keys.deletion_protection),
-        opts=options,
-    )
-    cluster = Cluster(
-        "cluster",
-        ClusterArgs(
-            name=name,
-            region=keys.region,
-            boundary=keys.permissions_boundary,
-            version=kubernetes_version,
-            version_runs=satisfies(found.cluster_version, kubernetes_version),
-            addon_versions=keys.addon_versions,
-            nodes=keys.node_count,
-            node_size=keys.node_size,
-            administrators=administrators,
-            viewers=keys.cluster_viewers,
-            api_ranges=keys.api_server_access,
-            tags=tags,
-            protect=keys.deletion_protection,
-        ),
-        network,
         opts=options,
     )
     database = ManagedDatabase(
@@ -445,7 +435,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         ),
         has_zones=True,
         protect=keys.deletion_protection,
-        outputs=cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
+        outputs=cloud_outputs(
+            keys.cluster or name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection
+        ),
         administrator=Administrator(database.connection.user, database.connection.password),
         access={
             "kubeconfig": cluster.kubeconfig,
@@ -455,6 +447,48 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             "service": settings.service.name,
         },
     )
+
+
+def _own_cluster(
+    keys: PlatformKeys, version: str, found: Live, options: pulumi.ResourceOptions, asking: pulumi.InvokeOptions
+) -> tuple[Cluster, Network | ExistingNetwork]:
+    """Declare the stack's own cluster, and its network unless it exists already."""
+    administrators = cluster_access(keys.cluster_administrators, keys.cluster_viewers, found, asking)
+    network: Network | ExistingNetwork
+    if keys.vpc:
+        network = existing_network(keys.vpc, keys.private_subnets, asking)
+    else:
+        network = Network(
+            "network",
+            NetworkArgs(
+                cluster=stack_name(),
+                region=keys.region,
+                address_range=keys.network_range,
+                nat_per_zone=keys.high_availability,
+            ),
+            opts=options,
+        )
+    cluster = Cluster(
+        "cluster",
+        ClusterArgs(
+            name=stack_name(),
+            region=keys.region,
+            boundary=keys.permissions_boundary,
+            version=version,
+            version_runs=satisfies(found.cluster_version, version),
+            addon_versions=keys.addon_versions,
+            nodes=keys.node_count,
+            node_size=keys.node_size,
+            administrators=administrators,
+            viewers=keys.cluster_viewers,
+            api_ranges=keys.api_server_access,
+            tags=stack_tags(keys.tags),
+            protect=keys.deletion_protection,
+        ),
+        network,
+        opts=options,
+    )
+    return cluster, network
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:
@@ -476,38 +510,3 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
     account = url.partition(".")[0]  # the host's first label
     registry = caller_login(url, account, pulumi.InvokeOutputOptions(provider=provider))
     return connect_by_kubeconfig(settings, access, registry, settings.platform.entrance(tags, provider), has_zones=True)
-
-
-def _load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
-    return {
-        f"{LOAD_BALANCER}-type": "nlb",
-        f"{LOAD_BALANCER}-cross-zone-load-balancing-enabled": "true",
-        # A dead node gets no new connections after 20 s instead of 90. For an NLB the thresholds must be equal.
-        f"{LOAD_BALANCER}-healthcheck-interval": "10",
-        f"{LOAD_BALANCER}-healthcheck-healthy-threshold": "2",
-        f"{LOAD_BALANCER}-healthcheck-unhealthy-threshold": "2",
-        f"{LOAD_BALANCER}-additional-resource-tags": ",".join(f"{key}={value}" for key, value in tags.items()),
-    }
-
-
-def _check_processor(node_size: str, build_platform: str) -> None:
-    """Raise pulumi.RunError if the image is built for another processor than the nodes have."""
-    needed = "linux/arm64" if is_arm(node_size) else "linux/amd64"
-    if build_platform != needed:
-        raise invalid_config(
-            [
-                f"buildPlatform = '{build_platform}': nodes of size {node_size} run {needed}"
-                f" (`pulumi config set buildPlatform {needed}`, or another nodeSize)"
-            ]
-        )
-
-
-def _check_account(wanted: str) -> None:
-    """Raise pulumi.RunError if the credentials belong to another account than the stack's."""
-    if wanted and (account := caller_account()) != wanted:
-        raise invalid_config(
-            [
-                f"awsAccount = '{wanted}': this machine's credentials are of account {account or '(no answer)'}; sign"
-                " in to the stack's account (AWS_PROFILE, `aws sso login`), or correct the key"
-            ]
-        )

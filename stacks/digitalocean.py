@@ -11,10 +11,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.digitalocean.account import missing_prerequisites, stack_name, stack_tags
 from components.digitalocean.checks import Wanted, refuse_what_the_account_cannot_have
-from components.digitalocean.cluster import Cluster, ClusterArgs
+from components.digitalocean.cluster import Cluster, ClusterArgs, existing_cluster
 from components.digitalocean.database import ManagedDatabase, ManagedDatabaseArgs
 from components.digitalocean.entrance import LOAD_BALANCER, ManagedCertificate, record_in, tls
-from components.digitalocean.live import LiveNetwork, look
+from components.digitalocean.live import LiveNetwork, LiveVersion, look
 from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
@@ -24,6 +24,7 @@ from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from contract.update import wanted_version
 from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, without_gateway
+from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -91,12 +92,25 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         pattern=r"^[a-z]{3}[0-9]$",
         description="Region slug. A change replaces everything.",
     )
-    kubernetes_version: str = Field(
-        examples=["1.34.1-do.0"],
-        pattern=r"^[0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+$",
-        description="Version slug that the cluster has at least (`doctl kubernetes options versions`). A newer one"
-        " upgrades in place, one step at a time. A cluster that DigitalOcean has upgraded further stays as it is.",
+    cluster: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]*)?$",
+        max_length=255,
+        description="Name of an existing cluster of the region (`doctl kubernetes cluster list`), used instead of an"
+        " own one and never changed; the database goes into its VPC. Unset: the stack creates one. A change replaces"
+        " everything.",
     )
+    kubernetes_version: str = Field(
+        default="",
+        validate_default=True,
+        examples=["1.34.1-do.0"],
+        pattern=r"^([0-9]+\.[0-9]+\.[0-9]+-do\.[0-9]+)?$",
+        description="Version slug that the cluster has at least (`doctl kubernetes options versions`). A newer one"
+        " upgrades in place, one step at a time. A cluster that DigitalOcean has upgraded further stays as it is."
+        " Mandatory without `cluster`.",
+    )
+    _without_version = field_validator("kubernetes_version")(version_of_own_cluster)
+    _of_own_cluster = field_validator("node_count", "max_node_count", "node_size", "vpc")(of_own_cluster)
     node_count: int = Field(
         default=3, ge=1, le=500, description="Worker nodes; with maxNodeCount, the minimum number of them."
     )
@@ -249,7 +263,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     refuse_what_the_account_cannot_have(
         Wanted(
             name=name,
-            kubernetes_version=kubernetes_version,
+            kubernetes_version=kubernetes_version or None,
             database_version=database_version,
             droplets=keys.droplets,
             new_registry=None if keys.registry else keys.own_registry,
@@ -267,25 +281,12 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
-    cluster = Cluster(
-        "cluster",
-        ClusterArgs(
-            name=name,
-            region=keys.region,
-            version=kubernetes_version,
-            live=live.cluster,
-            vpc=vpc,
-            nodes=keys.node_count,
-            max_nodes=keys.max_node_count,
-            node_size=keys.node_size,
-            high_availability=keys.high_availability,
-            maintenance=keys.maintenance,
-            tags=tags,
-            protect=keys.deletion_protection,
-        ),
-        registry=images.resource,
-    )
+    if keys.cluster:
+        cluster = existing_cluster(keys.cluster, keys.region)
+        vpc = cluster.vpc
+    else:
+        vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
+        cluster = _own_cluster(keys, kubernetes_version, live.cluster, vpc, images)
     database = ManagedDatabase(
         "database",
         ManagedDatabaseArgs(
@@ -327,7 +328,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         entrance=keys.entrance(),
         protect=keys.deletion_protection,
         outputs={
-            **cloud_outputs(name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
+            **cloud_outputs(
+                keys.cluster or name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection
+            ),
             **restored_output(restored),
         },
         administrator=database.administrator,
@@ -353,6 +356,29 @@ def _own_network(name: str, region: str, live: LiveNetwork, images: ImageRegistr
     """Declare the stack's own VPC after the registry, whose name may be taken after all; return its id."""
     after = [images.resource] if images.resource else []
     return Network("network", NetworkArgs(name=name, region=region, live=live), after=after).vpc
+
+
+def _own_cluster(
+    keys: PlatformKeys, version: str, live: LiveVersion | None, vpc: pulumi.Input[str], images: ImageRegistry
+) -> Cluster:
+    return Cluster(
+        "cluster",
+        ClusterArgs(
+            name=stack_name(),
+            region=keys.region,
+            version=version,
+            live=live,
+            vpc=vpc,
+            nodes=keys.node_count,
+            max_nodes=keys.max_node_count,
+            node_size=keys.node_size,
+            high_availability=keys.high_availability,
+            maintenance=keys.maintenance,
+            tags=stack_tags(),
+            protect=keys.deletion_protection,
+        ),
+        registry=images.resource,
+    )
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:

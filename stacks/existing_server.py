@@ -45,7 +45,10 @@ class DatabaseServerKeys(DatabaseClientKeys):
     @classmethod
     def _require_parts(cls, value: dict[str, str]) -> dict[str, str]:
         if value and not (REQUIRED <= value.keys() <= REQUIRED | OPTIONAL):
-            raise ValueError("must have the parts host and user, and may have port, database and ca")
+            raise ValueError(
+                "must have the parts host and user, and may have port, database and ca; the password belongs in"
+                " databaseServerPassword"
+            )
         if not value.get("port", POSTGRES_PORT).isdecimal():
             raise ValueError("port must be a number")
         if "ca" in value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated
@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.autopilot import changed_requests
-from components.gcp.cluster import Cluster, ClusterArgs
+from components.gcp.cluster import Cluster, ClusterArgs, existing_cluster
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.entrance import StaticAddress, record_in
 from components.gcp.network import (
@@ -45,6 +45,7 @@ from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname, without_gateway
+from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
 
@@ -110,13 +111,35 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         pattern=r"^[a-z]+-[a-z]+[0-9]+$",
         description="Region, not a zone. A change replaces everything.",
     )
+    cluster: str = Field(
+        default="",
+        pattern=rf"^(projects/{PROJECT_PATTERN}/locations/[a-z]+-[a-z]+[0-9]+(-[a-z])?/clusters/{NAME_PATTERN})?$",
+        description="Id of an existing GKE cluster of the region, projects/PROJECT/locations/LOCATION/clusters/NAME,"
+        " used instead of an own one and never changed; the database goes into its VPC, which needs private services"
+        " access. Unset: the stack creates one. A change replaces everything.",
+    )
     kubernetes_version: str = Field(
+        default="",
+        validate_default=True,
         examples=["1.34"],
-        pattern=r"^1\.[0-9]+(\.[0-9]+-gke\.[0-9]+)?$",
+        pattern=r"^(1\.[0-9]+(\.[0-9]+-gke\.[0-9]+)?)?$",
         description="Minimum version: a minor version or an exact one (`gcloud container get-server-config`). The"
         " release channel upgrades from there by itself; a newer one here upgrades at once, an older one changes"
-        " nothing.",
+        " nothing. Mandatory without `cluster`.",
     )
+    _without_version = field_validator("kubernetes_version")(version_of_own_cluster)
+    _of_own_cluster = field_validator(
+        *("network_range", "vpc", "subnetwork", "pods_range", "services_range", "api_server_access"),
+    )(of_own_cluster)
+
+    @field_validator("cluster")
+    @classmethod
+    def _require_region(cls, value: str, others: ValidationInfo) -> str:
+        region = others.data.get("region")
+        if value and region and not re.search(f"/locations/{region}(-[a-z])?/", value):
+            raise ValueError(f"must be in the stack's region, {region}, or in a zone of it")
+        return value
+
     network_range: str = Field(
         default="10.64.0.0/16",
         description="Private address range of the VPC, a /16 in CIDR notation. A change replaces everything.",
@@ -275,20 +298,6 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     check_project(keys.region)
     restored = was_restored(keys.database_restore)
     enabled = ProjectServices("services", project_id(), keys.region).enabled
-    network: Network | ExistingNetwork
-    if keys.vpc:
-        network = ExistingNetwork(keys.vpc, keys.subnetwork, keys.pods_range, keys.services_range)
-    else:
-        network = Network(
-            "network",
-            NetworkArgs(
-                name=name,
-                region=keys.region,
-                ranges=Ranges(IPv4Network(keys.network_range)),
-                labels=labels,
-                services=enabled,
-            ),
-        )
     images = ContainerRegistry(
         "registry",
         RegistryArgs(
@@ -300,30 +309,11 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    nodes = NodeIdentity(
-        "nodes",
-        NodeIdentityArgs(
-            name=name, project=project_id(), region=keys.region, repository=images.repository, services=enabled
-        ),
-    )
-    cluster = Cluster(
-        "cluster",
-        ClusterArgs(
-            name=name,
-            region=keys.region,
-            version=keys.kubernetes_version,
-            network=network.id,
-            subnetwork=network.subnetwork,
-            pods_range=network.pods_range,
-            services_range=network.services_range,
-            node_account=nodes.email,
-            clients=keys.api_server_access,
-            maintenance=keys.maintenance,
-            labels=labels,
-            protect=keys.deletion_protection,
-            ready=[*network.nat, *nodes.rights],
-        ),
-    )
+    if keys.cluster:
+        cluster = existing_cluster(keys.cluster, keys.region, images.repository)
+        network = cluster.network
+    else:
+        cluster, network = _own_cluster(keys, images.repository, enabled)
     database = ManagedDatabase(
         "database",
         ManagedDatabaseArgs(
@@ -370,7 +360,12 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         database=rights.connection,
         protect=keys.deletion_protection,
         entrance=keys.entrance(address),
-        pod_identity=_pod_identity(settings, namespace_name, project_id(), cluster.kubernetes),
+        pod_identity=_pod_identity(
+            settings,
+            namespace_name,
+            cluster_project(keys.cluster) if keys.cluster else project_id(),
+            cluster.kubernetes,
+        ),
         has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -383,6 +378,50 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             "registry": images.registry.url,
         },
     )
+
+
+def _own_cluster(
+    keys: PlatformKeys, repository: pulumi.Input[str], enabled: Sequence[pulumi.Input[pulumi.Resource]]
+) -> tuple[Cluster, Network | ExistingNetwork]:
+    """Declare the stack's own cluster, the identity of its nodes, and its network unless that exists already."""
+    name, labels = stack_name(), stack_labels()
+    network: Network | ExistingNetwork
+    if keys.vpc:
+        network = ExistingNetwork(keys.vpc, keys.subnetwork, keys.pods_range, keys.services_range)
+    else:
+        network = Network(
+            "network",
+            NetworkArgs(
+                name=name,
+                region=keys.region,
+                ranges=Ranges(IPv4Network(keys.network_range)),
+                labels=labels,
+                services=enabled,
+            ),
+        )
+    nodes = NodeIdentity(
+        "nodes",
+        NodeIdentityArgs(name=name, project=project_id(), region=keys.region, repository=repository, services=enabled),
+    )
+    cluster = Cluster(
+        "cluster",
+        ClusterArgs(
+            name=name,
+            region=keys.region,
+            version=keys.kubernetes_version,
+            network=network.id,
+            subnetwork=network.subnetwork,
+            pods_range=network.pods_range,
+            services_range=network.services_range,
+            node_account=nodes.email,
+            clients=keys.api_server_access,
+            maintenance=keys.maintenance,
+            labels=labels,
+            protect=keys.deletion_protection,
+            ready=[*network.nat, *nodes.rights],
+        ),
+    )
+    return cluster, network
 
 
 def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> Connection:

@@ -14,6 +14,7 @@ from contract.project import clouds
 from contract.settings import Keys, Settings
 from stacks.parsing import ConfigError, parse
 from stacks.pinning import refuse_unpinned
+from stacks.signing import refuse_unsigned
 
 
 def load_cloud(name: str) -> Cloud:
@@ -38,6 +39,7 @@ def load_settings() -> Settings[Any]:
     except ConfigError as error:
         raise invalid_config(str(error).splitlines()) from None
     refuse_unpinned(settings.release)
+    refuse_unsigned(settings.release)
     return settings
 
 

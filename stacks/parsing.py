@@ -46,7 +46,8 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
     errors: list[str] = []
     if platform is None:
         errors.append(_error("cloud", cloud, f"no such cloud; choose one of: {', '.join(clouds())}"))
-    errors += _unused_keys(values, cloud, platform, defaults)
+    hidden = secret_keys | {*SECRET_KEYS}
+    errors += _unused_keys(values, cloud, platform, defaults, hidden)
     errors += _misplaced_secrets(values, secret_keys, defaults)
     groups: dict[type[Keys], Keys] = {}
     for group in (*COMMON, *([platform] if platform else [])):
@@ -56,9 +57,9 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
         try:
             groups[group] = group.model_validate({key: decoded(value) for key, value in own.items()})
         except ValidationError as invalid:
-            errors += [describe_error(error, group) for error in invalid.errors()]
+            errors += [describe_error(error, group, hidden=hidden) for error in invalid.errors()]
     errors += _conflicts(values)
-    errors += _canary_errors(groups)
+    errors += _canary_errors(groups, hidden)
     errors += _cloud_errors(groups, platform)
     errors += _missing_build_context(groups)
     errors += _forbidden_builds(groups)
@@ -133,7 +134,7 @@ def _conflicts(values: Mapping[str, str]) -> list[str]:
     return errors
 
 
-def _canary_errors(groups: Groups) -> list[str]:
+def _canary_errors(groups: Groups, hidden: Set[str]) -> list[str]:
     """Return the errors in the canary's settings, each at its full path."""
     service, release = _group(groups, ServiceSettings), _group(groups, ReleaseSettings)
     canary = _group(groups, CanaryKeys)
@@ -161,7 +162,9 @@ def _canary_errors(groups: Groups) -> list[str]:
     try:
         overlaid = canary.over(service)
     except ValidationError as invalid:
-        return errors + [describe_error(error, ServiceSettings, "canarySettings") for error in invalid.errors()]
+        return errors + [
+            describe_error(error, ServiceSettings, "canarySettings", hidden=hidden) for error in invalid.errors()
+        ]
     if {"port", "metricsPort"} & settings.keys() and overlaid.port == overlaid.metrics_port:
         errors.append(f"canarySettings: the canary's metricsPort and port are both {overlaid.port}; change one of them")
     return errors
@@ -201,17 +204,21 @@ def _missing_copier(groups: Groups, platform: type[Keys] | None) -> list[str]:
 
 def _forbidden_builds(groups: Groups) -> list[str]:
     release = _group(groups, ReleaseSettings)
-    if not release or release.build_from_source != "never":
+    if not release or not (release.build_from_source == "never" or release.image_verification):
         return []
+    reason = "imageVerification is set" if release.image_verification else "buildFromSource is `never`"
     return [
-        f"{key}: this stack builds nothing (buildFromSource is `never`); name an existing image as"
-        " REPOSITORY@sha256:DIGEST"
+        f"{key}: this stack builds nothing ({reason}); name an existing image as REPOSITORY@sha256:DIGEST"
         for key in [*release.unpinned, *(["buildAhead"] if release.build_ahead else [])]
     ]
 
 
 def _unused_keys(
-    values: Mapping[str, str], cloud: str, platform: type[Keys] | None, defaults: Mapping[str, str]
+    values: Mapping[str, str],
+    cloud: str,
+    platform: type[Keys] | None,
+    defaults: Mapping[str, str],
+    hidden: Set[str],
 ) -> list[str]:
     """Return an error for each misspelt key, and for each key of another cloud or of another stack's platform."""
     used = {key for group in (*COMMON, *([platform] if platform else [])) for key in group.key_names()}
@@ -225,7 +232,7 @@ def _unused_keys(
             errors.append(f"{key}: no such key; {hint} (`pulumi config rm {key}` removes it)")
         elif key not in used and platform is not None and value != defaults[key]:
             owner = f"a stack on the platform of `{platform_stack}`" if platform_stack else f"cloud `{cloud}`"
-            shown = None if key in SECRET_KEYS else value
+            shown = None if key in hidden else value
             errors.append(_error(key, shown, f"{owner} does not use this key (`pulumi config rm {key}` removes it)"))
     return errors
 
@@ -248,10 +255,13 @@ _MESSAGES = {
 }
 
 
-def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
+def describe_error(
+    error: Any, group: type[Keys], parent: str = "", *, hidden: Set[str] = frozenset(SECRET_KEYS)
+) -> str:
     """Return one sentence for one of pydantic's errors: key, value, what is allowed, how to set it.
 
-    ``parent`` is the key whose object contains the group's keys; "" if they are keys of the config.
+    ``parent`` is the key whose object contains the group's keys; "" if they are keys of the config. The values of
+    ``hidden`` keys are left out.
     """
     context: dict[str, Any] = error.get("ctx", {})
     first, *rest = error["loc"]
@@ -260,10 +270,12 @@ def describe_error(error: Any, group: type[Keys], parent: str = "") -> str:
     message = _MESSAGES.get(error["type"])
     problem = message.format(**context) if message else str(error["msg"]).removeprefix("Value error, ")
     key = ".".join(str(part) for part in location if part != "[key]")
-    hide = location[0] in SECRET_KEYS or error["type"] == "missing"
+    hide = bool({location[0], parent} & hidden) or error["type"] == "missing"
     target = f"--path {parent}.{key}" if parent else location[0]
     example = _example(group, location[0], or_default=error["type"] == "string_pattern_mismatch")
     remedy = f"`pulumi config set {target} VALUE`{example}"
+    if error["type"] == "unused":
+        remedy = f"`pulumi config rm {location[0]}` removes it"
     return _error(f"{parent}.{key}" if parent else key, None if hide else error["input"], f"{problem} ({remedy})")
 
 

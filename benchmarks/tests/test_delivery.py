@@ -18,11 +18,16 @@ from benchmarks.workflow import Ran
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = {
     "vars.REGISTRY": "registry.example/team",
+    "vars.REGISTRY && '--attest'": "",
+    "vars.SIGNING_KEY": "",
+    "secrets.COSIGN_PRIVATE_KEY": "",
+    "secrets.COSIGN_PASSWORD": "",
     "vars.REGISTRY_USER": "",
     "secrets.REGISTRY_PASSWORD": "",
     "secrets.DIGITALOCEAN_ACCESS_TOKEN": "",
     "github.token": "t",
-    "github.event.before": "HEAD~1",
+    "github.event.before || 'HEAD'": "HEAD~1",
+    "github.event_name == 'workflow_dispatch' && '--new-image' || ''": "",
 }
 PUSHED = "registry.example/team/addressbook@sha256:" + "0" * 64
 IMAGE = """\

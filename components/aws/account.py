@@ -117,3 +117,14 @@ def stack_name() -> str:
 def stack_tags(own: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of all resources that can have tags: the config's own, and those that lead to the stack."""
     return {**own, "pulumi-project": pulumi.get_project(), "pulumi-stack": pulumi.get_stack()}
+
+
+def check_account(wanted: str) -> None:
+    """Raise pulumi.RunError if the credentials belong to another account than the stack's."""
+    if wanted and (account := caller_account()) != wanted:
+        raise invalid_config(
+            [
+                f"awsAccount = '{wanted}': this machine's credentials are of account {account or '(no answer)'}; sign"
+                " in to the stack's account (AWS_PROFILE, `aws sso login`), or correct the key"
+            ]
+        )

@@ -9,22 +9,23 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
+from components.aws.access import access_entries, has_access_already
 from components.aws.addons import AddonName, AddonsArgs, NodeAddons, addon
 from components.aws.network import ExistingNetwork, Network
 from components.aws.nodes import Nodes, NodesArgs
 from components.aws.roles import Role, RoleArgs, service_trust
 from components.component import Component
+from components.invokes import ask
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
+from contract.errors import invalid_config
 
 #: All log types of the control plane.
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 LOG_DAYS = 90
-#: What administrators may do, and what viewers may (EKS user guide, access policy permissions).
-ACCESS_POLICY = "arn:aws:eks::aws:cluster-access-policy/"
-ADMINISTRATION = f"{ACCESS_POLICY}AmazonEKSClusterAdminPolicy"
-VIEWING = f"{ACCESS_POLICY}AmazonEKSAdminViewPolicy"
 #: It only counts when a cluster is created, and a change would replace the cluster.
 CREATOR = "accessConfig.bootstrapClusterCreatorAdminPermissions"
+#: Authentication mode of a cluster that takes no access entries.
+WITHOUT_ENTRIES = "CONFIG_MAP"
 #: Days in which the deletion of a key can be undone; the minimum that KMS allows.
 KEY_DAYS = 7
 
@@ -86,7 +87,7 @@ class Cluster(Component):
         self._args = args
         self._options = pulumi.ResourceOptions(parent=self)
         cluster = self._control_plane(network)
-        access = self._access(cluster)
+        access = access_entries(cluster.name, args.administrators, args.viewers, self._options)
         issuer = cluster.identities.apply(lambda identities: (identities[0].oidcs or [])[0].issuer or "")
         common = AddonsArgs(
             name=args.name,
@@ -120,7 +121,9 @@ class Cluster(Component):
         self.security_group = cluster.vpc_config.apply(lambda vpc: vpc.cluster_security_group_id or "")
         authority = cluster.certificate_authority.apply(lambda ca: ca.data or "")
         self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(cluster.endpoint, authority).apply(lambda values: _kubeconfig(args, *values))
+            pulumi.Output.all(cluster.endpoint, authority).apply(
+                lambda values: _kubeconfig(args.name, args.region, *values)
+            )
         )
         self.kubernetes = kubernetes_provider(
             self.kubeconfig,
@@ -205,32 +208,59 @@ class Cluster(Component):
         )
         return key.arn
 
-    def _access(self, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
-        """Return access for administrators and viewers, named after them, so that a change affects no others."""
-        args = self._args
-        return [
-            *(
-                each
-                for arn in args.administrators
-                for each in self._entry("administrator", arn, ADMINISTRATION, cluster)
-            ),
-            *(each for arn in args.viewers for each in self._entry("viewer", arn, VIEWING, cluster)),
-        ]
 
-    def _entry(self, part: str, principal: str, policy: str, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
-        name = f"{part}-{principal.partition(':iam::')[2]}"
-        entry = aws.eks.AccessEntry(name, cluster_name=cluster.name, principal_arn=principal, opts=self._options)
-        association = aws.eks.AccessPolicyAssociation(
-            name,
-            cluster_name=cluster.name,
-            principal_arn=entry.principal_arn,
-            policy_arn=policy,
-            access_scope={"type": "cluster"},
-            opts=self._options,
+@dataclass(frozen=True)
+class ExistingCluster:
+    """A cluster that the stack uses and does not manage. Fields that Cluster has too mean the same."""
+
+    endpoint: str
+    identifier: str
+    kubeconfig: pulumi.Output[str]
+    security_group: str
+    #: The cluster's VPC and subnets.
+    network: ExistingNetwork
+    kubernetes: k8s.Provider
+
+
+def existing_cluster(
+    name: str, region: str, administrators: Sequence[str], viewers: Sequence[str], provider: pulumi.ProviderResource
+) -> ExistingCluster:
+    """Return the cluster, and declare access for administrators and viewers who have none.
+
+    Raises pulumi.RunError, before anything is registered, if the account has no such cluster, or if the cluster does
+    not take access entries.
+    """
+    asking = pulumi.InvokeOptions(provider=provider)
+    found = ask(
+        lambda: aws.eks.get_cluster(name=name, opts=asking),
+        f"cluster {name}",
+        "set the config key `cluster` to one that `aws eks list-clusters` lists (it needs eks:DescribeCluster)",
+    )
+    if (administrators or viewers) and found.access_configs[0].authentication_mode == WITHOUT_ENTRIES:
+        raise invalid_config(
+            [
+                f"cluster = {name!r}: admits by the ConfigMap aws-auth only; add the administrators and viewers there,"
+                " and unset clusterAdministrators and clusterViewers"
+            ]
         )
-        return [entry, association]
+    entries = access_entries(
+        name,
+        [each for each in administrators if not has_access_already(name, each, asking)],
+        [each for each in viewers if not has_access_already(name, each, asking)],
+        pulumi.ResourceOptions(provider=provider),
+    )
+    issuer = found.identities[0].oidcs[0].issuer
+    kubeconfig = pulumi.Output.secret(_kubeconfig(name, region, found.endpoint, found.certificate_authorities[0].data))
+    return ExistingCluster(
+        endpoint=found.endpoint,
+        identifier=issuer,
+        kubeconfig=kubeconfig,
+        security_group=found.vpc_config.cluster_security_group_id,
+        network=ExistingNetwork(found.vpc_config.vpc_id, list(found.vpc_config.subnet_ids)),
+        kubernetes=kubernetes_provider(kubeconfig, issuer, pulumi.ResourceOptions(depends_on=entries)),
+    )
 
 
-def _kubeconfig(args: ClusterArgs, endpoint: str, ca: str) -> str:
-    arguments = ["--region", args.region, "eks", "get-token", "--cluster-name", args.name, "--output", "json"]
-    return exec_kubeconfig(args.name, endpoint, ca, ExecCredentials(command="aws", args=arguments))
+def _kubeconfig(name: str, region: str, endpoint: str, ca: str) -> str:
+    arguments = ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"]
+    return exec_kubeconfig(name, endpoint, ca, ExecCredentials(command="aws", args=arguments))

@@ -17,6 +17,21 @@ LOAD_BALANCER = "service.beta.kubernetes.io/aws-load-balancer"
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 
+def load_balancer(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations of every Network Load Balancer of a stack with these tags."""
+    return {
+        f"{LOAD_BALANCER}-type": "nlb",
+        # The AWS Load Balancer Controller and EKS Auto Mode, which an existing cluster may have, default to internal.
+        f"{LOAD_BALANCER}-scheme": "internet-facing",
+        f"{LOAD_BALANCER}-cross-zone-load-balancing-enabled": "true",
+        # A dead node gets no new connections after 20 s instead of 90. For an NLB the thresholds must be equal.
+        f"{LOAD_BALANCER}-healthcheck-interval": "10",
+        f"{LOAD_BALANCER}-healthcheck-healthy-threshold": "2",
+        f"{LOAD_BALANCER}-healthcheck-unhealthy-threshold": "2",
+        f"{LOAD_BALANCER}-additional-resource-tags": ",".join(f"{key}={value}" for key, value in tags.items()),
+    }
+
+
 def tls(certificate: str) -> dict[str, str]:
     """Return the annotations that make the load balancer end TLS with a certificate (ARN); empty without one."""
     if not certificate:

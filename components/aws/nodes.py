@@ -12,6 +12,7 @@ import pulumi_aws as aws
 from components.aws.roles import Role, RoleArgs, service_trust
 from components.component import Component
 from components.random_name import random_name
+from contract.errors import invalid_config
 
 #: GiB of each node's disk.
 DISK_GIB = 30
@@ -147,3 +148,15 @@ class Nodes(Component):
 def is_arm(size: str) -> bool:
     """Return whether the instance type has an ARM processor and so runs images for ``linux/arm64``."""
     return _ARM_FAMILY.match(size) is not None
+
+
+def check_processor(node_size: str, build_platform: str) -> None:
+    """Raise pulumi.RunError if the image is built for another processor than the nodes have."""
+    needed = "linux/arm64" if is_arm(node_size) else "linux/amd64"
+    if build_platform != needed:
+        raise invalid_config(
+            [
+                f"buildPlatform = '{build_platform}': nodes of size {node_size} run {needed}"
+                f" (`pulumi config set buildPlatform {needed}`, or another nodeSize)"
+            ]
+        )

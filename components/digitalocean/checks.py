@@ -24,7 +24,8 @@ class Wanted:
 
     #: Name of the stack's resources.
     name: str
-    kubernetes_version: str
+    #: Version of the cluster to create; None if an existing one is used.
+    kubernetes_version: str | None
     database_version: str
     #: Number of nodes, at most.
     droplets: int
@@ -35,11 +36,12 @@ class Wanted:
 def refuse_what_the_account_cannot_have(wanted: Wanted, live: Live) -> None:
     """Raise pulumi.RunError, before anything is registered, with every reason why the update would fail."""
     is_new = live.cluster is None
+    version = wanted.kubernetes_version
     try:
         errors = [
-            *cluster_version_errors(wanted.name, wanted.kubernetes_version, live.cluster),
+            *(cluster_version_errors(wanted.name, version, live.cluster) if version else []),
             *database_version_errors(wanted.name, wanted.database_version, live.database),
-            *(droplet_errors(wanted.droplets) if is_new else []),
+            *(droplet_errors(wanted.droplets) if is_new and version else []),
             *(registry_name_errors(wanted.new_registry) if is_new and wanted.new_registry else []),
         ]
     except DoctlError as error:

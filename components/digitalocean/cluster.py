@@ -12,8 +12,10 @@ import pulumi_kubernetes as k8s
 from components.component import Component
 from components.digitalocean.live import RUNNING, LiveVersion, look_at_cluster
 from components.digitalocean.waiting import upgraded
+from components.invokes import ask
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
+from contract.errors import invalid_config
 
 #: Size of the pool that every cluster must have. The provider replaces the cluster if this size changes, so it stays
 #: at the minimum, and the workers have their own pool.
@@ -147,6 +149,42 @@ class Cluster(Component):
                 ),
             ),
         )
+
+
+@dataclass(frozen=True)
+class ExistingCluster:
+    """A cluster that the stack uses and does not manage. Fields that Cluster has too mean the same."""
+
+    id: str
+    endpoint: str
+    kubeconfig: pulumi.Output[str]
+    #: Id of the cluster's VPC.
+    vpc: str
+    kubernetes: k8s.Provider
+
+
+def existing_cluster(name: str, region: str) -> ExistingCluster:
+    """Return the account's cluster of this name.
+
+    Raises pulumi.RunError, before anything is registered, if there is none, or if it is in another region.
+    """
+    found = ask(
+        lambda: digitalocean.get_kubernetes_cluster(name=name, kubeconfig_expire_seconds=STATE_CREDENTIALS_SECONDS),
+        f"cluster {name}",
+        "set the config key `cluster` to one that `doctl kubernetes cluster list` shows",
+    )
+    if found.region != region:
+        raise invalid_config([f"cluster = {name!r}: is in {found.region}, and the stack in {region}; set region"])
+    kubeconfig = pulumi.Output.secret(
+        _kubeconfig(name, found.id, found.endpoint, found.kube_configs[0].cluster_ca_certificate)
+    )
+    return ExistingCluster(
+        id=found.id,
+        endpoint=found.endpoint,
+        kubeconfig=kubeconfig,
+        vpc=found.vpc_uuid,
+        kubernetes=kubernetes_provider(kubeconfig, found.id, pulumi.ResourceOptions()),
+    )
 
 
 def _kubeconfig(name: str, cluster_id: str, endpoint: str, ca: str) -> str:

@@ -11,7 +11,10 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
 from components.component import Component
+from components.gcp.network import ExistingNetwork
+from components.gcp.nodes import pull_right
 from components.gcp.project import AUTH_PLUGIN
+from components.invokes import ask
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
 
@@ -23,6 +26,8 @@ _FIRST_MONDAY = datetime(2024, 1, 1)
 #: All scopes: the roles of the nodes' account limit what nodes may do.
 NODE_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 ANYWHERE = "0.0.0.0/0"
+#: How GKE names the account of Compute Engine that nodes have unless they are given one.
+DEFAULT_ACCOUNT = "default"
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,57 @@ class Cluster(Component):
                 delete_before_replace=True,
             ),
         )
+
+
+@dataclass(frozen=True)
+class ExistingCluster:
+    """A cluster that the stack uses and does not manage. Fields that Cluster has too mean the same."""
+
+    name: str
+    endpoint: str
+    identifier: str
+    kubeconfig: pulumi.Output[str]
+    network: ExistingNetwork
+    kubernetes: k8s.Provider
+
+
+def existing_cluster(id: str, region: str, repository: pulumi.Input[str]) -> ExistingCluster:
+    """Return the cluster with this id, and let its nodes pull from the repository of the region.
+
+    Raises pulumi.RunError, before anything of the cluster is registered, if there is none.
+    """
+    _, project, _, location, _, name = id.split("/")
+    found = ask(
+        lambda: gcp.container.get_cluster(project=project, location=location, name=name),
+        f"cluster {id}",
+        "set the config key `cluster` to one that `gcloud container clusters list` shows (it needs the role"
+        " roles/container.clusterViewer in its project)",
+    )
+    endpoint = f"https://{found.endpoint}"
+    kubeconfig = pulumi.Output.secret(_kubeconfig(name, endpoint, found.master_auths[0].cluster_ca_certificate))
+    rights = [pull_right(each, region, repository) for each in _node_accounts(found, project)]
+    return ExistingCluster(
+        name=name,
+        endpoint=endpoint,
+        identifier=id,
+        kubeconfig=kubeconfig,
+        network=ExistingNetwork(found.network, found.subnetwork, "", ""),  # the cluster has its ranges
+        kubernetes=kubernetes_provider(kubeconfig, id, pulumi.ResourceOptions(depends_on=rights)),
+    )
+
+
+def _node_accounts(cluster: gcp.container.GetClusterResult, project: str) -> list[str]:
+    """Return the emails of the nodes' service accounts. Autopilot, too, reports its account with its pools."""
+    pools = [config for pool in cluster.node_pools for config in pool.node_configs]
+    accounts = {config.service_account for config in (*pools, *cluster.node_configs)} - {""} or {DEFAULT_ACCOUNT}
+    if DEFAULT_ACCOUNT in accounts:
+        number = ask(
+            lambda: gcp.organizations.get_project(project_id=project),
+            f"number of the project {project}",
+            "the caller needs the right resourcemanager.projects.get there",
+        ).number
+        accounts = accounts - {DEFAULT_ACCOUNT} | {f"{number}-compute@developer.gserviceaccount.com"}
+    return sorted(accounts)
 
 
 def maintenance_window(weekday: int, hour: int) -> gcp.container.ClusterMaintenancePolicyRecurringWindowArgsDict:

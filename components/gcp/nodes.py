@@ -79,3 +79,14 @@ def account_id(name: str) -> str:
     """Return the account's id: the beginning of ``name``, and a digest that keeps it unique."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST_DIGITS]
     return f"{name[: ACCOUNT_ID_LENGTH - DIGEST_DIGITS - 1].rstrip('-')}-{digest}"
+
+
+def pull_right(account: str, region: str, repository: pulumi.Input[str]) -> gcp.artifactregistry.RepositoryIamMember:
+    """Let an existing service account (email) pull from a repository of the region."""
+    return gcp.artifactregistry.RepositoryIamMember(
+        f"pull-{account}",
+        location=region,
+        repository=repository,
+        role=READER_ROLE,
+        member=f"serviceAccount:{account}",
+    )

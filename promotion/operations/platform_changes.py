@@ -62,7 +62,9 @@ def up_without_platform(session: Session, message: str) -> None:
     session.console.say(
         f"this update leaves the platform as it is; `python -m promotion up --stack {session.name}` applies its changes"
     )
-    run.excluded = [*excluded, *session.state().platform]
+    # What the state lacks is in the cloud's own components, by a wildcard of the engine.
+    new = f"**::delivery:{session.file.values()['cloud']}:**"
+    run.excluded = [*excluded, *session.state().platform, new]
     run.leaves_platform = True
     try:
         run.up(message)

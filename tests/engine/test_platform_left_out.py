@@ -26,6 +26,8 @@ nodes = random.RandomString(
     length=config.require_int("nodeCount"),
     opts=pulumi.ResourceOptions(parent=platform, version=config.get("plugin")),
 )
+if config.get_int("standbys"):
+    random.RandomString("standby", length=4, opts=pulumi.ResourceOptions(parent=platform))
 tracks = []
 if config.get_int("canaryReplicas"):
     tracks += [random.RandomString("canary", length=4, opts=pulumi.ResourceOptions(parent=release))]
@@ -71,14 +73,14 @@ def way_back(project: Any) -> tuple[list[str], dict[str, Any], str]:
 
 def test_the_way_back_leaves_the_platform_out(project: Any):
     before = project.outputs()
-    project.configure(nodeCount=5, stableReplicas=3, canaryReplicas=None)
+    project.configure(nodeCount=5, standbys=1, stableReplicas=3, canaryReplicas=None)
     changes, outputs, _ = way_back(project)
-    assert changes == ["nodes"]
+    assert sorted(changes) == ["nodes", "standby"]
     assert outputs["nodes"] == before["nodes"]
     assert len(outputs["stable"]) == 3
     names = {resource["urn"].rpartition("::")[2] for resource in project.state()["resources"]}
     assert {"nodes", "stable"} <= names
-    assert "canary" not in names
+    assert not {"canary", "standby"} & names, "nothing new is made on the way back"
 
 
 def test_the_platforms_versions_stop_no_way_back(project: Any):

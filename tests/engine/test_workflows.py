@@ -19,12 +19,13 @@ import pipeline.cli
 import promotion.cli
 from lab import toolchain
 from lab.layout import Lab
+from pipeline.environment import LABEL
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 SCRIPTS = sorted(file for file in (ROOT / ".github").glob("[a-z]*") if file.is_file() and not file.suffix)
 #: What changes a stack.
-CHANGE = re.compile(r"promotion (up|rollback)|apply|judge|stage ")
+CHANGE = re.compile(r"promotion (up|rollback|unstack)|github/(apply|judge|stage|environment) ")
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
 SEMAPHORE = sorted((ROOT / ".semaphore").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
@@ -97,6 +98,27 @@ def test_runs_of_one_stack_are_queued():
                 assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)
                 assert not job["concurrency"].get("cancel-in-progress"), "a cancelled run leaves an unfinished update"
                 assert job["concurrency"]["queue"] == "max", "GitHub drops all waiting runs but one otherwise"
+
+
+def test_only_the_pull_request_with_the_label_gets_an_environment():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/environment.yaml").read_text())["jobs"]
+    assert f"labels.*.name, '{LABEL}')" in jobs["decide"]["if"]
+    assert f"label.name == '{LABEL}'" in jobs["decide"]["if"]
+    assert "head.repo.full_name == github.repository" in jobs["decide"]["if"], "a fork has no environment"
+    for name in ("decide", "comment"):  # what may write to the pull request is not the pull request's own code
+        checkout, *_ = jobs[name]["steps"]
+        assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.ref }}", name
+
+
+def test_two_jobs_never_edit_one_comment_at_once():
+    preview = yaml.safe_load((ROOT / ".github/workflows/pull-request.yaml").read_text())["jobs"]["preview"]
+    comment = yaml.safe_load((ROOT / ".github/workflows/environment.yaml").read_text())["jobs"]["comment"]
+    groups = {
+        re.sub(r"(matrix\.stack|needs\.decide\.outputs\.platform)", "STACK", job["concurrency"]["group"])
+        for job in (preview, comment)
+    }
+    assert len(groups) == 1
+    assert {job["concurrency"]["queue"] for job in (preview, comment)} == {"max"}
 
 
 def test_secrets_reach_only_the_steps_that_need_them():

@@ -42,6 +42,8 @@ KINDS: tuple[type[Kind], ...] = (
     Instance, SubnetGroup, ParameterGroup, Record,
 )  # fmt: skip
 TOKEN_LIFE = timedelta(hours=12)
+#: Some of DescribeSubnets' filters, each with the property that it compares.
+SUBNET_FILTERS = {"vpc-id": "vpcId", "cidr-block": "cidrBlock", "availability-zone": "availabilityZone"}
 USER = "AWS"
 
 
@@ -143,11 +145,43 @@ class Aws(SimulatedCloud):
         return {**own, "names": names}
 
     def _cluster(self, given: Properties) -> Properties:
+        """Answer as the provider does, which has lists where the resource has single objects."""
+        own = self._region(given)
         found = self.account.get("Cluster", given["name"])
-        if found is None:
+        if found is None or found.inputs.get("region") != own["region"]:
             raise ApiError(f"404 ResourceNotFoundException: no cluster found for name: {given['name']}")
-        # The API does not return whether the creator became an administrator.
-        return {**self._region(given), "version": found.inputs.get("version", "")}
+        outputs = found.outputs
+        return {
+            **own,
+            "id": found.id,
+            "arn": outputs["arn"],
+            "version": found.inputs.get("version", ""),
+            # The API does not return whether the creator became an administrator.
+            "accessConfigs": [{**outputs["accessConfig"], "bootstrapClusterCreatorAdminPermissions": False}],
+            "certificateAuthorities": [outputs["certificateAuthority"]],
+            "endpoint": outputs["endpoint"],
+            "identities": outputs["identities"],
+            "status": outputs["status"],
+            "vpcConfig": outputs["vpcConfig"],
+        }
+
+    def _subnets(self, given: Properties) -> Properties:
+        """Answer with the ids that match every filter; a VPC that does not exist has none."""
+        own, known = self._region(given), self.account.records("Subnet")
+        known = [each for each in known if each.inputs["region"] == own["region"]]
+        for each in given.get("filters") or []:
+            if each["name"] not in SUBNET_FILTERS:
+                raise ApiError(f"400 InvalidParameterValue: the filter {each['name']!r} is invalid")
+            name = SUBNET_FILTERS[each["name"]]
+            known = [record for record in known if {**record.inputs, **record.outputs}[name] in each["values"]]
+        return {**own, "ids": [each.id for each in known]}
+
+    def _subnet(self, given: Properties) -> Properties:
+        own = self._region(given)
+        found = self.account.get("Subnet", given["id"])
+        if found is None or found.inputs["region"] != own["region"]:
+            raise ApiError(f"reading EC2 Subnet ({given['id']}): no matching EC2 Subnet found")
+        return {**own, **found.inputs, **found.outputs, "id": found.id}
 
     def _access_entry(self, given: Properties) -> Properties:
         """Answer with an entry's tags; EKS' own entry of a cluster's creator has none."""
@@ -202,6 +236,8 @@ class Aws(SimulatedCloud):
         "aws:rds/getEngineVersion:getEngineVersion": _engine_version,
         "aws:iam/getSessionContext:getSessionContext": _session_context,
         "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
+        "aws:ec2/getSubnets:getSubnets": _subnets,
+        "aws:ec2/getSubnet:getSubnet": _subnet,
         "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
         "aws:lb/getHostedZoneId:getHostedZoneId": _balancers_zone,
         "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,

@@ -13,7 +13,7 @@ from lab.plugins.account import Account
 from lab.plugins.aws.account import KEY_VARIABLES, NUMBER
 from lab.plugins.aws.cloud import KINDS
 from lab.plugins.aws.database_access import SERVERS
-from lab.plugins.aws.rds import Instance
+from lab.plugins.aws.rds import LOGS, Instance
 from lab.plugins.engine import Engine
 from lab.plugins.simulated import discard_all
 from lab.simulation import Loss, Simulation
@@ -36,9 +36,12 @@ def _login(folder: Path) -> Mapping[str, str]:
 
 
 def _lose(account: Account) -> Loss:
-    """Delete the instance as somebody in the console would, without its protection but with a last snapshot."""
+    """Delete the instance as somebody in the console would, without its protection but with a last snapshot.
+
+    Its last logs go to the log groups that still exist: a restore comes long after them.
+    """
     (record,) = account.records(Instance.__name__)
-    unprotected = replace(record, inputs={**record.inputs, "deletionProtection": False})
+    unprotected = replace(record, inputs={**record.inputs, "deletionProtection": False, LOGS: []})
     Instance(account, Engine()).delete(unprotected)
     snapshot = record.inputs["finalSnapshotIdentifier"]
     return Loss(f"instance {record.inputs['identifier']} was deleted", {"snapshot": snapshot})

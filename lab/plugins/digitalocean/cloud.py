@@ -14,7 +14,7 @@ from lab.plugins.digitalocean.kind import TOKEN_VARIABLES
 from lab.plugins.digitalocean.kubernetes import KubernetesCluster, KubernetesNodePool
 from lab.plugins.digitalocean.network import Vpc
 from lab.plugins.digitalocean.registry import ContainerRegistry, ContainerRegistryDockerCredentials
-from lab.plugins.kind import Kind
+from lab.plugins.kind import ApiError, Kind
 from lab.plugins.properties import Properties
 from lab.plugins.simulated import Function, SimulatedCloud
 
@@ -49,6 +49,15 @@ class DigitalOcean(SimulatedCloud):
         unset = {"accessCert": "", "accessKey": "", "mysqlAuthPlugin": "", "settings": []}
         return {"id": record.id, **unset, **record.inputs, **record.outputs}
 
+    def _cluster(self, given: Properties) -> Properties:
+        """Answer as the provider does, which finds a cluster by its name and gets new credentials for it."""
+        found = self.account.records("KubernetesCluster", name=given["name"])
+        if not found:
+            raise ApiError(f"Unable to find cluster with name: {given['name']}")
+        (record,) = found
+        credentials = KubernetesCluster(self.account, self.engine).credentials(given)
+        return {"id": record.id, **record.inputs, **record.outputs, "kubeConfigs": credentials}
+
     def _registry(self, given: Properties) -> Properties:
         record = ContainerRegistry(self.account, self.engine).existing("ContainerRegistry", given["name"])
         return {"id": record.id, **record.inputs, **record.outputs}
@@ -57,4 +66,5 @@ class DigitalOcean(SimulatedCloud):
         "digitalocean:index/getDatabaseCa:getDatabaseCa": _database_ca,
         "digitalocean:index/getContainerRegistry:getContainerRegistry": _registry,
         "digitalocean:index/getDatabaseUser:getDatabaseUser": _database_user,
+        "digitalocean:index/getKubernetesCluster:getKubernetesCluster": _cluster,
     }

@@ -110,7 +110,7 @@ class KubernetesCluster(Upgrading):
             "createdAt": go_time(),
             "endpoint": self.account.lab.api_url,
             "ipv4Address": self.account.lab.node_address,
-            "kubeConfigs": self._credentials(inputs),
+            "kubeConfigs": self.credentials(inputs),
             "status": self.settled,
             "version": inputs["version"],
         }
@@ -124,7 +124,7 @@ class KubernetesCluster(Upgrading):
             "updatedAt": go_time(),
         }
 
-    def _credentials(self, inputs: Properties) -> list[Properties]:
+    def credentials(self, inputs: Properties) -> list[Properties]:
         """Return what the provider keeps in the state. The lab does not accept this token."""
         lab_config = kubeconfig(self.account.lab)
         cluster = lab_config["clusters"][0]["cluster"]
@@ -151,7 +151,7 @@ class KubernetesCluster(Upgrading):
     @override
     def refresh(self, record: Record) -> Properties:
         (credentials,) = record.outputs["kubeConfigs"]
-        renewed = {"kubeConfigs": self._credentials(record.inputs)} if has_passed(credentials["expiresAt"]) else {}
+        renewed = {"kubeConfigs": self.credentials(record.inputs)} if has_passed(credentials["expiresAt"]) else {}
         return {**renewed, **self.upgraded(record)}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from lab.plugins.account import Account
 from lab.plugins.gcp.kind import REGIONS, numeric_id, require_api
-from lab.plugins.kind import ApiError
+from lab.plugins.kind import ApiError, values_at
 from lab.plugins.properties import Properties
 from lab.plugins.simulated import Function
 
@@ -61,6 +61,29 @@ def _engine_versions(cloud: Cloud, given: Properties) -> Properties:
     return {"latestMasterVersion": "1.34.1-gke.1829001", "validMasterVersions": ["1.34.1-gke.1829001"]}
 
 
+def _cluster(cloud: Cloud, given: Properties) -> Properties:
+    """Answer as the provider does, which has lists where the resource has single objects."""
+    project = _project(cloud, given, "container")
+    id = f"projects/{project}/locations/{given.get('location')}/clusters/{given['name']}"
+    found = cloud.account.get("Cluster", id)
+    if found is None:
+        raise ApiError(f"{id} not found")
+    inputs, outputs = found.inputs, found.outputs
+    accounts = values_at(inputs, "clusterAutoscaling.autoProvisioningDefaults.serviceAccount") or ["default"]
+    nodes = [{"serviceAccount": each} for each in accounts]
+    return {
+        "id": id,
+        "project": project,
+        "endpoint": outputs["endpoint"],
+        "masterAuths": [outputs["masterAuth"]],
+        "masterVersion": outputs["masterVersion"],
+        "network": inputs.get("network", ""),
+        "subnetwork": inputs.get("subnetwork", ""),
+        "nodeConfigs": nodes,
+        "nodePools": [{"name": "default-pool", "nodeConfigs": nodes}],
+    }
+
+
 def _peered_dns_domain(cloud: Cloud, given: Properties) -> Properties:
     project = _project(cloud, given, "servicenetworking")
     raise ApiError(f"404 the network {given['network']} of project {project} has no domain {given['name']}")
@@ -89,6 +112,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "gcp:organizations/getProject:getProject": _get_project,
     "gcp:projects/getProjectService:getProjectService": _project_service,
     "gcp:compute/getRegions:getRegions": _regions,
+    "gcp:container/getCluster:getCluster": _cluster,
     "gcp:container/getEngineVersions:getEngineVersions": _engine_versions,
     "gcp:servicenetworking/getPeeredDnsDomain:getPeeredDnsDomain": _peered_dns_domain,
     "gcp:artifactregistry/getLocations:getLocations": _listing("artifactregistry", "locations"),

@@ -86,6 +86,14 @@ def test_a_password_for_another_cloud_is_not_printed():
     assert PASSWORD not in str(refused.value)
 
 
+def test_a_password_in_the_wrong_place_is_not_printed(declare: Callable[..., Any]):
+    with pytest.raises(
+        pulumi.RunError, match=r"databaseServer: must have .* belongs in databaseServerPassword"
+    ) as refused:
+        declare(secret_keys=("databaseServer",), databaseServer={**SERVER, "password": PASSWORD})
+    assert PASSWORD not in str(refused.value)
+
+
 def test_two_stacks_never_share_a_name():
     assert own_name("addressbook", "prod-eu") == "addressbook_prod_eu"
     assert len(own_name("addressbook", "x" * 100)) == 63

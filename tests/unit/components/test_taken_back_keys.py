@@ -38,6 +38,7 @@ SAMPLES: Mapping[str, Any] = {
     "dnsZone": "",  # needs a host name, and only adds resources
     "gateway": "",  # needs a host name, and configures no resource of the cloud
     "hostname": "addressbook.example.com",
+    "imageVerification": "",  # configures no resource
     "maintenanceWindow": "monday 05:00",
     "maxNodeCount": 5,
     "nodeSize": {"aws": "t3.medium", "digitalocean": "s-4vcpu-8gb"},

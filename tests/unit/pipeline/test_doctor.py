@@ -111,6 +111,10 @@ def test_a_complete_repository_lacks_nothing(repository: Repository):
             ],
         ),
         (
+            {"actions/organization-variables?per_page=100": variables(SIGNING_KEY="env://COSIGN_PRIVATE_KEY")},
+            ["secret COSIGN_PRIVATE_KEY"],
+        ),
+        (
             {"environments/prod/variables?per_page=100": variables(AWS_ROLE="r")},
             ["environment prod: variable AWS_REGION"],
         ),

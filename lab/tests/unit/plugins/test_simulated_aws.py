@@ -305,3 +305,31 @@ def test_an_alias_is_for_a_host_name(aws: Aws):
     assert make(aws, "Record", **record, aliases=[alias]).id == "Z0123456789ABC_addressbook.example.com_A"
     checked = aws.check(resource(aws, "Record"), {}, {**record, "aliases": [{**alias, "name": "203.0.113.7"}]})
     assert "an alias is for a host name" in checked.failures[0].reason
+
+
+def test_subnets_are_found_by_their_network(aws: Aws):
+    network = AwsNetwork(aws)
+
+    def subnets(name: str, value: str) -> list[str]:
+        found = aws.invoke("aws:ec2/getSubnets:getSubnets", {"filters": [{"name": name, "values": [value]}]}, True)
+        return list(found["ids"])
+
+    assert {*network.subnets} < {*subnets("vpc-id", network.vpc)}
+    assert subnets("vpc-id", "vpc-0123456789abcdef0") == [], "the real function lists nothing, too"
+    with pytest.raises(ProviderError, match="InvalidParameterValue: the filter 'zone' is invalid"):
+        subnets("zone", "eu-central-1a")
+    subnet = aws.invoke("aws:ec2/getSubnet:getSubnet", {"id": network.subnets[1]}, True)
+    assert (subnet["vpcId"], subnet["availabilityZone"]) == (network.vpc, "eu-central-1b")
+    with pytest.raises(ProviderError, match="no matching EC2 Subnet found"):
+        aws.invoke("aws:ec2/getSubnet:getSubnet", {"id": "subnet-0123456789abcdef0"}, True)
+
+
+def test_a_cluster_is_described_as_it_was_made(aws: Aws, network: AwsNetwork):
+    made = cluster(aws).outputs
+    found = aws.invoke("aws:eks/getCluster:getCluster", {"name": "ours"}, True)
+    assert found["vpcConfig"]["subnetIds"] == network.subnets
+    assert found["vpcConfig"]["vpcId"] == network.vpc
+    assert found["certificateAuthorities"] == [made["certificateAuthority"]]
+    assert (found["endpoint"], found["identities"]) == (made["endpoint"], made["identities"])
+    with pytest.raises(ProviderError, match="no cluster found for name: ours"):
+        aws.invoke("aws:eks/getCluster:getCluster", {"name": "ours", "region": "eu-west-1"}, True)

@@ -14,7 +14,7 @@ from lab.plugins.digitalocean import doctl
 from lab.plugins.digitalocean.cloud import DigitalOcean
 from lab.plugins.digitalocean.databases import DatabaseFirewall, windows
 from lab.plugins.digitalocean.versions import OFFERED
-from lab.plugins.properties import Properties
+from lab.plugins.properties import Properties, plain
 from lab.plugins.provider import ProviderError
 from lab.tests.unit.plugins.simulated_accounts import UUID, delete, make, network, resource
 
@@ -186,3 +186,13 @@ def test_a_certificate_is_known_by_its_name(digitalocean: DigitalOcean):
     certificate = resource(digitalocean, "Certificate", made.id)
     changed = {**wanted, "domains": ["another.example.com"]}
     assert digitalocean.diff(certificate, wanted, made.outputs, changed).replace
+
+
+def test_a_cluster_is_found_by_its_name(digitalocean: DigitalOcean):
+    made = make(digitalocean, "KubernetesCluster", **CLUSTER)
+    function = "digitalocean:index/getKubernetesCluster:getKubernetesCluster"
+    found = digitalocean.invoke(function, {"name": "ours", "kubeconfigExpireSeconds": 600}, preview=True)
+    assert (found["id"], found["region"]) == (made.id, "fra1")
+    assert found["kubeConfigs"] != plain(made.outputs["kubeConfigs"]), "credentials of its own"
+    with pytest.raises(ProviderError, match="Unable to find cluster with name: theirs"):
+        digitalocean.invoke(function, {"name": "theirs"}, preview=True)

@@ -226,3 +226,16 @@ def test_a_private_zone_is_in_the_labs_dns(gcp: GoogleCloud):
 def serial(file: Path) -> int:
     words = file.read_text().split()
     return int(words[words.index("hostmaster") + 1])
+
+
+def test_a_cluster_is_found_by_name_and_place(gcp: GoogleCloud):
+    id = f"projects/{PROJECT}/locations/europe-west3/clusters/ours"
+    outputs: Properties = {"endpoint": "10.0.0.1", "masterAuth": {"clusterCaCertificate": "Q0E="}, "masterVersion": "1"}
+    inputs: Properties = {"clusterAutoscaling": {"autoProvisioningDefaults": {"serviceAccount": "nodes@ours"}}}
+    gcp.account.put(Record("Cluster", id, {**inputs, "network": NETWORK}, outputs, ready=True))
+    function = "gcp:container/getCluster:getCluster"
+    found = gcp.invoke(function, {"name": "ours", "location": "europe-west3"}, preview=True)
+    assert (found["endpoint"], found["network"]) == ("10.0.0.1", NETWORK)
+    assert found["nodePools"][0]["nodeConfigs"] == [{"serviceAccount": "nodes@ours"}]
+    with pytest.raises(ProviderError, match="locations/europe-west1/clusters/ours not found"):
+        gcp.invoke(function, {"name": "ours", "location": "europe-west1"}, preview=True)

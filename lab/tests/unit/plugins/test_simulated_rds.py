@@ -12,6 +12,7 @@ from lab.plugins.account import Record
 from lab.plugins.aws import database_access
 from lab.plugins.aws.cloud import Aws
 from lab.plugins.aws.rds import Instance
+from lab.plugins.aws.simulation import SIMULATION
 from lab.plugins.properties import Properties
 from lab.plugins.provider import Created, ProviderError
 from lab.tests.unit.plugins.simulated_accounts import AwsNetwork, delete, make, resource
@@ -163,6 +164,15 @@ def test_a_point_in_time_needs_an_instance_and_a_backup(aws: Aws, server: PaperS
     kept = {"sourceDbiResourceId": first.id, "useLatestRestorableTime": True}
     instance(aws, server, identifier="kept", restoreToPointInTime=kept)
     assert server.statements[0] in ("(data of final)", f"(data of automated_{first.id})"), "both are its last state"
+
+
+def test_a_lost_instances_logs_do_not_come_back(aws: Aws, server: PaperServer):
+    """What it wrote last is in the groups that still exist when it is lost."""
+    instance(aws, server, **WITH_SNAPSHOT, deletionProtection=True, enabledCloudwatchLogsExports=["postgresql"])
+    logs = make(aws, "LogGroup", name="/aws/rds/instance/ours/postgresql", retentionInDays=90)
+    assert SIMULATION.lose(aws.account).restore == {"snapshot": "final"}
+    delete(aws, "LogGroup", logs.id)
+    assert aws.account.records("LogGroup") == []
 
 
 def test_an_upgrade_needs_its_parameters_and_never_goes_back(aws: Aws, server: PaperServer):

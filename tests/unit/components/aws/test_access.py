@@ -73,3 +73,14 @@ def test_the_stacks_own_entry_stays_declared(graph: Callable[..., Any], cloud: A
         graph(clusterAdministrators=[ADMINISTRATOR])
     cloud.functions.update(runs(cluster="1.34"))
     assert principals(graph(), "ClusterAdmin") == [CALLER], "another caller gets an entry"
+
+
+def test_who_moves_to_the_other_list_keeps_the_entry(graph: Callable[..., Any]):
+    """EKS refuses a second entry of a principal, and would be asked for one before the first is deleted."""
+    before = graph(clusterAdministrators=[CALLER, VIEWER], clusterViewers=[ADMINISTRATOR])
+    after = graph(clusterAdministrators=[CALLER, ADMINISTRATOR], clusterViewers=[VIEWER])
+    for kind in ("AccessEntry", "AccessPolicyAssociation"):
+        former = {each.inputs["principalArn"]: each.name for each in before.all(kind)}
+        for each in after.all(kind):
+            known_as = {each.name, *(alias.spec.name for alias in each.options.aliases)}
+            assert former[each.inputs["principalArn"]] in known_as

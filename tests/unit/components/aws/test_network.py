@@ -23,6 +23,7 @@ KNOWN = {
     *("access-log-emit-interval", "access-log-s3-bucket-name", "access-log-s3-bucket-prefix"),
     *("healthcheck-protocol", "healthcheck-port", "healthcheck-path", "healthcheck-interval", "healthcheck-timeout"),
     *("healthcheck-healthy-threshold", "healthcheck-unhealthy-threshold"),
+    "scheme",  # for the controllers that an existing cluster may have; this one ignores it
 }
 
 
