@@ -86,8 +86,8 @@ diagnose: .venv/ready ## say what is wrong, why, and how to fix it
 stack: .venv/ready ## create the release stack NAME on the platform of STACK
 	@$(PROMOTION) stack --name "$(NAME)" --platform $(STACK) $(ARGS)
 
-unstack: .venv/ready ## destroy the release stack NAME; its platform stays
-	@$(PROMOTION) unstack --name "$(NAME)" $(ARGS)
+unstack: .venv/ready ## destroy the release stack NAME, or with ARGS=--expired all that have expired; the platform stays
+	@$(PROMOTION) unstack $(if $(filter --expired,$(ARGS)),,--name "$(NAME)") $(ARGS)
 
 env: .venv/ready ## print the settings that make a shell's pulumi use the stack: eval "$(make env)"
 	@$(if $(IN_LAB),$(LAB) env $(TARGET),export -p | grep -E ' (PATH|PULUMI_(SKIP_UPDATE_CHECK|BACKEND_URL|CONFIG_PASSPHRASE_FILE))=')

@@ -214,7 +214,8 @@ def _by_workflow(found: Machines, copy: Path, environment: Mapping[str, str]) ->
         "vars.REGISTRY_USER": "",
         "secrets.REGISTRY_PASSWORD": "",
         "secrets.DIGITALOCEAN_ACCESS_TOKEN": "",
-        "github.event.before": _git(copy, "rev-parse", "HEAD~1"),
+        "github.event.before || 'HEAD'": _git(copy, "rev-parse", "HEAD~1"),
+        "github.event_name == 'workflow_dispatch' && '--new-image' || ''": "",
     }
     steps = workflow.steps(copy / FILE, JOB, values)
     with found.machine(THIS) as engine:

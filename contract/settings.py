@@ -27,6 +27,8 @@ Building = Literal["always", "first", "never"]
 #: Kubernetes names that become DNS labels have at most 63 characters (RFC 1123). The longest suffix that the program
 #: and the engine add (``-migrate-abcdef-`` and 8 more) takes 24 of them.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
+#: Name of a namespace (RFC 1123).
+NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 #: Fields of ServiceSettings that belong to one track's pods, so that they can go on trial in ``canarySettings``. Secret
 #: variables have a key of their own.
 TRACK_FIELDS = (
@@ -94,6 +96,10 @@ class Keys(BaseModel):
 
     def service_errors(self, service: ServiceSettings) -> list[str]:  # noqa: ARG002 for clouds to implement
         """Return an error, beginning with its key, for each setting of the service that the cloud would change."""
+        return []
+
+    def canary_errors(self, settings: Mapping[str, Any]) -> list[str]:  # noqa: ARG002 for clouds to implement
+        """Return an error, beginning with its key, for each of the canary's settings that the cloud cannot have."""
         return []
 
     def owns_image(self, image: str) -> bool | None:  # noqa: ARG002 for clouds to implement
@@ -296,6 +302,12 @@ class ServiceSettings(Keys):
     egress_ports: list[Port] = Field(
         default=[], description="TCP ports that pods may connect to, on any host, besides DNS and the database."
     )
+    metrics_namespaces: list[Annotated[str, Field(pattern=NAMESPACE)]] = Field(
+        default=[],
+        examples=['["monitoring"]'],
+        description="Namespaces of the cluster whose pods may read the metrics, such as that of Prometheus. Pods of the"
+        " stack's own namespace always may.",
+    )
     rollout_timeout_seconds: int = Field(
         default=120, ge=10, le=3600, description="Seconds without progress after which a track's rollout has failed."
     )
@@ -479,6 +491,12 @@ class StackSettings(Keys):
         default="addressbook",
         pattern=DNS_LABEL,
         description="Kubernetes namespace that the stack creates and owns.",
+    )
+    expires: str = Field(
+        default="",
+        pattern=r"^(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\dZ|)$",
+        examples=["2026-12-03T15:00Z"],
+        description="Time in UTC after which `unstack --expired` destroys this release stack. Unset: never.",
     )
 
 

@@ -14,6 +14,10 @@ from pipeline.errors import StepError, UsageError
 #: Build argument that names the base image, and the Dockerfile line that sets its default.
 ARGUMENT = "BASE_IMAGE"
 DEFAULT = re.compile(rf"^ARG\s+{ARGUMENT}=(\S+)\s*$", re.MULTILINE | re.IGNORECASE)
+#: Annotation with the base image's digest (OCI image specification).
+DIGEST_LABEL = "org.opencontainers.image.base.digest"
+#: Tag of the last pushed image, for the next build's cache; no stack runs it.
+CACHE_TAG = "cache"
 #: An image's name with an optional tag and an optional digest.
 REFERENCE = re.compile(
     r"(?P<name>[a-z0-9][\w.-]*(?::\d+)?(?:/[a-z0-9][\w.-]*)*?)(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -35,7 +39,7 @@ class BaseImage:
     @property
     def labels(self) -> dict[str, str]:
         """OCI annotations that record the base image."""
-        digest = {"org.opencontainers.image.base.digest": self.digest} if self.digest else {}
+        digest = {DIGEST_LABEL: self.digest} if self.digest else {}
         return {"org.opencontainers.image.base.name": self.name, **digest}
 
 
@@ -76,3 +80,32 @@ def pinned(text: str, platform: str = "") -> BaseImage:
             print(f"warning: {image.name} is not pinned and is used by its tag: {error}", file=sys.stderr)
     print(f"== {image.reference}", file=sys.stderr, flush=True)
     return image
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """The base image now, and the digest of the base that the last pushed image was built on.
+
+    ``pushed`` is "" if that image does not say, and None if no image was pushed yet.
+    """
+
+    base: str
+    pushed: str | None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an image was pushed, and was built on another base."""
+        return self.pushed is not None and not self.base.endswith(f"@{self.pushed}")
+
+
+def renewal(dockerfile: Path, repository: str, platform: str) -> Renewal:
+    """Compare the base image with that of the last pushed image.
+
+    Raises UsageError if the Dockerfile names no base image, and StepError if a registry does not answer.
+    """
+    name = default_of(dockerfile) if dockerfile.is_file() else ""
+    if not name:
+        raise UsageError(f"{dockerfile}: no such file, or no line `ARG {ARGUMENT}=NAME:TAG` in it")
+    base = parsed(name)
+    digest = base.digest or docker.pulled_digest(base.name, platform)
+    return Renewal(f"{base.name}@{digest}", docker.pulled_label(f"{repository}:{CACHE_TAG}", DIGEST_LABEL))

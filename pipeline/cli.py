@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from contract.project import PROJECT_ROOT
 from pipeline.errors import StepError, UsageError
@@ -76,6 +77,59 @@ def _parser() -> argparse.ArgumentParser:
     touched.add_argument("--base", required=True, help="the branch that it will be merged into")
     touched.set_defaults(run=_touched)
 
+    touched.add_argument(
+        "--new-image", action="store_true", help="build the image anew, even if no file of it has changed"
+    )
+
+    stacks = commands.add_parser(
+        "stacks",
+        help="list the stacks in use, and the one on whose platform pull requests get environments",
+        epilog=f"example: python -m pipeline stacks; {EPILOG}",
+    )
+    stacks.set_defaults(run=_stacks)
+
+    environment = commands.add_parser(
+        "environment",
+        help="say what an event of a pull request means for its environment",
+        epilog=f'example: python -m pipeline environment --event "$GITHUB_EVENT_PATH"; {EPILOG}',
+    )
+    environment.add_argument("--event", required=True, metavar="FILE", help="the event, as GitHub describes it")
+    environment.set_defaults(run=_environment)
+
+    comment = commands.add_parser(
+        "comment",
+        help="post a section of a stack's comment on a pull request, or replace it",
+        epilog=f"example: python -m pipeline comment --number 12 --file comment.md; {EPILOG}",
+    )
+    comment.add_argument("--number", required=True, type=int, help="number of the pull request")
+    text = comment.add_mutually_exclusive_group(required=True)
+    text.add_argument(
+        "--file", help="the section; its first line is a hidden marker, as of `preview --output markdown`"
+    )
+    text.add_argument("--environment", metavar="STACK", help="say where the environment on this stack's platform runs")
+    comment.add_argument("--url", default="", help="address of the environment (default: it is removed)")
+    comment.add_argument("--expires", default="", metavar="TIME", help="end of the environment")
+    comment.set_defaults(run=_comment)
+
+    drift = commands.add_parser(
+        "drift",
+        help="open, update or close the issue about a stack's drift",
+        epilog=f"example: python -m pipeline drift --stack prod --status status.json; {EPILOG}",
+    )
+    drift.add_argument("--stack", required=True, help="name of the stack")
+    drift.add_argument("--status", required=True, metavar="FILE", help="the document of `status --output json`")
+    drift.set_defaults(run=_drift)
+
+    base = commands.add_parser(
+        "base",
+        help="say whether the base image has changed since the last image was pushed",
+        epilog=f"example: python -m pipeline base --repository localhost:5001/addressbook; {EPILOG}",
+    )
+    base.add_argument("--repository", required=True, help="repository of the pushed images, without a tag")
+    base.add_argument("--context", default="app", help="the build context (default: %(default)s)")
+    base.add_argument("--platform", default="linux/amd64", help="platform of the nodes (default: %(default)s)")
+    base.set_defaults(run=_base)
+
     doctor = commands.add_parser(
         "doctor",
         help="check that the repository on GitHub has what the workflows need",
@@ -126,10 +180,69 @@ def _touched(options: argparse.Namespace) -> dict[str, object]:
     from pipeline.touched import IN_USE, changed_files, touched
 
     root = Path(PROJECT_ROOT)
-    affected = touched(changed_files(options.base, root), root, options.base)
+    affected = touched(changed_files(options.base, root), root, options.base, new_image=options.new_image)
     if affected.skipped:
         print(f"not in use, so skipped ({IN_USE}): {', '.join(affected.skipped)}", file=sys.stderr)
     return asdict(affected)
+
+
+def _stacks(_options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.touched import environments, touched
+
+    root = Path(PROJECT_ROOT)
+    shared = environments(root)
+    used = touched(["Pulumi.yaml"], root).stacks  # every stack in use
+    return {"stacks": [asdict(each) for each in used], "environments": asdict(shared) if shared else None}
+
+
+def _environment(options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.environment import environment
+
+    found = environment(_document(options.event, "--event"), Path(PROJECT_ROOT))
+    if found.reason:
+        print(f"no environment: {found.reason}", file=sys.stderr)
+    return asdict(found)
+
+
+def _comment(options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.comment import post
+    from pipeline.environment import section
+    from pipeline.github import GitHub
+
+    if options.environment:
+        text = section(options.environment, options.url, options.expires)
+    else:
+        text = _text(options.file, "--file")
+    return {"url": post(GitHub(Path(PROJECT_ROOT)), options.number, text)}
+
+
+def _drift(options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.drift import report
+    from pipeline.github import GitHub
+
+    status = _document(options.status, "--status")
+    return {"issue": report(GitHub(Path(PROJECT_ROOT)), options.stack, status)}
+
+
+def _base(options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.base_image import renewal
+
+    found = renewal(PROJECT_ROOT / options.context / "Dockerfile", options.repository, options.platform)
+    return {**asdict(found), "due": found.is_due}
+
+
+def _document(file: str, option: str) -> dict[str, Any]:
+    try:
+        return json.loads(_text(file, option))
+    except ValueError as error:
+        raise UsageError(f"{option} {file}: this is not JSON ({error})") from None
+
+
+def _text(file: str, option: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{option} {file}: cannot read the file: {error.strerror}") from None
 
 
 def _doctor(_options: argparse.Namespace) -> dict[str, object]:

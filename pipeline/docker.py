@@ -17,6 +17,10 @@ from pipeline.errors import StepError, UsageError
 ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
 #: Last major version of the client with BuildKit built in; later ones need the buildx plugin.
 LAST_WITH_BUILDKIT = 22
+#: The engine's message, with either image store, when the registry has no such image.
+NOT_FOUND = re.compile(
+    r"manifest unknown|name unknown|manifest for \S+ not found|failed to resolve reference .*: not found"
+)
 
 
 def check() -> None:
@@ -118,6 +122,20 @@ def pulled_digest(reference: str, platform: str = "") -> str:
     if not match:
         raise StepError(f"the Docker Engine reported no digest for {reference}")
     return match[1]
+
+
+def pulled_label(reference: str, label: str) -> str | None:
+    """Pull an image and return its label, "" if it lacks the label, or None if the registry has no such image.
+
+    Raises StepError if the registry does not answer.
+    """
+    try:
+        _output("pull", "--quiet", reference)
+    except StepError as error:
+        if NOT_FOUND.search(str(error)):
+            return None
+        raise
+    return _output("image", "inspect", "--format", f'{{{{index .Config.Labels "{label}"}}}}', reference).strip()
 
 
 def pushed_digest(reference: str) -> str:

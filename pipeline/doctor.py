@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +9,8 @@ from typing import Any, cast
 
 import yaml
 
-from pipeline.errors import StepError, UsageError
-from pipeline.touched import IN_USE, Stack, stacks_in_use, touched
+from pipeline.github import GitHub
+from pipeline.touched import IN_USE, Stack, environments, stacks_in_use, touched
 
 #: The check of a pull request that stands for all of its jobs.
 REQUIRED = "required"
@@ -65,41 +62,18 @@ class Scope:
         return Scope({**outer.variables, **self.variables}, self.secrets | outer.secrets)
 
 
-class GitHub:
-    """Ask GitHub about one repository, with the command `gh` and its login."""
+def _scope(hub: GitHub, path: str) -> Scope:
+    """Return the variables and secrets at this path, at most 100 of each."""
+    variables, secrets = (_list(hub, path, kind) for kind in ("variables", "secrets"))
+    return Scope(
+        {str(each["name"]): str(each["value"]) for each in variables},
+        frozenset(str(each["name"]) for each in secrets),
+    )
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        if shutil.which("gh") is None:
-            raise UsageError("`gh` is not on PATH: install it (https://cli.github.com) and run `gh auth login`")
-        found = self._run("repo", "view", "--json", "nameWithOwner", "--jq", ".nameWithOwner")
-        if found.returncode:
-            raise UsageError(f"gh: {_reason(found)}; run `gh auth login` in a clone of the repository")
-        self.repository = found.stdout.strip()
 
-    def get(self, path: str) -> Any:
-        """Return the answer; None if there is no such thing. Raises StepError if GitHub refuses."""
-        done = self._run("api", f"repos/{self.repository}/{path}")
-        if done.returncode == 0:
-            return json.loads(done.stdout)
-        if "HTTP 404" in done.stderr:
-            return None
-        raise StepError(f"GitHub does not show {path}: {_reason(done)}; log in as an administrator of the repository")
-
-    def scope(self, path: str) -> Scope:
-        """Return the variables and secrets at this path, at most 100 of each."""
-        variables, secrets = (self._list(path, kind) for kind in ("variables", "secrets"))
-        return Scope(
-            {str(each["name"]): str(each["value"]) for each in variables},
-            frozenset(str(each["name"]) for each in secrets),
-        )
-
-    def _list(self, path: str, kind: str) -> list[dict[str, Any]]:
-        answer = self.get(f"{path}{kind}?per_page=100")
-        return answer[kind] if answer else []
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["gh", *arguments], cwd=self._root, capture_output=True, text=True, check=False)
+def _list(hub: GitHub, path: str, kind: str) -> list[dict[str, Any]]:
+    answer = hub.get(f"{path}{kind}?per_page=100")
+    return answer[kind] if answer else []
 
 
 def doctor(root: Path) -> list[Check]:
@@ -108,12 +82,14 @@ def doctor(root: Path) -> list[Check]:
     # Every stack in use, with its cloud.
     stacks = {each.stack: each for each in touched(["Pulumi.yaml"], root).stacks}
     hub = GitHub(root)
-    repository = hub.scope("actions/").within(hub.scope("actions/organization-"))
+    repository = _scope(hub, "actions/").within(_scope(hub, "actions/organization-"))
     checks = [*_repository(hub, repository)]
     for name, stack in stacks.items():
         for environment in (name, f"preview-{name}"):
             reviewed = environment in used.production
             checks += _environment(hub, environment, stack, repository, root, reviewed=reviewed)
+    if shared := environments(root):
+        checks += _environment(hub, f"pull-request-{shared.stack}", shared, repository, root, reviewed=False)
     if not stacks:
         checks.append(Check("stacks in use", f"none: name them in {IN_USE}, or CI only tests and builds"))
     return checks
@@ -150,7 +126,7 @@ def _environment(
     if reviewed:
         kinds = {str(rule["type"]) for rule in found.get("protection_rules", ())}
         yield _check("required_reviewers" in kinds, f"environment {name}: reviewers", "require reviewers")
-    scope = hub.scope(f"environments/{name}/").within(repository)
+    scope = _scope(hub, f"environments/{name}/").within(repository)
     for need in _needs(stack, scope, root):
         yield _check(scope.has(need), f"environment {name}: {need}", "set it there or for the repository")
 
@@ -173,7 +149,3 @@ def _needs(stack: Stack, scope: Scope, root: Path) -> list[str]:
 
 def _check(ok: bool, what: str, remedy: str) -> Check:
     return Check(what, "" if ok else f"{remedy} ({GUIDE})")
-
-
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0].rstrip(".")

@@ -16,14 +16,12 @@ from pathlib import Path
 
 from components.source import content_tag, origin, revision
 from pipeline import docker
-from pipeline.base_image import ARGUMENT, default_of, parsed, pinned
+from pipeline.base_image import ARGUMENT, CACHE_TAG, default_of, parsed, pinned
 from pipeline.errors import StepError, UsageError
 
 DOCKERFILE = "Dockerfile"
 DATABASE_IMAGE = "postgres:15-bookworm"
 DATABASE_SECONDS = 60.0
-#: Tag for the next build's cache; it moves with each push, and no stack runs it.
-CACHE_TAG = "cache"
 
 
 @dataclass

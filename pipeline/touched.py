@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -42,10 +42,14 @@ class Stack:
 
 @dataclass(frozen=True)
 class StacksInUse:
-    """The stacks that CI works on, by name: ``staging`` gets each new image, and ``production`` is offered it."""
+    """The stacks that CI works on, by name: ``staging`` gets each new image, and ``production`` is offered it.
+
+    ``environments`` is the stack on whose platform pull requests get environments; "" for none.
+    """
 
     staging: Sequence[str]
     production: Sequence[str]
+    environments: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,37 @@ def stacks_in_use(root: Path) -> StacksInUse:
     try:
         document = cast(dict[str, object], yaml.safe_load((root / IN_USE).read_text(encoding="utf-8")) or {})
         groups = {name: _names(document.pop(name, None)) for name in ("staging", "production")}
+        environments = str(document.pop("environments", None) or "")
     except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{IN_USE}: write `staging:` and `production:`, each with a list of stacks ({error})"
         ) from None
     if document:
-        raise UsageError(f"{IN_USE}: unknown key `{next(iter(document))}`; write `staging` and `production`")
-    for name in (*groups["staging"], *groups["production"]):
+        raise UsageError(
+            f"{IN_USE}: unknown key `{next(iter(document))}`; write `staging`, `production`, `environments`"
+        )
+    for name in (*groups["staging"], *groups["production"], *([environments] if environments else [])):
         if not (root / f"Pulumi.{name}.yaml").is_file():
             raise UsageError(f"{IN_USE}: there is no Pulumi.{name}.yaml; remove `{name}` or create the stack")
-    return StacksInUse(**groups)
+    _refuse_production(environments, groups["production"], root)
+    return StacksInUse(**groups, environments=environments)
+
+
+def _refuse_production(environments: str, production: Sequence[str], root: Path) -> None:
+    """Raise UsageError if environments, whose code nobody has reviewed, would get at a production platform."""
+    config = _config((root / f"Pulumi.{environments}.yaml").read_text(encoding="utf-8")) if environments else {}
+    platform = str(_value(config, "platformStack") or environments).rpartition("/")[2]
+    if environments and {environments, platform} & set(production):
+        raise UsageError(
+            f"{IN_USE}: environments would run unreviewed code on the platform of `{platform}`, which is production;"
+            " name a stack with a platform of its own"
+        )
+
+
+def environments(root: Path) -> Stack | None:
+    """Return the stack on whose platform pull requests get environments; None if there is none. Raises UsageError."""
+    name = stacks_in_use(root).environments
+    return Stack(name, _clouds(root)[name], platform=False) if name else None
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -111,16 +136,17 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", check=False)
 
 
-def touched(files: Iterable[str], root: Path, base: str = "") -> Touched:
+def touched(files: Iterable[str], root: Path, base: str = "", *, new_image: bool = False) -> Touched:
     """Return the stacks that these files affect; files of the shared program affect all.
 
+    ``new_image``: the image is built anew even if no file of it has changed, such as on a new base image.
     Without ``base``, the commit to compare with, every changed stack file may have changed keys of its platform. Raises
     UsageError if the list of stacks in use is invalid.
     """
     clouds = _clouds(root)
     stacks: set[str] = set()
     platforms: set[str] = set()
-    image = dependencies = False
+    image, dependencies = new_image, False
     for file in files:
         parts = PurePosixPath(file).parts
         image = image or parts[0] == "app"
@@ -172,9 +198,13 @@ def _clouds(root: Path) -> dict[str, str]:
     clouds: dict[str, str] = {}
     for file in sorted(root.glob("Pulumi.*.yaml")):
         config = _config(file.read_text(encoding="utf-8"))
-        cloud = config.get("addressbook:cloud") or config.get("cloud")  # the same key to the engine
-        clouds[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(cloud or "")
+        clouds[file.name.removeprefix("Pulumi.").removesuffix(".yaml")] = str(_value(config, "cloud") or "")
     return clouds
+
+
+def _value(config: Mapping[str, object], key: str) -> object:
+    """Return a key of the project, with or without the project's name, which are the same to the engine."""
+    return config.get(f"addressbook:{key}") or config.get(key)
 
 
 def _config(text: str) -> dict[str, object]:

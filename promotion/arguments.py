@@ -18,7 +18,7 @@ OptionsT = TypeVar("OptionsT")
 WAIT_SECONDS = 600
 #: Columns of a help text.
 HELP_WIDTH = 80
-UNITS = {"s": 1, "m": 60, "h": 3600}
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_command(
@@ -130,7 +130,7 @@ def seconds(value: str) -> float:
 
 def seconds_or_zero(value: str) -> float:
     """Return the seconds of a duration as ``seconds`` does, but allow 0."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip())
     if not match:
         raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")
     return float(match[1]) * UNITS.get(match[2], 1)

@@ -19,7 +19,18 @@ from promotion.arguments import (
     seconds_or_zero,
     text,
 )
-from promotion.operations import canary, promote, prune, release, report, rollback, stack, traffic, verdict
+from promotion.operations import (
+    canary,
+    promote,
+    prune,
+    release,
+    release_stacks,
+    report,
+    rollback,
+    stack,
+    traffic,
+    verdict,
+)
 from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
     CanaryOptions,
@@ -33,6 +44,7 @@ from promotion.operations.options import (
     RollbackOptions,
     StatusOptions,
     TrafficOptions,
+    UnstackOptions,
     UpOptions,
     VerdictOptions,
 )
@@ -77,7 +89,7 @@ def add_stack(commands: Commands) -> None:
     parser = add_command(
         commands,
         "stack",
-        stack.create_release_stack,
+        release_stacks.create_release_stack,
         ReleaseStackOptions,
         "create a release stack, for a branch or a person, on another stack's platform",
         "--name feature-x --platform staging",
@@ -99,6 +111,13 @@ def add_stack(commands: Commands) -> None:
         default=argparse.SUPPRESS,
         help="image to run, REPOSITORY@sha256:DIGEST (default: built from the build context)",
     )
+    parser.add_argument("--update", action="store_true", help="update the stack if it exists, from any checkout")
+    parser.add_argument(
+        "--expires-in",
+        type=seconds,
+        metavar="DURATION",
+        help="time after which `unstack --expired` destroys it, such as 12h or 3d (default: never)",
+    )
     add_wait(parser)
     add_output(parser)
 
@@ -107,14 +126,16 @@ def add_unstack(commands: Commands) -> None:
     parser = add_command(
         commands,
         "unstack",
-        stack.destroy_release_stack,
-        ChangeOptions,
+        release_stacks.destroy_release_stacks,
+        UnstackOptions,
         "destroy a release stack, with its namespace, database and file; its platform stays",
         "--name feature-x",
         stack=False,
     )
-    parser.add_argument(
-        "--name", dest="stack", type=text, metavar="NAME", required=True, help="name of the release stack"
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--name", dest="stack", type=text, metavar="NAME", help="name of the release stack")
+    which.add_argument(
+        "--expired", action="store_true", help="destroy every release stack in the backend whose `expires` is past"
     )
     add_wait(parser)
     add_output(parser)
@@ -277,6 +298,9 @@ def add_status(commands: Commands) -> None:
         const=WAIT_SECONDS,
         metavar="SECONDS",
         help="wait until all pods of both tracks are ready, or fail after SECONDS (default: %(const)s)",
+    )
+    repeated.add_argument(
+        "--exit-code", action="store_true", help="exit with 6 if there is drift, and with 1 if it cannot be told"
     )
     add_output(parser)
 

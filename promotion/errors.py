@@ -9,6 +9,7 @@ WRONG_USE = 2  #: wrong use, invalid config, or a refusal; nothing was changed
 INCONCLUSIVE = 3  #: too few samples to judge the canary; it stays on trial
 BUSY = 4  #: another command is running on the stack; nothing was changed
 UNHEALTHY = 5  #: the canary was unhealthy; it is rolled back unless --keep was given
+DRIFTED = 6  #: `status --exit-code` found a difference between Git, the stack file, the last update and the cluster
 INTERRUPTED = 130  #: Ctrl-C, as in shells
 
 EXIT_CODES = """exit codes:
@@ -18,6 +19,7 @@ EXIT_CODES = """exit codes:
   3    inconclusive: too few samples to judge the canary
   4    another command is running on the stack; nothing was changed
   5    the canary was unhealthy; it is rolled back, unless --keep was given
+  6    `status --exit-code` found drift
   130  interrupted"""
 
 

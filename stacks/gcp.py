@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,6 +17,7 @@ from components.gcp.autopilot import changed_requests
 from components.gcp.cluster import Cluster, ClusterArgs, existing_cluster
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.entrance import StaticAddress, record_in
+from components.gcp.gateway import MINIMUM_PRE_STOP_SECONDS, ManagedGateway, ManagedGatewayArgs
 from components.gcp.network import (
     NETWORK_PREFIX,
     PODS_RANGE,
@@ -44,7 +45,7 @@ from components.namespace import namespace
 from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
-from stacks.entrance import AddressRange, EntranceKeys, address_range, needs_hostname, without_gateway
+from stacks.entrance import MANAGED, AddressRange, EntranceKeys, address_range, needs_hostname, without_gateway
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
@@ -68,6 +69,8 @@ _CUSTOM_SIZE = re.compile(r"^db-custom-(\d+)-(\d+)$")
 class LoadBalancerKeys(EntranceKeys):
     """Config keys of the load balancer, on a platform and in a release stack."""
 
+    has_managed_gateway: ClassVar[bool] = True
+
     dns_zone: str = Field(
         default="",
         pattern=r"^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$",
@@ -77,17 +80,54 @@ class LoadBalancerKeys(EntranceKeys):
 
     _need_hostname = field_validator("dns_zone")(needs_hostname)
 
-    def entrance(self, address: StaticAddress | None = None, project: str = "") -> Entrance:
+    def entrance(
+        self, project: str, address: StaticAddress | None = None, gateway: ManagedGateway | None = None
+    ) -> Entrance:
         """Return how users reach the release. ``project`` has the zone; "" is the provider's own."""
+        fixed = gateway or address
         return Entrance(
             annotations={**LOAD_BALANCER, **(address.annotations if address else {})},
             hostname=self.hostname,
             sources=self.allowed_sources,
-            publish=record_in(self.dns_zone, self.hostname, address.address if address else None, project)
+            publish=record_in(self.dns_zone, self.hostname, fixed.address if fixed else None, project)
             if self.dns_zone
             else None,
-            gateway=self.portable_gateway,
+            gateway=gateway.gateway if gateway else self.portable_gateway,
         )
+
+    def managed_gateway(
+        self, project: str, zone_project: str, services: Sequence[pulumi.Input[pulumi.Resource]] = ()
+    ) -> ManagedGateway | None:
+        """Declare what a managed Gateway needs in the cluster's project; None without one."""
+        if self.gateway != MANAGED:
+            return None
+        args = ManagedGatewayArgs(
+            name=stack_name(),
+            project=project,
+            hostname=self.hostname,
+            dns_zone=self.dns_zone,
+            zone_project=zone_project,
+            certificate_secret="" if self.tls == MANAGED else self.tls,
+            labels=stack_labels(),
+            services=services,
+        )
+        return ManagedGateway("gateway", args)
+
+    def service_errors(self, service: ServiceSettings) -> list[str]:
+        """Return an error for each request that Autopilot would change, and for pods that stop too early."""
+        errors = changed_requests(service)
+        if self.gateway == MANAGED and service.pre_stop_seconds < MINIMUM_PRE_STOP_SECONDS:
+            errors.append(
+                f"preStopSeconds = {service.pre_stop_seconds}: with gateway `managed`, pods must serve on for"
+                f" {MINIMUM_PRE_STOP_SECONDS} seconds or more, until Google's load balancer no longer sends to them"
+            )
+        return errors
+
+    def canary_errors(self, settings: Mapping[str, Any]) -> list[str]:
+        """Return an error for a readiness path of the canary's own, which the load balancer would not know."""
+        if self.gateway == MANAGED and "readinessPath" in settings:
+            return ["readinessPath: the managed Gateway asks the pods of both tracks at one path; keep stable's path"]
+        return []
 
 
 #: Email of a Google service account, with its project.
@@ -267,10 +307,6 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         """Return an error for each missing prerequisite: project, credentials, GKE plugin, a valid resource name."""
         return missing_prerequisites()
 
-    def service_errors(self, service: ServiceSettings) -> list[str]:
-        """Return an error for each request that Autopilot would change."""
-        return changed_requests(service)
-
     def owns_image(self, image: str) -> bool:
         """Return whether the image is in the registry that the stack creates."""
         return image.startswith(f"{self.region}-docker.pkg.dev/{project_id()}/{stack_name()}/")
@@ -285,10 +321,6 @@ class ReleaseStackKeys(CloudReleaseStackKeys, LoadBalancerKeys):
     def missing_prerequisites(cls) -> list[str]:
         """Return an error for each missing prerequisite: credentials, and the plugin that presents them."""
         return missing_access()
-
-    def service_errors(self, service: ServiceSettings) -> list[str]:
-        """Return an error for each request that Autopilot would change."""
-        return changed_requests(service)
 
 
 def provision(settings: Settings[PlatformKeys]) -> Platform:
@@ -339,6 +371,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         address = StaticAddress(
             "entrance", address=f"{name}-entrance", region=keys.region, labels=labels, services=enabled
         )
+    project = cluster_project(keys.cluster) if keys.cluster else project_id()
     namespace_name = namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"]
     rights = DatabaseRights(
         "database-rights",
@@ -359,13 +392,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         registry=images.registry,
         database=rights.connection,
         protect=keys.deletion_protection,
-        entrance=keys.entrance(address),
-        pod_identity=_pod_identity(
-            settings,
-            namespace_name,
-            cluster_project(keys.cluster) if keys.cluster else project_id(),
-            cluster.kubernetes,
-        ),
+        entrance=keys.entrance("", address, keys.managed_gateway(project, "", enabled)),
+        pod_identity=_pod_identity(settings, namespace_name, project, cluster.kubernetes),
         has_zones=True,
         outputs={
             **cloud_outputs(cluster.name, cluster.endpoint, cluster.kubeconfig, images.registry, database.connection),
@@ -429,18 +457,20 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
 
     Without ``gcp:project`` the DNS zone is in the platform's project.
     """
-    needs_project = settings.platform.dns_zone and not project_id()
-    entrance = settings.platform.entrance(project=cluster_project(access["cluster"]) if needs_project else "")
+    keys = settings.platform
+    # Only then does the cluster's id have to name its project.
+    uses_project = keys.pod_account or keys.gateway == MANAGED or (keys.dns_zone and not project_id())
+    project = cluster_project(access["cluster"]) if uses_project else ""
+    zone_project = "" if project_id() else project
+    entrance = keys.entrance(zone_project, gateway=keys.managed_gateway(project, zone_project))
     connection = connect_by_kubeconfig(
         settings, access, caller_login(access["registry"], access_token()), entrance, has_zones=True
     )
 
     def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:
-        project = cluster_project(access["cluster"]) if settings.platform.pod_account else ""
         return _pod_identity(settings, namespace, project, connection.kubernetes)
 
-    # Only then does the cluster's id have to name its project.
-    return replace(connection, pod_identity=pod_identity) if settings.platform.pod_account else connection
+    return replace(connection, pod_identity=pod_identity) if keys.pod_account else connection
 
 
 def _pod_identity(

@@ -171,7 +171,7 @@ def _canary_errors(groups: Groups, hidden: Set[str]) -> list[str]:
 
 
 def _cloud_errors(groups: Groups, platform: type[Keys] | None) -> list[str]:
-    """Return the settings of the service, and of the canary, that the cloud would change."""
+    """Return the settings of the service, and of the canary, that the cloud would change or cannot have."""
     service, keys = _group(groups, ServiceSettings), _group(groups, platform) if platform else None
     canary = _group(groups, CanaryKeys)
     if not service or not keys or not canary:
@@ -181,6 +181,7 @@ def _cloud_errors(groups: Groups, platform: type[Keys] | None) -> list[str]:
         overlaid = keys.service_errors(canary.over(service))
     except ValidationError:
         return errors  # reported as the canary's own error
+    overlaid += keys.canary_errors(canary.canary_settings)
     return [*errors, *(f"canarySettings.{error}" for error in overlaid if error not in errors)]
 
 

@@ -26,7 +26,8 @@ VALUES = {
     "secrets.REGISTRY_PASSWORD": "",
     "secrets.DIGITALOCEAN_ACCESS_TOKEN": "",
     "github.token": "t",
-    "github.event.before": "HEAD~1",
+    "github.event.before || 'HEAD'": "HEAD~1",
+    "github.event_name == 'workflow_dispatch' && '--new-image' || ''": "",
 }
 PUSHED = "registry.example/team/addressbook@sha256:" + "0" * 64
 IMAGE = """\

@@ -18,7 +18,7 @@ from components.invokes import reason
 
 #: Each creation of a `projects.Service` ends with a question to this API, so it comes before the others.
 FIRST = "cloudresourcemanager"
-#: APIs for network, cluster, images and their scanning, database and its private address, DNS and IAM.
+#: APIs for network, cluster, images and their scanning, database and its private address, DNS, IAM and certificates.
 SERVICES = (
     FIRST,
     "compute",
@@ -29,6 +29,7 @@ SERVICES = (
     "servicenetworking",
     "dns",
     "iam",
+    "certificatemanager",
 )
 REGIONS = "gcp:compute/getRegions:getRegions"
 #: Seconds between two questions to an API, and seconds after which a refusal is final ("a few minutes", says Google).
@@ -95,6 +96,7 @@ def _questions(project: str, region: str) -> Mapping[str, dict[str, str]]:
         },
         "gcp:dns/getManagedZones:getManagedZones": {"project": project},
         "gcp:serviceaccount/getS:getS": {"project": project},
+        "gcp:certificatemanager/getCertificates:getCertificates": {},
     }
 
 

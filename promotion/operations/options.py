@@ -108,19 +108,33 @@ class PruneOptions(ChangeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseStackOptions(ChangeOptions):
-    """A new release stack on the platform of the stack ``platform``; it runs ``image``, or "" to build one."""
+    """A release stack on the platform of the stack ``platform``; it runs ``image``, or "" to build one.
+
+    ``update``: it may exist already. ``expires_in``: seconds until it may be destroyed; None for never.
+    """
 
     platform: str = "dev"
     image: str = ""
+    update: bool = False
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnstackOptions(ChangeOptions):
+    """``expired``: destroy all release stacks that have expired, not the stack ``stack``."""
+
+    expired: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions(StackOptions):
     """``watch``: seconds between two reports; None reports once.
 
-    ``ready_within``: seconds in which all tracks must become ready; None does not wait.
+    ``ready_within``: seconds in which all tracks must become ready; None does not wait. ``exit_code``: end with DRIFTED
+    if Git, the stack file, the last update and the cluster differ.
     """
 
+    exit_code: bool = False
     watch: float | None = None
     ready_within: float | None = None
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from contract.settings import VerdictKeys
-from promotion.errors import DONE, FAILED, WRONG_USE, CommandError
+from promotion.errors import DONE, DRIFTED, FAILED, WRONG_USE, CommandError
 from promotion.operations.figures import (
     WINDOWS,
     deployments_of,
@@ -202,7 +202,7 @@ class _StopRequest:
 
 
 def _print_status(status: Status, options: StatusOptions, clear: str) -> int:
-    """Print the status; return FAILED if the cluster did not answer."""
+    """Print the status; return FAILED if the cluster did not answer, and with ``exit_code`` whether there is drift."""
     from promotion.status.status import status_json
     from promotion.status.table import status_text
 
@@ -211,4 +211,6 @@ def _print_status(status: Status, options: StatusOptions, clear: str) -> int:
         print(json.dumps(status_json(status), indent=2 if options.watch is None else None), flush=True)
     else:
         print(f"{clear}{status_text(status)}", flush=True)
-    return DONE if status.live is not None else FAILED
+    if status.live is None or (options.exit_code and status.uncompared):
+        return FAILED
+    return DRIFTED if options.exit_code and status.drift else DONE

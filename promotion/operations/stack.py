@@ -1,31 +1,21 @@
-"""Create and destroy stacks: a stack with its own platform, or a release stack on another stack's platform."""
+"""Update a stack to its config, and destroy its resources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pulumi import automation
-
-from contract.image import Image, digest_of
-from contract.project import PROJECT_ROOT
-from promotion.errors import BUSY, DONE, WRONG_USE, CommandError
+from contract.image import digest_of
+from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.events import prepare_event
-from promotion.operations.options import ChangeOptions, ReleaseStackOptions, UpOptions
-from promotion.operations.session import Console, Session, open_session, release_settings
+from promotion.operations.options import ChangeOptions, UpOptions
+from promotion.operations.session import Session, open_session, release_settings
 from promotion.operations.stale import refuse_older_commit
 from promotion.operations.update import apply
 from promotion.preview.reviewed import ReviewedPreview
-from promotion.state.engine import MissingStackError, error_lines, name_beside, workspace
-from promotion.state.locks import checkout_lock
-from promotion.state.release_stack_file import (
-    ReleaseStackFile,
-    check_name,
-    check_temporary,
-    is_protected,
-    release_stack_file,
-)
-from promotion.state.stack_file import Edits, StackFile
+from promotion.state.engine import MissingStackError
+from promotion.state.release_stack_file import is_protected
+from promotion.state.stack_file import Edits
 from promotion.state.verdict_record import verdict_against
 from promotion.status.table import next_commands, outputs_text
 
@@ -41,7 +31,8 @@ def up(options: UpOptions) -> int:
         text = session.file.edited(edits)
         refuse_older_commit(session, text)
         _refuse_rejected_canary(session, text)
-        apply(session, text, "", platform="apply", preview=True, reviewed=reviewed)
+        what = f"reviewed as {reviewed.digest}" if reviewed else ""
+        apply(session, text, what, platform="apply", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.answer(
@@ -125,69 +116,3 @@ def _unpin_images(session: Session) -> str:
         return ""
     session.file.write(text)
     return "; its images are unpinned in the file, so that the next `up` builds from source again"
-
-
-def create_release_stack(options: ReleaseStackOptions) -> int:
-    """Create a release stack on another stack's platform; return the exit code. Raises CommandError."""
-    name = options.stack
-    check_name(name)
-    if options.image and not Image.parse(options.image):
-        raise CommandError(f"--image {options.image}: write REPOSITORY@sha256:DIGEST (a tag can move)", WRONG_USE)
-    file = release_stack_file(name, StackFile.of(options.platform), options.image)
-    console = Console.of(options.output, options.yes)
-    with checkout_lock(name, "promotion stack", options.wait, console.say):
-        check_name(name)  # another command may have created it while this one waited
-        project = workspace(file.secrets_provider)
-        full_name = name_beside(options.platform, name, project)
-        _create_empty_stack(file, full_name, project)
-        session = Session.of("stack", options)
-        for key in file.omitted:
-            session.console.say(
-                f"{key} is omitted, since only stack `{options.platform}` can decrypt it: use `pulumi config set`"
-            )
-        try:
-            apply(session, session.file.text(), f"on the platform of {file.platform}", platform="apply", preview=True)
-        except CommandError as error:
-            if error.code in (WRONG_USE, BUSY):  # nothing was created
-                project.remove_stack(full_name)
-                session.file.path.unlink(missing_ok=True)
-            raise
-        session.console.answer(
-            f"\n{outputs_text(name, session.engine.outputs)}\n\n`python -m promotion unstack --name {name}` destroys"
-            f" it; commit {session.file.path.name} if others work on the stack",
-            {"outputs": session.engine.outputs},
-        )
-    return DONE
-
-
-def _create_empty_stack(file: ReleaseStackFile, full_name: str, project: automation.LocalWorkspace) -> None:
-    """Write the stack file and create the stack; undo both if that fails. Raises CommandError."""
-    path = PROJECT_ROOT / f"Pulumi.{file.name}.yaml"
-    try:
-        if file.name in {each.name.rpartition("/")[2] for each in project.list_stacks()}:
-            raise CommandError(
-                f"--name {file.name}: this stack already exists, created from another checkout; choose another name",
-                WRONG_USE,
-            )
-        path.write_text(file.text, encoding="utf-8")
-        automation.Stack.create(full_name, project)
-    except automation.CommandError as error:
-        path.unlink(missing_ok=True)
-        raise CommandError(error_lines(error)) from None
-
-
-def destroy_release_stack(options: ChangeOptions) -> int:
-    """Destroy a release stack with its file; the platform stays. Return the exit code. Raises CommandError."""
-    check_temporary(options.stack, StackFile.of(options.stack))
-    with open_session("unstack", options) as session:
-        check_temporary(session.name, session.file)
-        prepare_event(session)
-        try:
-            session.engine.down()
-        except MissingStackError:  # its creation was interrupted
-            session.console.say(f"stack `{session.name}` was never created; only its file exists")
-        session.file.path.unlink()
-        session.console.say(
-            f"stack `{session.name}` and {session.file.path.name} are deleted; the platform is unchanged"
-        )
-    return DONE

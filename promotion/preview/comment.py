@@ -9,8 +9,9 @@ from contract.image import digest_of
 from promotion.preview.planned import OPERATIONS, Change, Plan, ReleaseState, TrackState
 from promotion.state.verdict_record import VerdictRecord
 
-#: Maximum length of a comment on GitHub, in characters. Counted here in bytes, which are never fewer.
-BODY_LIMIT = 65_536
+#: Maximum length of the preview: GitHub's limit of a comment, 65,536 characters, less room for its other sections.
+#: Counted here in bytes, which are never fewer.
+BODY_LIMIT = 64_536
 #: Bytes reserved for the note about omitted lines.
 NOTE_BYTES = 400
 DIGEST_LENGTH = 12  # the same as in `status`

@@ -97,6 +97,39 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
         raise CommandError(error_lines(error)) from None
 
 
+def restore_file(name: str, say: Say = _say) -> StackFile:
+    """Return the stack's file; if this checkout has none, write the config of the stack's last update into one.
+
+    Raises MissingStackError if the backend has no such stack either, or had an empty one that was never updated, and
+    CommandError if the config is unknown.
+    """
+    path = PROJECT_ROOT / f"Pulumi.{name.rpartition('/')[2]}.yaml"
+    if not path.is_file():
+        project = workspace()
+        try:
+            stack = automation.Stack.select(stack_names.resolve(name, project, create=False), project)
+            if not stack.history(page_size=1, page=1):
+                _remove_empty(stack)
+                raise MissingStackError(f"stack `{name}` was empty")
+            stack.refresh_config()
+        except automation.StackNotFoundError:
+            raise MissingStackError(f"there is no {path.name}, and no stack `{name}` in the backend") from None
+        except automation.CommandError as error:
+            raise CommandError(error_lines(error)) from None
+        say(f"{path.name} is restored from the stack's last update")
+    return StackFile.of(name)
+
+
+def _remove_empty(stack: automation.Stack) -> None:
+    """Remove a stack that was never updated. Raises CommandError if it has resources: its first update was killed."""
+    if (stack.export_stack().deployment or {}).get("resources"):
+        raise CommandError(
+            f"stack `{stack.name}` has resources, but its first update was killed, so its config is unknown; restore"
+            f" its stack file from where it was created, then run this again"
+        )
+    stack.workspace.remove_stack(stack.name)
+
+
 def name_beside(other: str, name: str, project: automation.LocalWorkspace) -> str:
     """Return the name for a new stack in the organization of the stack ``other``. Raises CommandError."""
     try:

@@ -133,6 +133,12 @@ def summaries(
     return [(summary.version or number, summary) for number, summary in enumerate(reversed(found), start=1)]
 
 
+def last_config(stack: automation.Stack) -> Mapping[str, str]:
+    """Return the config of the stack's last update without secrets; empty before the first one. Raises CommandError."""
+    last = updates(stack, newest=1)
+    return last[0].config if last else {}
+
+
 def _updates_of(summaries: Sequence[tuple[int, automation.UpdateSummary]], prefix: str) -> list[Update]:
     updates: list[Update] = []
     before: Mapping[str, str] = declared_defaults()

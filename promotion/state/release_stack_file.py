@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 NAMESPACE_LENGTH = 39
 #: Hex digits that distinguish names with the same DNS label, such as `Feature_X` and `feature-x`.
 DIGEST_DIGITS = 6
+#: Form of the key `expires`; such texts sort by time.
+EXPIRY = "%Y-%m-%dT%H:%MZ"
 #: Keys of a stack file that say how its secrets are encrypted.
 ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
 POLICY = PROJECT_ROOT / "policy" / "policy-config.json"
@@ -45,11 +48,11 @@ class ReleaseStackFile:
     omitted: tuple[str, ...]
 
 
-def release_stack_file(name: str, like: StackFile, image: str = "") -> ReleaseStackFile:
+def release_stack_file(name: str, like: StackFile, image: str = "", expires: str = "") -> ReleaseStackFile:
     """Return the file of a release stack on the platform of the stack ``like``, or on that stack's platform.
 
     Copy the service's config, and its secrets if both stacks can decrypt them. The new release is one pod of ``image``,
-    or of an image built from source. Raises CommandError.
+    or of an image built from source. ``expires``: when it may be destroyed (``expiry``). Raises CommandError.
     """
     config, settings = like.config(), like.settings()
     other = like.path.name.removeprefix("Pulumi.").removesuffix(".yaml")
@@ -63,6 +66,7 @@ def release_stack_file(name: str, like: StackFile, image: str = "") -> ReleaseSt
         "cloud": cloud,
         "platformStack": platform,
         "namespace": namespace,
+        **({"expires": expires} if expires else {}),
         **({"deletionProtection": "false"} if _has_deletion_protection(cloud) else {}),
         **({"stableImage": image} if image else {}),
         "stableReplicas": "1",
@@ -90,8 +94,30 @@ def namespace_of(name: str, platform: str) -> str:
     return f"{label[: NAMESPACE_LENGTH - DIGEST_DIGITS - 1].rstrip('-')}-{digest}"
 
 
-def check_name(name: str, folder: Path = PROJECT_ROOT) -> None:
-    """Raise CommandError if the name is invalid, protected, or in use in this checkout."""
+def expiry(time: datetime) -> str:
+    """Write a time (UTC) as in the key ``expires``."""
+    return f"{time:{EXPIRY}}"
+
+
+def has_expired(values: Mapping[str, str], now: datetime) -> bool:
+    """Return whether a release stack with this config may be destroyed at ``now`` (UTC)."""
+    return bool(values.get("expires") and values.get("platformStack")) and values["expires"] <= expiry(now)
+
+
+def check_same_place(existing: StackFile, file: ReleaseStackFile) -> None:
+    """Raise CommandError if the existing stack is on another platform, or in another namespace, than in ``file``."""
+    values = existing.values()
+    for key, wanted in (("platformStack", file.platform), ("namespace", file.namespace)):
+        if values.get(key) != wanted:
+            raise CommandError(
+                f"--name {file.name}: the stack exists with {key} {values.get(key)}, and would get {wanted}; destroy it"
+                f" first with `python -m promotion unstack --name {file.name}`",
+                WRONG_USE,
+            )
+
+
+def check_name(name: str, folder: Path = PROJECT_ROOT, *, may_exist: bool = False) -> None:
+    """Raise CommandError if the name is invalid, protected, or (unless it ``may_exist``) in use in this checkout."""
     if not NAME.fullmatch(name):
         raise CommandError(
             f"--name {name!r}: a stack's name has 1 to 100 letters, digits, dots, dashes and underscores, and starts"
@@ -104,7 +130,7 @@ def check_name(name: str, folder: Path = PROJECT_ROOT) -> None:
             " another name",
             WRONG_USE,
         )
-    if (folder / f"Pulumi.{name}.yaml").exists():
+    if not may_exist and (folder / f"Pulumi.{name}.yaml").exists():
         raise CommandError(
             f"--name {name}: Pulumi.{name}.yaml already exists; choose another name, or update that stack with"
             f" `python -m promotion up --stack {name}`",

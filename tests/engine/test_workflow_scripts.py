@@ -7,12 +7,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from pipeline.environment import LABEL
+from tests.unit.pipeline.test_environment import pull_request
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,71 +117,37 @@ def test_offer_script_needs_a_commit(tmp_path: Path):
     assert log.read_text() == "auth setup-git\n"
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Path:
-    """A simulated `gh` that keeps comments in a file and answers the comment script's calls."""
-    (tmp_path / "comments.json").write_text("[]")
-    program = tmp_path / "gh"
-    program.write_text(f"#!{sys.executable}\n" + SIMULATED_GH)
-    program.chmod(0o755)
-    return tmp_path
+@pytest.mark.parametrize(
+    ("action", "runs", "outputs"),
+    [
+        (
+            "up",
+            "stack --name pr-7 --platform staging --update --expires-in 3d --output json",
+            "url=http://x\nexpires=2026-12-03T15:00Z\n",
+        ),
+        ("remove", "unstack --name pr-7 --wait", ""),
+    ],
+)
+def test_environment_script_says_where_it_runs(tmp_path: Path, action: str, runs: str, outputs: str):
+    document = json.dumps({"outputs": {"url": "http://x"}, "expires": "2026-12-03T15:00Z"})
+    script(tmp_path, ".venv/bin/python", f"shift 2; echo \"$@\" >> {tmp_path}/log; echo '{document}'")
+    environment = {**os.environ, "GITHUB_OUTPUT": str(tmp_path / "outputs")}
+    (tmp_path / "outputs").touch()
+    subprocess.run([ROOT / ".github/environment", action, "pr-7", "staging"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "log").read_text() == f"{runs}\n"
+    assert (tmp_path / "outputs").read_text() == outputs
 
 
-SIMULATED_GH = """
-import json, os, pathlib, sys
-kept = pathlib.Path(__file__).with_name("comments.json")
-comments = json.loads(kept.read_text())
-arguments = sys.argv[1:]
-assert arguments.pop(0) == "api"
-method = arguments[arguments.index("--method") + 1] if "--method" in arguments else "GET"
-path = next(each for each in arguments if each.startswith("repos/"))
-if method == "GET":
-    assert path == "repos/owner/name/issues/7/comments", path
-    for each in comments:
-        if each["body"].startswith(os.environ["MARKER"]) and each["author"] == os.environ["AUTHOR"]:
-            print(each["id"])
-else:
-    field = arguments[arguments.index("--field") + 1]
-    assert field.startswith("body=@")
-    body = pathlib.Path(field.removeprefix("body=@")).read_text()
-    if method == "POST":
-        comments.append({"id": 100 + len(comments), "body": body, "author": "github-actions[bot]"})
-    else:
-        (one,) = [each for each in comments if path == f"repos/owner/name/issues/comments/{each['id']}"]
-        one["body"] = body
-    kept.write_text(json.dumps(comments))
-"""
-
-
-def test_each_stack_has_one_comment(hub: Path, tmp_path: Path):
-    def post(body: str) -> None:
-        (tmp_path / "comment.md").write_text(body)
-        environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}
-        subprocess.run([ROOT / ".github" / "comment", "7", tmp_path / "comment.md"], env=environment, check=True)
-
-    post("<!-- preview of addressbook/prod -->\nfirst")
-    post("<!-- preview of addressbook/prod-gcp -->\nanother stack")
-    post("<!-- preview of addressbook/prod -->\nsecond")
-    bodies = [each["body"] for each in json.loads((hub / "comments.json").read_text())]
-    assert bodies == [
-        "<!-- preview of addressbook/prod -->\nsecond",
-        "<!-- preview of addressbook/prod-gcp -->\nanother stack",
-    ]
-
-
-def test_a_comment_has_a_marker_and_is_our_own(hub: Path, tmp_path: Path):
-    marker = "<!-- preview of addressbook/prod -->"
-    (hub / "comments.json").write_text(json.dumps([{"id": 9, "body": f"{marker}\nquoted", "author": "somebody"}]))
-    environment = {**os.environ, "PATH": f"{hub}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/name"}
-    comment = [ROOT / ".github" / "comment", "7", tmp_path / "comment.md"]
-    for empty in ("", "\nno marker"):
-        (tmp_path / "comment.md").write_text(empty)
-        done = subprocess.run(comment, env=environment, capture_output=True, text=True)
-        assert (done.returncode, "has no marker" in done.stderr) == (2, True)
-    (tmp_path / "comment.md").write_text(f"{marker}\nours")
-    subprocess.run(comment, env=environment, check=True)
-    bodies = [each["body"] for each in json.loads((hub / "comments.json").read_text())]
-    assert bodies == [f"{marker}\nquoted", f"{marker}\nours"]
+@pytest.mark.parametrize(("code", "reports"), [(0, True), (6, True), (1, False), (2, False)])
+def test_drift_script_reports_only_what_it_knows(tmp_path: Path, code: int, reports: bool):
+    script(
+        tmp_path,
+        ".venv/bin/python",
+        f"""if [ "$2" = pipeline ]; then cat "${{@: -1}}" > {tmp_path}/reported; else echo '{{}}'; exit {code}; fi""",
+    )
+    done = subprocess.run([ROOT / ".github/drift", "prod"], cwd=tmp_path, check=False)
+    assert done.returncode == (0 if reports else code)
+    assert (tmp_path / "reported").exists() is reports
 
 
 LOGINS = {
@@ -293,21 +262,27 @@ class Repository:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def use(self, staging: str = "", production: str = "") -> None:
-        (self.folder / ".github" / "stacks.yaml").write_text(f"staging: [{staging}]\nproduction: [{production}]\n")
+    def use(self, staging: str = "", production: str = "", environments: str = "") -> None:
+        (self.folder / ".github" / "stacks.yaml").write_text(
+            f"staging: [{staging}]\nproduction: [{production}]\nenvironments: {environments}\n"
+        )
 
-    def outputs(self, workflow: str, before: str) -> dict[str, Any]:
-        """Run the workflow's step `touched` after a push; return its outputs, with stacks by name."""
+    def run(self, workflow: str, step: str, **variables: str) -> dict[str, str]:
+        """Run the workflow's step with this id; return its outputs."""
         document = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())
-        steps = [step for job in document["jobs"].values() for step in job["steps"]]
-        (run,) = [step["run"] for step in steps if step.get("id") == "touched"]
-        environment = {**os.environ, "BEFORE": before, "BASE": before, "GITHUB_OUTPUT": "/dev/stdout"}
+        steps = [each for job in document["jobs"].values() for each in job["steps"]]
+        (run,) = [each["run"] for each in steps if each.get("id") == step]
+        environment = {**os.environ, "GITHUB_OUTPUT": "/dev/stdout", **variables}
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", run], cwd=self.folder, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        pairs = (line.partition("=")[::2] for line in done.stdout.splitlines())
-        values = {name: json.loads(value) for name, value in pairs}
+        return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+    def outputs(self, workflow: str, before: str, new_image: str = "") -> dict[str, Any]:
+        """Run the workflow's step `touched` after a push; return its outputs, with stacks by name."""
+        found = self.run(workflow, "touched", BEFORE=before, BASE=before, NEW_IMAGE=new_image)
+        values = {name: json.loads(value) for name, value in found.items()}
         return {k: [each["stack"] for each in v] if isinstance(v, list) else v for k, v in values.items()}
 
 
@@ -344,7 +319,40 @@ def test_a_push_reaches_the_stacks_that_it_changes(repository: Repository):
     (repository.folder / "Pulumi.prod-gcp.yaml").unlink()  # never used
     repository.commit("delete")
     assert repository.outputs("production.yaml", program) == {"stacks": []}
-    assert repository.outputs("pull-request.yaml", program) == {"stacks": [], "image": False}
+    assert repository.outputs("pull-request.yaml", program) == {
+        "stacks": [],
+        "image": False,
+        "dependencies": False,
+    }
+
+
+def test_a_new_base_image_goes_to_staging_and_is_offered(repository: Repository):
+    repository.use("staging", "prod, prod-aws")
+    repository.commit("use")
+    assert repository.outputs("main.yaml", "HEAD", "--new-image") == {
+        "image": True,
+        "staging": ["staging"],
+        "offered": ["prod", "prod-aws"],
+    }
+
+
+def test_the_daily_run_looks_at_every_stack_in_use(repository: Repository):
+    assert repository.run("daily.yaml", "stacks") == {"stacks": "[]", "environments": "null"}
+    repository.use("staging", "prod-aws", "staging")
+    found = {name: json.loads(value) for name, value in repository.run("daily.yaml", "stacks").items()}
+    assert [each["stack"] for each in found["stacks"]] == ["staging", "prod-aws"]
+    assert found["environments"] == {"stack": "staging", "cloud": "digitalocean", "platform": False}
+
+
+def test_a_labelled_pull_request_gets_its_own_stack(repository: Repository):
+    event = repository.folder / "event.json"
+    event.write_text(json.dumps(pull_request("labeled", changed=LABEL)))
+    run = partial(repository.run, "environment.yaml", "decided", GITHUB_EVENT_PATH=str(event))
+    assert run()["action"] == "none", "a new repository names no platform"
+    repository.use("staging", environments="staging")
+    assert run() == {"action": "up", "name": "pr-7", "platform": "staging", "cloud": "digitalocean", "reason": ""}
+    event.write_text(json.dumps(pull_request("closed", state="closed")))
+    assert run()["action"] == "remove"
 
 
 #: Answers as GitHub does for a merge of commit `head1` whose pull request has run 7.

@@ -19,12 +19,13 @@ import pipeline.cli
 import promotion.cli
 from lab import toolchain
 from lab.layout import Lab
+from pipeline.environment import LABEL
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 SCRIPTS = sorted(file for file in (ROOT / ".github").glob("[a-z]*") if file.is_file() and not file.suffix)
 #: What changes a stack.
-CHANGE = re.compile(r"promotion (up|rollback)|apply|judge|stage ")
+CHANGE = re.compile(r"promotion (up|rollback|unstack)|github/(apply|judge|stage|environment) ")
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
 SEMAPHORE = sorted((ROOT / ".semaphore").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
@@ -97,6 +98,27 @@ def test_runs_of_one_stack_are_queued():
                 assert job["concurrency"]["group"].startswith("stack-"), (file.name, name)
                 assert not job["concurrency"].get("cancel-in-progress"), "a cancelled run leaves an unfinished update"
                 assert job["concurrency"]["queue"] == "max", "GitHub drops all waiting runs but one otherwise"
+
+
+def test_only_the_pull_request_with_the_label_gets_an_environment():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/environment.yaml").read_text())["jobs"]
+    assert f"labels.*.name, '{LABEL}')" in jobs["decide"]["if"]
+    assert f"label.name == '{LABEL}'" in jobs["decide"]["if"]
+    assert "head.repo.full_name == github.repository" in jobs["decide"]["if"], "a fork has no environment"
+    for name in ("decide", "comment"):  # what may write to the pull request is not the pull request's own code
+        checkout, *_ = jobs[name]["steps"]
+        assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.ref }}", name
+
+
+def test_two_jobs_never_edit_one_comment_at_once():
+    preview = yaml.safe_load((ROOT / ".github/workflows/pull-request.yaml").read_text())["jobs"]["preview"]
+    comment = yaml.safe_load((ROOT / ".github/workflows/environment.yaml").read_text())["jobs"]["comment"]
+    groups = {
+        re.sub(r"(matrix\.stack|needs\.decide\.outputs\.platform)", "STACK", job["concurrency"]["group"])
+        for job in (preview, comment)
+    }
+    assert len(groups) == 1
+    assert {job["concurrency"]["queue"] for job in (preview, comment)} == {"max"}
 
 
 def test_secrets_reach_only_the_steps_that_need_them():
@@ -175,6 +197,29 @@ def test_semaphore_promotions_name_existing_pipelines():
             shared = block["task"].get("prologue", {}).get("commands_file")
             assert shared is None or (file.parent / shared).is_file(), (file.name, shared)
     assert {"semaphore.yml", "canary.yml", "stable.yml", "rollback.yml"} <= files
+
+
+@pytest.mark.parametrize(("chosen", "code"), [("prod-aws", 0), ("prod", 1)])
+def test_semaphores_children_stay_on_their_parents_stack(tmp_path: Path, chosen: str, code: int):
+    folder = ROOT / ".semaphore"
+    canary = yaml.safe_load((folder / "canary.yml").read_text())
+    (push,) = [each for each in semaphore_commands(canary["blocks"]) if "artifact push workflow stack.txt" in each]
+    (tmp_path / "artifact").write_text(
+        '#!/bin/sh\n[ "$1" = push ] && cp "$3" "$STORE/"\n[ "$1" = push ] || cp "$STORE/$3" .\n'
+    )
+    (tmp_path / "artifact").chmod(0o755)
+    (tmp_path / "store").mkdir()
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STORE": str(tmp_path / "store")}
+    subprocess.run(["bash", "-ec", push], cwd=tmp_path, env={**variables, "STACK": "prod-aws"}, check=True)
+    for name in ("stable.yml", "rollback.yml"):
+        (block,) = yaml.safe_load((folder / name).read_text())["blocks"]
+        (job,) = block["task"]["jobs"]
+        assert job["commands"][0] == ".semaphore/inherit-stack", "before anything is changed"
+        done = subprocess.run(
+            [folder / "inherit-stack"], cwd=tmp_path, env={**variables, "STACK": chosen}, capture_output=True, text=True
+        )
+        assert done.returncode == code
+        assert ("start the promotion again with STACK=prod-aws" in done.stderr) == bool(code)
 
 
 def test_every_make_target_exists():

@@ -8,6 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from lab.plugins.gcp.account_roles import IAMMember as AccountIAMMember
+from lab.plugins.gcp.certificates import Certificate, CertificateMap, CertificateMapEntry, DnsAuthorization
 from lab.plugins.gcp.credentials import credentials_problem
 from lab.plugins.gcp.dns import ManagedZone, RecordSet
 from lab.plugins.gcp.functions import FUNCTIONS
@@ -26,6 +27,7 @@ from lab.plugins.simulated import Function, SimulatedCloud
 KINDS: tuple[type[Kind], ...] = (
     Service, IAMMember, Account, AccountIAMMember, Network, Subnetwork, Router, RouterNat, Address, GlobalAddress,
     Connection, Repository, RepositoryIamMember, Cluster, DatabaseInstance, Database, User, ManagedZone, RecordSet,
+    DnsAuthorization, Certificate, CertificateMap, CertificateMapEntry,
 )  # fmt: skip
 
 

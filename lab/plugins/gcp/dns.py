@@ -37,7 +37,7 @@ class _InDns(GoogleKind):
         return {
             each.inputs["name"]: each.inputs["rrdatas"]
             for each in self.account.records("RecordSet")
-            if each.id.startswith(f"{zone.id}/rrsets/")
+            if each.id.startswith(f"{zone.id}/rrsets/") and each.inputs["type"] == "A"
         }
 
 
@@ -103,10 +103,10 @@ def _networks(inputs: Properties) -> set[str]:
 
 
 class RecordSet(_InDns):
-    """A name's IPv4 addresses; the lab's DNS answers with the first."""
+    """A name's IPv4 addresses, or another name; the lab's DNS answers with the first address."""
 
     title = "DNS record"
-    rules: ClassVar[Mapping[str, Rule]] = {"name": HOST, "type": one_of("A")}
+    rules: ClassVar[Mapping[str, Rule]] = {"name": HOST, "type": one_of("A", "CNAME")}
     replaces = ("name", "managedZone", "project")
     autonamed = False
 
@@ -122,6 +122,10 @@ class RecordSet(_InDns):
         if not inputs.get("rrdatas"):
             return [Failure("rrdatas", "is required: routing policies are not simulated.")]
         found: list[Failure] = []
+        if inputs["type"] == "CNAME":
+            (only, *others) = inputs["rrdatas"]
+            valid = not others and HOST.allows(only)
+            return [] if valid else [Failure("rrdatas", f"must be one name with its trailing dot, not {only!r}.")]
         for index, text in enumerate(inputs["rrdatas"]):
             try:
                 ipaddress.IPv4Address(text)
@@ -139,7 +143,8 @@ class RecordSet(_InDns):
 
     @override
     def update(self, record: Record, new: Properties) -> Properties:
-        self.publish(self.existing("ManagedZone", self._zone_id(new)), {new["name"]: new["rrdatas"]})
+        changed = {new["name"]: new["rrdatas"]} if new["type"] == "A" else {}
+        self.publish(self.existing("ManagedZone", self._zone_id(new)), changed)
         return {}
 
     @override
@@ -147,4 +152,4 @@ class RecordSet(_InDns):
         super().delete(record)
         zone = self.account.get("ManagedZone", self._zone_id(record.inputs))
         if zone is not None:
-            self.publish(zone, {record.inputs["name"]: []})
+            self.publish(zone, {record.inputs["name"]: []} if record.inputs["type"] == "A" else {})

@@ -120,4 +120,5 @@ FUNCTIONS: Mapping[str, Function] = {
     "gcp:sql/getTiers:getTiers": _listing("sqladmin", "tiers"),
     "gcp:dns/getManagedZones:getManagedZones": _listing("dns", "managedZones"),
     "gcp:serviceaccount/getS:getS": _listing("iam", "accounts"),
+    "gcp:certificatemanager/getCertificates:getCertificates": _listing("certificatemanager", "certificates"),
 }

@@ -19,7 +19,10 @@ from lab.plugins.rules import Rule, one_of
 
 
 class GlobalAddress(ComputeKind):
-    """Reserved addresses; with purpose VPC_PEERING, the range from which managed services take theirs."""
+    """Reserved addresses: with purpose VPC_PEERING, the range from which managed services take theirs.
+
+    An external one is for a global load balancer, which the lab does not have.
+    """
 
     title = "global address"
     collection = "addresses"
@@ -48,11 +51,18 @@ class GlobalAddress(ComputeKind):
                 found.append(Failure("addressType", "must be INTERNAL for a range of VPC_PEERING."))
             if inputs.get("address") and inputs.get("prefixLength"):
                 found += range_failures([("address", f"{inputs['address']}/{inputs['prefixLength']}")])
+        elif inputs.get("addressType") != "INTERNAL":
+            found += [
+                Failure(name, "is for internal addresses only.")
+                for name in ("network", "prefixLength")
+                if inputs.get(name)
+            ]
         return found
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
-        return {**super().create(id, inputs), "labelFingerprint": numeric_id(8)}
+        address = {} if inputs.get("addressType") == "INTERNAL" else {"address": "203.0.113.81"}
+        return {**super().create(id, inputs), **address, "labelFingerprint": numeric_id(8)}
 
 
 class Address(ComputeKind):

@@ -41,6 +41,10 @@ class Kind:
 _DECLARED = (
     Kind("ConfigMap", "v1", "configmaps"),
     Kind("Deployment", "apps/v1", "deployments", immutable=("spec.selector",)),
+    Kind("GCPBackendPolicy", "networking.gke.io/v1", "gcpbackendpolicies"),
+    Kind("Gateway", "gateway.networking.k8s.io/v1", "gateways"),
+    Kind("HealthCheckPolicy", "networking.gke.io/v1", "healthcheckpolicies"),
+    Kind("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes"),
     Kind(
         "Job",
         "batch/v1",

@@ -16,6 +16,7 @@ from lab.plugins.properties import Properties
 
 SKIP = "pulumi.com/skipAwait"
 WAIT_FOR = "pulumi.com/waitFor"
+_CONDITION = re.compile(r"condition=(\w+)")
 _JSON_PATH = re.compile(r"jsonpath=\{((?:\.\w+)+)\}")
 
 
@@ -85,9 +86,12 @@ def wait_for(inputs: Properties) -> Look | None:
     text = annotation(inputs, WAIT_FOR)
     if not text:
         return None
+    if match := _CONDITION.fullmatch(text):
+        return partial(_condition, match[1])
     match = _JSON_PATH.fullmatch(text)
     if match is None:
-        raise WaitForError(f"must be jsonpath={{.a.b}}; the lab's stand-in covers nothing else. {INSTALL_OFFICIAL}")
+        expected = "jsonpath={.a.b} or condition=Type"
+        raise WaitForError(f"must be {expected}; the lab's stand-in covers nothing else. {INSTALL_OFFICIAL}")
     keys = match[1][1:].split(".")
 
     def look(live: Properties) -> State:
@@ -97,3 +101,11 @@ def wait_for(inputs: Properties) -> Look | None:
         return State(value not in (None, []), f"Waiting for {text}", problems=lambda: [f"{text}: not met"])
 
     return look
+
+
+def _condition(kind: str, live: Properties) -> State:
+    """An object has a condition once that is True."""
+    conditions: list[Properties] = (live.get("status") or {}).get("conditions") or []
+    found = next((each for each in conditions if each.get("type") == kind), {})
+    reason = f"condition {kind} is {found.get('status') or 'missing'}: {found.get('message') or 'no message'}"
+    return State(found.get("status") == "True", f"Waiting for condition {kind}", problems=lambda: [reason])

@@ -11,7 +11,7 @@ import pytest
 
 from contract.project import PROJECT_ROOT
 from pipeline import docker, image
-from pipeline.base_image import BaseImage, default_of, parsed, pinned
+from pipeline.base_image import BaseImage, default_of, parsed, pinned, renewal
 from pipeline.cli import main
 from pipeline.errors import StepError, UsageError
 
@@ -144,3 +144,38 @@ def test_dockerfile_without_base_argument_is_built(context: Path, commands: list
 def test_invalid_base_exits_with_2(capsys: pytest.CaptureFixture[str]):
     assert main(["image", "--repository", "localhost:1/x", "--base-image", "a b"]) == 2
     assert capsys.readouterr().err.startswith("error: --base-image a b: write NAME:TAG or NAME@sha256:DIGEST")
+
+
+@pytest.mark.parametrize(
+    ("pushed", "due"),
+    [(f"{ONE}\n", False), (f"{OTHER}\n", True), ("\n", True), (None, False)],
+    ids=["the same base", "another base", "an image without the label", "nothing was pushed yet"],
+)
+def test_a_new_base_makes_a_new_image_due(
+    context: Path, monkeypatch: pytest.MonkeyPatch, pushed: str | None, due: bool
+):
+    def run(command: Sequence[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        if "inspect" in command:
+            return subprocess.CompletedProcess(command, 0, pushed, "")
+        assert list(command[1:]) == ["pull", "--quiet", "localhost:1/x:cache"]
+        error = "Error response from daemon: manifest for localhost:1/x:cache not found: manifest unknown"
+        return subprocess.CompletedProcess(command, 0 if pushed else 1, "", "" if pushed else error)
+
+    monkeypatch.setattr(docker, "client", lambda: "docker")
+    monkeypatch.setattr(docker, "pulled_digest", lambda reference, platform="": ONE)
+    monkeypatch.setattr(docker.subprocess, "run", run)
+    found = renewal(context / "Dockerfile", "localhost:1/x", "linux/amd64")
+    assert (found.base, found.is_due) == (f"{PYTHON}@{ONE}", due)
+
+
+def test_an_unreachable_registry_is_no_new_base(context: Path, monkeypatch: pytest.MonkeyPatch):
+    def run(command: Sequence[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 1, "", "dial tcp: lookup localhost: no such host")
+
+    monkeypatch.setattr(docker, "client", lambda: "docker")
+    monkeypatch.setattr(docker, "pulled_digest", lambda reference, platform="": ONE)
+    monkeypatch.setattr(docker.subprocess, "run", run)
+    with pytest.raises(StepError, match="no such host"):
+        renewal(context / "Dockerfile", "localhost:1/x", "linux/amd64")
+    with pytest.raises(UsageError, match="no line `ARG BASE_IMAGE=NAME:TAG`"):
+        renewal(context, "localhost:1/x", "linux/amd64")

@@ -40,12 +40,14 @@ def test_version_is_the_projects(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out == f"{project['name']} {project['version']}\n"
 
 
-@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("45", 45), (" 2m ", 120)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("45", 45), (" 2m ", 120), ("3d", 259200)]
+)
 def test_durations(text: str, value: float):
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "0s", "5 minutes", "-1m", "1d"])
+@pytest.mark.parametrize("text", ["", "0s", "5 minutes", "-1m", "1w"])
 def test_an_invalid_duration_is_refused(text: str):
     with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 5m or 1h"):
         seconds(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,15 @@ from contract.project import PROJECT_ROOT
 from contract.settings import DNS_LABEL
 from promotion.cli import main
 from promotion.errors import WRONG_USE, CommandError
-from promotion.state.release_stack_file import check_name, check_temporary, namespace_of, release_stack_file
+from promotion.state.release_stack_file import (
+    check_name,
+    check_same_place,
+    check_temporary,
+    expiry,
+    has_expired,
+    namespace_of,
+    release_stack_file,
+)
 from promotion.state.stack_file import StackFile
 from stacks.parsing import parse
 
@@ -117,18 +126,54 @@ def test_invalid_names_are_refused(name: str, why: str, capsys: pytest.CaptureFi
     [
         (["stack", "--name", "feature-x", "--platform", "nowhere"], "there is no Pulumi.nowhere.yaml"),
         (["stack", "--name", "feature-x", "--image", "shop:latest"], "write REPOSITORY@sha256:DIGEST"),
-        (["unstack", "--name", "nowhere"], "there is no Pulumi.nowhere.yaml"),
+        (["unstack", "--name", "dev", "--expired"], "not allowed with argument --name"),
+        (["unstack"], "one of the arguments --name --expired is required"),
         (["unstack", "--name", "dev"], "stack `dev` is not a release stack"),
         (["unstack", "--name", "staging"], "stack `staging` is protected from deletion"),
     ],
 )
-def test_wrong_use_prints_one_line_and_does_nothing(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]):
+def test_wrong_use_says_why_and_does_nothing(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]):
     files = sorted(PROJECT_ROOT.glob("Pulumi.*"))
-    assert main(arguments) == WRONG_USE
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == WRONG_USE
     stderr = capsys.readouterr().err
-    assert why in stderr
-    assert len(stderr.splitlines()) == 1
+    assert why in stderr.splitlines()[-1]
     assert sorted(PROJECT_ROOT.glob("Pulumi.*")) == files
+
+
+NOW = datetime(2026, 12, 3, 15, 0, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expires", "platform", "expired"),
+    [
+        ("2026-12-03T14:59Z", "prod", True),
+        ("2026-12-03T15:00Z", "prod", True),
+        ("2026-12-03T15:01Z", "prod", False),
+        ("2027-01-01T00:00Z", "prod", False),
+        ("", "prod", False),
+        ("2026-12-03T14:59Z", "", False),
+    ],
+)
+def test_only_release_stacks_expire(expires: str, platform: str, expired: bool):
+    assert has_expired({"expires": expires, "platformStack": platform}, NOW) is expired
+
+
+def test_the_end_is_in_the_stack_file():
+    created = release_stack_file("pr-7", StackFile.of("dev"), IMAGE, expiry(NOW))
+    assert StackFile.of("dev").values(created.text)["expires"] == "2026-12-03T15:00Z"
+
+
+def test_a_stack_in_another_place_is_not_updated(tmp_path: Path):
+    created = release_stack_file("pr-7", StackFile.of("dev"))
+    check_same_place(stack_file(tmp_path, "pr-7", created.text), created)
+    for wanted in (created.namespace, "platformStack: dev"):
+        elsewhere = stack_file(tmp_path, "pr-7", created.text.replace(wanted, f"{wanted}-2"))
+        with pytest.raises(CommandError, match="destroy it first with `python -m promotion unstack --name pr-7`"):
+            check_same_place(elsewhere, created)
 
 
 def test_a_temporary_stack_is_not_refused(tmp_path: Path):

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from promotion.cli import main
-from promotion.errors import DONE, FAILED, CommandError
+from promotion.errors import DONE, DRIFTED, FAILED, CommandError
 from promotion.operations import report
 from promotion.operations.options import StatusOptions
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.status import status as status_module
+from promotion.status.drift import Drift
 from promotion.status.status import Status, missing
 from tests.unit.promotion.test_status import STATUS, A, B
 
@@ -90,3 +91,19 @@ def test_a_stack_that_stays_empty_is_an_error(looks: list[Any]):
     looks += [CommandError("stack `dev` runs nothing")]
     with pytest.raises(CommandError, match="runs nothing"):
         report.status(StatusOptions(ready_within=3))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (READY, DONE),
+        (replace(READY, drift=[Drift("git and file", "edited", "commit it")]), DRIFTED),
+        (replace(READY, live=None, unreachable="timeout"), FAILED),
+        (replace(READY, uncompared="Git refuses to read /srv"), FAILED),
+    ],
+    ids=["agreement", "drift", "no cluster", "no Git"],
+)
+def test_the_exit_code_tells_drift_from_failure(looks: list[Any], status: Status, code: int):
+    looks += [status]
+    assert main(["status", "--exit-code"]) == code
+    assert main(["status"]) == (FAILED if status.live is None else DONE)

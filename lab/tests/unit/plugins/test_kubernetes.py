@@ -62,7 +62,8 @@ def test_other_kinds_are_refused(token: str) -> None:
     ("annotation", "is_refused"),
     [
         ({"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}"}, False),
-        ({"pulumi.com/waitFor": "condition=Ready"}, True),
+        ({"pulumi.com/waitFor": "condition=Ready"}, False),
+        ({"pulumi.com/waitFor": "condition=Ready=Unknown"}, True),
         ({"pulumi.com/waitFor": "jsonpath={.status.phase}=Running"}, True),
         ({"pulumi.com/skipAwait": "true", "pulumi.com/timeoutSeconds": "5"}, False),
         ({"pulumi.com/patchFieldManager": "me"}, True),

@@ -25,6 +25,7 @@ LISTS = (
     "gcp:servicenetworking/getPeeredDnsDomain:getPeeredDnsDomain",
     "gcp:dns/getManagedZones:getManagedZones",
     "gcp:serviceaccount/getS:getS",
+    "gcp:certificatemanager/getCertificates:getCertificates",
 )
 CA_CERTS = "gcp:sql/getCaCerts:getCaCerts"
 RANDOM_ID = "random:index/randomId:RandomId"
