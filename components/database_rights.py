@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components.component import Component
 from components.fingerprint import fingerprint
+from components.network_policies import PRIVATE_RANGES, database_client_policy
 from components.pod import Labels
 from components.psql import client_image, login_secret, psql_job, psql_pod
 from contract.platform import Administrator, Database, Registry
@@ -37,9 +38,9 @@ class DatabaseRightsArgs:
 class DatabaseRights(Component):
     """Rights of the service's user to create and use tables in schema ``public``.
 
-    Creates a Secret with the administrator's login, and a Job that grants the rights from inside the cluster, because
-    nothing else reaches the database. The Job runs again when the server, a user or a password changes; it is
-    idempotent.
+    Creates a Secret with the administrator's login, a NetworkPolicy, and a Job that grants the rights from inside the
+    cluster, because nothing else reaches the database. The Job runs again when the server, a user or a password
+    changes; it is idempotent.
     """
 
     #: The database. Its host is known once the rights are granted, so whatever uses it waits.
@@ -69,7 +70,12 @@ class DatabaseRights(Component):
         statements = pulumi.Output.all(database.name, database.user).apply(lambda values: grants(*values))
         return psql_job(
             "database-rights",
-            {"namespace": self._args.namespace, "labels": self._labels.all},
+            self._labels,
+            self._args.namespace,
+            # Every cloud that grants rights has a server without a public address.
+            database_client_policy(
+                "database-rights", self._labels, self._args.namespace, database.port, self._options, PRIVATE_RANGES
+            ),
             {"addressbook/settings-fingerprint": self._fingerprint()},
             psql_pod(
                 "grant",

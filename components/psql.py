@@ -107,13 +107,15 @@ def psql_pod(
 
 def psql_job(
     name: str,
-    metadata: k8s.meta.v1.ObjectMetaArgsDict,
+    labels: Labels,
+    namespace: pulumi.Input[str],
+    policy: k8s.networking.v1.NetworkPolicy,
     template_annotations: Mapping[str, pulumi.Input[str]],
     pod: k8s.core.v1.PodSpecArgsDict,
     rollout_timeout_seconds: int,
     opts: pulumi.ResourceOptions,
 ) -> k8s.batch.v1.Job:
-    """Declare a Job of a `psql_pod`, which runs again when its template changes. ``metadata`` has namespace and labels.
+    """Declare a Job of a `psql_pod`, which runs again when its template changes. It waits for its pods' ``policy``.
 
     It gets at least the time of a rollout, because its pod may be the first of a cluster that still has to make a node.
     Its name in the cluster is generated, so that its successor can run before it is removed.
@@ -122,7 +124,8 @@ def psql_job(
     return k8s.batch.v1.Job(
         name,
         metadata={
-            **metadata,
+            "namespace": namespace,
+            "labels": labels.all,
             "annotations": {
                 "pulumi.com/replaceUnready": "true",
                 "pulumi.com/timeoutSeconds": str(deadline + 30),
@@ -132,9 +135,9 @@ def psql_job(
             "backoff_limit": RETRIES,
             "active_deadline_seconds": deadline,
             "template": {
-                "metadata": {"labels": metadata.get("labels", {}), "annotations": template_annotations},
+                "metadata": {"labels": labels.all, "annotations": template_annotations},
                 "spec": pod,
             },
         },
-        opts=opts,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[policy])),
     )

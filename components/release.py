@@ -18,7 +18,8 @@ from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy
 from components.migration import MigrationArgs, migration_job
 from components.migration_name import migration_name
-from components.pod import Labels, migration_app
+from components.network_policies import ServicePolicyArgs, deny_by_default, gateway_policy, service_policy
+from components.pod import Labels
 from components.public_service import load_balancer_address, public_service
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
@@ -28,7 +29,6 @@ from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
-DNS_PORT = 53
 FINGERPRINT_KEY_LENGTH = 32
 
 
@@ -51,8 +51,8 @@ class Release(Component):
 
     Creates the image (if a track is built from source), copies of images from other registries, the Secret with the
     database's connection, a migration Job per image, a Track for stable and one for the canary, each with its own
-    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget and a
-    NetworkPolicy.
+    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget, the
+    NetworkPolicies of its pods, and one that denies everything else in the namespace.
 
     Stable waits for the canary, so it gives up pods only once the canary's are ready. The engine deletes last, so the
     canary is removed only once stable is complete.
@@ -77,6 +77,7 @@ class Release(Component):
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
         self._database, self._fingerprint = self._platform_environment()
+        self._policies = self._network_policies()
         self._migrations: dict[str, k8s.batch.v1.Job] = {}
         tracks: dict[str, Track] = {}
         if args.release.has_canary:
@@ -88,7 +89,6 @@ class Release(Component):
             after=[track.deployment for track in tracks.values()],
         )
         self._disruption_budget()
-        self._network_policy()
         public = self._public_service(tracks)
 
         entrance = args.platform.entrance
@@ -164,7 +164,7 @@ class Release(Component):
                 pull_secret=self._args.platform.registry.pull_secret,
                 has_zones=self._args.platform.has_zones,
                 identity=self._args.platform.pod_identity,
-                after=[*after, *self._migration(image, after)],
+                after=[*self._policies, *after, *self._migration(image, after)],
             ),
             kubernetes=self._kubernetes,
             opts=pulumi.ResourceOptions(parent=self),
@@ -191,7 +191,7 @@ class Release(Component):
                     platform=self._database,
                     pull_secret=self._args.platform.registry.pull_secret,
                     identity=self._args.platform.pod_identity,
-                    after=after,
+                    after=[*self._policies, *after],
                     built_before=is_stable_image and not self._args.release.unpinned,
                 ),
                 self._options,
@@ -269,48 +269,27 @@ class Release(Component):
             opts=self._options,
         )
 
-    def _network_policy(self) -> k8s.networking.v1.NetworkPolicy:
-        """Allow in: the service's port from anywhere, metrics from the namespace. Out: DNS, database, egressPorts.
-
-        Ports are named for pods that a new port of the config replaces, and numbered because not every network plugin
-        resolves names in every direction (EKS user guide, network policy considerations).
-        """
-        service, canary = self._args.service, self._canary_service
-        metrics_ports = {each.metrics_port for each in (service, canary) if each.metrics_port}
-        ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [
-            {"ports": _tcp("http", *sorted({service.port, canary.port}))}
+    def _network_policies(self) -> list[pulumi.Resource]:
+        """Declare the pods' policies, and after them the namespace's: running pods must not lose their connections."""
+        service, namespace = self._args.service, self._namespace
+        policies: list[pulumi.Resource] = [
+            service_policy(
+                ServicePolicyArgs(
+                    labels=self._labels,
+                    namespace=namespace,
+                    service=service,
+                    canary=self._canary_service,
+                    database_port=self._args.platform.database.port,
+                    identity=self._args.platform.pod_identity,
+                ),
+                self._options,
+            )
         ]
-        if metrics_ports:
-            ingress.append({"from_": [{"pod_selector": {}}], "ports": _tcp("metrics", *sorted(metrics_ports))})
-        egress_ports = [self._args.platform.database.port, *service.egress_ports]
-        egress: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
-            {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]},
-            {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports]},
-        ]
-        if identity := self._args.platform.pod_identity:
-            credentials: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
-                "ip_block": {"cidr": identity.credentials_range}
-            }
-            egress.append({"to": [credentials], "ports": _tcp(identity.credentials_port)})
-        return k8s.networking.v1.NetworkPolicy(
-            "network-policy",
-            metadata=self._metadata(service.name),
-            spec={
-                "pod_selector": {
-                    "match_expressions": [
-                        {"key": "app", "operator": "In", "values": [service.name, migration_app(service.name)]}
-                    ]
-                },
-                "policy_types": ["Ingress", "Egress"],
-                "ingress": ingress,
-                "egress": egress,
-            },
-            opts=self._options,
-        )
+        if self._args.platform.entrance.gateway:
+            policies.append(gateway_policy(service.name, self._labels, namespace, self._options))
+        after = pulumi.ResourceOptions(depends_on=policies)
+        deny_by_default(self._labels, namespace, pulumi.ResourceOptions.merge(self._options, after))
+        return policies
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgsDict:
         return {"name": name, "namespace": self._namespace, "labels": self._labels.all}
-
-
-def _tcp(*ports: str | int) -> list[k8s.networking.v1.NetworkPolicyPortArgsDict]:
-    return [{"port": port, "protocol": "TCP"} for port in ports]

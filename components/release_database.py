@@ -12,6 +12,7 @@ import pulumi_random as random
 from components.cleanup_on_destroy import CleanupOnDestroy, CleanupOnDestroyArgs
 from components.component import Component
 from components.fingerprint import fingerprint
+from components.network_policies import PRIVATE_RANGES, database_client_policy
 from components.pod import Labels
 from components.psql import AUTHORITY, FILES, client_image, login_secret, psql_job, psql_pod
 from contract.platform import ClusterAccess, Database, Registry
@@ -46,6 +47,8 @@ class ReleaseDatabaseArgs:
     client_image: str
     #: Seconds that a rollout may take; the Jobs get as long.
     rollout_timeout_seconds: int
+    #: Whether the server's address is outside the cluster and in a private network.
+    server_is_private: bool = True
     #: Whether `destroy` leaves database and role in the server.
     keep: bool = False
 
@@ -53,9 +56,9 @@ class ReleaseDatabaseArgs:
 class ReleaseDatabase(Component):
     """A database, and a role that only this release uses.
 
-    Creates a password, a Secret with the administrator's login, and a Job that creates both from inside the cluster,
-    because nothing else reaches the server. `destroy` runs a Job that drops both, unless they are kept. The role has no
-    rights on other databases, and only the administrator has rights on this one as well.
+    Creates a password, a Secret with the administrator's login, a NetworkPolicy, and a Job that creates both from
+    inside the cluster, because nothing else reaches the server. `destroy` runs a Job that drops both, unless they are
+    kept. The role has no rights on other databases, and only the administrator has rights on this one as well.
     """
 
     #: Its host is known once the database exists, so whatever uses it waits, and `destroy` removes that first.
@@ -104,7 +107,16 @@ class ReleaseDatabase(Component):
         settings = {"host": self._args.server.host, "database": self._args.name, "password": password}
         return psql_job(
             "database",
-            {"namespace": self._args.namespace, "labels": self._labels.all},
+            self._labels,
+            self._args.namespace,
+            database_client_policy(
+                "database",
+                self._labels,
+                self._args.namespace,
+                self._args.server.port,
+                self._options,
+                PRIVATE_RANGES if self._args.server_is_private else (),
+            ),
             {"addressbook/settings-fingerprint": fingerprint(self._args.server.password, settings)},
             psql_pod(
                 "psql",

@@ -166,6 +166,8 @@ class Connection:
     registry: Registry
     entrance: Entrance = field(default_factory=Entrance)
     has_zones: bool = False
+    #: Whether the database server's address is outside the cluster and in a private network.
+    private_database: bool = True
     #: Declares the pods' identity, in the release's namespace.
     pod_identity: Callable[[pulumi.Output[str]], PodIdentity | None] = lambda namespace: None  # noqa: ARG005
     protect: bool = False

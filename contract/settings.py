@@ -27,6 +27,8 @@ Building = Literal["always", "first", "never"]
 #: Kubernetes names that become DNS labels have at most 63 characters (RFC 1123). The longest suffix that the program
 #: and the engine add (``-migrate-abcdef-`` and 8 more) takes 24 of them.
 DNS_LABEL = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
+#: Name of a namespace (RFC 1123).
+NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 #: Fields of ServiceSettings that belong to one track's pods, so that they can go on trial in ``canarySettings``. Secret
 #: variables have a key of their own.
 TRACK_FIELDS = (
@@ -299,6 +301,12 @@ class ServiceSettings(Keys):
     )
     egress_ports: list[Port] = Field(
         default=[], description="TCP ports that pods may connect to, on any host, besides DNS and the database."
+    )
+    metrics_namespaces: list[Annotated[str, Field(pattern=NAMESPACE)]] = Field(
+        default=[],
+        examples=['["monitoring"]'],
+        description="Namespaces of the cluster whose pods may read the metrics, such as that of Prometheus. Pods of the"
+        " stack's own namespace always may.",
     )
     rollout_timeout_seconds: int = Field(
         default=120, ge=10, le=3600, description="Seconds without progress after which a track's rollout has failed."

@@ -26,6 +26,8 @@ class Pod:
     """A pod; ``spec`` is its PodSpec. ``serves``: it runs until it is stopped."""
 
     resource: Resource
+    #: With its labels and annotations; None if it has none.
+    metadata: Any
     spec: Mapping[str, Any]
     serves: bool
 
@@ -43,6 +45,11 @@ class Container:
         """The name within the pod."""
         return str(self.spec.get("name"))
 
+    @property
+    def sidecar(self) -> bool:
+        """Whether it is an init container that runs as long as the pod (Kubernetes documentation, Sidecars)."""
+        return self.init and self.spec.get("restartPolicy") == "Always"
+
 
 def kind_of(resource: Resource) -> str | None:
     """Return the Kubernetes kind, such as `Deployment`; None for other resources."""
@@ -54,7 +61,8 @@ def pods(resource: Resource) -> Iterator[Pod]:
     """Yield the pod that the resource declares, if any."""
     kind = kind_of(resource) or ""
     if kind in POD_AT and (spec := at(resource.props, *POD_AT[kind], "spec")) is not None:
-        yield Pod(resource, spec, kind not in RUNS_TO_COMPLETION and spec.get("restartPolicy") in (None, "Always"))
+        serves = kind not in RUNS_TO_COMPLETION and spec.get("restartPolicy") in (None, "Always")
+        yield Pod(resource, at(resource.props, *POD_AT[kind], "metadata"), spec, serves)
 
 
 def containers(resource: Resource) -> Iterator[Container]:

@@ -26,7 +26,7 @@ PROTECTED: Mapping[str, Mapping[tuple[str, ...], Any]] = {
     "gcp:sql/databaseInstance:DatabaseInstance": {
         ("deletionProtection",): True,
         ("settings", "deletionProtectionEnabled"): True,
-        ("settings", "backupConfiguration", "enabled"): True,
+        ("settings", "finalBackupConfig", "enabled"): True,
     },
     "aws:eks/cluster:Cluster": {("deletionProtection",): True},
     "aws:ecr/repository:Repository": {},
@@ -41,8 +41,10 @@ FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "aws:rds/instance:Instance": ("skipFinalSnapshot",),
     "aws:rds/cluster:Cluster": ("skipFinalSnapshot",),
 }
+LAST_BACKUP = "`pulumi config set finalSnapshot true`"
 REMEDY = {
-    "skipFinalSnapshot": "`pulumi config set finalSnapshot true`",
+    "skipFinalSnapshot": LAST_BACKUP,
+    "settings.finalBackupConfig.enabled": LAST_BACKUP,
     "": "`pulumi config set deletionProtection true`",
 }
 
@@ -57,8 +59,12 @@ def _protected(resource: Resource) -> str | None:
 
 
 def _required(path: tuple[str, ...], value: Any) -> Rule[Resource]:
+    name = ".".join(path)
+
     def rule(resource: Resource) -> str | None:
-        return None if at(resource.props, *path) == value else _message(resource, f"{'.'.join(path)} is not {value!r}")
+        if at(resource.props, *path) == value:
+            return None
+        return _message(resource, f"{name} is not {value!r}", REMEDY.get(name))
 
     return rule
 

@@ -8,7 +8,7 @@ reports as mandatory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,6 +32,15 @@ SECRET_NAME = re.compile(
 )
 #: Tokens that are not secrets: they make a request idempotent.
 NOT_SECRET = re.compile(r"(?:creation|client|request|idempotency)token$", re.IGNORECASE)
+#: Names of a secret, by the word before or after: `existingSecret`, `tlsSecret`, `passwordSecret`.
+SECRETS_NAME = re.compile(
+    r"existing\w*[_-]?secret|(?:tls|ssl|ca|cert|certificate|pull|registry|password|credentials?)s?[_-]?secret$",
+    re.IGNORECASE,
+)
+#: Names of objects that name a secret: `secretKeyRef`, `passwordSecretReference`.
+REFERENCE = re.compile(r"secret\w*ref(?:erence)?s?$", re.IGNORECASE)
+#: Values that are names of secrets in a cloud's store of secrets.
+STORED = re.compile(r"projects/[^/]+/secrets/[^/]+(?:/.*)?|arn:[^:]*:(?:secretsmanager|ssm):.*")
 #: Formats that only credentials have, as their issuers document them.
 CREDENTIALS: Mapping[str, re.Pattern[str]] = {
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
@@ -58,8 +67,13 @@ def credential(text: str) -> str | None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a property or variable of this name is a secret."""
-    return bool(SECRET_NAME.search(name)) and not NOT_SECRET.search(name)
+    """Return whether a property or variable of this name is a secret, and not only names one."""
+    return bool(SECRET_NAME.search(name)) and not NOT_SECRET.search(name) and not SECRETS_NAME.search(name)
+
+
+def _refers(path: Sequence[str], value: str) -> bool:
+    """Return whether a value names a secret that is kept elsewhere."""
+    return bool(STORED.fullmatch(value)) or any(REFERENCE.search(name) for name in path[:-1])
 
 
 @dataclass(frozen=True)
@@ -95,7 +109,7 @@ def check_plain(kind: str, plain: Plain) -> str | None:
     """Return what is wrong with a plain value of a resource of this type. Raises UnknownValueError."""
     where = ".".join(plain.path)
     names = [name for name in plain.path if not name.isdecimal()]
-    secret = is_secret_name(names[-1]) if names else False
+    secret = bool(names) and is_secret_name(names[-1]) and not _refers(names, plain.value)
     if secret or plain.path[0] in ALL_SECRET.get(kind, ()):
         if plain.unknown:
             raise UnknownValueError(UNKNOWN_STRING_VALUE, list(plain.path))

@@ -42,6 +42,12 @@ class Requirement:
         both = self & other
         return both.of is not None and not both.of - both.without
 
+    def holds(self, value: str | None) -> bool:
+        """Return whether a pod meets it whose label has this value; None: it has no such label."""
+        if value is None:
+            return not self.present
+        return self.present is not False and (self.of is None or value in self.of) and value not in self.without
+
 
 def requirements(selector: Mapping[str, Any]) -> dict[str, Requirement]:
     """Return a label selector's requirements, by label. Raises UnknownValueError."""
@@ -64,6 +70,19 @@ def disjoint(one: Mapping[str, Requirement], other: Mapping[str, Requirement]) -
     return any(one[key].excludes(other[key]) for key in one.keys() & other.keys())
 
 
+def selects(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    """Return whether a label selector selects a pod with these labels. Raises UnknownValueError."""
+    return all(each.holds(labels.get(key)) for key, each in requirements(selector).items())
+
+
+def namespace_of(properties: Any) -> str | None:
+    """Return the namespace of a Kubernetes object; None if it is not known in the preview yet."""
+    try:
+        return at(properties, "metadata", "namespace") or DEFAULT_NAMESPACE
+    except UnknownValueError:
+        return None
+
+
 @dataclass(frozen=True)
 class Workload:
     """An object that selects pods; ``namespace`` is None if it is not known in the preview yet."""
@@ -79,11 +98,8 @@ _declared: dict[str, dict[str, Workload]] = defaultdict(dict)
 
 
 def _workload(resource: Resource) -> Workload:
-    try:
-        namespace = at(resource.props, "metadata", "namespace") or DEFAULT_NAMESPACE
-    except UnknownValueError:
-        namespace = None
-    return Workload(resource.name, namespace, requirements(mapping_at(resource.props, "spec", "selector")))
+    selector = mapping_at(resource.props, "spec", "selector")
+    return Workload(resource.name, namespace_of(resource.props), requirements(selector))
 
 
 def _check_overlap(resource: Resource, report: ReportViolation) -> None:

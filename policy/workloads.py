@@ -26,8 +26,8 @@ def _limited(container: Container) -> str | None:
 
 
 def _probed(container: Container) -> str | None:
-    if not (container.pod.serves and not container.init):
-        return None  # jobs and init containers are judged by their exit code
+    if not container.pod.serves or (container.init and not container.sidecar):
+        return None  # jobs and ordinary init containers are judged by their exit code
     missing = [probe for probe in PROBES if not is_set(container.spec, probe)]
     if not missing:
         return None
@@ -46,7 +46,7 @@ POLICIES = [
     ),
     ResourceValidationPolicy(
         name="container-probes",
-        description="Every serving container has readiness and liveness probes.",
+        description="Every serving container, sidecars included, has readiness and liveness probes.",
         enforcement_level=EnforcementLevel.MANDATORY,
         validate=check_each(containers, _probed),
     ),

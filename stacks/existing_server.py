@@ -102,6 +102,7 @@ def existing_server_database(
             registry=registry,
             client_image=keys.database_client_image,
             rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
+            server_is_private=False,
             keep=True,
         ),
         kubernetes=kubernetes,

@@ -138,6 +138,7 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
         kubernetes=cluster.kubernetes,
         cluster=ClusterAccess(context=context),
         registry=Registry(url=access["registry"]),
+        private_database=False,
         entrance=Entrance(hostname=settings.platform.hostname, gateway=settings.platform.portable_gateway),
         outputs={"kubeContext": context},
     )

@@ -218,6 +218,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
             registry=registry,
             client_image=settings.platform.database_client_image,
             rollout_timeout_seconds=settings.service.rollout_timeout_seconds,
+            server_is_private=connection.private_database,
         ),
         kubernetes=connection.kubernetes,
     )

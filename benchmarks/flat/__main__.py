@@ -96,7 +96,7 @@ k8s.core.v1.Service(
     },
     opts=on_cluster,
 )
-k8s.networking.v1.NetworkPolicy(
+database_policy = k8s.networking.v1.NetworkPolicy(
     "database",
     metadata=database_metadata,
     spec={
@@ -182,7 +182,7 @@ database = k8s.apps.v1.StatefulSet(
             },
         },
     },
-    opts=on_cluster,
+    opts=pulumi.ResourceOptions(provider=provider, depends_on=[database_policy]),
 )
 
 # --- image and settings -------------------------------------------------------------------------------
@@ -240,6 +240,36 @@ size = {
 }
 scratch = {"volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}]}  # noqa: S108 inside the container
 
+# --- network ----------------------------------------------------------------------------------------
+policy = k8s.networking.v1.NetworkPolicy(
+    "network-policy",
+    metadata={"name": "addressbook", "namespace": space, "labels": labels("addressbook")},
+    spec={
+        "pod_selector": {
+            "match_expressions": [{"key": "app", "operator": "In", "values": ["addressbook", "addressbook-migrate"]}]
+        },
+        "policy_types": ["Ingress", "Egress"],
+        "ingress": [
+            {"ports": [{"port": port, "protocol": "TCP"} for port in ("http", 3000)]},
+            {
+                "from_": [{"pod_selector": {}}],
+                "ports": [{"port": port, "protocol": "TCP"} for port in ("metrics", 9464)],
+            },
+        ],
+        "egress": [
+            {"ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]},
+            {"ports": [{"port": 5432, "protocol": "TCP"}]},
+        ],
+    },
+    opts=on_cluster,
+)
+k8s.networking.v1.NetworkPolicy(
+    "default-deny",
+    metadata={"name": "default-deny", "namespace": space, "labels": labels("addressbook")},
+    spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+    opts=pulumi.ResourceOptions(provider=provider, depends_on=[policy]),
+)
+
 # --- release --------------------------------------------------------------------------------------------
 migration_settings = k8s.core.v1.Secret(
     "addressbook-migrate-source",
@@ -284,7 +314,7 @@ migration = k8s.batch.v1.Job(
             },
         },
     },
-    opts=on_cluster,
+    opts=pulumi.ResourceOptions(provider=provider, depends_on=[policy]),
 )
 alive = {"http_get": {"path": "/live", "port": "http"}}
 ready = {"http_get": {"path": "/ready", "port": "http"}}
@@ -344,7 +374,7 @@ stable = k8s.apps.v1.Deployment(
             },
         },
     },
-    opts=pulumi.ResourceOptions(provider=provider, depends_on=[migration]),
+    opts=pulumi.ResourceOptions(provider=provider, depends_on=[policy, migration]),
 )
 k8s.core.v1.Service(
     "addressbook-stable",
@@ -370,28 +400,6 @@ k8s.policy.v1.PodDisruptionBudget(
         "max_unavailable": 1,
         "unhealthy_pod_eviction_policy": "AlwaysAllow",
         "selector": {"match_labels": {"app": "addressbook"}},
-    },
-    opts=on_cluster,
-)
-k8s.networking.v1.NetworkPolicy(
-    "network-policy",
-    metadata={"name": "addressbook", "namespace": space, "labels": labels("addressbook")},
-    spec={
-        "pod_selector": {
-            "match_expressions": [{"key": "app", "operator": "In", "values": ["addressbook", "addressbook-migrate"]}]
-        },
-        "policy_types": ["Ingress", "Egress"],
-        "ingress": [
-            {"ports": [{"port": port, "protocol": "TCP"} for port in ("http", 3000)]},
-            {
-                "from_": [{"pod_selector": {}}],
-                "ports": [{"port": port, "protocol": "TCP"} for port in ("metrics", 9464)],
-            },
-        ],
-        "egress": [
-            {"ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]},
-            {"ports": [{"port": 5432, "protocol": "TCP"}]},
-        ],
     },
     opts=on_cluster,
 )

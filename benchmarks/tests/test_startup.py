@@ -31,7 +31,7 @@ def test_flat_program_is_equal_until_a_field_differs(tmp_path: Path, kubeconfig:
     programs = startup.programs(tmp_path, "kind-kind", "localhost:5001")
     this, flat = (programs[name] for name in (startup.THIS, startup.FLAT))
     found = {startup.THIS: registered(this.declare()), startup.FLAT: registered(flat.declare())}
-    assert len(found[startup.THIS]) == 19
+    assert len(found[startup.THIS]) == 20
     startup.refuse_others(found)
     file = flat.folder / "__main__.py"
     file.write_text(file.read_text().replace('"pulumi.com/waitFor"', '"pulumi.com/waitfor"'))

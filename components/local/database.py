@@ -91,8 +91,7 @@ class LocalDatabase(Component):
             },
             opts=self._options,
         )
-        self._network_policy()
-        server = self._server(secret, claim)
+        server = self._server(secret, claim, self._network_policy())
         self.connection = Database(
             host=pulumi.Output.all(service.metadata["name"], args.namespace, server.id).apply(
                 lambda values: f"{values[0]}.{values[1]}.svc"
@@ -136,7 +135,12 @@ class LocalDatabase(Component):
             opts=self._options,
         )
 
-    def _server(self, secret: k8s.core.v1.Secret, claim: k8s.core.v1.PersistentVolumeClaim) -> k8s.apps.v1.StatefulSet:
+    def _server(
+        self,
+        secret: k8s.core.v1.Secret,
+        claim: k8s.core.v1.PersistentVolumeClaim,
+        policy: k8s.networking.v1.NetworkPolicy,
+    ) -> k8s.apps.v1.StatefulSet:
         probe: k8s.core.v1.ProbeArgsDict = {
             "exec_": {"command": ["pg_isready", "-U", DATABASE_USER, "-d", DATABASE_NAME, "-h", "127.0.0.1"]}
         }
@@ -199,5 +203,5 @@ class LocalDatabase(Component):
                 "selector": {"match_labels": self._labels.selector},
                 "template": {"metadata": {"labels": self._labels.all}, "spec": pod},
             },
-            opts=self._options,
+            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=[policy])),
         )

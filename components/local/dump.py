@@ -10,6 +10,7 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.network_policies import database_client_policy
 from components.pod import Labels, restricted_container, restricted_pod
 from components.psql import POSTGRES_UID, RESOURCES
 from contract.platform import Database
@@ -49,7 +50,7 @@ def load_dump(
     database: Database,
     opts: pulumi.ResourceOptions,
 ) -> k8s.batch.v1.Job:
-    """Declare a Job that loads the dump, and the Secret with dump and login.
+    """Declare a Job that loads the dump, its NetworkPolicy, and the Secret with dump and login.
 
     It fails if the database has tables that are not from this dump. ``image`` is PostgreSQL's, which has psql.
     """
@@ -101,6 +102,7 @@ def load_dump(
             ],
         },
     )
+    policy = database_client_policy("database-restore", labels, namespace, database.port, opts)
     return k8s.batch.v1.Job(
         "database-restore",
         metadata={
@@ -116,5 +118,5 @@ def load_dump(
             "active_deadline_seconds": DEADLINE_SECONDS,
             "template": {"metadata": {"labels": labels.all}, "spec": pod},
         },
-        opts=opts,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[policy])),
     )

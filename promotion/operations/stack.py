@@ -31,7 +31,8 @@ def up(options: UpOptions) -> int:
         text = session.file.edited(edits)
         refuse_older_commit(session, text)
         _refuse_rejected_canary(session, text)
-        apply(session, text, "", platform="apply", preview=True, reviewed=reviewed)
+        what = f"reviewed as {reviewed.digest}" if reviewed else ""
+        apply(session, text, what, platform="apply", preview=True, reviewed=reviewed)
         _pin_first_build(session)
         outputs = session.engine.outputs
         session.console.answer(

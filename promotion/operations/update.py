@@ -26,7 +26,7 @@ from promotion.operations.session import Session, release_settings
 from promotion.operations.stale import refuse_stale
 from promotion.preview.planned import Plan, plan
 from promotion.preview.reviewed import ReviewedPreview
-from promotion.state import engine, git
+from promotion.state import checkout, engine, git
 from promotion.state.stack_file import Edits, difference
 
 #: Seconds after which an unavailable stable is checked again, because a pod may be unready for a moment.
@@ -130,7 +130,9 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
         planned = _preview(session, refresh=True, save=saved)
         refuse_platform_changes(session, planned, "apply")
         difference = reviewed.difference(planned)
-        if difference:
+        if difference and _is_rest_of(session, reviewed, planned):
+            session.console.say("the reviewed update was interrupted: doing the rest of its steps")
+        elif difference:
             print(difference, file=sys.stderr, flush=True)
             raise CommandError(
                 f"stack `{session.name}`: refused, nothing was changed; the update would not do what was reviewed (see"
@@ -138,6 +140,17 @@ def _up_as_reviewed(session: Session, message: str, reviewed: ReviewedPreview) -
                 WRONG_USE,
             )
         session.engine.up(message, plan=saved)
+
+
+def _is_rest_of(session: Session, reviewed: ReviewedPreview, planned: Plan) -> bool:
+    """Return whether the last update began with the reviewed steps, and ``planned`` is what it left undone.
+
+    It must be the same commit without other edits: otherwise a step may be missing because it is no longer wanted.
+    """
+    last = next(iter(session.updates()), None)
+    if last is None or last.is_applied or last.edited or reviewed.digest not in last.message:
+        return False
+    return reviewed.contains(planned) and checkout.is_clean_at(session.file, last.commit)
 
 
 def commit(session: Session, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from promotion.errors import WRONG_USE, CommandError
 from promotion.preview.planned import Plan
-from promotion.preview.steps import DIGEST, digest_of_steps, steps_difference
+from promotion.preview.steps import DIGEST, UNKNOWN_VALUE, digest_of_steps, steps_difference
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,25 @@ class ReviewedPreview:
         if self.steps is not None:
             return steps_difference(self.steps, plan.steps)
         return "\n".join([f"reviewed: {self.digest}", f"now:      {plan.digest}", *plan.steps])
+
+    def contains(self, plan: Plan) -> bool:
+        """Return whether every step of ``plan`` is a reviewed one; False if only the reviewed digest is known.
+
+        A value that was unknown at the review may be known by now, because the steps before have been done.
+        """
+        reviewed = {step[0]: step for step in _split(self.steps or ())}
+        return all(_is_same(reviewed.get(step[0], ()), step) for step in _split(plan.steps))
+
+
+def _split(steps: Sequence[str]) -> list[Sequence[str]]:
+    """Return each step with the lines of its properties, which are indented."""
+    starts = [place for place, line in enumerate(steps) if not line.startswith(" ")]
+    return [steps[start:end] for start, end in zip(starts, [*starts[1:], len(steps)], strict=True)]
+
+
+def _is_same(reviewed: Sequence[str], step: Sequence[str]) -> bool:
+    patterns = [re.escape(line).replace(re.escape(UNKNOWN_VALUE), ".*") for line in reviewed]
+    return len(patterns) == len(step) and all(map(re.fullmatch, patterns, step))
 
 
 def _unusable(expect: str, why: str) -> CommandError:

@@ -85,6 +85,14 @@ def commit_times(file: StackFile, commits: Iterable[str]) -> dict[str, datetime]
     return {commit: datetime.fromtimestamp(int(time), UTC) for commit, time in map(str.split, rows.splitlines())}
 
 
+def is_clean_at(file: StackFile, commit: str) -> bool:
+    """Return whether ``commit`` is checked out and no file of it is edited; False outside Git."""
+    if head(file) != commit:
+        return False
+    folder = file.path.resolve().parent
+    return not git(folder, "status", "--porcelain", "--untracked-files=no")
+
+
 def head(file: StackFile) -> str | None:
     """Return the commit that is checked out; None outside Git and in a new repository."""
     try:

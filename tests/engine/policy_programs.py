@@ -30,16 +30,20 @@ CONTAINER = {
     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
     "readinessProbe": PROBE,
     "livenessProbe": PROBE,
-    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    "securityContext": {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}
+    },
 }
 
 
-def deployment(name, without=(), replicas=2, labels=LABELS, selector=None, after=None, **changed):
+def deployment(
+    name, without=(), replicas=2, labels=LABELS, selector=None, after=(), namespace="shop", **changed
+):
     container = {key: value for key, value in {**copy.deepcopy(CONTAINER), **changed}.items() if key not in without}
     chosen = selector or {"app": name}
     return k8s.apps.v1.Deployment(
         name,
-        metadata={"name": name, "namespace": "shop", "labels": labels},
+        metadata={"name": name, "namespace": namespace, "labels": labels},
         spec={
             "replicas": replicas,
             "selector": {"matchLabels": chosen},
@@ -51,17 +55,27 @@ def deployment(name, without=(), replicas=2, labels=LABELS, selector=None, after
                 },
             },
         },
-        opts=pulumi.ResourceOptions(provider=cluster, depends_on=after),
+        opts=pulumi.ResourceOptions(provider=cluster, depends_on=[deny, *after]),
     )
 
 
+inside = {"name": "all", "namespace": "shop"}
+k8s.policy.v1.PodDisruptionBudget("budget", metadata=inside, spec={"selector": {}, "maxUnavailable": 1}, opts=options)
+deny = k8s.networking.v1.NetworkPolicy(
+    "deny", metadata=inside, spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}, opts=options
+)
 good = deployment("good")
+deployment("bare", namespace="bare")
+k8s.rbac.v1.ClusterRole(
+    "rights", metadata={"name": "all"}, rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}], opts=options
+)
 deployment("unknown-image", image=unknown)
 deployment("by-tag", image="registry.example/shop:v2")
 deployment("privileged", securityContext={**CONTAINER["securityContext"], "privileged": True})
+deployment("writable", securityContext={**CONTAINER["securityContext"], "readOnlyRootFilesystem": False})
 deployment("unlimited", without=["resources"])
 deployment("unprobed", without=["livenessProbe"])
-deployment("overlapping", selector={"app": "good"}, after=good)
+deployment("overlapping", selector={"app": "good"}, after=[good])
 deployment("password", env=[{"name": "DB_PASSWORD", "value": "lovelace"}])
 deployment("many", replicas=31)
 deployment("unlabelled", labels={})
@@ -79,6 +93,10 @@ KUBERNETES_VIOLATIONS = {
     Violation("images-by-digest", "by-tag"),
     Violation("restricted-pods", "privileged"),
     Violation("restricted-pods", "lax"),
+    Violation("read-only-files", "writable"),
+    Violation("named-rights", "rights"),
+    Violation("disruption-budget", "bare"),
+    Violation("network-policy", "bare"),
     Violation("container-limits", "unlimited"),
     Violation("container-probes", "unprobed"),
     Violation("disjoint-selectors", "overlapping"),
@@ -143,7 +161,7 @@ TAGS = {"pulumi-project": "policy", "pulumi-stack": "prod"}
 NETWORK = "projects/simulated-project/global/networks/policy"
 
 
-def database(name, region="europe-west3", protect=True, **changed):
+def database(name, region="europe-west3", protect=True, backups=True, **changed):
     address = {"ipv4_enabled": False, "private_network": NETWORK, "ssl_mode": "ENCRYPTED_ONLY"}
     gcp.sql.DatabaseInstance(
         name,
@@ -154,7 +172,8 @@ def database(name, region="europe-west3", protect=True, **changed):
             "tier": "db-custom-1-3840",
             "edition": "ENTERPRISE",
             "ip_configuration": {**address, **changed},
-            "backup_configuration": {"enabled": True},
+            "backup_configuration": {"enabled": backups},
+            "final_backup_config": {"enabled": protect, "retention_days": 30 if protect else None},
             "deletion_protection_enabled": protect,
             "user_labels": TAGS,
         },
@@ -166,9 +185,11 @@ database("good")
 database("in-the-clear", ssl_mode="ALLOW_UNENCRYPTED_AND_ENCRYPTED")
 database("elsewhere", region="us-central1")
 database("unprotected", protect=False)
+database("unsaved", backups=False)
 gcp.sql.User("plain", instance="good", name="ada", password="lovelace")
 """
 GCP_VIOLATIONS = {
+    Violation("database-backups", "unsaved"),
     Violation("encryption", "in-the-clear"),
     Violation("allowed-regions", "elsewhere"),
     Violation("deletion-protection", "unprotected"),
@@ -192,7 +213,7 @@ def database(name, protect=True, **changed):
         identifier=name, engine="postgres", engine_version="15", instance_class="db.t4g.micro", allocated_storage=20,
         username="postgres", password=pulumi.Output.secret("lovelace-and-babbage"), storage_encrypted=True,
         publicly_accessible=False, deletion_protection=protect, skip_final_snapshot=not protect,
-        final_snapshot_identifier=f"{name}-final", db_subnet_group_name="policy",
+        final_snapshot_identifier=f"{name}-final", backup_retention_period=7, db_subnet_group_name="policy",
     )
     aws.rds.Instance(name, **{**given, **changed}, opts=options(protect))
 
@@ -202,6 +223,7 @@ database("public", publicly_accessible=True)
 database("unencrypted", storage_encrypted=False)
 database("unprotected", protect=False)
 database("large", instance_class="db.m7g.8xlarge")
+database("unsaved", backup_retention_period=0)
 aws.rds.ParameterGroup(
     "in-the-clear", family="postgres15", parameters=[{"name": "rds.force_ssl", "value": "0"}], opts=options()
 )
@@ -214,6 +236,8 @@ aws.vpc.SecurityGroupIngressRule(
 )
 """
 AWS_VIOLATIONS = {
+    Violation("database-backups", "unsaved"),
+    Violation("registries", "unsaid"),
     Violation("allowed-regions", "virginia"),
     Violation("no-public-database", "public"),
     Violation("no-public-database", "open"),

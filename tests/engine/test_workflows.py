@@ -199,6 +199,29 @@ def test_semaphore_promotions_name_existing_pipelines():
     assert {"semaphore.yml", "canary.yml", "stable.yml", "rollback.yml"} <= files
 
 
+@pytest.mark.parametrize(("chosen", "code"), [("prod-aws", 0), ("prod", 1)])
+def test_semaphores_children_stay_on_their_parents_stack(tmp_path: Path, chosen: str, code: int):
+    folder = ROOT / ".semaphore"
+    canary = yaml.safe_load((folder / "canary.yml").read_text())
+    (push,) = [each for each in semaphore_commands(canary["blocks"]) if "artifact push workflow stack.txt" in each]
+    (tmp_path / "artifact").write_text(
+        '#!/bin/sh\n[ "$1" = push ] && cp "$3" "$STORE/"\n[ "$1" = push ] || cp "$STORE/$3" .\n'
+    )
+    (tmp_path / "artifact").chmod(0o755)
+    (tmp_path / "store").mkdir()
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STORE": str(tmp_path / "store")}
+    subprocess.run(["bash", "-ec", push], cwd=tmp_path, env={**variables, "STACK": "prod-aws"}, check=True)
+    for name in ("stable.yml", "rollback.yml"):
+        (block,) = yaml.safe_load((folder / name).read_text())["blocks"]
+        (job,) = block["task"]["jobs"]
+        assert job["commands"][0] == ".semaphore/inherit-stack", "before anything is changed"
+        done = subprocess.run(
+            [folder / "inherit-stack"], cwd=tmp_path, env={**variables, "STACK": chosen}, capture_output=True, text=True
+        )
+        assert done.returncode == code
+        assert ("start the promotion again with STACK=prod-aws" in done.stderr) == bool(code)
+
+
 def test_every_make_target_exists():
     for target in make_targets():
         done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)

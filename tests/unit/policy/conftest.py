@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +19,15 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 from pulumi_policy.deserialize import deserialize_properties
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
+from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 
-from policy import selectors
+from policy import coverage, selectors
 from policy.pack import POLICIES, configuration
+from tests.unit.policy.rows import StackResource
 
-UNKNOWN = UNKNOWN_STRING_VALUE
 BY_NAME = {policy.name: policy for policy in POLICIES}
+#: The policy that records workloads for stack policies.
+RECORDER = "network-policy"
 SECRET_MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 
 
@@ -50,9 +52,15 @@ def options(protect: bool = False) -> PolicyResourceOptions:
 
 
 @pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test is a separate run of the program."""
-    monkeypatch.setattr(selectors, "_declared", defaultdict(dict))
+def new_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Begin a separate run of the program, in each test and whenever the function is called."""
+
+    def begin() -> None:
+        for module in (selectors, coverage):
+            monkeypatch.setattr(module, "_declared", defaultdict(dict))
+
+    begin()
+    return begin
 
 
 @pytest.fixture
@@ -94,42 +102,40 @@ def check() -> Callable[..., Verdict]:
     return run
 
 
-@dataclass(frozen=True)
-class StackResource:
-    """A resource of a stack; ``of`` maps properties to the resources that they come from."""
-
-    name: str
-    kind: str
-    props: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    of: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
 @pytest.fixture
-def check_stack() -> Callable[..., Verdict]:
-    """Run one policy on a whole stack."""
+def check_stack(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
+    """Run one policy on a whole stack, whose resources are declared one after another."""
 
     def run(rule: str, *made: StackResource) -> Verdict:
-        policy = BY_NAME[rule]
-        assert isinstance(policy, StackValidationPolicy)
-        verdict = Verdict()
-        resources: dict[str, PolicyResource] = {}
+        policy, verdict = BY_NAME[rule], Verdict()
         for each in made:
-            resources[each.name] = PolicyResource(
-                each.kind,
-                unknown_checking_proxy(dict(each.props)),
-                f"urn:pulumi:dev::addressbook::{each.kind}::{each.name}",
-                each.name,
-                options(),
-                None,
-                None,
-                [],
-                {key: [resources[name]] for key, name in each.of.items()},
+            of_one = check(
+                RECORDER if isinstance(policy, StackValidationPolicy) else rule, each.kind, each.props, name=each.name
             )
-        stack = StackValidationArgs(list(resources.values()), {})
-        try:
-            policy.validate(stack, lambda message, _urn=None: verdict.messages.append(message))
-        except UnknownValueError:
-            verdict.unknown = True
+            if isinstance(policy, ResourceValidationPolicy):
+                verdict = Verdict(verdict.messages + of_one.messages, verdict.unknown or of_one.unknown)
+        if isinstance(policy, StackValidationPolicy):
+            try:
+                policy.validate(_stack(made), lambda message, _urn=None: verdict.messages.append(message))
+            except UnknownValueError:
+                verdict.unknown = True
         return verdict
 
     return run
+
+
+def _stack(made: Sequence[StackResource]) -> StackValidationArgs:
+    resources: dict[str, PolicyResource] = {}
+    for each in made:
+        resources[each.name] = PolicyResource(
+            each.kind,
+            unknown_checking_proxy(dict(each.props)),
+            f"urn:pulumi:dev::addressbook::{each.kind}::{each.name}",
+            each.name,
+            options(),
+            None,
+            None,
+            [],
+            {key: [resources[name]] for key, name in each.of.items()},
+        )
+    return StackValidationArgs(list(resources.values()), {})

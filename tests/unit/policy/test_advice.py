@@ -89,6 +89,7 @@ def test_missing_tags_get_advice(check: Check, kind: str, good: dict[str, Any], 
 
 def test_advisory_policies_block_nothing():
     assert {name for name, policy in BY_NAME.items() if policy.enforcement_level == EnforcementLevel.ADVISORY} == {
+        "api-server-access",
         "costs",
         "no-tags-in-production",
         "tags",

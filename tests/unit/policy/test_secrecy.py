@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from policy.secrecy import credential, is_secret_name
-from tests.unit.policy.conftest import BY_NAME, UNKNOWN, Verdict, secret
+from tests.unit.policy.conftest import BY_NAME, Verdict, secret
+from tests.unit.policy.unknown import UNKNOWN
 from tests.unit.policy.workload import DEPLOYMENT, container, deployment, pod
 
 Check = Callable[..., Verdict]

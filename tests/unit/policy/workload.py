@@ -17,7 +17,11 @@ def container(**changed: Any) -> dict[str, Any]:
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
         "readinessProbe": PROBE,
         "livenessProbe": PROBE,
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
         **changed,
     }
     return {key: value for key, value in good.items() if value is not None}

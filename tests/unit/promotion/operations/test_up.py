@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
-from typing import cast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +17,8 @@ from promotion.operations.session import EngineRun, Session, open_session
 from promotion.operations.update import apply
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.preview.steps import digest_of_steps
+from promotion.state import checkout
+from promotion.state.stack_file import StackFile
 from tests.unit.promotion.operations.conftest import refused
 from tests.unit.promotion.operations.fake_stack import BOTH, OLD, TIME, TRIAL, Make
 
@@ -103,3 +108,73 @@ def test_an_update_that_was_not_reviewed_is_refused(
     assert "  spec.replicas: 5 -> 2" in shown
     assert ("-  spec.replicas: 3 -> 2" in shown) == (steps is not None)
     assert (reviewed.digest in shown) == (steps is None)
+
+
+CHANGES = (*REVIEWED, "update urn:b", "  spec.image: a -> b", "  spec.node: a -> [unknown]")
+COMMIT = "c" * 40
+
+
+@pytest.mark.parametrize(
+    ("steps", "last", "clean", "expected"),
+    [
+        (CHANGES[2:], {}, True, True),
+        ((*CHANGES[2:4], "  spec.node: a -> c"), {}, True, True),
+        ((*CHANGES[2:4], "  spec.node: b -> c"), {}, True, False),
+        (CHANGES[2:4], {}, True, False),
+        (("update urn:b", "  spec.image: x -> b"), {}, True, False),
+        (("update urn:c", "  spec.image: a -> b"), {}, True, False),
+        (CHANGES[2:], {"result": "succeeded"}, True, False),
+        (CHANGES[2:], {"message": "up"}, True, False),
+        (CHANGES[2:], {"edited": True}, True, False),
+        (CHANGES[2:], {}, False, False),
+    ],
+    ids=[
+        "the rest",
+        "now known",
+        "another before",
+        "less of a step",
+        "another value",
+        "another step",
+        "not interrupted",
+        "another update",
+        "edited",
+        "another commit",
+    ],
+)
+def test_the_rest_of_an_interrupted_reviewed_update_runs(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: tuple[str, ...],
+    last: dict[str, Any],
+    clean: bool,
+    expected: bool,
+):
+    session, stack = make("up", earlier=[{"result": "failed", "commit": COMMIT}], stableReplicas="3")
+    stack.steps = steps
+    reviewed = ReviewedPreview(digest_of_steps(CHANGES), CHANGES)
+    began = {"message": f"up: reviewed as {reviewed.digest}", **last}
+    session._updates = [replace(session.updates()[0], **began)]  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(checkout, "is_clean_at", lambda _, commit: clean and commit == COMMIT)
+    if expected:
+        assert apply(session, session.file.text(), "", reviewed=reviewed)
+    else:
+        refused(
+            lambda: apply(session, session.file.text(), "", reviewed=reviewed),
+            session,
+            "would not do what was reviewed",
+        )
+
+
+def test_only_the_same_commit_without_edits_is_clean(tmp_path: Path):
+    file = StackFile(tmp_path / "Pulumi.dev.yaml")
+    file.path.write_text("config: {}\n")
+    assert not checkout.is_clean_at(file, COMMIT)
+    command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "first"]):
+        subprocess.run([*command, *arguments], check=True)
+    head = checkout.head(file) or ""
+    (tmp_path / "preview.json").write_text("untracked")
+    assert checkout.is_clean_at(file, head)
+    assert not checkout.is_clean_at(file, COMMIT)
+    file.path.write_text("config: {a: 1}\n")
+    assert not checkout.is_clean_at(file, head)
