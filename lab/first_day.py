@@ -38,7 +38,8 @@ def _refused_promotion(rehearsal: Rehearsal) -> str:
     before = _account(rehearsal)
     command = ("-m", "promotion", "promote", "--stack", rehearsal.stack, "--yes", "--force")
     result = rehearsal.run(sys.executable, *command, extra={FAULT_VARIABLE: rehearsal.simulation.drift})
-    errors = [line.strip() for line in result.stderr.splitlines() if "refused, nothing was changed" in line]
+    lines = [line.strip() for line in result.stderr.splitlines()]
+    errors = [line for line in lines if "would change the release and the platform" in line]
     if result.returncode != 2 or not errors:
         raise StepFailed(f"promote ended with exit code {result.returncode}:\n{last_lines(result)}")
     if _account(rehearsal) != before or "canary" not in rehearsal.outputs()["tracks"]:

@@ -286,8 +286,9 @@ def _refused_destroy(rehearsal: Rehearsal) -> str:
 
 
 def _destroy(rehearsal: Rehearsal, report: Report) -> str:
-    rehearsal.configure("deletionProtection", "false")
-    rehearsal.pulumi("up", "--yes", "--skip-preview")
+    if rehearsal.config("deletionProtection") != "false":  # else a `destroy` has begun
+        rehearsal.configure("deletionProtection", "false")
+        rehearsal.pulumi("up", "--yes", "--skip-preview")
     _note_simulated(report, rehearsal.pulumi("destroy", "--yes", "--skip-preview").stdout)
     if left := [*rehearsal.left(), *[f"{_count(rehearsal)} resources in the state"] * bool(_count(rehearsal))]:
         raise StepFailed(f"destroy left resources behind: {', '.join(left)}")

@@ -7,15 +7,13 @@ connections, pipelines or slow readers unlimited, and their layers cost as much 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
-from email.utils import formatdate
-from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
 
-from addressbook.exchange import JSON_TYPE, NO_HEADERS, Answer, ClientGone, Headers, Request
+from addressbook.clients import Clients
+from addressbook.exchange import Answer, ClientGone, Headers, Request
 
 MAX_CONNECTIONS = 300
 """With slow readers of the longest names on all of them, process and kernel stay below a pod's 256 MiB."""
@@ -30,8 +28,6 @@ MAX_FRAMING_BYTES = 128 * 1024
 MAX_PIPELINED = 16
 HEAD_SECONDS = 10.0
 RESERVED_HEAD_SECONDS = 1.0
-KEEP_ALIVE_SECONDS = 75.0
-"""Longer than the usual 60 s of load balancers, which must close idle connections first."""
 SEND_SECONDS = 60.0
 """A client that leaves an answer unread for this long is disconnected; as in nginx."""
 LINGER_SECONDS = 5.0
@@ -46,53 +42,6 @@ _HEAD_TOO_LARGE = f"The request's head is too large: at most {MAX_HEAD_BYTES} by
 
 class _Refused(Exception):
     """Stops the parser."""
-
-
-class Application(Protocol):
-    """What answers the requests."""
-
-    async def answer(self, request: Request) -> Answer:
-        """Return the answer. Raises nothing."""
-        ...
-
-    def done(self, request: Request, answer: Answer, failure: Exception | None) -> None:
-        """Record an answer that was sent, or failed to be sent for a reason of ours."""
-        ...
-
-
-class Clients:
-    """All connections of the process."""
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-        self.open: set[Connection] = set()
-        self.idle: dict[Connection, float] = {}
-        """Since when connections are between two requests, the longest idle one first."""
-        self.draining = False
-        """Every answer asks its client to close the connection."""
-        self.date = b""
-        self.tick()
-
-    def connect(self) -> "Connection":
-        return Connection(self)
-
-    def tick(self) -> None:
-        """Look at the clock; call it at least once a second."""
-        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
-        late = time.monotonic() - KEEP_ALIVE_SECONDS
-        for client, since in list(self.idle.items()):
-            if since > late:
-                break
-            client.close()
-
-    def close_idle(self) -> None:
-        for client in list(self.idle):
-            client.close()
-
-    def cancel(self) -> None:
-        """Stop answering."""
-        for client in list(self.open):
-            client.cancel()
 
 
 class Connection(asyncio.Protocol):
@@ -127,8 +76,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def answering(self) -> bool:
-        """Whether an answer is not sent yet: it is on the way, or the client takes none of it."""
-        return self._running is not None or (self._drained is not None and not self._drained.done())
+        """Whether an answer is on the way, or the client has not taken all of it."""
+        return self._running is not None or self.transport.get_write_buffer_size() > 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         self.transport = transport
@@ -302,7 +251,7 @@ class Connection(asyncio.Protocol):
             framing = b"transfer-encoding: chunked\r\n"
         closing = closing or not framing
         head = b"%b%bx-request-id: %b\r\n%b%b\r\n" % (
-            _head(answer.status, answer.headers),
+            answer.head(),
             self._clients.date,
             request.id.encode(),
             framing,
@@ -394,7 +343,7 @@ class Connection(asyncio.Protocol):
         answer = Answer.of({"error": sentence}, status)
         assert isinstance(answer.body, bytes)
         framing = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(answer.body)
-        self.transport.write(_head(status, NO_HEADERS) + self._clients.date + framing + answer.body)
+        self.transport.write(answer.head() + self._clients.date + framing + answer.body)
         self._linger()
 
     def _linger(self) -> None:
@@ -417,21 +366,3 @@ class Connection(asyncio.Protocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
-
-
-def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    head = _STATUS_HEADS[status]
-    return (
-        head + "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
-        if headers
-        else head
-    )
-
-
-_STATUS_HEADS = {
-    status.value: (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nx-content-type-options: nosniff\r\n"
-        f"cache-control: no-store\r\ncontent-type: {JSON_TYPE}\r\n"
-    ).encode()
-    for status in HTTPStatus
-}

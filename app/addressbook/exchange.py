@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -19,6 +20,13 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in lower case."""
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
+_STATUS_HEADS = {
+    status.value: (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nx-content-type-options: nosniff\r\n"
+        f"cache-control: no-store\r\ncontent-type: {JSON_TYPE}\r\n"
+    ).encode()
+    for status in HTTPStatus
+}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,6 +53,13 @@ class Answer(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, content: object, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> "Answer":
         return cls(_encode(content), status, headers)
+
+    def head(self) -> bytes:
+        """Return the status line and those headers that depend on the answer alone."""
+        head = _STATUS_HEADS[self.status]
+        if self.headers:
+            head += "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()]).encode()
+        return head
 
 
 class Request:

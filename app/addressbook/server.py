@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from addressbook.api import Api
-from addressbook.connection import Clients
+from addressbook.clients import Clients
+from addressbook.connection import Connection
 from addressbook.database import Database
 from addressbook.drain import Drain
 from addressbook.metrics import Metrics
@@ -114,7 +115,8 @@ async def _serve(
     probe = Database(settings.database, size=1)
     clients = Clients(Observation(Api(Persons(database), Readiness(Persons(probe))), metrics, traces))
     stop = Stop(Drain(settings.drain_seconds))
-    server = await asyncio.get_running_loop().create_server(clients.connect, sock=listener, backlog=BACKLOG)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(clients), sock=listener, backlog=BACKLOG)
     while not (stop.at_once or stop.drain.over()):
         await asyncio.sleep(TICK_SECONDS)
         clients.tick()

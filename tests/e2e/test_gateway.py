@@ -48,7 +48,7 @@ def known(stack: Project, definitions: Path) -> Iterator[Project]:
         yield stack
     finally:
         stack.configure(**dict.fromkeys(KEYS))
-        stack.up("--refresh")
+        stack.up()
         stack.kubectl("delete", *given, "--wait=false")
 
 

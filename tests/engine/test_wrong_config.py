@@ -15,9 +15,14 @@ NewProject = Callable[..., Any]
 def environment(toolchain: dict[str, str], tmp_path: Any) -> dict[str, str]:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("contexts: [{name: kind-kind}]")
-    return {**toolchain, "KUBECONFIG": str(kubeconfig)}
+    cosign = tmp_path / "bin" / "cosign"
+    cosign.parent.mkdir()
+    cosign.write_text("#!/bin/sh\necho 'Error: no signatures found' >&2\nexit 10\n")
+    cosign.chmod(0o755)
+    return {**toolchain, "KUBECONFIG": str(kubeconfig), "PATH": f"{cosign.parent}:{toolchain['PATH']}"}
 
 
+UNSIGNED = f"localhost:5001/addressbook@sha256:{'a' * 64}"
 GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001"}
 
 
@@ -68,14 +73,24 @@ def test_engine_refuses_a_wrong_type(new_project: NewProject, environment: dict[
     assert "stableReplicas" in done.stdout + done.stderr
 
 
-def test_refused_config_exits_with_code_2(new_project: NewProject, environment: dict[str, str]):
-    project = new_project("wrong", environment, **{**GOOD, "canaryReplicas": 2})
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"canaryReplicas": 2}, "there is no canaryImage"),
+        ({"stableImage": UNSIGNED, "imageVerification": "cosign.pub"}, "is not known to be signed"),
+    ],
+    ids=["canaryReplicas", "imageVerification"],
+)
+def test_refused_config_exits_with_code_2(
+    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], message: str
+):
+    project = new_project("wrong", environment, **GOOD, **config)
     for command in ("preview", "up"):
         arguments = [command, "--stack", "wrong", "--output", "json"]
         done = project.run("python", "-m", "promotion", *arguments, check=False)
         assert done.returncode == 2, done.stdout + done.stderr
         assert json.loads(done.stdout)["command"] == command
-        assert "there is no canaryImage" in done.stdout + done.stderr
+        assert message in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
 
 

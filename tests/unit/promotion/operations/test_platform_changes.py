@@ -25,6 +25,8 @@ from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, TRIAL, Fa
 
 URN = "urn:pulumi:dev::addressbook::"
 NODES = f"{URN}delivery:aws:Cluster$aws:eks/nodeGroup:NodeGroup::nodes"
+#: What the state does not have yet, as a wildcard.
+UNMADE = "**::delivery:aws:**"
 ADDON = f"{URN}delivery:aws:Cluster$delivery:aws:NodeAddons$aws:eks/addon:Addon::vpc-cni"
 UPGRADE = Change("update", "aws:eks/addon:Addon", "vpc-cni", ("addonVersion",), platform=True)
 POD = Change("update", "kubernetes:apps/v1:Deployment", "addressbook-stable", ("spec.replicas",))
@@ -96,7 +98,7 @@ def test_the_way_back_leaves_the_platform(make: Make, monkeypatch: pytest.Monkey
     session, stack = on_trial(make, command)
     monkeypatch.setattr(Session, "of", lambda *_: session)
     BACK[command](session)
-    assert stack.excluded == [[NODES, ADDON]]
+    assert stack.excluded == [[NODES, ADDON, UNMADE]]
     assert stack.leaves_platform == [True]
     assert not session.engine.excluded, "the next update is whole again"
     assert not session.engine.leaves_platform
@@ -107,7 +109,7 @@ def test_the_way_back_includes_what_cannot_be_left(make: Make):
     session, stack = on_trial(make, "rollback")
     stack.inseparable = CommandError("provider default_7_1_0 has not been registered yet")
     assert remove_canary(session)
-    assert stack.excluded == [[NODES, ADDON], []]
+    assert stack.excluded == [[NODES, ADDON, UNMADE], []]
     assert stack.leaves_platform == [True, True], "also the whole update upgrades nothing"
     assert "canaryImage" not in stack.applied[-1]
 
