@@ -43,10 +43,13 @@ def report(hub: GitHub, stack: str, status: Mapping[str, Any]) -> str:
 
 
 def _body(stack: str, drift: list[Mapping[str, str]]) -> str:
-    """Return the issue's text. It has no date, so that the same drift gives the same text."""
-    lines = [f"- between {each['between']}: {each['what']}\n  {each['remedy']}" for each in drift]
+    """Return the issue's text. It has no date, so that the same drift gives the same text.
+
+    It has no values, since a value may be a secret that somebody has put into a pod, and issues have many readers.
+    """
+    lines = [f"- between {each['between']}: {each['summary'] or each['what']}\n  {each['remedy']}" for each in drift]
     shown = "\n".join(lines)[:BODY_LIMIT]
     return (
-        f"`python -m promotion status --stack {stack}` shows differences. This issue is updated daily, and closed when"
-        f" they are gone.\n\n{FENCE}text\n{shown}\n{FENCE}"
+        f"`python -m promotion status --stack {stack}` shows differences, with their values. This issue is updated"
+        f" daily, and closed when they are gone.\n\n{FENCE}text\n{shown}\n{FENCE}"
     )

@@ -24,6 +24,7 @@ from promotion.state.history import (
     Update,
     changes_text,
     differences,
+    flattened,
     short,
     with_defaults,
 )
@@ -47,11 +48,16 @@ NEVER_ADDED = frozenset({"env", "envFrom", "command", "args", "nodeSelector"})
 
 @dataclass(frozen=True)
 class Drift:
-    """A difference, and how to resolve it."""
+    """A difference, and how to resolve it.
+
+    ``what`` may show values, such as a variable of a pod. ``summary`` says the same without them, for places that more
+    people may read; "" if ``what`` shows none.
+    """
 
     between: Between
     what: str
     remedy: str
+    summary: str = ""
 
 
 def git_drift(file: StackFile) -> list[Drift]:
@@ -65,8 +71,9 @@ def git_drift(file: StackFile) -> list[Drift]:
     changes = differences(with_defaults(file.values(before)), with_defaults(file.values()))
     if not changes:
         return []
-    what = f"{name} has uncommitted changes: {', '.join(changes_text(changes))}"
-    return [Drift("git and file", what, f"commit {name}, or restore it from Git")]
+    what = f"{name} has uncommitted changes: "
+    remedy = f"commit {name}, or restore it from Git"
+    return [Drift("git and file", what + ", ".join(changes_text(changes)), remedy, what + _keys(changes))]
 
 
 def config_drift(file: StackFile, last: Update | None, stack: str) -> list[Drift]:
@@ -83,9 +90,14 @@ def config_drift(file: StackFile, last: Update | None, stack: str) -> list[Drift
     wanted = {key: value for key, value in with_defaults(file.values()).items() if key not in secret}
     changed = [change for change in differences(deployed, wanted) if change.key not in RECORDS]
     if changed:
-        what = f"{file.path.name} has changes that are not deployed: {', '.join(changes_text(changed))}"
-        drift.append(Drift("file and deployed", what, f"{up} deploys them"))
+        what = f"{file.path.name} has changes that are not deployed: "
+        text, summary = what + ", ".join(changes_text(changed)), what + _keys(changed)
+        drift.append(Drift("file and deployed", text, f"{up} deploys them", summary))
     return drift
+
+
+def _keys(changes: Sequence[Change]) -> str:
+    return ", ".join(change.key for change in flattened(changes))
 
 
 def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> list[Drift]:
@@ -124,13 +136,13 @@ def _drift_of(declared: Mapping[str, Any], live: Mapping[str, Any] | None, rever
     ]
     drift: list[Drift] = []
     for change in changes:
-        field, now = _dotted(change.key), short(change.after) or "(gone)"
+        field, now = f"{where} was changed: {_dotted(change.key)}", short(change.after) or "(gone)"
         if change.before:
-            what = f"{where} was changed: {field} is {now} in the cluster and was deployed as {short(change.before)}"
-            drift.append(Drift("deployed and cluster", what, revert))
+            what = f"{field} is {now} in the cluster and was deployed as {short(change.before)}"
+            drift.append(Drift("deployed and cluster", what, revert, f"{field} differs in the cluster"))
         else:
-            what = f"{where} was changed: {field} ({now}) was added in the cluster"
-            drift.append(Drift("deployed and cluster", what, _removal(declared, change.key)))
+            summary, remedy = f"{field} was added in the cluster", _removal(declared, change.key)
+            drift.append(Drift("deployed and cluster", f"{field} ({now}) was added in the cluster", remedy, summary))
     return drift
 
 
@@ -158,8 +170,7 @@ def _live(cluster: Cluster, declared: Mapping[str, Any]) -> Mapping[str, Any] | 
     """Read the object from the cluster; None if it is gone, its declaration if the credentials may not read it."""
     version, kind = str(declared["apiVersion"]), str(declared["kind"]).lower()
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
-    path = f"{root}/namespaces/{cluster.namespace}/{plural}/{_name(declared)}"
+    path = f"{root}/namespaces/{cluster.namespace}/{plural(kind)}/{_name(declared)}"
     client = cast(Any, cluster.api)
     headers = {"Accept": METADATA_ALONE if kind == "secret" else "application/json"}
     try:
@@ -172,6 +183,14 @@ def _live(cluster: Cluster, declared: Mapping[str, Any]) -> Mapping[str, Any] | 
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     return cast(Mapping[str, Any], json.loads(text)) if answer.status == HTTPStatus.OK else declared
+
+
+def plural(kind: str) -> str:
+    """Return the name of a kind's resource in the API's paths, by the English rules that Kubernetes follows."""
+    kind = kind.lower()
+    if re.search(r"[^aeiou]y$", kind):
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith(("s", "x", "ch", "sh")) else f"{kind}s"
 
 
 def changed_fields(declared: Any, live: Any, path: str) -> list[Change]:

@@ -12,7 +12,7 @@ import pytest
 from contract.project import declared_defaults
 from promotion.state.history import Change, Update
 from promotion.state.stack_file import StackFile
-from promotion.status.drift import _drift_of, changed_fields, config_drift, unpinned
+from promotion.status.drift import _drift_of, changed_fields, config_drift, plural, unpinned
 
 DEPLOYED = Update(
     number=1,
@@ -41,6 +41,7 @@ def test_the_deployed_config_is_no_drift(tmp_path: Path):
 def test_an_undeployed_config_says_how_to_deploy_it(tmp_path: Path):
     (drift,) = config_drift(file(tmp_path, stableReplicas='"5"', memoryLimit="1Gi"), DEPLOYED, "dev")
     assert "stableReplicas: 3 -> 5, memoryLimit: 256Mi -> 1Gi" in drift.what
+    assert drift.summary == "Pulumi.dev.yaml has changes that are not deployed: stableReplicas, memoryLimit"
     assert "promotion up --stack dev" in drift.remedy
 
 
@@ -124,10 +125,28 @@ def test_changes_and_additions_have_remedies():
     assert "spec.type is ClusterIP in the cluster and was deployed as LoadBalancer" in changed.what
     assert changed.remedy == "up reverts it"
     assert "spec.selector.example.com/track (x) was added" in added.what
+    assert [each.summary for each in (changed, added)] == [
+        "Service shop-lb was changed: spec.type differs in the cluster",
+        "Service shop-lb was changed: spec.selector.example.com/track was added in the cluster",
+    ]
     assert "kubectl patch service shop-lb -n shop --type=json" in added.remedy
     assert '"path": "/spec/selector/example.com~1track"' in added.remedy
     (deleted,) = _drift_of(declared, None, "up reverts it")
     assert deleted.what == "Service shop-lb was deleted from the cluster"
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource"),
+    [
+        ("ConfigMap", "configmaps"),
+        ("Gateway", "gateways"),
+        ("HealthCheckPolicy", "healthcheckpolicies"),
+        ("Ingress", "ingresses"),
+        ("NetworkPolicy", "networkpolicies"),
+    ],
+)
+def test_the_plural_of_a_kind_is_kubernetes_own(kind: str, resource: str):
+    assert plural(kind) == resource
 
 
 def test_the_content_of_secrets_is_not_compared():
