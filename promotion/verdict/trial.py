@@ -29,6 +29,8 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 10.0
 SETTLE_SECONDS = 2.0
 #: The canary gets too few requests if it gets less than this part of its share.
 SHARE_PART = 0.5
+#: Without metrics, at most this part of the looks may miss the pods.
+MISSED_PART = 0.1
 #: Minimum requests of both tracks that show whether the canary gets its share.
 SHARE_MINIMUM = 200
 
@@ -149,16 +151,28 @@ class Trial:
         return left
 
     def _watch_pods(self) -> list[Check]:
-        """Watch whether the canary's pods stay up; return no checks of requests."""
+        """Watch whether the canary's pods stay up; return no checks of requests.
+
+        Raises CommandError (INCONCLUSIVE) if the pods could not be seen at the end, or too often.
+        """
         begin = time.monotonic()
+        missed: dict[int, str] = {}
+        self.notes = ["no user's request was judged: config key verdict is `functional`"]
         for look in range(1, self.looks + 1):
             time.sleep(max(0.0, begin + look * self.every - time.monotonic()))
-            with suppress(UnreachableError):  # a pod that failed meanwhile still shows its restarts later
+            try:
                 self._look_at_pods()
+            except UnreachableError as error:  # a pod that failed meanwhile still shows its restarts later
+                missed[look] = str(error)
             self.say(f"{look * self.every:.0f} s of {self.duration:.0f} s: watching the canary's pods")
             if worst(self._pod_checks()) == "unhealthy":
-                break
-        self.notes = ["no user's request was judged: config key verdict is `functional`"]
+                return []
+        if self.looks in missed or len(missed) > MISSED_PART * self.looks:
+            raise CommandError(
+                f"the canary cannot be judged: {len(missed)} of {self.looks} looks could not see its pods"
+                f" ({missed[max(missed)]}); try again",
+                INCONCLUSIVE,
+            )
         return []
 
     def _watch_traffic(self) -> list[Check]:

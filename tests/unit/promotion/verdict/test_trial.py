@@ -21,7 +21,7 @@ from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict import Verdict, judge
 from promotion.verdict.table import verdict_text
-from promotion.verdict.trial import default_interval
+from promotion.verdict.trial import Trial, default_interval
 
 DIGESTS = {"canary": f"sha256:{'c' * 64}", "stable": f"sha256:{'a' * 64}"}
 SECONDS, EVERY = 0.5, 0.05
@@ -298,6 +298,27 @@ def test_a_functional_verdict_watches_the_pods(fake: FakeCluster) -> None:
     keys = VerdictKeys.model_validate({"verdict": "functional", "warmUpSeconds": 0})
     verdict = judge(cast(Cluster, fake), SECONDS, crash, EVERY, keys=keys)
     assert verdict.result == "unhealthy"
+
+
+@pytest.mark.parametrize(("missed", "judged"), [({4}, True), ({10}, False), ({4, 5}, False)])
+def test_a_functional_verdict_needs_to_see_the_pods(
+    fake: FakeCluster, monkeypatch: pytest.MonkeyPatch, missed: set[int], judged: bool
+) -> None:
+    look, looks = Trial._look_at_pods, iter(range(1, 11))
+
+    def partly_blind(trial: Trial) -> None:
+        if next(looks) in missed:
+            raise UnreachableError("the cluster does not answer")
+        look(trial)
+
+    monkeypatch.setattr(Trial, "_look_at_pods", partly_blind)
+    keys = VerdictKeys.model_validate({"verdict": "functional", "warmUpSeconds": 0})
+    if judged:
+        assert verdict_of(fake, keys=keys).result == "healthy"
+        return
+    with pytest.raises(CommandError, match=f"{len(missed)} of 10 looks could not see its pods") as raised:
+        verdict_of(fake, keys=keys)
+    assert raised.value.code == INCONCLUSIVE
 
 
 def test_unreadable_metrics_are_the_reason(fake: FakeCluster) -> None:
