@@ -37,6 +37,11 @@ class RequestMetrics:
         """Seconds in the histogram's unit."""
         return 0.001 if self.durations.endswith("milliseconds") else 1.0
 
+    @property
+    def is_histogram(self) -> bool:
+        """Whether the histogram itself counts the requests, so that its buckets have a status too."""
+        return self.requests == f"{self.durations}_count"
+
 
 def _of_histogram(name: str, method: str, route: str, status: str) -> RequestMetrics:
     """Return metrics whose only source is a histogram with all three labels."""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from contract.judging import RequestMetrics
 from promotion.state.cluster.cluster import Cluster, UnreachableError
@@ -23,8 +23,8 @@ from promotion.state.cluster.pods import Pod
 #: Prometheus' convention for the build of a process: a metric NAME_build_info with a label ``revision``.
 BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*)\"", re.MULTILINE)
 SERVER_ERRORS = range(500, 600)
-#: A status as `5xx`, which stands for all of its class.
-STATUS_CLASS = re.compile(r"^([1-5])xx$")
+#: A status, or `5xx` for all of its class.
+STATUS = re.compile(r"^([0-9]+|[1-5]xx)$")
 NO_PORT = "the service has no metrics port (config key metricsPort)"
 #: How often a process's counters may go down: a supervisor may restart it once inside its container.
 MAX_RESETS = 1
@@ -124,6 +124,7 @@ def parse(text: str, hidden: Collection[str] = (), metrics: RequestMetrics | Non
     requests: dict[tuple[Route, int], float] = defaultdict(float)
     durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     known: set[str] = set()
+    statuses: set[str | None] = set()
     try:
         samples: list[Any] = [s for family in text_string_to_metric_families(text) for s in family.samples]
         for sample in samples:
@@ -131,31 +132,57 @@ def parse(text: str, hidden: Collection[str] = (), metrics: RequestMetrics | Non
             if any(sample.labels.get(label) != value for label, value in names.only.items()):
                 continue
             route = (sample.labels.get(names.method, ""), sample.labels.get(names.route, ""))
-            if route[1] in hidden or route[1] == names.path:
+            status = sample.labels.get(names.status)
+            is_hidden = any(_covers(route[1], path) for path in (*hidden, names.path))
+            if sample.name == names.requests and (_is_status(status) or not is_hidden):
+                statuses.add(status)
+            if is_hidden:
                 continue
-            if sample.name == names.requests:
-                requests[route, _status(sample.labels[names.status])] += sample.value
-            elif sample.name == f"{names.durations}_bucket":
-                durations[route][float(sample.labels["le"]) * names.seconds] += sample.value
-    except KeyError as error:
-        raise MetricsError(f"`{names.requests}` has no label {error}, the status of the answers") from None
+            if sample.name == names.requests and _is_status(status):
+                requests[route, _status(status)] += sample.value
+            elif sample.name == f"{names.durations}_bucket" and (_is_status(status) or not names.is_histogram):
+                durations[route][float(sample.labels.get("le", "")) * names.seconds] += sample.value
     except ValueError as error:
         raise MetricsError(f"the answer is not in Prometheus' text format ({error})") from None
+    _require_a_status(statuses, names)
     # Before its first request a service has no series yet, but perhaps already the lines about their type.
-    if names.requests not in known and not re.search(rf"^# TYPE {re.escape(_family(names))} ", text, re.MULTILINE):
+    family = names.durations if names.is_histogram else names.requests
+    if names.requests not in known and not re.search(rf"^# TYPE {re.escape(family)} ", text, re.MULTILINE):
         raise MetricsError(f"there is no metric `{names.requests}`, or no request has been counted yet")
     return Counters(requests, {route: dict(buckets) for route, buckets in durations.items()})
 
 
+def _covers(route: str, path: str) -> bool:
+    """Return whether a route is this path, or a pattern such as ``/actuator/health/**`` that includes it.
+
+    ``/**`` includes every path, those of the users too, so it covers none.
+    """
+    parent = route.removesuffix("/**")
+    return route == path or (parent not in ("", route) and f"{path}/".startswith(f"{parent}/"))
+
+
+def _is_status(text: str | None) -> TypeGuard[str]:
+    """Return whether the label has a status.
+
+    OpenTelemetry omits it if no answer was sent, and Micrometer writes UNKNOWN; such a request has no result to judge.
+    """
+    return text is not None and STATUS.match(text) is not None
+
+
 def _status(text: str) -> int:
-    """Return an HTTP status; 500 for ``5xx``. Raises ValueError."""
-    by_class = STATUS_CLASS.match(text)
-    return 100 * int(by_class[1]) if by_class else int(text)
+    """Return an HTTP status; 500 for ``5xx``."""
+    return int(text.replace("xx", "00"))
 
 
-def _family(names: RequestMetrics) -> str:
-    """Return the metric's name in the line about its type."""
-    return names.durations if names.requests == f"{names.durations}_count" else names.requests
+def _require_a_status(statuses: Collection[str | None], names: RequestMetrics) -> None:
+    """Raise MetricsError if requests were counted, but no sample has a status: then the label is another one."""
+    if not statuses or any(map(_is_status, statuses)):
+        return
+    if None in statuses:
+        raise MetricsError(f"`{names.requests}` has no label {names.status!r}, the status of the answers")
+    other = min(filter(None, statuses), default="")
+    why = f"the label `{names.status}` of `{names.requests}` is {other!r}, which is no HTTP status"
+    raise MetricsError(f"the answer is not in Prometheus' text format ({why})")
 
 
 def total(parts: Iterable[Counters]) -> Counters:

@@ -59,6 +59,7 @@ def test_no_request_yet_is_fine() -> None:
         ("up 1\n", "no metric `http_requests_total`, or no request has been counted yet"),
         ('http_requests_total{code="200",path="/"} 1\n', "`http_requests_total` has no label 'status'"),
         ('http_requests_total{method="GET",route="/",status="ok"} 1\n', "not in Prometheus' text format"),
+        ("http_request_duration_seconds_bucket 1\n", "not in Prometheus' text format"),
         ("<html>not found</html>\n", "not in Prometheus' text format"),
     ],
 )
@@ -139,6 +140,42 @@ def test_metrics_of_other_libraries_are_read(preset: MetricsPreset) -> None:
     route = ("", "") if preset == "istio" else PERSON
     assert counters.requests == {(route, 200): 1, (route, 500): 1}
     assert counters.durations == {route: {0.005: 1, math.inf: 2}}
+
+
+#: A request without a usable status, and how each library writes it.
+WITHOUT_STATUS: dict[MetricsPreset, str] = {
+    "opentelemetry": """\
+http_server_request_duration_seconds_bucket{http_request_method="GET",http_route="/person/{id}",le="+Inf"} 7
+http_server_request_duration_seconds_count{http_request_method="GET",http_route="/person/{id}"} 7
+""",
+    "micrometer": """\
+http_server_requests_seconds_bucket{method="GET",status="UNKNOWN",uri="/person/{id}",le="+Inf"} 7
+http_server_requests_seconds_count{method="GET",status="UNKNOWN",uri="/person/{id}"} 7
+""",
+}
+
+
+@pytest.mark.parametrize("preset", WITHOUT_STATUS)
+def test_requests_without_a_status_are_left_out(preset: MetricsPreset) -> None:
+    counters = parse(LIBRARIES[preset] + WITHOUT_STATUS[preset], {"/ready"}, PRESETS[preset])
+    assert counters == parse(LIBRARIES[preset], {"/ready"}, PRESETS[preset])
+    with pytest.raises(MetricsError):
+        parse(WITHOUT_STATUS[preset], (), PRESETS[preset])
+
+
+@pytest.mark.parametrize(
+    ("route", "probe", "is_hidden"),
+    [
+        ("/actuator/health/**", "/actuator/health/liveness", True),
+        ("/actuator/health/**", "/actuator/health", True),
+        ("/actuator/health/**", "/actuator/healthy", False),
+        ("/actuator/health", "/actuator/health/liveness", False),
+        ("/**", "/actuator/health/liveness", False),
+    ],
+)
+def test_patterns_that_include_a_probe_are_left_out(route: str, probe: str, is_hidden: bool) -> None:
+    text = f'http_requests_total{{method="GET",route="{route}",status="200"}} 9\n'
+    assert parse(text, {probe}).total == (0 if is_hidden else 9)
 
 
 def test_every_preset_is_tested() -> None:
