@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MetricsPreset = Literal[
     "default", "opentelemetry", "micrometer", "express-prom-bundle", "fastapi-instrumentator", "promhttp", "istio"
@@ -80,9 +80,20 @@ class TestRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     __test__ = False  # not a test class, whatever its name says to pytest
 
-    send: Annotated[str, Field(pattern=r"^[A-Z]+ /\S*$")]
+    send: Annotated[str, Field(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /\S*$")]
     form: dict[str, str] | None = None
     body: Any = None
     status: Annotated[int, Field(ge=100, le=599)] = 200
     answer: dict[str, Any] = {}
     save: list[str] = []
+
+    @model_validator(mode="after")
+    def _require_a_method_with_content(self) -> Self:
+        method = self.send.partition(" ")[0]
+        if self.form is not None and self.body is not None:
+            raise ValueError("has both a form and a body: leave one of them out")
+        if self.form is not None and method not in ("POST", "PUT", "PATCH"):
+            raise ValueError(f"a {method} request sends no form: use POST, PUT or PATCH, or write it into the path")
+        if self.body is not None and method in ("GET", "HEAD"):
+            raise ValueError(f"a {method} request sends no body: use another method, or leave the body out")
+        return self

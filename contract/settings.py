@@ -400,8 +400,9 @@ class VerdictKeys(Keys):
     test_requests: list[TestRequest] = Field(
         default=[],
         description="Requests that `verdict` sends to the canary's own Service, in order: `send` (`GET /path`), `form`"
-        " or `body` (sent as JSON), the expected `status` (200) and fields of the JSON `answer`, and fields to `save`"
-        " for `{field}` in later paths. After a failure the DELETE requests are still sent.",
+        " (POST, PUT, PATCH) or `body` (sent as JSON), the expected `status` (200) and fields of the JSON `answer`, and"
+        " fields to `save` for `{field}` in later paths. Redirects are not followed. After a failure the DELETE"
+        " requests are still sent.",
     )
     request_metrics: MetricsPreset = Field(
         default="default",

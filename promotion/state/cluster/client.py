@@ -6,6 +6,7 @@ import http
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import websocket
@@ -37,6 +38,13 @@ class Client(ApiClient):
         if len(args) < 6 and not kwargs.get("_request_timeout"):
             kwargs["_request_timeout"] = ANSWER_SECONDS
         return cast(Any, super()).call_api(*args, **kwargs)
+
+
+def without_redirects(client: ApiClient) -> ApiClient:
+    """Return the client, which now returns an answer that redirects instead of following it."""
+    pool: Any = cast(Any, client).rest_client.pool_manager
+    pool.request = partial(pool.request, redirect=False)
+    return client
 
 
 def configuration_of(stack: str, context: str | None, kubeconfig: Any) -> Configuration:

@@ -32,6 +32,7 @@ from promotion.state.cluster.client import (
     reason_of,
     refusal,
     status_of,
+    without_redirects,
 )
 from promotion.state.cluster.pods import (
     Deployment,
@@ -205,14 +206,14 @@ class Cluster:
     ) -> tuple[int, str]:
         """Send one request through the track's own Service, with a form or a JSON body; return status and body.
 
-        Raises UnreachableError also if the Service has no ready pod.
+        A redirect is an answer: it is not followed. Raises UnreachableError also if the Service has no ready pod.
         """
         headers = {"Accept": "*/*"}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         elif body is not None:
             headers["Content-Type"] = "application/json"
-        client = cast(Any, self.api)
+        client = cast(Any, without_redirects(Client(self._configuration)))
         request = client.param_serialize(
             method,
             f"/api/v1/namespaces/{self.namespace}/services/http:{self.service}-{track}:http/proxy{path}",

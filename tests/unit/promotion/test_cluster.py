@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -73,6 +75,30 @@ def test_every_request_raises_if_the_cluster_is_unreachable() -> None:
         cluster.through_service("canary", "GET", "/all")
     with pytest.raises(UnreachableError):
         cluster.pods("canary")
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Answers every request with a redirect."""
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.parametrize(("method", "form"), [("GET", None), ("POST", {"name": "x"})])
+def test_a_redirect_is_the_answer(method: str, form: dict[str, str] | None) -> None:
+    with HTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        cluster = Cluster(ApiClient(Configuration(host=f"http://127.0.0.1:{server.server_port}")), "n", "s")
+        assert cluster.through_service("canary", method, "/", form) == (302, "")
+        server.shutdown()
 
 
 def test_pods_of_a_former_deployment_are_not_current(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,22 @@ def test_an_error_in_a_values_form_gives_an_example(config: dict[str, str], exam
     assert errors(**config)[0].endswith(f" VALUE`, for example {example})")
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ('"send": "TRACE /x"', "does not have the form ^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /"),
+        ('"send": "GET /x", "form": {}', "a GET request sends no form: use POST, PUT or PATCH"),
+        ('"send": "DELETE /x", "form": {}', "a DELETE request sends no form: use POST, PUT or PATCH"),
+        ('"send": "HEAD /x", "body": 1', "a HEAD request sends no body: use another method"),
+        ('"send": "POST /x", "body": 1, "form": {}', "has both a form and a body: leave one of them out"),
+    ],
+)
+def test_a_test_request_that_cannot_be_sent_is_refused(fields: str, expected: str):
+    (error,) = errors(testRequests=f"[{{{fields}}}]")
+    assert error.startswith("testRequests.0")
+    assert expected in error
+
+
 def test_an_error_in_canary_settings_names_the_command():
     (error,) = errors(**CANARY, canarySettings='{"preStopSeconds": -1}')
     assert error.endswith("must be 0 or more (`pulumi config set --path canarySettings.preStopSeconds VALUE`)")
