@@ -18,6 +18,8 @@ OptionsT = TypeVar("OptionsT")
 WAIT_SECONDS = 600
 #: Columns of a help text.
 HELP_WIDTH = 80
+#: Longest duration, in days: far above any use, and far below what a date can hold.
+LONGEST_DAYS = 3650
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -124,7 +126,7 @@ def seconds(value: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
     duration = seconds_or_zero(value)
     if not duration:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")
+        raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m, 12h or 3d")
     return duration
 
 
@@ -132,5 +134,8 @@ def seconds_or_zero(value: str) -> float:
     """Return the seconds of a duration as ``seconds`` does, but allow 0."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip())
     if not match:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m or 1h")
-    return float(match[1]) * UNITS.get(match[2], 1)
+        raise argparse.ArgumentTypeError(f"{value!r} is not a duration: write 90s, 5m, 12h or 3d")
+    duration = float(match[1]) * UNITS.get(match[2], 1)
+    if duration > LONGEST_DAYS * UNITS["d"]:
+        raise argparse.ArgumentTypeError(f"{value!r} is too long: give {LONGEST_DAYS}d at most")
+    return duration

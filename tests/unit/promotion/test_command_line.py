@@ -49,7 +49,13 @@ def test_durations(text: str, value: float):
 
 @pytest.mark.parametrize("text", ["", "0s", "5 minutes", "-1m", "1w"])
 def test_an_invalid_duration_is_refused(text: str):
-    with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 5m or 1h"):
+    with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 5m, 12h or 3d"):
+        seconds(text)
+
+
+@pytest.mark.parametrize("text", ["9999999d", "9" * 400])
+def test_a_duration_that_no_date_can_hold_is_refused(text: str):
+    with pytest.raises(argparse.ArgumentTypeError, match="is too long: give 3650d at most"):
         seconds(text)
 
 
