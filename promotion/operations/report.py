@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from contract.judging import RequestMetrics
 from contract.settings import VerdictKeys
 from promotion.errors import DONE, DRIFTED, FAILED, WRONG_USE, CommandError
 from promotion.operations.figures import (
@@ -135,7 +136,7 @@ def status(options: StatusOptions) -> int:
 
     stack = select_stack(options.stack)
     file = StackFile.of(options.stack)
-    observer = Observer(stack, file, Meter(options.watch is None, keys_of(file, VerdictKeys).metrics))
+    observer = Observer(stack, file, Meter(options.watch is None, _request_metrics(file)))
     if options.ready_within is not None:
         return _wait_until_ready(observer, options, options.ready_within)
     if options.watch is None:
@@ -149,6 +150,15 @@ def status(options: StatusOptions) -> int:
             print(f"{clear}{error}", file=sys.stderr if options.output == "json" else sys.stdout, flush=True)
         stop.wait(options.watch)
     return DONE
+
+
+def _request_metrics(file: StackFile) -> RequestMetrics:
+    """Return the metrics that the stack file names, or the default ones and a warning if its keys are invalid."""
+    try:
+        return keys_of(file, VerdictKeys).metrics
+    except CommandError as error:
+        print(f"warning: {error}\nThe requests are read from the default metrics meanwhile.", file=sys.stderr)
+        return RequestMetrics()
 
 
 def _wait_until_ready(observer: Observer, options: StatusOptions, seconds: float) -> int:

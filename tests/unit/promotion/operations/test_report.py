@@ -13,14 +13,20 @@ from typing import Any
 import pytest
 
 from contract.errors import INVALID_CONFIG
+from contract.judging import RequestMetrics
 from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations import report
 from promotion.operations.options import PreviewOptions
-from promotion.operations.report import _StopRequest, preview_code  # pyright: ignore[reportPrivateUsage]
+from promotion.operations.report import (  # pyright: ignore[reportPrivateUsage]
+    _request_metrics,
+    _StopRequest,
+    preview_code,
+)
 from promotion.operations.update import apply
 from promotion.preview.planned import Plan
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.preview.steps import digest_of_steps
+from promotion.state.stack_file import StackFile
 from tests.unit.promotion.operations.conftest import refused
 from tests.unit.promotion.operations.fake_stack import Make
 
@@ -55,6 +61,17 @@ def test_preview_that_cannot_be_saved_ends_with_2(tmp_path: Path):
     with pytest.raises(CommandError, match="cannot write the file") as error:
         report.preview(PreviewOptions(save=str(tmp_path / "no" / "preview.json")))
     assert error.value.code == WRONG_USE
+
+
+def test_status_survives_an_invalid_judging_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "Pulumi.dev.yaml"
+    path.write_text("config:\n  addressbook:metricsPath: /stats\n")
+    assert _request_metrics(StackFile(path)) == RequestMetrics(path="/stats")
+    path.write_text("config:\n  addressbook:metricsPath: /stats\n  addressbook:warmUpSeconds: soon\n")
+    assert _request_metrics(StackFile(path)) == RequestMetrics()
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: Pulumi.dev.yaml: invalid config")
+    assert "warmUpSeconds" in warning
 
 
 @pytest.fixture
