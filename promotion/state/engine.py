@@ -121,11 +121,11 @@ def restore_file(name: str, say: Say = _say) -> StackFile:
 
 
 def _remove_empty(stack: automation.Stack) -> None:
-    """Remove a stack that was never updated. Raises CommandError if it has resources: its first update was killed."""
+    """Remove a stack that was never updated. Raises CommandError if it has resources: an update has begun."""
     if (stack.export_stack().deployment or {}).get("resources"):
         raise CommandError(
-            f"stack `{stack.name}` has resources, but its first update was killed, so its config is unknown; restore"
-            f" its stack file from where it was created, then run this again"
+            f"stack `{stack.name}` has resources but no finished update: its first update is running or was killed;"
+            " restore its stack file from where it was created, then run this again"
         )
     stack.workspace.remove_stack(stack.name)
 
