@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract.image import Image, digest_of, short
@@ -164,16 +165,16 @@ def previous_stable(session: Session) -> Update:
     """
     updates, verdicts = session.updates(), session.verdicts()
 
-    def version(update: Update) -> object:
-        settings = (update.config.get(key, "") for key in SETTINGS_KEYS)
-        return digest_of(update.config.get("stableImage", "")), *settings, *stable_secrets(session, update)
+    def version(update: Update) -> _Version:
+        settings = tuple(update.config.get(key, "") for key in SETTINGS_KEYS)
+        return _Version(digest_of(update.config.get("stableImage", "")), settings, stable_secrets(session, update))
 
-    path: list[tuple[object, Update]] = []
+    path: list[tuple[_Version, Update]] = []
     for update in reversed(updates):
         if update.is_applied and update.config.get("stableImage"):
             path = [*path[: _place(path, version(update))], (version(update), update)]
     last = next((version(update) for update in updates if update.kind == "update"), None)
-    place = _place(path, last)
+    place = _place(path, last) if last else len(path)
     path = path[: place if place == len(path) - 1 else place + 1]  # the present one, or a way back that failed
     for _, update in reversed(path):
         if not verdict_against(digest_of(update.config["stableImage"]), verdicts):
@@ -185,9 +186,28 @@ def previous_stable(session: Session) -> Update:
     )
 
 
-def _place(path: Sequence[tuple[object, Update]], version: object) -> int:
+@dataclass(frozen=True)
+class _Version:
+    """What stable runs: the image's digest, the settings as the history shows them, and the readable secret ones."""
+
+    digest: str
+    settings: tuple[str, ...]
+    secrets: Mapping[str, str] = field(repr=False)
+
+    def is_same(self, other: _Version) -> bool:
+        """Compare two versions by what is readable in both.
+
+        A secret that only a former secrets provider could decrypt counts as equal. Otherwise `undo` would return to the
+        version that runs.
+        """
+        common = self.secrets.keys() & other.secrets.keys()
+        equal = all(self.secrets[key] == other.secrets[key] for key in common)
+        return equal and (self.digest, self.settings) == (other.digest, other.settings)
+
+
+def _place(path: Sequence[tuple[_Version, Update]], version: _Version) -> int:
     """Return the place of a version in the path; the path's length if it is not there."""
-    return next((place for place, (each, _) in enumerate(path) if each == version), len(path))
+    return next((place for place, (each, _) in enumerate(path) if each.is_same(version)), len(path))
 
 
 def _stable_images(session: Session) -> dict[str, str]:

@@ -37,15 +37,15 @@ def restored_secrets(session: Session, earlier: Update | None) -> Edits:
         return {}
 
 
-def stable_secrets(session: Session, update: Update) -> tuple[str, ...]:
-    """Return the secret settings of stable in an update, to compare; none if they cannot be read."""
+def stable_secrets(session: Session, update: Update) -> Mapping[str, str]:
+    """Return the secret settings of stable in an update, without those that cannot be read."""
     if SECRET not in map(update.config.get, SETTINGS_KEYS):
-        return ()
+        return {}
     try:
         values = session.secrets().get(update.number, {})
     except CommandError:
-        return ()
-    return tuple(values.get(key, "") for key in SETTINGS_KEYS)
+        return {}
+    return {key: values[key] for key in SETTINGS_KEYS if key in values}
 
 
 def _restored(session: Session, written: Any, wanted: Any, present: Any) -> str:

@@ -147,7 +147,7 @@ class Session:
     console: Console
     engine: EngineRun
     _updates: Sequence[Update] | None = None
-    _secrets: Mapping[int, Mapping[str, str]] | None = field(default=None, repr=False)
+    _secrets: Mapping[int, Mapping[str, str]] | CommandError | None = field(default=None, repr=False)
     _cluster: Cluster | None = None
     changed: bool = False
     commit_failed: bool = False
@@ -209,10 +209,15 @@ class Session:
     def secrets(self) -> Mapping[int, Mapping[str, str]]:
         """Return the secret values of each update by its number and their keys; they are read once, into memory only.
 
-        Raises CommandError if they cannot be read.
+        Raises CommandError if they cannot be read. It is not tried again, since each attempt may take long.
         """
         if self._secrets is None:
-            self._secrets = secrets.secrets_of_updates(self.engine.stack, self.file.prefix)
+            try:
+                self._secrets = secrets.secrets_of_updates(self.engine.stack, self.file.prefix)
+            except CommandError as error:
+                self._secrets = error
+        if isinstance(self._secrets, CommandError):
+            raise self._secrets
         return self._secrets
 
     def tolerate_unreadable_history(self) -> bool:

@@ -280,6 +280,31 @@ def test_undo_of_a_promoted_secret_keeps_the_image(make: Make, monkeypatch: pyte
     assert previous_stable(session).number == 1
 
 
+def test_undo_ignores_secrets_of_another_provider(make: Make, monkeypatch: pytest.MonkeyPatch):
+    """Only the last update can be decrypted; its release is the same as that of the update before."""
+    updates = [{"stableImage": NEW, "secretEnvironment": SECRET, "number": number} for number in "32"]
+    monkeypatch.setattr(
+        session_module.secrets, "secrets_of_updates", lambda *_: {2: {}, 3: {"secretEnvironment": '{"A": "1"}'}}
+    )
+    earlier = [*updates, {"stableImage": OLD, "number": "1"}]
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert previous_stable(session).number == 1
+
+
+def test_a_failing_history_of_secrets_is_read_once(make: Make, monkeypatch: pytest.MonkeyPatch):
+    reads: list[object] = []
+
+    def fail(*_: object) -> NoReturn:
+        reads.append(_)
+        raise CommandError("timeout")
+
+    monkeypatch.setattr(session_module.secrets, "secrets_of_updates", fail)
+    earlier = [{"stableImage": image, "secretEnvironment": SECRET} for image in (NEW, OLD)]
+    session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
+    assert previous_stable(session).config["stableImage"] == OLD
+    assert len(reads) == 1
+
+
 def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
     trial = {"stableImage": OLD, "canaryImage": OLD, "canaryReplicas": "1", "memoryLimit": "256Mi"}
     session, stack = make(
