@@ -167,8 +167,9 @@ class ReleaseSettings(ToolKeys):
         examples=["cosign.pub"],
         description="Who must have signed each image that a track is given: a public key (a file such as `cosign.pub`,"
         " relative to Pulumi.yaml, or a key service's `awskms://…`, `gcpkms://…`), or `keyless ISSUER IDENTITY`. cosign"
-        " verifies it before an update changes anything; an image that runs already is not verified again. The stack"
-        " then builds nothing. Unset: signatures are not verified.",
+        " verifies it before an update changes anything; an image that runs already, or that stable ran before and a"
+        " roll-back returns to, is not verified again. The stack then builds nothing. Unset: signatures are not"
+        " verified.",
     )
 
     @field_validator("stable_image", "canary_image")

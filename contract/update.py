@@ -6,6 +6,13 @@ import os
 
 #: Environment variable that is set while an update leaves the platform as it is: the way back to a working version.
 LEAVE_PLATFORM = "ADDRESSBOOK_LEAVE_PLATFORM"
+#: Environment variable with the digest of stable's image, if a roll-back returns to one that stable ran before.
+FORMER_STABLE = "ADDRESSBOOK_FORMER_STABLE"
+
+
+def former_stable() -> str:
+    """Return the digest of the image that this update returns stable to; "" if it is not known to have run before."""
+    return os.environ.get(FORMER_STABLE, "")
 
 
 def wanted_version(configured: str, running: str) -> str:

@@ -10,18 +10,21 @@ from components.signature import SignatureError
 from contract.errors import invalid_config
 from contract.image import digest_of
 from contract.settings import ReleaseSettings
+from contract.update import former_stable
 from stacks.platform_reference import own_outputs
 
 
 def refuse_unsigned(release: ReleaseSettings) -> None:
-    """Verify the image of each track, except one that runs already, so that a roll-back needs no registry.
+    """Verify the image of each track, except one that runs already or to which stable returns.
+
+    So a roll-back needs neither cosign nor a registry nor a key service.
 
     Raises pulumi.RunError.
     """
     if not release.image_verification:
         return
-    running = _running()
-    images = {image for image in release.pinned if digest_of(image) not in running}
+    known = {*_running(), former_stable()}
+    images = {image for image in release.pinned if digest_of(image) not in known}
     errors = signature.missing_prerequisites(images)
     for image in [] if errors else sorted(images):
         try:

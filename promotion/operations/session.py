@@ -82,8 +82,9 @@ class EngineRun:
     """Run the engine on the stack ``name``.
 
     ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program also asks for
-    no version of the platform but the running ones. ``outputs`` (without secrets) and ``failed`` (URNs of resources)
-    are those of the last update. ``ran``: there was an update, or a destroy.
+    no version of the platform but the running ones. ``former_stable`` is the digest of stable's image if an update
+    returns to one that stable ran before. ``outputs`` (without secrets) and ``failed`` (URNs of resources) are those of
+    the last update. ``ran``: there was an update, or a destroy.
     """
 
     name: str
@@ -91,6 +92,7 @@ class EngineRun:
     wait_seconds: float = 0
     excluded: Sequence[str] = ()
     leaves_platform: bool = False
+    former_stable: str = ""
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: list[str] = field(default_factory=list[str])
     ran: bool = False
@@ -119,6 +121,7 @@ class EngineRun:
             config_file=config_file,
             excluded=self.excluded,
             leaves_platform=self.leaves_platform,
+            former_stable=self.former_stable,
             plan=plan,
             progress=progress,
             wait_seconds=self.wait_seconds,

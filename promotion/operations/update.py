@@ -11,6 +11,7 @@ from pathlib import Path
 
 from components.migration_name import migration_name
 from components.shares import traffic_shares
+from contract.image import digest_of
 from contract.settings import ReleaseSettings
 from promotion.errors import BUSY, WRONG_USE, CommandError
 from promotion.operations import config_edits
@@ -83,6 +84,7 @@ def apply(
         session.console.say(f"{file.path.name} is edited; apply it with `pulumi up` or a merge")
         return False
     is_applying = False
+    session.engine.former_stable = _former_stable(session) if platform == "leave" else ""
     try:
         keeps = keeps_platform(session)
         if reviewed:
@@ -106,6 +108,17 @@ def apply(
     session.forget_updates()
     commit(session, message)
     return True
+
+
+def _former_stable(session: Session) -> str:
+    """Return the digest of the file's stable image if stable ran it before; "" if not, or if no signature is needed."""
+    release = session.release
+    if not (release.image_verification and release.stable_image):
+        return ""
+    session.tolerate_unreadable_history()
+    digest = digest_of(release.stable_image)
+    former = (update.config.get("stableImage", "") for update in session.updates() if update.is_applied)
+    return digest if digest in map(digest_of, former) else ""
 
 
 def _preview(session: Session, *, refresh: bool, save: Path | None = None, config_file: Path | None = None) -> Plan:

@@ -14,7 +14,7 @@ from pulumi import automation
 
 from contract.errors import INVALID_CONFIG
 from contract.project import PROJECT_ROOT
-from contract.update import LEAVE_PLATFORM
+from contract.update import FORMER_STABLE, LEAVE_PLATFORM
 from promotion.errors import FAILED, WRONG_USE, CommandError
 from promotion.state import stack_names, stack_state
 from promotion.state.engine_process import TRUNCATED, EngineProcess, delete_truncated_attributes
@@ -146,6 +146,7 @@ def up(
     config_file: Path | None = None,
     excluded: Sequence[str] = (),
     leaves_platform: bool = False,
+    former_stable: str = "",
     plan: Path | None = None,
     progress: Progress | None = None,
     wait_seconds: float = 0,
@@ -156,13 +157,14 @@ def up(
     First resolve the pending operations of an interrupted update, and refresh the state, so that manual changes are
     detected and undone. ``message`` goes into the stack's history; ``config_file`` replaces the stack file. The update
     does not change the ``excluded`` resources (URNs) and does not wait for them. ``leaves_platform`` tells the program
-    that it need not check the platform's versions. ``plan`` is a plan that a preview saved: the update stops at the
-    first step that differs from it.
+    that it need not check the platform's versions, and ``former_stable`` the digest of an image that stable ran before.
+    ``plan`` is a plan that a preview saved: the update stops at the first step that differs from it.
     Raises CommandError; the engine has then printed why.
     """
     progress = progress or Progress()
     file = str(config_file) if config_file else None
-    stack.workspace.env_vars = {LEAVE_PLATFORM: "true"} if leaves_platform else {}
+    environment = {LEAVE_PLATFORM: "true" if leaves_platform else "", FORMER_STABLE: former_stable}
+    stack.workspace.env_vars = {name: value for name, value in environment.items() if value}
 
     def run() -> automation.UpResult:
         resolved = resolve_pending(stack)

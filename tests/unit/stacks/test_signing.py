@@ -10,11 +10,13 @@ import pulumi
 import pytest
 
 from components import signature
+from contract.image import digest_of
 from contract.settings import ReleaseSettings
+from contract.update import FORMER_STABLE
 from stacks import signing
 from stacks.parsing import ConfigError, parse
 
-NEW, RUNNING = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "ab")
+NEW, RUNNING, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
 KEYLESS = "keyless https://issuer.example https://github.com/OWNER/NAME/.github/workflows/main.yaml@refs/heads/main"
 RAN_BEFORE = {"tracks": {"stable": {"image": RUNNING.replace("registry", "own-registry")}}}
 
@@ -68,6 +70,14 @@ def settings(**values: Any) -> ReleaseSettings:
 def test_only_an_image_that_is_new_is_verified(cosign: Cosign, signer: str, options: str):
     signing.refuse_unsigned(settings(imageVerification=signer))
     assert cosign.calls == [f"verify {options} {NEW}"]
+
+
+def test_an_image_that_stable_returns_to_is_not_verified(cosign: Cosign, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(FORMER_STABLE, digest_of(NEW))
+    signing.refuse_unsigned(settings(stableImage=NEW, canaryImage=""))
+    assert cosign.calls == []
+    signing.refuse_unsigned(settings(stableImage=OTHER, canaryImage=""))
+    assert len(cosign.calls) == 1
 
 
 def test_every_image_is_verified_in_the_first_update(cosign: Cosign, monkeypatch: pytest.MonkeyPatch):

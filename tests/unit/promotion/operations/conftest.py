@@ -55,10 +55,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             progress: Progress,
             excluded: Sequence[str],
             leaves_platform: bool,
+            former_stable: str,
             **_: Any,
         ) -> dict[str, Any]:
             stack.excluded.append([*excluded])
             stack.leaves_platform.append(leaves_platform)
+            stack.former_stable.append(former_stable)
             progress.failed += [stack.failing] if stack.failing else []
             return stack.up(config_file, message)
 

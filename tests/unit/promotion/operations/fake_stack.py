@@ -24,7 +24,8 @@ BOTH = {"stable": OLD, "canary": NEW}
 class FakeStack:
     """A stack whose state has these tracks, with pods of an ``environment``; ``applied`` has the config of each update.
 
-    ``excluded`` has what each update left alone; ``leaves_platform``, whether the program was to upgrade nothing.
+    ``excluded`` has what each update left alone; ``leaves_platform``, whether the program was to upgrade nothing;
+    ``former_stable``, the digest that it need not verify.
 
     An update with a canary fails with ``error``, on the resource ``failing``. A preview has the errors ``forbidden``,
     the steps ``steps``, and ``changes``, after a refresh ``drift``; ``previewed`` are the outputs before and after it.
@@ -41,6 +42,7 @@ class FakeStack:
     environment: str = "env"
     excluded: list[list[str]] = field(default_factory=list[list[str]])
     leaves_platform: list[bool] = field(default_factory=list[bool])
+    former_stable: list[str] = field(default_factory=list[str])
     forbidden: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()

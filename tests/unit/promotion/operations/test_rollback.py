@@ -9,6 +9,7 @@ from typing import NoReturn, cast
 
 import pytest
 
+from contract.image import digest_of
 from promotion.errors import CommandError
 from promotion.operations import secret_settings, stale
 from promotion.operations import session as session_module
@@ -303,6 +304,22 @@ def test_a_failing_history_of_secrets_is_read_once(make: Make, monkeypatch: pyte
     session, _ = make("undo", tracks={"stable": NEW}, earlier=earlier, stableImage=NEW)
     assert previous_stable(session).config["stableImage"] == OLD
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "keys", "expected"),
+    [
+        (OLD, {"imageVerification": "cosign.pub"}, digest_of(OLD)),
+        (OTHER, {"imageVerification": "cosign.pub"}, ""),
+        (OLD, {}, ""),
+    ],
+)
+def test_the_program_learns_what_stable_ran_before(make: Make, image: str, keys: dict[str, str], expected: str):
+    """It verifies no signature of such an image again. OTHER was stable only in an update that failed."""
+    earlier = [{"stableImage": NEW}, {"stableImage": OTHER, "result": "failed"}, {"stableImage": OLD}]
+    session, stack = make("rollback", {"stable": NEW}, earlier, {"force": True}, stableImage=NEW, **keys)
+    assert restore_stable(session, image)
+    assert stack.former_stable == [expected]
 
 
 def test_an_interrupted_promotion_of_settings_is_undone(make: Make):
