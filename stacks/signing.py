@@ -31,8 +31,8 @@ def refuse_unsigned(release: ReleaseSettings) -> None:
             signature.verify(image, release.image_verification)
         except SignatureError as error:
             errors.append(
-                f"{_key(release, image)}: {image} is not known to be signed as imageVerification requires"
-                f" ({error}); name an image that CI has signed"
+                f"{_key(release, image)}: {image} has no valid signature of the signer in imageVerification"
+                f" ({error}); name a signed image, or sign this one with `cosign sign`"
             )
     if errors:
         raise invalid_config(errors)

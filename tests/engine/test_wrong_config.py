@@ -77,7 +77,7 @@ def test_engine_refuses_a_wrong_type(new_project: NewProject, environment: dict[
     ("config", "message"),
     [
         ({"canaryReplicas": 2}, "there is no canaryImage"),
-        ({"stableImage": UNSIGNED, "imageVerification": "cosign.pub"}, "is not known to be signed"),
+        ({"stableImage": UNSIGNED, "imageVerification": "cosign.pub"}, "has no valid signature of the signer"),
     ],
     ids=["canaryReplicas", "imageVerification"],
 )

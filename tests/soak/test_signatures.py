@@ -88,7 +88,7 @@ def test_only_the_right_signature_is_accepted(ci: Registry):
     assert refusal(signed.pinned) == ""
     for image in (unsigned, wrong):
         reason = refusal(image.pinned)
-        assert f"stableImage: {image.pinned} is not known to be signed as imageVerification requires" in reason
+        assert f"stableImage: {image.pinned} has no valid signature of the signer in imageVerification" in reason
         assert len(reason.splitlines()) == 2, "one sentence under the title"
 
 

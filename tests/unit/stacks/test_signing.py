@@ -93,8 +93,8 @@ def test_an_image_without_a_good_signature_is_refused(cosign: Cosign):
         signing.refuse_unsigned(settings())
     (error,) = str(refused.value).splitlines()[1:]
     assert error.strip(" -") == (
-        f"canaryImage: {NEW} is not known to be signed as imageVerification requires (no signatures found);"
-        " name an image that CI has signed"
+        f"canaryImage: {NEW} has no valid signature of the signer in imageVerification (no signatures found);"
+        " name a signed image, or sign this one with `cosign sign`"
     )
 
 
