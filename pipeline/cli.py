@@ -173,6 +173,8 @@ def _image(options: argparse.Namespace) -> dict[str, object]:
     if options.attest:
         context = PROJECT_ROOT / options.context
         attestation.attest(built, origin(context), options.platform, options.sign, os.environ)
+    if options.push:
+        image.push_cache(built)
     return {**asdict(built), "image": built.pinned if built.digest else None}
 
 
