@@ -246,7 +246,7 @@ def test_semaphore_keeps_the_deployed_stack_file(
     shutil.copy(ROOT / ".semaphore" / "inherit-stack", tmp_path / ".semaphore")
     programs = {
         "artifact": '[ "$1" = push ] && exec cp "$3" pushed\ncp "kept/$3" . 2>/dev/null',
-        ".venv/bin/python": f'case $3 in diagnose|{fails or "none"}) exit 1 ;; esac\necho moved > Pulumi.prod.yaml',
+        ".venv/bin/python": f"case $3 in diagnose|{fails or 'none'}) exit 1 ;; esac\necho moved > Pulumi.prod.yaml",
     }
     for name, text in programs.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
