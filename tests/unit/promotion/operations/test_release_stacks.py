@@ -11,8 +11,8 @@ from pulumi import automation
 
 from promotion.errors import BUSY, DONE, FAILED, WRONG_USE, CommandError
 from promotion.operations import release_stacks
-from promotion.operations.options import UnstackOptions
-from promotion.operations.session import Console
+from promotion.operations.options import ReleaseStackOptions, UnstackOptions
+from promotion.operations.session import Console, Session
 from promotion.state import engine
 from promotion.state.engine import MissingStackError, UnfinishedStackError
 from promotion.state.release_stack_file import ReleaseStackFile
@@ -146,3 +146,16 @@ def test_a_killed_first_update_is_continued(monkeypatch: pytest.MonkeyPatch, err
     monkeypatch.setattr(release_stacks, "restore_file", restore_file)
     file = ReleaseStackFile("pr-1", "shop", "shop-pr-1", "config: {}\n", None, ())
     assert release_stacks._existing(file, Console()) == (exists, None)
+
+
+def test_a_missing_secret_says_how_to_set_it(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    session, _ = make("stack", {})
+    monkeypatch.setattr(release_stacks, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(Session, "of", lambda *_: session)
+    monkeypatch.setattr(release_stacks, "apply", lambda *_args, **_options: True)
+    file = ReleaseStackFile("pr-1", "shop", "shop-pr-1", "config: {}\n", None, ("addressbook:secretEnvironment",))
+    release_stacks._update(file, ReleaseStackOptions(stack="pr-1", platform="shop"), is_new=True)
+    assert cast(Any, session.console.out).getvalue() == (
+        "addressbook:secretEnvironment is not copied, because only stack `shop` can decrypt it. Set it with"
+        " `pulumi config set --secret --stack pr-1 addressbook:secretEnvironment`.\n"
+    )
