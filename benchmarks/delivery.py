@@ -52,6 +52,7 @@ PART_OF = {
     "test": "database",
     "integration tests": "integration",
     "push": "transfer",
+    "cache": "transfer",
 }
 #: How `make image` prints the seconds of each step.
 STEP = re.compile(r"^== (?P<name>.+): (?P<seconds>[\d.]+) s$", re.MULTILINE)

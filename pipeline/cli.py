@@ -173,6 +173,8 @@ def _image(options: argparse.Namespace) -> dict[str, object]:
     if options.attest:
         context = PROJECT_ROOT / options.context
         attestation.attest(built, origin(context), options.platform, options.sign, os.environ)
+    if options.push:
+        image.push_cache(built)
     return {**asdict(built), "image": built.pinned if built.digest else None}
 
 
@@ -187,12 +189,16 @@ def _touched(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _stacks(_options: argparse.Namespace) -> dict[str, object]:
-    from pipeline.touched import environments, touched
+    from pipeline.touched import environments, stacks_in_use, touched
 
     root = Path(PROJECT_ROOT)
     shared = environments(root)
     used = touched(["Pulumi.yaml"], root).stacks  # every stack in use
-    return {"stacks": [asdict(each) for each in used], "environments": asdict(shared) if shared else None}
+    return {
+        "stacks": [asdict(each) for each in used],
+        "staging": list(stacks_in_use(root).staging),
+        "environments": asdict(shared) if shared else None,
+    }
 
 
 def _environment(options: argparse.Namespace) -> dict[str, object]:

@@ -63,6 +63,6 @@ def section(platform: str, url: str, expires: str) -> str:
         f"{url} until {expires.replace('T', ' ').replace('Z', ' UTC')}, or until this is closed or loses the label"
         f" `{LABEL}`. Each push updates it and renews the time."
         if url
-        else f"removed. The label `{LABEL}` brings it back."
+        else f"removed. While the pull request is open, adding the label `{LABEL}` again brings it back."
     )
     return f"<!-- environment of {platform} -->\n**Environment:** {text}"

@@ -44,7 +44,7 @@ class GitHub:
         done = self._run("api", "--paginate", f"repos/{self.repository}/{path}", "--jq", ".[]")
         if done.returncode:
             raise StepError(f"GitHub does not list {path}: {_reason(done)}")
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.split("\n") if line]  # a text may contain U+0085
 
     def send(self, method: str, path: str, **fields: str) -> dict[str, Any]:
         """Create (POST) or change (PATCH) something and return it. Raises StepError if GitHub refuses."""

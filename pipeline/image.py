@@ -109,12 +109,20 @@ def _test(result: BuildResult, test_image: str) -> None:
 
 def push(result: BuildResult) -> None:
     """Push the tested image and record its digest. Raises StepError."""
-    repository = result.reference.rpartition(":")[0]
     with _timed(result, "push"):
         docker.run(["push", result.reference], f"the push of {result.reference}")
-        docker.run(["tag", result.reference, f"{repository}:{CACHE_TAG}"], "the cache's tag")
-        docker.run(["push", f"{repository}:{CACHE_TAG}"], "the push of the cache")
     result.digest = docker.pushed_digest(result.reference)
+
+
+def push_cache(result: BuildResult) -> None:
+    """Push the image as the next build's cache. Raises StepError.
+
+    This comes last: by this tag the daily run knows the newest base image that was shipped.
+    """
+    cache = f"{result.reference.rpartition(':')[0]}:{CACHE_TAG}"
+    with _timed(result, "cache"):
+        docker.run(["tag", result.reference, cache], "the cache's tag")
+        docker.run(["push", cache], "the push of the cache")
 
 
 @contextmanager

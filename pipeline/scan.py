@@ -24,7 +24,7 @@ COMPLETE = (0, 1)
 SEVERITY = "high"
 #: grype's exit code for a complete scan that found such a vulnerability.
 FOUND = 2
-INSTALL_GRYPE = "https://github.com/anchore/grype#installation, or `.github/tools  grype`"
+INSTALL_GRYPE = "https://github.com/anchore/grype#installation, or `.github/tools '' grype`"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _scan_packages(root: Path) -> int:
         answer = None
     if answer is None:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise StepError(f"nothing was scanned, because PyPI did not answer: {reason}")
+        raise StepError(f"the packages were not scanned, because pip-audit failed: {reason}")
     packages: list[dict[str, Any]] = answer["dependencies"]
     vulnerable = [
         f"{each['name']} {each['version']}: {_summary(known)}" for each in packages for known in each.get("vulns", [])

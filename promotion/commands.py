@@ -302,6 +302,11 @@ def add_status(commands: Commands) -> None:
     repeated.add_argument(
         "--exit-code", action="store_true", help="exit with 6 if there is drift, and with 1 if it cannot be told"
     )
+    parser.add_argument(
+        "--ignore-image",
+        action="store_true",
+        help="another image of stable in the stack file is no drift: on staging, CI deploys it before Git has it",
+    )
     add_output(parser)
 
 

@@ -11,10 +11,11 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from contract.image import digest_of, short
 from contract.settings import EventKeys
@@ -58,12 +59,16 @@ class _Tracks:
 
 
 def prepare_event(session: Session) -> None:
-    """Read what an event needs while the stack still exists."""
+    """Read what an event needs while the stack still exists. Never raises an error of its own."""
     try:
-        _receivers(session)
-        session.updates()
-    except CommandError:
-        pass  # reported with the event
+        receivers = _receivers(session)
+    except Exception as problem:
+        session.receivers = {}
+        _warn("will not be", [_described(problem)])
+        return
+    if receivers:
+        with suppress(CommandError):  # the event is sent without what the history says
+            session.updates()
 
 
 def send_event(session: Session, error: BaseException | None = None) -> None:
@@ -78,14 +83,21 @@ def send_event(session: Session, error: BaseException | None = None) -> None:
             for name, address in addresses.items()
         ]
         problems = deliver(deliveries)
-    except CommandError as problem:
-        problems = [str(problem)]
     except KeyboardInterrupt:  # the move is done; only its event is not
         problems = ["interrupted"]
     except Exception as problem:  # a bug here must not hide how the move ended
-        problems = [f"unexpected {type(problem).__name__}"]
+        problems = [_described(problem)]
     if problems:
-        print(f"warning: an event was not delivered: {'; '.join(problems)}", file=sys.stderr, flush=True)
+        _warn("was not", problems)
+
+
+def _warn(what: str, problems: Sequence[str]) -> None:
+    print(f"warning: an event {what} delivered: {'; '.join(problems)}", file=sys.stderr, flush=True)
+
+
+def _described(problem: Exception) -> str:
+    """Return the message of an error, but no text of an unexpected one, which may contain an address."""
+    return str(problem) if isinstance(problem, CommandError) else f"unexpected {type(problem).__name__}"
 
 
 def _is_due(session: Session, error: BaseException | None) -> bool:
@@ -98,14 +110,28 @@ def _is_due(session: Session, error: BaseException | None) -> bool:
 
 
 def _receivers(session: Session) -> Mapping[str, Mapping[str, str]]:
-    """Return the addresses by key and name. Raises CommandError if they cannot be decrypted."""
+    """Return the addresses by key and name. Raises CommandError if they cannot be decrypted, or a key is malformed."""
     if session.receivers is None:
         keys = sorted(EventKeys.key_names())
         is_configured = session.file.path.exists() and any(session.config.get(key) for key in keys)
         values = written_values(session.engine.stack, session.file.prefix) if is_configured else {}
-        session.receivers = {key: json.loads(values.get(key) or "{}") for key in keys}
-        session.receivers = {key: addresses for key, addresses in session.receivers.items() if addresses}
+        receivers = {key: _addresses(session.name, key, values[key]) for key in keys if values.get(key)}
+        session.receivers = {key: addresses for key, addresses in receivers.items() if addresses}
     return session.receivers
+
+
+def _addresses(stack: str, key: str, value: str) -> Mapping[str, str]:
+    """Return the addresses in the value of a key, by name. Raises CommandError, without the value, which is secret."""
+    try:
+        addresses = json.loads(value)
+    except ValueError:
+        addresses = None
+    if not isinstance(addresses, dict):
+        raise CommandError(
+            f"{key} is no object of names and addresses: remove it with `pulumi config rm --stack {stack} {key}`,"
+            f" then run `pulumi config set --secret --stack {stack} --path {key}.NAME`"
+        )
+    return cast(dict[str, str], addresses)
 
 
 def event_of(session: Session, error: BaseException | None) -> dict[str, Any]:

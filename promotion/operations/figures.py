@@ -58,17 +58,19 @@ def deployments_of(updates: Sequence[Update], commit_times: Mapping[str, datetim
     """Return the deployments, oldest first.
 
     ``updates`` are newest first. The lead time begins with the commit of the first update that named the image: the
-    canary's, if there was one. ``commit_times`` are by commit.
+    canary's, if there was one. For new settings of an image that stable has, and for an image without a digest, it
+    begins with the update's own commit. ``commit_times`` are by commit.
     """
     found: list[Deployment] = []
-    path: list[tuple[object, Deployment | None]] = []
+    path: list[tuple[tuple[str, ...], Deployment | None]] = []
     first_commit: dict[str, str] = {}
     for update in reversed(updates):
         if update.kind != "update":
             path = [] if update.kind == "destroy" else path
             continue
         for key in ("stableImage", "canaryImage"):
-            first_commit.setdefault(digest_of(update.config.get(key, "")), update.commit)
+            if digest := digest_of(update.config.get(key, "")):
+                first_commit.setdefault(digest, update.commit)
         version, end = _version(update), update.ended or update.time
         if path and version == path[-1][0]:
             continue
@@ -78,7 +80,9 @@ def deployments_of(updates: Sequence[Update], commit_times: Mapping[str, datetim
                 _end(path[-1][1], end)
                 path = path[: place + 1]
             continue
-        committed = commit_times.get(first_commit.get(digest_of(update.config.get("stableImage", "")), update.commit))
+        digest = digest_of(update.config.get("stableImage", ""))
+        has_image = any(each[0] == version[0] for each, _ in path)
+        committed = commit_times.get(update.commit if has_image else first_commit.get(digest, update.commit))
         lead = (end - committed).total_seconds() if committed and committed <= end else None
         deployment = Deployment(end, lead, failed=not update.is_applied)
         if path:
@@ -88,7 +92,8 @@ def deployments_of(updates: Sequence[Update], commit_times: Mapping[str, datetim
     return found
 
 
-def _version(update: Update) -> object:
+def _version(update: Update) -> tuple[str, ...]:
+    """Return the image, by its digest if it has one, and the settings."""
     return (
         digest_of(update.config.get("stableImage", "")) or update.config.get("stableImage", ""),
         *(update.config.get(key, "") for key in SETTINGS_KEYS),
@@ -167,7 +172,8 @@ class _Collector:
 
     def collect(self) -> Iterable[Metric]:
         own, names = self._deployments, [self._stack]
-        leads = [each.lead for each in own if each.lead is not None and not each.failed]
+        # Without regard to failures: a counter must not fall when a deployment turns out to be one.
+        leads = [each.lead for each in own if each.lead is not None]
         restores = [each.restored for each in own if each.restored is not None]
         counts = (
             ("delivery_deployments", "Updates that gave stable a new version.", len(own)),

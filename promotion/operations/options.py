@@ -131,10 +131,12 @@ class StatusOptions(StackOptions):
     """``watch``: seconds between two reports; None reports once.
 
     ``ready_within``: seconds in which all tracks must become ready; None does not wait. ``exit_code``: end with DRIFTED
-    if Git, the stack file, the last update and the cluster differ.
+    if Git, the stack file, the last update and the cluster differ. ``ignore_image``: another image of stable in the
+    stack file is no difference.
     """
 
     exit_code: bool = False
+    ignore_image: bool = False
     watch: float | None = None
     ready_within: float | None = None
 

@@ -136,7 +136,8 @@ def status(options: StatusOptions) -> int:
 
     stack = select_stack(options.stack)
     file = StackFile.of(options.stack)
-    observer = Observer(stack, file, Meter(options.watch is None, _request_metrics(file)))
+    meter = Meter(options.watch is None, _request_metrics(file))
+    observer = Observer(stack, file, meter, ignore_image=options.ignore_image)
     if options.ready_within is not None:
         return _wait_until_ready(observer, options, options.ready_within)
     if options.watch is None:

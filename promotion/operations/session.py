@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -128,11 +128,11 @@ class EngineRun:
             say=self.console.say,
         )
 
-    def down(self) -> None:
-        """Destroy the stack's resources and forget the stack. Raises CommandError."""
+    def down(self, check: Callable[[], None] = lambda: None) -> None:
+        """Destroy the stack's resources and forget the stack, unless ``check`` raises CommandError. Raises it too."""
         progress, stack = Progress(self.console.out, sys.stderr), self.stack
         self.ran = True
-        engine.down(stack, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
+        engine.down(stack, check=check, progress=progress, wait_seconds=self.wait_seconds, say=self.console.say)
 
 
 @dataclass

@@ -37,6 +37,10 @@ class MissingStackError(CommandError):
     """The backend has no stack of that name."""
 
 
+class UnfinishedStackError(CommandError):
+    """The stack has resources but no finished update, so its config is unknown."""
+
+
 class PolicyArguments(TypedDict, total=False):
     """Arguments of the Automation API's ``preview`` and ``up``."""
 
@@ -100,8 +104,8 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
 def restore_file(name: str, say: Say = _say) -> StackFile:
     """Return the stack's file; if this checkout has none, write the config of the stack's last update into one.
 
-    Raises MissingStackError if the backend has no such stack either, or had an empty one that was never updated, and
-    CommandError if the config is unknown.
+    Raises MissingStackError if the backend has no such stack either, or had an empty one that was never updated,
+    UnfinishedStackError if its first update never finished, and CommandError if the backend is unreadable.
     """
     path = PROJECT_ROOT / f"Pulumi.{name.rpartition('/')[2]}.yaml"
     if not path.is_file():
@@ -109,7 +113,10 @@ def restore_file(name: str, say: Say = _say) -> StackFile:
         try:
             stack = automation.Stack.select(stack_names.resolve(name, project, create=False), project)
             if not stack.history(page_size=1, page=1):
-                _remove_empty(stack)
+                try:
+                    _remove_empty(stack)
+                except CommandError as error:
+                    raise UnfinishedStackError(str(error)) from None
                 raise MissingStackError(f"stack `{name}` was empty")
             stack.refresh_config()
         except automation.StackNotFoundError:
@@ -212,12 +219,22 @@ def forget_dependencies(stack: automation.Stack, urn: str, *, wait_seconds: floa
 
 
 def down(
-    stack: automation.Stack, *, progress: Progress | None = None, wait_seconds: float = 0, say: Say = _say
+    stack: automation.Stack,
+    *,
+    check: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+    wait_seconds: float = 0,
+    say: Say = _say,
 ) -> None:
-    """Destroy the stack's resources and forget the stack; its file stays. Raises CommandError."""
+    """Destroy the stack's resources and forget the stack; its file stays. Raises CommandError.
+
+    ``check`` runs before each attempt, since another command may have updated the stack while this one waited. It
+    raises CommandError to keep the stack.
+    """
     progress = progress or Progress()
 
     def run() -> None:
+        check()
         resolve_pending(stack)
         stack.destroy(on_event=progress.event, refresh=True)
 

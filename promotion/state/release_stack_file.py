@@ -37,7 +37,7 @@ POLICY = PROJECT_ROOT / "policy" / "policy-config.json"
 class ReleaseStackFile:
     """The file of a release stack, not written yet.
 
-    ``omitted`` are the keys whose secret values only the platform's stack can decrypt.
+    ``omitted`` are the keys without a value, because only the platform's stack can decrypt its own.
     """
 
     name: str
@@ -48,11 +48,14 @@ class ReleaseStackFile:
     omitted: tuple[str, ...]
 
 
-def release_stack_file(name: str, like: StackFile, image: str = "", expires: str = "") -> ReleaseStackFile:
+def release_stack_file(
+    name: str, like: StackFile, image: str = "", expires: str = "", existing: StackFile | None = None
+) -> ReleaseStackFile:
     """Return the file of a release stack on the platform of the stack ``like``, or on that stack's platform.
 
     Copy the service's config, and its secrets if both stacks can decrypt them. The new release is one pod of ``image``,
-    or of an image built from source. ``expires``: when it may be destroyed (``expiry``). Raises CommandError.
+    or of an image built from source. ``expires``: when it may be destroyed (``expiry``). ``existing`` is the file to be
+    replaced: what the other stack's file cannot give, and without ``expires`` the end, remain. Raises CommandError.
     """
     config, settings = like.config(), like.settings()
     other = like.path.name.removeprefix("Pulumi.").removesuffix(".yaml")
@@ -60,7 +63,12 @@ def release_stack_file(name: str, like: StackFile, image: str = "", expires: str
     platform = str(config.get(f"{like.prefix}platformStack") or other)
     encryption = {key: settings[key] for key in ENCRYPTION if key in settings}
     shared = {key: value for key, value in config.items() if _is_shared(key, like.prefix)}
-    omitted = tuple(key for key, value in shared.items() if not encryption and holds_secret(value))
+    unreadable = [key for key, value in shared.items() if not encryption and holds_secret(value)]
+    present = existing.config() if existing else {}
+    kept = {key: present[key] for key in unreadable if key in present}
+    if existing and not encryption:
+        encryption = {key: value for key, value in existing.settings().items() if key in ENCRYPTION}
+    expires = expires or str(present.get(f"{like.prefix}expires") or "")
     namespace = namespace_of(name, str(config.get(f"{like.prefix}namespace") or _default_namespace()))
     own = {
         "cloud": cloud,
@@ -72,11 +80,12 @@ def release_stack_file(name: str, like: StackFile, image: str = "", expires: str
         "stableReplicas": "1",
     }
     written = {f"{like.prefix}{key}": value for key, value in own.items()}
-    written |= {key: value for key, value in shared.items() if key not in omitted}
+    written |= {key: value for key, value in shared.items() if key not in unreadable} | kept
     heading = (
         f"# A release stack on the platform of stack `{platform}`, written by `python -m promotion stack`.\n"
         f"# `python -m promotion unstack --name {name}` destroys it with its namespace, its database and this file.\n"
     )
+    omitted = tuple(key for key in unreadable if key not in kept)
     text = heading + yaml.safe_dump({"config": written, **encryption}, sort_keys=False, width=1000)
     return ReleaseStackFile(name, platform, namespace, text, encryption.get("secretsprovider"), omitted)
 

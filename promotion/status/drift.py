@@ -76,9 +76,20 @@ def git_drift(file: StackFile) -> list[Drift]:
     return [Drift("git and file", what + ", ".join(changes_text(changes)), remedy, what + _keys(changes))]
 
 
-def config_drift(file: StackFile, last: Update | None, stack: str) -> list[Drift]:
-    """Compare the stack file with the config of the last update."""
-    up = f"`python -m promotion up --stack {stack}`"
+def kept_image(file: StackFile, last: Update | None) -> str:
+    """Return the argument with which `up` keeps stable's deployed image, if the stack file has another one."""
+    deployed = last.config.get("stableImage", "") if last else ""
+    return f" --set stableImage={deployed}" if deployed and deployed != file.values().get("stableImage") else ""
+
+
+def config_drift(
+    file: StackFile, last: Update | None, stack: str, ignored: Sequence[str] = (), kept: str = ""
+) -> list[Drift]:
+    """Compare the stack file with the config of the last update, except for the ``ignored`` keys.
+
+    ``kept`` are arguments of the remedy, `up`.
+    """
+    up = f"`python -m promotion up --stack {stack}{kept}`"
     if last is None:
         return []
     drift: list[Drift] = []
@@ -88,7 +99,7 @@ def config_drift(file: StackFile, last: Update | None, stack: str) -> list[Drift
     secret = {key for key, value in last.config.items() if value == SECRET}
     deployed = {key: value for key, value in last.config.items() if key not in secret}
     wanted = {key: value for key, value in with_defaults(file.values()).items() if key not in secret}
-    changed = [change for change in differences(deployed, wanted) if change.key not in RECORDS]
+    changed = [change for change in differences(deployed, wanted) if change.key not in (*RECORDS, *ignored)]
     if changed:
         what = f"{file.path.name} has changes that are not deployed: "
         text, summary = what + ", ".join(changes_text(changed)), what + _keys(changed)
@@ -100,9 +111,10 @@ def _keys(changes: Sequence[Change]) -> str:
     return ", ".join(change.key for change in flattened(changes))
 
 
-def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> list[Drift]:
+def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str, kept: str = "") -> list[Drift]:
     """Compare the engine's state with the cluster, and return manual changes and deletions.
 
+    ``kept`` are arguments of the remedy, `up`.
     Raises UnreachableError if the cluster does not answer.
     """
     resources = cast(list[dict[str, Any]], state.get("resources") or [])
@@ -116,7 +128,7 @@ def cluster_drift(cluster: Cluster, state: Mapping[str, Any], stack: str) -> lis
     mine = [each for each in objects if _namespaced(each, cluster.namespace) and _name(each)]
     with ThreadPoolExecutor(READERS) as readers:
         live = list(readers.map(partial(_live, cluster), mine))
-    up = f"`python -m promotion up --stack {stack}` reverts it"
+    up = f"`python -m promotion up --stack {stack}{kept}` reverts it"
     return [drift for pair in zip(mine, live, strict=True) for drift in _drift_of(*pair, up)]
 
 

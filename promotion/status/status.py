@@ -18,7 +18,7 @@ from promotion.state.locks import checkout_lock_holder
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState, outputs_of
 from promotion.state.verdict_record import VerdictRecord
-from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, unpinned
+from promotion.status.drift import Drift, cluster_drift, config_drift, git_drift, kept_image, unpinned
 from promotion.status.live import LiveTrack, Meter, live_tracks
 
 #: Number of updates to search for the last deployment and the last verdict.
@@ -50,12 +50,16 @@ class Status:
 
 
 class Observer:
-    """Read one stack's status, once or repeatedly."""
+    """Read one stack's status, once or repeatedly.
 
-    def __init__(self, stack: automation.Stack, file: StackFile, meter: Meter) -> None:
+    ``ignore_image``: another image of stable in the stack file is no drift.
+    """
+
+    def __init__(self, stack: automation.Stack, file: StackFile, meter: Meter, *, ignore_image: bool = False) -> None:
         self._stack = stack
         self._file = file
         self._meter = meter
+        self._ignored = ("stableImage",) if ignore_image else ()
         self._cluster: Cluster | None = None
         self._looked: datetime | None = None
 
@@ -68,7 +72,8 @@ class Observer:
         outputs = outputs_of(state)
         updates = history.updates(self._stack, NEWEST)
         last = next((each for each in updates if each.kind == "update"), None)
-        drift = config_drift(self._file, last, name)
+        kept = kept_image(self._file, last) if self._ignored else ""
+        drift = config_drift(self._file, last, name, self._ignored, kept)
         uncompared = ""
         try:
             drift = [*git_drift(self._file), *drift]
@@ -82,7 +87,7 @@ class Observer:
         try:
             self._cluster = self._cluster or Cluster.of(self._stack, outputs_of(state, secrets=True))
             live = {**live_tracks(self._cluster, self._meter)}
-            drift += cluster_drift(self._cluster, state, name)
+            drift += cluster_drift(self._cluster, state, name, kept)
         except CommandError as error:
             unreachable, self._cluster = str(error), None
         values = self._file.values()

@@ -64,6 +64,35 @@ def test_expired_stacks_go_and_others_stay(team: Team):
     assert team.stacks() == {"shop"}
 
 
+def test_a_stack_that_was_renewed_elsewhere_stays(team: Team):
+    team.run_stack("pr-4", LATER)
+    team.project.run("pulumi", "stack", "select", "shop")
+    file = team.project.folder / "Pulumi.pr-4.yaml"
+    file.write_text(FILE.format(namespace="shop-pr-4", expires=EXPIRED))
+    assert f"stack `pr-4` stays until {LATER}" in team.promotion("unstack", "--expired")
+    assert team.stacks() == {"shop", "pr-4"}
+    listed = json.loads(team.project.run("pulumi", "stack", "ls", "--json").stdout)
+    assert [each["name"] for each in listed if each["current"]] == ["shop"]
+    file.unlink()
+    team.promotion("unstack", "--name", "pr-4")
+
+
+def test_a_killed_first_update_is_continued(team: Team):
+    """It leaves resources, but no update in the history."""
+    state = team.project.folder / "state.json"
+    team.run_stack("pr-5", LATER)
+    state.write_text(team.project.run("pulumi", "stack", "export", "--stack", "pr-5").stdout)
+    team.promotion("unstack", "--name", "pr-5")
+    team.project.run("pulumi", "stack", "init", "pr-5", "--non-interactive")
+    team.project.run("pulumi", "stack", "import", "--stack", "pr-5", "--file", str(state))
+    (team.project.folder / "Pulumi.pr-5.yaml").unlink(missing_ok=True)
+    assert "stack `pr-5` has resources but no finished update" in team.promotion("unstack", "--expired")
+    done = team.promotion("stack", "--name", "pr-5", "--platform", "shop", "--update", "--expires-in", "3d")
+    assert "It may be destroyed from" in done
+    team.promotion("unstack", "--name", "pr-5")
+    assert team.stacks() == {"shop"}
+
+
 def test_an_empty_stack_of_an_interrupted_creation_is_removed(team: Team):
     team.project.run("pulumi", "stack", "init", "pr-3", "--non-interactive")
     (team.project.folder / "Pulumi.pr-3.yaml").unlink(missing_ok=True)

@@ -138,16 +138,28 @@ def test_environment_script_says_where_it_runs(tmp_path: Path, action: str, runs
     assert (tmp_path / "outputs").read_text() == outputs
 
 
+DRIFT = """
+case "$2 $3" in
+  "pipeline stacks") echo '{{"staging": ["staging"]}}' ;;
+  pipeline*) cat "${{@: -1}}" > {folder}/reported ;;
+  *) echo "$@" > {folder}/asked; echo '{{}}'; exit {code} ;;
+esac
+"""
+
+
 @pytest.mark.parametrize(("code", "reports"), [(0, True), (6, True), (1, False), (2, False)])
 def test_drift_script_reports_only_what_it_knows(tmp_path: Path, code: int, reports: bool):
-    script(
-        tmp_path,
-        ".venv/bin/python",
-        f"""if [ "$2" = pipeline ]; then cat "${{@: -1}}" > {tmp_path}/reported; else echo '{{}}'; exit {code}; fi""",
-    )
+    script(tmp_path, ".venv/bin/python", DRIFT.format(folder=tmp_path, code=code))
     done = subprocess.run([ROOT / ".github/drift", "prod"], cwd=tmp_path, check=False)
     assert done.returncode == (0 if reports else code)
     assert (tmp_path / "reported").exists() is reports
+
+
+@pytest.mark.parametrize(("stack", "ignores"), [("staging", True), ("prod", False)])
+def test_only_stagings_image_is_no_drift(tmp_path: Path, stack: str, ignores: bool):
+    script(tmp_path, ".venv/bin/python", DRIFT.format(folder=tmp_path, code=0))
+    subprocess.run([ROOT / ".github/drift", stack], cwd=tmp_path, check=True)
+    assert ("--ignore-image" in (tmp_path / "asked").read_text()) is ignores
 
 
 LOGINS = {

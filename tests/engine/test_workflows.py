@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -211,15 +212,74 @@ def test_semaphores_children_stay_on_their_parents_stack(tmp_path: Path, chosen:
     (tmp_path / "store").mkdir()
     variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STORE": str(tmp_path / "store")}
     subprocess.run(["bash", "-ec", push], cwd=tmp_path, env={**variables, "STACK": "prod-aws"}, check=True)
-    for name in ("stable.yml", "rollback.yml"):
+    for name, option in (("stable.yml", []), ("rollback.yml", ["--if-known"])):
         (block,) = yaml.safe_load((folder / name).read_text())["blocks"]
         (job,) = block["task"]["jobs"]
-        assert job["commands"][0] == ".semaphore/inherit-stack", "before anything is changed"
+        assert job["commands"][0].split() == [".semaphore/inherit-stack", *option], "before anything is changed"
         done = subprocess.run(
-            [folder / "inherit-stack"], cwd=tmp_path, env={**variables, "STACK": chosen}, capture_output=True, text=True
+            [folder / "inherit-stack", *option],
+            cwd=tmp_path,
+            env={**variables, "STACK": chosen},
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == code
         assert ("start the promotion again with STACK=prod-aws" in done.stderr) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "kept", "fails", "code", "pushed"),
+    [
+        ("rollback.yml", ["stack.txt", "file"], "", 0, "moved"),
+        ("rollback.yml", [], "", 0, "moved"),
+        ("rollback.yml", ["stack.txt", "file"], "rollback", 1, "from canary"),
+        ("rollback.yml", [], "rollback", 1, ""),
+        ("stable.yml", ["stack.txt", "file"], "", 0, "moved"),
+        ("stable.yml", ["file"], "", 1, ""),
+    ],
+)
+def test_semaphore_keeps_the_deployed_stack_file(
+    tmp_path: Path, pipeline: str, kept: list[str], fails: str, code: int, pushed: str
+):
+    """Artifacts expire. A rollback needs none, and Git's stack file never replaces the artifact."""
+    (tmp_path / ".semaphore").mkdir()
+    shutil.copy(ROOT / ".semaphore" / "inherit-stack", tmp_path / ".semaphore")
+    programs = {
+        "artifact": '[ "$1" = push ] && exec cp "$3" pushed\ncp "kept/$3" . 2>/dev/null',
+        ".venv/bin/python": f"case $3 in diagnose|{fails or 'none'}) exit 1 ;; esac\necho moved > Pulumi.prod.yaml",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "kept").mkdir()
+    for name in kept:
+        text = {"stack.txt": "prod", "file": "from canary"}[name]
+        (tmp_path / "kept" / ("Pulumi.prod.yaml" if name == "file" else name)).write_text(f"{text}\n")
+    (tmp_path / "Pulumi.prod.yaml").write_text("from Git\n")
+    (block,) = yaml.safe_load((ROOT / ".semaphore" / pipeline).read_text())["blocks"]
+    (job,), last = block["task"]["jobs"], block["task"]["epilogue"]["always"]["commands"]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "prod"}
+    for commands, expected in ((job["commands"], code), (last, 0)):
+        script = "\n".join(commands).replace("/tmp/deployed", str(tmp_path / "deployed"))
+        done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=environment, capture_output=True)
+        assert bool(done.returncode) == bool(expected), done.stderr
+    result = tmp_path / "pushed"
+    assert (result.read_text().strip() if result.exists() else "") == pushed
+
+
+@pytest.mark.parametrize(("key", "expected"), [("imageVerification: cosign.pub", "cosign"), ("cloud: local", "")])
+def test_semaphore_builds_cosign_where_it_is_needed(tmp_path: Path, key: str, expected: str):
+    (tmp_path / "Pulumi.prod.yaml").write_text(f"config:\n  addressbook:{key}\n")
+    for name in ("checkout", "sem-version", "cache", "checksum", "make", ".github/tools"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('#!/bin/sh\necho "$(basename "$0") [$1] $2"\n')
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "prod", "PULUMI_BACKEND_URL": "x", "HOME": "/x"}
+    setup = ROOT / ".semaphore" / "setup"
+    done = subprocess.run(["bash", "-e", setup], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"tools [] {expected}\n" in done.stdout
 
 
 def test_every_make_target_exists():

@@ -23,7 +23,7 @@ if method == "GET":
     assert arguments[-2:] == ["--jq", ".[]"]
     for each in things:
         if each["path"] == path and each.get("state") != "closed":
-            print(json.dumps(each))
+            print(json.dumps(each, ensure_ascii=False))
     sys.exit()
 assert arguments[-2:] == ["--input", "-"]
 fields = json.loads(sys.stdin.read())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components import registry_client
-from pipeline import attestation
+from pipeline import attestation, docker, image
 from pipeline.cli import main
 from pipeline.errors import StepError, UsageError
 from pipeline.image import BuildResult
@@ -108,3 +108,23 @@ def test_missing_tools_are_reported_before_the_build(monkeypatch: pytest.MonkeyP
 def test_only_a_pushed_image_is_attested(options: list[str], message: str, capsys: pytest.CaptureFixture[str]):
     assert main(["image", "--repository", "registry.example/addressbook", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_cache_tag_comes_after_attestation(monkeypatch: pytest.MonkeyPatch):
+    """The daily run takes the base image of this tag for one that was shipped."""
+    done: list[str] = []
+
+    def run(command: list[str], _what: str) -> None:
+        done.append(" ".join(command))
+
+    def attest(*_: object) -> None:
+        done.append("attest")
+
+    monkeypatch.setattr(attestation, "check", lambda _signer: None)
+    monkeypatch.setattr(attestation, "attest", attest)
+    monkeypatch.setattr(image, "build_and_test", lambda *_: RESULT)
+    monkeypatch.setattr(docker, "run", run)
+    monkeypatch.setattr(docker, "pushed_digest", lambda _reference: DIGEST)
+    assert main(["image", "--repository", "registry.example/addressbook", "--push", "--attest"]) == 0
+    cache = "registry.example/addressbook:cache"
+    assert done == [f"push {RESULT.reference}", "attest", f"tag {RESULT.reference} {cache}", f"push {cache}"]

@@ -54,7 +54,12 @@ def test_issues_of_others_are_left_alone(hub: SimulatedHub, tmp_path: Path):
         "id": 1,
         "user": {"login": "github-actions[bot]"},
     }
-    hub.set([{**mine, "user": {"login": "ada"}}, {**mine, "id": 2, "number": 2, "pull_request": {}}])
+    hub.set(
+        [
+            {**mine, "user": {"login": "ada"}, "body": "one\u0085line"},
+            {**mine, "id": 2, "number": 2, "pull_request": {}},
+        ]
+    )
     report(tmp_path)
     assert [state for _, state in issues(hub)] == ["open", "open"]
     report(tmp_path, SCALED)

@@ -96,4 +96,4 @@ def test_the_section_says_where_and_how_long():
     first, text = section("trunk", "http://203.0.113.7", "2026-12-03T15:00Z").splitlines()
     assert first == "<!-- environment of trunk -->"
     assert "http://203.0.113.7 until 2026-12-03 15:00 UTC" in text
-    assert "removed" in section("trunk", "", "")
+    assert "While the pull request is open, adding the label" in section("trunk", "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -159,3 +160,17 @@ def test_unknown_base_exits_with_2(capsys: pytest.CaptureFixture[str]):
     assert "Traceback" not in error
     assert main(["image", "--repository", "localhost:1/x", "--context", "docs"]) == 2
     assert "no Dockerfile in that folder" in capsys.readouterr().err
+
+
+def test_stacks_in_use_say_which_are_staging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("staging", "prod"):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {cloud: gcp}\n")
+    (tmp_path / IN_USE).parent.mkdir()
+    (tmp_path / IN_USE).write_text("staging: [staging]\nproduction: [prod]\n")
+    monkeypatch.setattr("pipeline.cli.PROJECT_ROOT", tmp_path)
+    assert main(["stacks"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [each["stack"] for each in answer["stacks"]] == ["staging", "prod"]
+    assert answer["staging"] == ["staging"]

@@ -12,7 +12,7 @@ import pytest
 from contract.project import declared_defaults
 from promotion.state.history import Change, Update
 from promotion.state.stack_file import StackFile
-from promotion.status.drift import _drift_of, changed_fields, config_drift, plural, unpinned
+from promotion.status.drift import _drift_of, changed_fields, config_drift, kept_image, plural, unpinned
 
 DEPLOYED = Update(
     number=1,
@@ -43,6 +43,20 @@ def test_an_undeployed_config_says_how_to_deploy_it(tmp_path: Path):
     assert "stableReplicas: 3 -> 5, memoryLimit: 256Mi -> 1Gi" in drift.what
     assert drift.summary == "Pulumi.dev.yaml has changes that are not deployed: stableReplicas, memoryLimit"
     assert "promotion up --stack dev" in drift.remedy
+
+
+def test_an_ignored_image_is_no_drift_and_is_kept(tmp_path: Path):
+    """On staging, CI deploys an image before Git has it."""
+    last = replace(DEPLOYED, config={**DEPLOYED.config, "stableImage": "registry/new"})
+    behind = file(tmp_path, stableImage="registry/old")
+    kept = kept_image(behind, last)
+    assert config_drift(behind, last, "dev", ("stableImage",), kept) == []
+    assert "stableImage" in config_drift(behind, last, "dev")[0].what
+    (drift,) = config_drift(file(tmp_path, stableReplicas='"5"'), last, "dev", ("stableImage",), kept)
+    assert "stableReplicas: 3 -> 5" in drift.what
+    assert "stableImage" not in drift.what
+    assert "up --stack dev --set stableImage=registry/new`" in drift.remedy
+    assert kept_image(file(tmp_path, stableImage="registry/new"), last) == ""
 
 
 def test_a_verdict_needs_no_update(tmp_path: Path):

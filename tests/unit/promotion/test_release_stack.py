@@ -103,6 +103,23 @@ def test_undecryptable_secrets_are_omitted(tmp_path: Path):
     assert "v1:abc" not in created.text
 
 
+def test_an_update_keeps_what_only_the_stack_itself_has(tmp_path: Path):
+    """Secrets that the user was told to set, the key that encrypts them, and the end."""
+    platform = stack_file(tmp_path, "shop", PLATFORM)
+    created = release_stack_file("feature-x", platform, IMAGE, expiry(NOW))
+    own = "  addressbook:secretEnvironment:\n    TOKEN:\n      secure: v1:own\n  addressbook:memoryLimit: 1Gi\n"
+    existing = stack_file(tmp_path, "feature-x", f"{created.text}{own}encryptionsalt: v1:salt\n")
+    updated = release_stack_file("feature-x", platform, existing=existing)
+    document = yaml.safe_load(updated.text)
+    assert document["config"]["addressbook:secretEnvironment"] == {"TOKEN": {"secure": "v1:own"}}
+    assert document["encryptionsalt"] == "v1:salt"
+    assert document["config"]["addressbook:expires"] == expiry(NOW)
+    assert {"addressbook:memoryLimit", "addressbook:stableImage"}.isdisjoint(document["config"])
+    assert updated.omitted == ()
+    later = release_stack_file("feature-x", platform, expires="2027-01-01T00:00Z", existing=existing)
+    assert yaml.safe_load(later.text)["config"]["addressbook:expires"] == "2027-01-01T00:00Z"
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

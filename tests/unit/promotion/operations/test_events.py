@@ -16,9 +16,9 @@ import pytest
 from contract.project import PROJECT_ROOT
 from promotion.errors import BUSY, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
 from promotion.operations import events
-from promotion.operations.events import send_event, slack_text
+from promotion.operations.events import prepare_event, send_event, slack_text
 from promotion.operations.session import Session
-from promotion.state import webhooks
+from promotion.state import history, webhooks
 from promotion.verdict import Verdict
 from tests.unit.promotion.operations.fake_stack import NEW, OLD, TIME, Make
 
@@ -221,6 +221,38 @@ def test_unreadable_addresses_cost_one_line(
     monkeypatch.setattr(events, "written_values", unreadable)
     send_event(session)
     assert capsys.readouterr().err == "warning: an event was not delivered: cannot decrypt its file\n"
+
+
+@pytest.mark.parametrize("value", ["https://hooks.example/T0KEN", '["https://hooks.example/T0KEN"]', "7"])
+def test_a_malformed_key_is_one_line_and_no_error(
+    promoted: Promoted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+):
+    for prepared, when in ((True, "will not be"), (False, "was not")):
+        session = promoted(webhooks={"team": ""})
+        monkeypatch.setattr(events, "written_values", lambda *_: {"webhooks": value})
+        if prepared:
+            prepare_event(session)
+        send_event(session)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"warning: an event {when} delivered: webhooks is no object of names and addresses")
+        assert "T0KEN" not in line
+
+
+@pytest.mark.parametrize("receivers", [{}, {"webhooks": {"team": "https://hooks.example"}}])
+def test_only_an_event_with_receivers_reads_the_history(
+    promoted: Promoted, monkeypatch: pytest.MonkeyPatch, receivers: dict[str, dict[str, str]]
+):
+    session = promoted(**receivers)
+    session.forget_updates()
+    read: list[object] = []
+
+    def unreadable(*_: object) -> None:
+        read.append(_)
+        raise CommandError("cannot read its history")
+
+    monkeypatch.setattr(history, "updates", unreadable)
+    prepare_event(session)
+    assert len(read) == len(receivers)
 
 
 def test_a_failed_move_names_what_it_tried(promoted: Promoted, receiver: Receiver):

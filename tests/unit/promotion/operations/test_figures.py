@@ -83,6 +83,23 @@ def test_lead_time_begins_with_the_canarys_commit():
     assert [each.lead for each in deployments_of(steps, {})] == [None]
 
 
+@pytest.mark.parametrize(
+    ("steps", "leads"),
+    [
+        ([(0, A, "c0"), (5, {**A, "memoryLimit": "1Gi"}, "c2")], [1]),
+        ([(0, A, "c0"), (3, B, "c1"), (5, {**B, "memoryLimit": "1Gi"}, "c2")], [2, 1]),
+        ([(0, {}, "c0"), (5, {"memoryLimit": "1Gi"}, "c2")], [1]),
+        ([(0, {"stableImage": "a:1"}, "c0"), (5, {"stableImage": "a:2"}, "c2")], [1]),
+        ([(0, A, "c0"), (3, {**B, **FAILED}, "c1"), (5, B, "c2")], [2, 4]),
+    ],
+    ids=["settings", "settings of a new image", "built from source", "without digest", "again after a failure"],
+)
+def test_lead_time_begins_with_what_is_new(steps: list[tuple[float, Mapping[str, str], str]], leads: list[float]):
+    times = {"c0": hour(-9), "c1": hour(1), "c2": hour(4)}
+    made = updates(*((end, {**config, "COMMIT": commit}) for end, config, commit in steps))
+    assert [(each.lead or 0) / 3600 for each in deployments_of(made, times)] == leads
+
+
 DEPLOYMENTS = [
     Deployment(hour(-24 * 60), 60),
     Deployment(hour(0), 7500, failed=True, restored=240),
@@ -131,11 +148,23 @@ def test_prometheus_reads_the_figures():
     assert samples == {
         "delivery_deployments_total": 4,
         "delivery_failed_deployments_total": 1,
-        "delivery_lead_time_seconds_count": 3,
-        "delivery_lead_time_seconds_sum": 14460,
+        "delivery_lead_time_seconds_count": 4,
+        "delivery_lead_time_seconds_sum": 21960,
         "delivery_restore_seconds_count": 1,
         "delivery_restore_seconds_sum": 240,
         "delivery_last_deployment_timestamp_seconds": hour(2).timestamp(),
     }
     labels = {tuple(sample.labels.items()) for family in families for sample in family.samples}
     assert labels <= {(("stack", "prod"),)}
+
+
+def test_counters_never_go_down():
+    """A later rollback makes an earlier deployment a failure."""
+    steps = [(0, A), (1, B), (2, C), (3, B), (4, {**C, **FAILED}), (5, A), (6, C)]
+    times = {"": hour(-1)}
+    previous: dict[str, float] = {}
+    for count in range(1, len(steps) + 1):
+        text = figures_prometheus("prod", deployments_of(updates(*steps[:count]), times))
+        samples = {each.name: each.value for family in text_string_to_metric_families(text) for each in family.samples}
+        assert all(samples.get(name, 0) >= value for name, value in previous.items()), (count, previous, samples)
+        previous = samples
