@@ -239,8 +239,9 @@ def existing_cluster(
     if (administrators or viewers) and found.access_configs[0].authentication_mode == WITHOUT_ENTRIES:
         raise invalid_config(
             [
-                f"cluster = {name!r}: admits by the ConfigMap aws-auth only; add the administrators and viewers there,"
-                " and unset clusterAdministrators and clusterViewers"
+                f"cluster = {name!r}: grants access only through the ConfigMap aws-auth (authentication mode"
+                f" {WITHOUT_ENTRIES}); add the administrators and viewers there, and unset clusterAdministrators and"
+                " clusterViewers"
             ]
         )
     entries = access_entries(

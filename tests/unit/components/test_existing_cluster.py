@@ -143,7 +143,7 @@ def test_access_is_only_added_to_an_existing_cluster(graph: Callable[..., Any], 
 def test_a_cluster_without_access_entries_gets_none(graph: Callable[..., Any], cloud: Any):
     cloud.functions.update(_aws("CONFIG_MAP", {}))
     assert graph(cluster="shared", kubernetesVersion="")
-    with pytest.raises(pulumi.RunError, match="cluster = 'shared': admits by the ConfigMap aws-auth only"):
+    with pytest.raises(pulumi.RunError, match="cluster = 'shared': grants access only through the ConfigMap aws-auth"):
         graph(cluster="shared", kubernetesVersion="", clusterAdministrators=[CALLER])
 
 
@@ -171,7 +171,7 @@ def test_keys_of_an_own_cluster_are_refused(beside: Callable[..., Any], keys: di
     assert len(errors) == len(given)
     for key in given:
         (error,) = [line for line in errors if f"- {key} = " in line]
-        assert "is only for a cluster of the stack's own" in error
+        assert "applies only to a cluster that the stack creates" in error
         assert error.endswith(f"(`pulumi config rm {key}` removes it)")
 
 
