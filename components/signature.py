@@ -1,4 +1,4 @@
-"""Verify and make signatures of images with cosign, which keeps them in the registry beside the image."""
+"""Verify signatures of images with cosign, which keeps them in the registry beside the image."""
 
 from __future__ import annotations
 

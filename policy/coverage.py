@@ -20,7 +20,7 @@ from pulumi_policy import (
 )
 
 from policy.pods import POD_AT, kind_of
-from policy.rules import Parts, Resource, at, list_at, mapping_at
+from policy.rules import Parts, Resource, at, is_set, list_at, mapping_at
 from policy.selectors import namespace_of, selects
 
 BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
@@ -47,6 +47,9 @@ class Beside:
             namespaces = [namespace_of(each.props) for each in (other, self.workload)]
             if other.resource_type == kind and (None in namespaces or namespaces[0] == namespaces[1]):
                 spec = mapping_at(other.props, "spec")
+                # Without a selector, a budget selects no pod, and a NetworkPolicy selects all.
+                if kind == BUDGET and not is_set(spec, field):
+                    continue
                 if selects(mapping_at(spec, field), labels):
                     yield spec
 
@@ -85,7 +88,10 @@ def _check_budgets(stack: StackValidationArgs, report: ReportViolation) -> None:
             continue
         with parts.part():
             if each.urn not in recorded:
-                report("cannot see the stack's workloads: leave network-policy enabled", each.urn)
+                report(
+                    "budgets cannot be checked while the policy network-policy is disabled: enable it",
+                    each.urn,
+                )
             elif not _has_budget(recorded[each.urn]):
                 report(
                     f"`{each.name}` has no PodDisruptionBudget, so maintenance of the nodes may stop all its pods at"

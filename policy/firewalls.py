@@ -139,7 +139,7 @@ def _ranges(texts: Sequence[Any]) -> list[tuple[int, int]]:
     ranges: list[tuple[int, int]] = []
     for text in texts:
         first, _, last = str(text).partition("-")
-        ranges.append(ALL_PORTS if first in ("all", "0") else (int(first), int(last or first)))
+        ranges.append(ALL_PORTS if str(text) in ("all", "0") else (int(first), int(last or first)))
     return ranges or [ALL_PORTS]
 
 

@@ -39,7 +39,10 @@ def _bound(binding: Resource) -> str | None:
         return f"the binding gives role {role}, which allows everything: bind a role that names what is needed"
     subjects = [str(each.get("name")) for each in list_at(binding.props, "subjects")]
     if anybody := [name for name in subjects if name in ANYBODY]:
-        return f"the binding is for {', '.join(anybody)}, so for people and pods that nobody chose: name the subjects"
+        return (
+            f"the binding is for {', '.join(anybody)}, which includes every user or every pod: name the subjects that"
+            " need the role"
+        )
     return None
 
 

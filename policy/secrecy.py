@@ -32,10 +32,10 @@ SECRET_NAME = re.compile(
 )
 #: Tokens that are not secrets: they make a request idempotent.
 NOT_SECRET = re.compile(r"(?:creation|client|request|idempotency)token$", re.IGNORECASE)
-#: Names of a secret, by the word before or after: `existingSecret`, `tlsSecret`, `passwordSecret`.
+#: Properties that name a secret, by a whole word before or after: `existingSecret`, `tlsSecret`, `passwordSecret`.
 SECRETS_NAME = re.compile(
-    r"existing\w*[_-]?secret|(?:tls|ssl|ca|cert|certificate|pull|registry|password|credentials?)s?[_-]?secret$",
-    re.IGNORECASE,
+    r"(?:^|[_-]|(?<=[a-z])(?=[A-Z]))(?i:existing\w*[_-]?secret"
+    r"|(?:tls|ssl|ca|cert|certificate|pull|registry|password|credentials?)s?[_-]?secret$)"
 )
 #: Names of objects that name a secret: `secretKeyRef`, `passwordSecretReference`.
 REFERENCE = re.compile(r"secret\w*ref(?:erence)?s?$", re.IGNORECASE)
@@ -67,13 +67,16 @@ def credential(text: str) -> str | None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a property or variable of this name is a secret, and not only names one."""
-    return bool(SECRET_NAME.search(name)) and not NOT_SECRET.search(name) and not SECRETS_NAME.search(name)
+    """Return whether a property or variable of this name is a secret."""
+    return bool(SECRET_NAME.search(name)) and not NOT_SECRET.search(name)
 
 
 def _refers(path: Sequence[str], value: str) -> bool:
     """Return whether a value names a secret that is kept elsewhere."""
-    return bool(STORED.fullmatch(value)) or any(REFERENCE.search(name) for name in path[:-1])
+    if STORED.fullmatch(value) or any(REFERENCE.search(name) for name in path[:-1]):
+        return True
+    # A name in capitals is an environment variable's: SESSION_PASSWORD_SECRET is a secret.
+    return not path[-1].isupper() and bool(SECRETS_NAME.search(path[-1]))
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         live,
     )
     _warn_of_short_rollouts(keys, settings.service.rollout_timeout_seconds)
+    existing = existing_cluster(keys.cluster, keys.region) if keys.cluster else None  # may refuse, so it comes first
     images = ImageRegistry(
         "registry",
         RegistryArgs(
@@ -281,9 +282,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    if keys.cluster:
-        cluster = existing_cluster(keys.cluster, keys.region)
-        vpc = cluster.vpc
+    if existing:
+        cluster, vpc = existing, existing.vpc
     else:
         vpc = keys.vpc or _own_network(name, keys.region, live.network, images)
         cluster = _own_cluster(keys, kubernetes_version, live.cluster, vpc, images)

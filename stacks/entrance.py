@@ -98,7 +98,7 @@ class GatewayKeys(Keys):
 def without_gateway(value: Any, others: ValidationInfo) -> Any:
     """Return the value. Raises ValueError if it is set beside `gateway`."""
     if value and others.data.get("gateway"):
-        raise ValueError("configures the load balancer of a Service, which a stack with `gateway` does not have")
+        raise ValueError("configures a Service's load balancer, and `gateway` replaces that: unset one of the two")
     return value
 
 

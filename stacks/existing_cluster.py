@@ -13,7 +13,9 @@ Value = TypeVar("Value")
 def of_own_cluster(value: Value, others: ValidationInfo) -> Value:
     """Return the value. Raises PydanticCustomError if it is set for an existing cluster, which has its own."""
     if value and others.data.get("cluster"):
-        raise PydanticCustomError("unused", "is only for a cluster of the stack's own, and `cluster` names another one")
+        raise PydanticCustomError(
+            "unused", "applies only to a cluster that the stack creates, and `cluster` names an existing one"
+        )
     return value
 
 

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from components.database_rights import DatabaseRights, DatabaseRightsArgs
 from components.gcp.autopilot import changed_requests
-from components.gcp.cluster import Cluster, ClusterArgs, existing_cluster
+from components.gcp.cluster import Cluster, ClusterArgs, existing_cluster, find_cluster
 from components.gcp.database import ManagedDatabase, ManagedDatabaseArgs
 from components.gcp.entrance import StaticAddress, record_in
 from components.gcp.gateway import MINIMUM_PRE_STOP_SECONDS, ManagedGateway, ManagedGatewayArgs
@@ -42,6 +42,7 @@ from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_logi
 from components.gcp.services import ProjectServices
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.namespace import namespace
+from contract.errors import invalid_config
 from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
@@ -70,6 +71,11 @@ class LoadBalancerKeys(EntranceKeys):
     """Config keys of the load balancer, on a platform and in a release stack."""
 
     has_managed_gateway: ClassVar[bool] = True
+
+    @property
+    def on_autopilot(self) -> bool:
+        """Whether the cluster is one of Autopilot's, as far as the keys tell."""
+        return True
 
     dns_zone: str = Field(
         default="",
@@ -115,7 +121,7 @@ class LoadBalancerKeys(EntranceKeys):
 
     def service_errors(self, service: ServiceSettings) -> list[str]:
         """Return an error for each request that Autopilot would change, and for pods that stop too early."""
-        errors = changed_requests(service)
+        errors = changed_requests(service) if self.on_autopilot else []
         if self.gateway == MANAGED and service.pre_stop_seconds < MINIMUM_PRE_STOP_SECONDS:
             errors.append(
                 f"preStopSeconds = {service.pre_stop_seconds}: with gateway `managed`, pods must serve on for"
@@ -297,6 +303,11 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         return value
 
     @property
+    def on_autopilot(self) -> bool:
+        """Whether the cluster is the stack's own. `provision` asks an existing one."""
+        return not self.cluster
+
+    @property
     def maintenance(self) -> tuple[int, int]:
         """Day of the week (Monday is 1) and hour (UTC) of the maintenance window."""
         day, _, time = self.maintenance_window.partition(" ")
@@ -328,6 +339,9 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     keys = settings.platform
     name, labels, token = stack_name(), stack_labels(), access_token()
     check_project(keys.region)
+    found = find_cluster(keys.cluster) if keys.cluster else None
+    if found and found.enable_autopilot:
+        _check_requests(settings)
     restored = was_restored(keys.database_restore)
     enabled = ProjectServices("services", project_id(), keys.region).enabled
     images = ContainerRegistry(
@@ -341,8 +355,8 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             protect=keys.deletion_protection,
         ),
     )
-    if keys.cluster:
-        cluster = existing_cluster(keys.cluster, keys.region, images.repository)
+    if found:
+        cluster = existing_cluster(keys.cluster, found, keys.region, images.repository)
         network = cluster.network
     else:
         cluster, network = _own_cluster(keys, images.repository, enabled)
@@ -355,7 +369,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             size=keys.database_size,
             standby=keys.high_availability,
             network=network.id,
-            network_is_shared=bool(keys.vpc),
+            network_is_shared=bool(keys.vpc or keys.cluster),
             private_services=network.private_services,
             maintenance=keys.maintenance,
             labels=labels,
@@ -406,6 +420,15 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             "registry": images.registry.url,
         },
     )
+
+
+def _check_requests(settings: Settings[PlatformKeys]) -> None:
+    """Raise pulumi.RunError if Autopilot would change a request of stable's or the canary's pods."""
+    errors = changed_requests(settings.service)
+    of_canary = changed_requests(settings.canary.over(settings.service))
+    errors += [f"canarySettings.{error}" for error in of_canary if error not in errors]
+    if errors:
+        raise invalid_config(errors)
 
 
 def _own_cluster(

@@ -10,11 +10,13 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components.aws.access import access_entries, has_access_already
+from components.aws.account import stack_tags
 from components.aws.addons import AddonName, AddonsArgs, NodeAddons, addon
 from components.aws.network import ExistingNetwork, Network
 from components.aws.nodes import Nodes, NodesArgs
 from components.aws.roles import Role, RoleArgs, service_trust
 from components.component import Component
+from components.existing_cluster import check_not_own
 from components.invokes import ask
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from contract.errors import invalid_config
@@ -227,8 +229,8 @@ def existing_cluster(
 ) -> ExistingCluster:
     """Return the cluster, and declare access for administrators and viewers who have none.
 
-    Raises pulumi.RunError, before anything is registered, if the account has no such cluster, or if the cluster does
-    not take access entries.
+    Raises pulumi.RunError, before anything is registered, if the account has no such cluster, if the stack created it,
+    or if it does not take access entries.
     """
     asking = pulumi.InvokeOptions(provider=provider)
     found = ask(
@@ -236,11 +238,13 @@ def existing_cluster(
         f"cluster {name}",
         "set the config key `cluster` to one that `aws eks list-clusters` lists (it needs eks:DescribeCluster)",
     )
+    check_not_own(name, stack_tags({}).items() <= dict(found.tags or {}).items())
     if (administrators or viewers) and found.access_configs[0].authentication_mode == WITHOUT_ENTRIES:
         raise invalid_config(
             [
-                f"cluster = {name!r}: admits by the ConfigMap aws-auth only; add the administrators and viewers there,"
-                " and unset clusterAdministrators and clusterViewers"
+                f"cluster = {name!r}: grants access only through the ConfigMap aws-auth (authentication mode"
+                f" {WITHOUT_ENTRIES}); add the administrators and viewers there, and unset clusterAdministrators and"
+                " clusterViewers"
             ]
         )
     entries = access_entries(

@@ -10,8 +10,10 @@ import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as k8s
 
 from components.component import Component
+from components.digitalocean.account import stack_tags
 from components.digitalocean.live import RUNNING, LiveVersion, look_at_cluster
 from components.digitalocean.waiting import upgraded
+from components.existing_cluster import check_not_own
 from components.invokes import ask
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
@@ -166,13 +168,14 @@ class ExistingCluster:
 def existing_cluster(name: str, region: str) -> ExistingCluster:
     """Return the account's cluster of this name.
 
-    Raises pulumi.RunError, before anything is registered, if there is none, or if it is in another region.
+    Raises pulumi.RunError if there is none, if the stack created it, or if it is in another region.
     """
     found = ask(
         lambda: digitalocean.get_kubernetes_cluster(name=name, kubeconfig_expire_seconds=STATE_CREDENTIALS_SECONDS),
         f"cluster {name}",
         "set the config key `cluster` to one that `doctl kubernetes cluster list` shows",
     )
+    check_not_own(name, set(stack_tags()) <= set(found.tags or ()))
     if found.region != region:
         raise invalid_config([f"cluster = {name!r}: is in {found.region}, and the stack in {region}; set region"])
     kubeconfig = pulumi.Output.secret(

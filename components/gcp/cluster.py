@@ -11,9 +11,10 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
 from components.component import Component
+from components.existing_cluster import check_not_own
 from components.gcp.network import ExistingNetwork
 from components.gcp.nodes import pull_right
-from components.gcp.project import AUTH_PLUGIN
+from components.gcp.project import AUTH_PLUGIN, stack_labels
 from components.invokes import ask
 from components.kubernetes_access import ExecCredentials, exec_kubeconfig, kubernetes_provider
 from components.random_name import random_name
@@ -153,10 +154,10 @@ class ExistingCluster:
     kubernetes: k8s.Provider
 
 
-def existing_cluster(id: str, region: str, repository: pulumi.Input[str]) -> ExistingCluster:
-    """Return the cluster with this id, and let its nodes pull from the repository of the region.
+def find_cluster(id: str) -> gcp.container.GetClusterResult:
+    """Return the cluster with this id. Call it before any resource is declared.
 
-    Raises pulumi.RunError, before anything of the cluster is registered, if there is none.
+    Raises pulumi.RunError if there is none, or if the stack created it.
     """
     _, project, _, location, _, name = id.split("/")
     found = ask(
@@ -165,6 +166,15 @@ def existing_cluster(id: str, region: str, repository: pulumi.Input[str]) -> Exi
         "set the config key `cluster` to one that `gcloud container clusters list` shows (it needs the role"
         " roles/container.clusterViewer in its project)",
     )
+    check_not_own(id, stack_labels().items() <= dict(found.effective_labels or {}).items())
+    return found
+
+
+def existing_cluster(
+    id: str, found: gcp.container.GetClusterResult, region: str, repository: pulumi.Input[str]
+) -> ExistingCluster:
+    """Return the cluster as the stack uses it, and let its nodes pull from the repository of the region."""
+    _, project, _, _, _, name = id.split("/")
     endpoint = f"https://{found.endpoint}"
     kubeconfig = pulumi.Output.secret(_kubeconfig(name, endpoint, found.master_auths[0].cluster_ca_certificate))
     rights = [pull_right(each, region, repository) for each in _node_accounts(found, project)]

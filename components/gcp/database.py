@@ -193,11 +193,14 @@ class ManagedDatabase(Component):
     def _record(self, server: gcp.sql.DatabaseInstance) -> gcp.dns.RecordSet:
         name = server.dns_names.apply(private_name)
         # A network has one private zone of a name, and the most specific zone answers (Cloud DNS documentation,
-        # Overlapping zones). So in a shared network each stack has a zone for its own server only.
-        origin = name if self._args.network_is_shared else f"{self._args.region}.{PRIVATE_DOMAIN}."
+        # Overlapping zones). So in a shared network each stack has a zone for its own server only. That zone has a name
+        # of its own, so that it replaces a zone of the region before that one is deleted.
+        zone_name, origin = f"{self._args.name}-database", f"{self._args.region}.{PRIVATE_DOMAIN}."
+        if self._args.network_is_shared:
+            zone_name, origin = f"{zone_name}-server", name
         zone = gcp.dns.ManagedZone(
             "database-zone",
-            name=f"{self._args.name}-database",
+            name=zone_name,
             dns_name=origin,
             description=f"Name of the database, Pulumi project {pulumi.get_project()}, stack {pulumi.get_stack()}",
             visibility="private",

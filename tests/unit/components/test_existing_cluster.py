@@ -28,6 +28,11 @@ OWN = {
     *("KubernetesCluster", "KubernetesNodePool", "Account", "IAMMember"),
     *("Vpc", "Subnet", "NatGateway", "Network", "Subnetwork", "RouterNat", "GlobalAddress", "Connection"),
 }
+OWN_CLUSTERS = {
+    "aws": "aws:eks/cluster:Cluster",
+    "digitalocean": "digitalocean:index/kubernetesCluster:KubernetesCluster",
+    "gcp": "gcp:container/cluster:Cluster",
+}
 CREDENTIALS = {"clusterCaCertificate": "Y2E=", "token": "state-token"}
 
 
@@ -113,6 +118,8 @@ def test_the_database_is_beside_the_cluster(beside: Callable[..., Any], simulate
     else:
         settings = stack.one("DatabaseInstance").inputs["settings"]
         assert settings["ipConfiguration"]["privateNetwork"] == NETWORK
+        zone, record = stack.one("ManagedZone"), stack.one("RecordSet")
+        assert zone.inputs["dnsName"] == record.inputs["name"], "the network's other databases keep their names"
 
 
 @pytest.mark.parametrize("simulated", ["gcp"], indirect=True)
@@ -143,8 +150,38 @@ def test_access_is_only_added_to_an_existing_cluster(graph: Callable[..., Any], 
 def test_a_cluster_without_access_entries_gets_none(graph: Callable[..., Any], cloud: Any):
     cloud.functions.update(_aws("CONFIG_MAP", {}))
     assert graph(cluster="shared", kubernetesVersion="")
-    with pytest.raises(pulumi.RunError, match="cluster = 'shared': admits by the ConfigMap aws-auth only"):
+    with pytest.raises(pulumi.RunError, match="cluster = 'shared': grants access only through the ConfigMap aws-auth"):
         graph(cluster="shared", kubernetesVersion="", clusterAdministrators=[CALLER])
+
+
+@pytest.mark.parametrize("simulated", NAMES, indirect=True)
+def test_a_cluster_that_the_stack_created_is_refused(
+    graph: Callable[..., Any], beside: Callable[..., Any], cloud: Any, simulated: SimulatedCloud
+):
+    own = next(each for each in graph().resources if each.type == OWN_CLUSTERS[simulated.name]).inputs
+    function = {"aws": AWS_CLUSTER, "digitalocean": DO_CLUSTER, "gcp": GOOGLE_CLUSTER}[simulated.name]
+    answer = cloud.functions[function]
+    tags = {"tags": own.get("tags") or TAGS, "effectiveLabels": own.get("resourceLabels", {})}
+    cloud.functions[function] = lambda args: {**answer(args), **tags}
+    with pytest.raises(pulumi.RunError, match=f"cluster = '{NAMES[simulated.name]}': is the stack's own cluster"):
+        beside()
+
+
+@pytest.mark.parametrize("simulated", ["gcp"], indirect=True)
+def test_only_autopilot_limits_an_existing_clusters_requests(beside: Callable[..., Any], cloud: Any):
+    keys: dict[str, Any] = {
+        "cpuRequest": "20m",
+        "canaryImage": "source",
+        "canaryReplicas": 1,
+        "canarySettings": {"cpuRequest": "10m"},
+    }
+    assert beside(**keys), "a Standard cluster takes them as they are"
+    standard = cloud.functions[GOOGLE_CLUSTER]
+    cloud.functions[GOOGLE_CLUSTER] = lambda args: {**standard(args), "enableAutopilot": True}
+    assert beside()
+    with pytest.raises(pulumi.RunError, match="  - cpuRequest = '20m': is below") as refused:
+        beside(**keys)
+    assert "  - canarySettings.cpuRequest = '10m': is below Autopilot's minimum" in str(refused.value)
 
 
 @pytest.mark.parametrize("simulated", ["digitalocean"], indirect=True)
@@ -171,7 +208,7 @@ def test_keys_of_an_own_cluster_are_refused(beside: Callable[..., Any], keys: di
     assert len(errors) == len(given)
     for key in given:
         (error,) = [line for line in errors if f"- {key} = " in line]
-        assert "is only for a cluster of the stack's own" in error
+        assert "applies only to a cluster that the stack creates" in error
         assert error.endswith(f"(`pulumi config rm {key}` removes it)")
 
 

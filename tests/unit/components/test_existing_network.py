@@ -63,6 +63,8 @@ def test_an_existing_network_is_used_and_none_is_made(graph: Callable[..., Any],
         assert settings["ipConfiguration"]["privateNetwork"] == GOOGLE
         zone, record = stack.one("ManagedZone"), stack.one("RecordSet")
         assert zone.inputs["dnsName"] == record.inputs["name"], "another stack's zone may be in the network"
+        of_region = graph().one("ManagedZone")
+        assert zone.inputs["name"] != of_region.inputs["name"], "or the old zone is deleted before the new one is there"
 
 
 @pytest.mark.parametrize("simulated", ["aws"], indirect=True)

@@ -129,4 +129,4 @@ def test_settings_of_a_services_load_balancer_are_refused(
 ):
     (error,) = errors(**TRAEFIK, **config)
     assert error.startswith(next(iter(config)))
-    assert "which a stack with `gateway` does not have" in error
+    assert "and `gateway` replaces that: unset one of the two" in error

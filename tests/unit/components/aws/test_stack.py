@@ -9,14 +9,13 @@ from typing import Any
 
 import pulumi
 import pytest
-import yaml
 from pulumi.output import Unknown
 
 import stacks.aws
-from contract.project import PROJECT_ROOT as ROOT
 from stacks.parsing import parse
 from stacks.platform_reference import READ_OUTPUTS
 from tests.unit.components.aws.simulated import ADMINISTRATOR, AUTHORITY, CALLER, EKS, TAGS
+from tests.unit.components.clouds import config_of
 from tests.unit.components.graphs import cloud_resources, named
 
 
@@ -122,11 +121,10 @@ def test_a_release_stack_must_have_the_platforms_service(graph: Callable[..., An
 
 @pytest.mark.usefixtures("account")
 def test_the_stack_file_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    stack = yaml.safe_load((ROOT / "Pulumi.prod-aws.yaml").read_text())["config"]
-    values = {key.removeprefix("addressbook:"): value for key, value in stack.items()}
+    values = config_of("prod-aws")
     authority = tmp_path / values["databaseAuthority"]
     authority.parent.mkdir()
     authority.write_text(AUTHORITY.read_text())
     monkeypatch.setattr(stacks.aws, "PROJECT_ROOT", tmp_path)
-    settings = parse({key: str(value) for key, value in values.items()}, stacks.aws.PlatformKeys)
+    settings = parse(values, stacks.aws.PlatformKeys)
     assert settings.stack.cloud == "aws"

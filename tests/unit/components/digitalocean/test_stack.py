@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import yaml
-
-from contract.project import PROJECT_ROOT
+from tests.unit.components.clouds import config_of
 
 
 def test_high_availability_adds_control_plane_and_standby(graph: Callable[..., Any]):
@@ -39,6 +37,5 @@ def test_an_unprotected_cluster_is_deleted_with_its_volumes(graph: Callable[...,
 
 
 def test_the_stack_file_is_valid(keys: Callable[..., Any]):
-    config = yaml.safe_load((PROJECT_ROOT / "Pulumi.prod.yaml").read_text())["config"]
-    platform = keys(**{key.removeprefix("addressbook:"): str(value) for key, value in config.items()})
+    platform = keys(**config_of("prod"))
     assert (platform.region, platform.node_count, platform.deletion_protection) == ("fra1", 3, True)

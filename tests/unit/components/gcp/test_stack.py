@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from components.gcp.project import PROJECT_CONFIG
-from contract.project import PROJECT_ROOT
 from stacks.platform_reference import READ_OUTPUTS
+from tests.unit.components.clouds import config_of
 from tests.unit.components.gcp.simulated import google
 from tests.unit.components.graphs import all_before
 
@@ -64,8 +63,7 @@ def test_destroy_deletes_server_then_peering_then_network(graph: Callable[..., A
 
 
 def test_the_stack_file_is_valid_with_a_project(keys: Callable[..., Any], errors: Callable[..., list[str]]):
-    config = yaml.safe_load((PROJECT_ROOT / "Pulumi.prod-gcp.yaml").read_text())["config"]
-    values = {key.removeprefix("addressbook:"): str(value) for key, value in config.items()}
+    values = config_of("prod-gcp")
     (error,) = errors(**values)
     assert error.startswith("gcp:project = 'YOUR-PROJECT-ID': must be a project's id"), "or Google gets it"
     platform = keys(**{**values, PROJECT_CONFIG: "acme-prod-1"})

@@ -147,6 +147,7 @@ FIREWALLS = [
     # Google Cloud.
     Row(OPEN, GCP_FIREWALL, _gcp("443", "80"), _gcp("443", "5000-6000"), "port 5432"),
     Row(OPEN, GCP_FIREWALL, _gcp("5432", sourceRanges=[PRIVATE]), _gcp("5432", sourceRanges=[ANYWHERE6]), ANYWHERE6),
+    Row(OPEN, GCP_FIREWALL, _gcp("0-1023"), _gcp("0-65535"), "port 5432"),
     Row(OPEN, GCP_FIREWALL, _gcp(protocol="udp"), _gcp(), ANYWHERE),
     Row(OPEN, GCP_FIREWALL, _gcp(protocol="all", direction="EGRESS"), _gcp(protocol="all"), ANYWHERE),
     Row(OPEN, GCP_FIREWALL, _gcp("5432", disabled=True), _gcp("5432", disabled=False), "5432"),
@@ -163,6 +164,7 @@ FIREWALLS = [
     # DigitalOcean.
     Row(OPEN, DROPLETS, _droplets("443", ANYWHERE), _droplets("5432", ANYWHERE), ANYWHERE),
     Row(OPEN, DROPLETS, _droplets("1-65535", PRIVATE), _droplets("1-65535", ANYWHERE6), ANYWHERE6),
+    Row(OPEN, DROPLETS, _droplets("0-1023", ANYWHERE), _droplets("0", ANYWHERE), ANYWHERE),
     Row(OPEN, DROPLETS, _droplets("all", ANYWHERE, action="deny"), _droplets("all", ANYWHERE), ANYWHERE),
 ]
 

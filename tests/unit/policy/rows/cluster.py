@@ -75,6 +75,7 @@ IN = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["service"
 NOT_IN = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["service"]}]}
 NO_TRACK = {"matchExpressions": [{"key": "track", "operator": "DoesNotExist"}]}
 ANY_TRACK = {"matchExpressions": [{"key": "track", "operator": "Exists"}]}
+NO_SELECTOR = StackResource("guard", BUDGET, {"metadata": {"namespace": "shop"}, "spec": {"minAvailable": 1}})
 STACK_ROWS = [
     StackRow("disruption-budget", (_budget(), TWO), (TWO,), "no PodDisruptionBudget"),
     StackRow("disruption-budget", (ONE,), (_budget(namespace="another"), TWO), "maintenance of the nodes"),
@@ -82,6 +83,7 @@ STACK_ROWS = [
     StackRow("disruption-budget", (_budget(match=NO_TRACK), TWO), (_budget(match=ANY_TRACK), TWO), "`two`"),
     StackRow("disruption-budget", (TWO, _budget()), (TWO, _policy(*BOTH)), "`two`"),
     StackRow("disruption-budget", (_budget(), SOMEWHERE), (SOMEWHERE,), "`two`"),
+    StackRow("disruption-budget", (_budget(match=EVERYTHING), TWO), (NO_SELECTOR, TWO), "no PodDisruptionBudget"),
     StackRow(
         "disruption-budget",
         (StackResource("database", STATEFUL_SET, deployment()),),

@@ -26,15 +26,32 @@ NAMES = {
     "imagePullSecret": "accessTokenSecret",
     "registrySecret": "registryPassword",
     "passwordSecret": "adminPassword",
+    "ca-secret": "replicaSecret",
     "credentialsSecret": "credentials",
     "secretName": "secret",
     "secretRef": "secretString",
     "secretArn": "secretBinary",
 }
+#: Environment variables that are secrets, although the words of a secret's name are in them.
+VARIABLES = ("NODE_RED_CREDENTIAL_SECRET", "SESSION_PASSWORD_SECRET", "REPLICA_SECRET", "TLS_SECRET")
 ROWS = [
     *(
         Row("secrets-only-as-secrets", CHART, _named(name), _named(secret), f"values.auth.{secret} ")
         for name, secret in NAMES.items()
+    ),
+    *(
+        Row("secrets-only-as-secrets", CHART, {"env": {"NAME": "web"}}, {"env": {name: "web"}}, f"env.{name} ")
+        for name in VARIABLES
+    ),
+    *(
+        Row(
+            "no-secrets-in-environment",
+            "kubernetes:core/v1:ConfigMap",
+            {"data": {"SECRET_NAME": "web"}},
+            {"data": {name: "web"}},
+            name,
+        )
+        for name in (*VARIABLES, "session-password-secret", "CLIENT_SECRET")
     ),
     Row(
         "secrets-only-as-secrets",
@@ -64,12 +81,5 @@ ROWS = [
         {"metadata": {"name": "web"}, "type": "kubernetes.io/tls"},
         {"stringData": {"tlsSecret": "web"}},
         "stringData.tlsSecret",
-    ),
-    Row(
-        "no-secrets-in-environment",
-        "kubernetes:core/v1:ConfigMap",
-        {"data": {"TLS_SECRET": "web"}},
-        {"data": {"CLIENT_SECRET": "web"}},
-        "CLIENT_SECRET",
     ),
 ]
