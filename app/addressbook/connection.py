@@ -237,8 +237,10 @@ class Connection(asyncio.Protocol):
             failure = error
             request.complete = True
         finally:
-            application.done(request, answer, failure)
-            self._end_exchange(request, closing)
+            try:
+                application.done(request, answer, failure)
+            finally:
+                self._end_exchange(request, closing)
 
     async def _send(self, request: Request, answer: Answer) -> bool:
         """Send an answer; return whether the connection closes after it. Raises `ClientGone`."""
