@@ -57,6 +57,8 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._url = b""
         self._headers: Headers = []
+        self._header_count = 0
+        """With trailers."""
         self._in_head = True
         self._unparsed = 0
         """Bytes received since the head or the body began, without the body's own."""
@@ -155,13 +157,16 @@ class Connection(asyncio.Protocol):
             raise _Refused  # the request before it is unanswered, so this one gets no answer
         self._url = b""
         self._headers = []
+        self._header_count = 0
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-        if len(self._headers) > MAX_HEADERS:
+        if self._in_head:  # a trailer must not change what the request means
+            self._headers.append((name.lower(), value))
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
             self._stop_parser(431, f"The request has too many headers: at most {MAX_HEADERS} are accepted.")
 
     def on_headers_complete(self) -> None:
