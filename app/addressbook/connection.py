@@ -265,20 +265,26 @@ class Connection(asyncio.Protocol):
             b"connection: close\r\n" if closing else b"",
         )
         if request.method == "HEAD":
-            self.transport.write(head)
+            self._write(head)
         elif isinstance(body, bytes):
-            self.transport.write(head + body)
+            self._write(head + body)
         else:
-            self.transport.write(head)
+            self._write(head)
             async for chunk in body:
                 framed = chunk if request.in_http_1_0 else b"%x\r\n%b\r\n" % (len(chunk), chunk)
                 del chunk  # a slow reader shall hold one copy only
-                self.transport.write(framed)
+                self._write(framed)
                 del framed
                 await self._drain(request)
             if not request.in_http_1_0:
-                self.transport.write(b"0\r\n\r\n")
+                self._write(b"0\r\n\r\n")
         return closing
+
+    def _write(self, data: bytes) -> None:
+        """Send a part of an answer. Raises `ClientGone`."""
+        if self.transport.is_closing():  # uvloop raises RuntimeError once the connection is lost
+            raise ClientGone
+        self.transport.write(data)
 
     async def _drain(self, request: Request) -> None:
         """Wait until the client takes more. Raises `ClientGone`."""
