@@ -66,6 +66,8 @@ class Connection(asyncio.Protocol):
         self._overloaded = False
         self._deaf = False
         """What still arrives is discarded."""
+        self._lingers = False
+        """Whether unread bytes are likely when the last answer is sent; see LINGER_SECONDS."""
         self._latest: Request | None = None
         """The request whose body is arriving, or arrived last."""
         self._running: Request | None = None
@@ -130,7 +132,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._hang_up_after_latest()
+            self._hang_up_after_latest()  # no other protocol is offered
         except httptools.HttpParserError:
             if not self._deaf:
                 self._refuse(*(self._refusal or (400, "The request is not valid HTTP.")))
@@ -145,10 +147,11 @@ class Connection(asyncio.Protocol):
             self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _hang_up_after_latest(self) -> None:
-        """Read nothing behind the latest request: no other protocol is offered."""
-        self._deaf = True
+        """Answer the requests that have arrived, and discard what follows them."""
+        self._deaf = self._lingers = True
         if self._latest is not None:
             self._latest.keep_alive = False
+            self._latest.lose()
 
     # --- httptools calls these
 
@@ -208,6 +211,8 @@ class Connection(asyncio.Protocol):
         self._unparsed -= len(body)
         request = self._latest
         if request is not None and not request.receive(body):
+            # Even if this was the rest of the body: nothing would resume reading for the next request.
+            request.keep_alive = False
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
@@ -297,7 +302,8 @@ class Connection(asyncio.Protocol):
 
     def _end_exchange(self, request: Request, closing: bool) -> None:
         self._running = self._task = None
-        if self.transport.is_closing() or (closing and request.complete):
+        closing = closing or not request.keep_alive  # it may have changed since the head was sent
+        if self.transport.is_closing() or (closing and request.complete and not self._lingers):
             self.close()
         elif closing:
             self._linger()
@@ -351,7 +357,8 @@ class Connection(asyncio.Protocol):
         """Answer what is no request that the application could be asked."""
         self._stop_head_timer()
         if self._running is not None:
-            self.close()  # an answer in the middle of another one would be read as part of it
+            # The refusal would be read as a part of the answer that is on the way.
+            self._hang_up_after_latest()
             return
         answer = Answer.of({"error": sentence}, status)
         assert isinstance(answer.body, bytes)
