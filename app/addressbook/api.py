@@ -62,7 +62,7 @@ class Api:
         except HttpError as error:
             return _refusal(error.status, error.sentence)
         except ClientGone:
-            return _refusal(400, "The connection ended before the form did.")
+            return _refusal(400, "The form did not arrive completely.")
         except Unavailable as error:
             return _unavailable(error)
 

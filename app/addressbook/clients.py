@@ -9,8 +9,12 @@ from addressbook.exchange import Answer, Request
 if TYPE_CHECKING:
     from addressbook.connection import Connection
 
-KEEP_ALIVE_SECONDS = 75.0
-"""Longer than the usual 60 s of load balancers, which must close idle connections first."""
+KEEP_ALIVE_SECONDS = 620.0
+"""Longer than load balancers keep idle connections: usually 60 s, Google's 600 s.
+
+They must close first. Otherwise a request may arrive on a connection that is just being closed, and its
+client sees a 502. Idle connections keep nobody out: the longest idle one makes room.
+"""
 
 
 class Application(Protocol):

@@ -57,6 +57,8 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._url = b""
         self._headers: Headers = []
+        self._header_count = 0
+        """With trailers."""
         self._in_head = True
         self._unparsed = 0
         """Bytes received since the head or the body began, without the body's own."""
@@ -64,6 +66,8 @@ class Connection(asyncio.Protocol):
         self._overloaded = False
         self._deaf = False
         """What still arrives is discarded."""
+        self._lingers = False
+        """Whether unread bytes are likely when the last answer is sent; see LINGER_SECONDS."""
         self._latest: Request | None = None
         """The request whose body is arriving, or arrived last."""
         self._running: Request | None = None
@@ -128,7 +132,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._hang_up_after_latest()
+            self._hang_up_after_latest()  # no other protocol is offered
         except httptools.HttpParserError:
             if not self._deaf:
                 self._refuse(*(self._refusal or (400, "The request is not valid HTTP.")))
@@ -143,10 +147,11 @@ class Connection(asyncio.Protocol):
             self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _hang_up_after_latest(self) -> None:
-        """Read nothing behind the latest request: no other protocol is offered."""
-        self._deaf = True
+        """Answer the requests that have arrived, and discard what follows them."""
+        self._deaf = self._lingers = True
         if self._latest is not None:
             self._latest.keep_alive = False
+            self._latest.lose()
 
     # --- httptools calls these
 
@@ -155,13 +160,16 @@ class Connection(asyncio.Protocol):
             raise _Refused  # the request before it is unanswered, so this one gets no answer
         self._url = b""
         self._headers = []
+        self._header_count = 0
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-        if len(self._headers) > MAX_HEADERS:
+        if self._in_head:  # a trailer must not change what the request means
+            self._headers.append((name.lower(), value))
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
             self._stop_parser(431, f"The request has too many headers: at most {MAX_HEADERS} are accepted.")
 
     def on_headers_complete(self) -> None:
@@ -203,6 +211,8 @@ class Connection(asyncio.Protocol):
         self._unparsed -= len(body)
         request = self._latest
         if request is not None and not request.receive(body):
+            # Even if this was the rest of the body: nothing would resume reading for the next request.
+            request.keep_alive = False
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
@@ -237,8 +247,10 @@ class Connection(asyncio.Protocol):
             failure = error
             request.complete = True
         finally:
-            application.done(request, answer, failure)
-            self._end_exchange(request, closing)
+            try:
+                application.done(request, answer, failure)
+            finally:
+                self._end_exchange(request, closing)
 
     async def _send(self, request: Request, answer: Answer) -> bool:
         """Send an answer; return whether the connection closes after it. Raises `ClientGone`."""
@@ -258,20 +270,26 @@ class Connection(asyncio.Protocol):
             b"connection: close\r\n" if closing else b"",
         )
         if request.method == "HEAD":
-            self.transport.write(head)
+            self._write(head)
         elif isinstance(body, bytes):
-            self.transport.write(head + body)
+            self._write(head + body)
         else:
-            self.transport.write(head)
+            self._write(head)
             async for chunk in body:
                 framed = chunk if request.in_http_1_0 else b"%x\r\n%b\r\n" % (len(chunk), chunk)
                 del chunk  # a slow reader shall hold one copy only
-                self.transport.write(framed)
+                self._write(framed)
                 del framed
                 await self._drain(request)
             if not request.in_http_1_0:
-                self.transport.write(b"0\r\n\r\n")
+                self._write(b"0\r\n\r\n")
         return closing
+
+    def _write(self, data: bytes) -> None:
+        """Send a part of an answer. Raises `ClientGone`."""
+        if self.transport.is_closing():  # uvloop raises RuntimeError once the connection is lost
+            raise ClientGone
+        self.transport.write(data)
 
     async def _drain(self, request: Request) -> None:
         """Wait until the client takes more. Raises `ClientGone`."""
@@ -284,7 +302,8 @@ class Connection(asyncio.Protocol):
 
     def _end_exchange(self, request: Request, closing: bool) -> None:
         self._running = self._task = None
-        if self.transport.is_closing() or (closing and request.complete):
+        closing = closing or not request.keep_alive  # it may have changed since the head was sent
+        if self.transport.is_closing() or (closing and request.complete and not self._lingers):
             self.close()
         elif closing:
             self._linger()
@@ -338,7 +357,8 @@ class Connection(asyncio.Protocol):
         """Answer what is no request that the application could be asked."""
         self._stop_head_timer()
         if self._running is not None:
-            self.close()  # an answer in the middle of another one would be read as part of it
+            # The refusal would be read as a part of the answer that is on the way.
+            self._hang_up_after_latest()
             return
         answer = Answer.of({"error": sentence}, status)
         assert isinstance(answer.body, bytes)

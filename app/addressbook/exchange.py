@@ -69,6 +69,7 @@ class Request:
         *(
             "_arrived",
             "_body",
+            "_lost",
             "complete",
             "failure",
             "headers",
@@ -105,6 +106,8 @@ class Request:
         self.failure: Exception | None = None
         """Why it could not be answered: a fault in the program."""
         self._body = b""
+        self._lost = False
+        """Whether no more of the body will arrive."""
         self._arrived: asyncio.Future[None] | None = None
 
     def header(self, name: bytes) -> bytes | None:
@@ -126,6 +129,8 @@ class Request:
     async def _arrive(self, seconds: float) -> None:
         if self.complete or len(self._body) > MAX_BODY_BYTES:
             return
+        if self._lost:
+            raise ClientGone
         if self.on_wait is not None:
             self.on_wait()
         began = time.perf_counter()
@@ -155,6 +160,7 @@ class Request:
     def lose(self) -> None:
         """No more of the request will arrive."""
         if not self.complete:
+            self._lost = True
             self._wake(ClientGone())
 
     def _wake(self, error: ClientGone | None) -> None:

@@ -34,15 +34,15 @@ class Observation:
         self._spans = spans
 
     async def answer(self, request: Request) -> Answer:
-        identity = tracing.identify(request.headers)
-        request.id = identity["request_id"]
-        if self._spans is not None:
-            identity |= self._spans.begin(request, identity)
-        tracing.current.set(identity)
         self._metrics.in_progress += 1
-        if request.overloading:
-            return _OVERLOADED
         try:
+            identity = tracing.identify(request.headers)
+            request.id = identity["request_id"]
+            if self._spans is not None:
+                identity |= self._spans.begin(request, identity)
+            tracing.current.set(identity)
+            if request.overloading:
+                return _OVERLOADED
             return await self._application(request)
         except Exception as error:  # logged with its traceback once the answer is sent
             request.failure = error

@@ -76,8 +76,7 @@ def serve(settings: Settings) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     traces = _traces(settings)
-    # One of the process's connections is for readiness.
-    database = Database(settings.database, size=max(settings.pool_size - 1, 1), spans=traces)
+    database = Database(settings.database, size=settings.pool_size - 1, spans=traces)  # and one for readiness
     metrics = Metrics(settings, database)
     metrics.serve(listener.getsockname()[0], settings.metrics_port)
     log.info(

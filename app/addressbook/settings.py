@@ -44,6 +44,7 @@ class Settings:
     log_level: int
     drain_seconds: float
     pool_size: int
+    """Connections to the database, one of them for readiness."""
     traces: bool
     """Whether OpenTelemetry traces are sent; the SDK reads its standard variables itself."""
     version: str
@@ -61,7 +62,7 @@ class Settings:
             metrics_port=reader.whole_number("METRICS_PORT", 9464, 1, MAX_PORT),
             log_level=reader.log_level("LOG_LEVEL"),
             drain_seconds=reader.whole_number("DRAIN_SECONDS", 10, 0, 600),
-            pool_size=reader.whole_number("DB_POOL_SIZE", 4, 1, 100),
+            pool_size=reader.whole_number("DB_POOL_SIZE", 4, 2, 100),
             traces=reader.traces(),
             version=reader.text("VERSION", "unknown"),
             revision=reader.text("REVISION", "unknown"),

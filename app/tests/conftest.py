@@ -11,6 +11,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -29,6 +30,7 @@ settings.register_profile("addressbook", database=None, deadline=None)
 settings.load_profile("addressbook")
 
 Environment = dict[str, str]
+WAITING = "SELECT 1 FROM pg_locks WHERE relation = 'person'::regclass AND NOT granted"
 
 
 @pytest.fixture(scope="session")
@@ -69,17 +71,21 @@ def own_server() -> Iterator[Callable[..., PostgresServer]]:
             server.remove()
 
 
+async def connect(environment: Environment) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        host=environment["DB_HOST"],
+        port=int(environment["DB_PORT"]),
+        user=environment["DB_USER"],
+        password=environment["DB_PASSWORD"],
+        database=environment["DB_SCHEMA"],
+    )
+
+
 def execute(environment: Environment, *statements: str) -> list[asyncpg.Record]:
-    """Return a function that runs SQL directly and returns the last statement's rows."""
+    """Run SQL directly; return the last statement's rows."""
 
     async def run() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(
-            host=environment["DB_HOST"],
-            port=int(environment["DB_PORT"]),
-            user=environment["DB_USER"],
-            password=environment["DB_PASSWORD"],
-            database=environment["DB_SCHEMA"],
-        )
+        connection = await connect(environment)
         try:
             rows: list[asyncpg.Record] = []
             for statement in statements:
@@ -94,6 +100,24 @@ def execute(environment: Environment, *statements: str) -> list[asyncpg.Record]:
 @pytest.fixture
 def sql() -> Callable[..., list[asyncpg.Record]]:
     return execute
+
+
+@contextmanager
+def hold_table(environment: Environment) -> Iterator[Callable[[], bool]]:
+    """Lock the table of persons, and yield a function that returns whether a statement waits for it."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(connect(environment))
+        try:
+            runner.run(connection.execute("BEGIN; LOCK TABLE person IN ACCESS EXCLUSIVE MODE"))
+            yield lambda: bool(runner.run(connection.fetch(WAITING)))
+        finally:
+            runner.run(connection.close())
+
+
+@pytest.fixture
+def table_lock() -> Callable[[Environment], AbstractContextManager[Callable[[], bool]]]:
+    """Return `hold_table`."""
+    return hold_table
 
 
 def _make_database(server_environment: Environment) -> Environment:

@@ -6,7 +6,7 @@ import socket
 import pytest
 from addressbook_testing.service import FORM, Service
 
-from addressbook.exchange import MAX_BODY_BYTES, HttpError, Request
+from addressbook.exchange import MAX_BODY_BYTES, ClientGone, HttpError, Request
 
 GOOD = b"firstName=Ada&lastName=Lovelace"
 MALFORMED = "The form is malformed: write it as firstName=Ada&lastName=Lovelace."
@@ -121,7 +121,17 @@ def test_truncated_form_stores_nothing(service: Service) -> None:
     head = f"PUT /person HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(head.encode() + GOOD)
+    answer = exchange(service, head.encode() + GOOD)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"error":"The form did not arrive completely."}')
     assert count(service) == before
+
+
+def test_form_lost_before_it_is_read_is_not_awaited() -> None:
+    request = Request("PUT", "/person", "", [(b"content-type", FORM.encode())])
+    request.lose()
+    with pytest.raises(ClientGone):
+        asyncio.run(request.body(0.01))
 
 
 def test_missing_form_times_out() -> None:

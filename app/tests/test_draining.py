@@ -6,9 +6,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-import asyncpg
 import pytest
 from addressbook_testing.service import STOP_SECONDS, Service
 
@@ -86,25 +86,23 @@ def test_no_request_on_a_kept_alive_connection_is_lost(database: Environment, st
 
 
 def test_running_request_is_finished(
-    database: Environment, start_service: Start, sql: Callable[..., list[asyncpg.Record]]
+    database: Environment,
+    start_service: Start,
+    table_lock: Callable[[Environment], AbstractContextManager[Callable[[], bool]]],
 ) -> None:
     service = start_service(database)
     service.wait_until("/ready")
     answers: list[int] = []
-    lock = ("BEGIN", "LOCK TABLE person IN ACCESS EXCLUSIVE MODE", "SELECT pg_sleep(2)")
-    held = threading.Thread(target=sql, args=(database, *lock))
-    held.start()
-    locked = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'person'::regclass"
-    while not sql(database, locked):
-        time.sleep(0.01)
     asking = threading.Thread(target=lambda: answers.append(service.get("/all").status))
-    asking.start()
-    while not sql(database, "SELECT 1 FROM pg_locks WHERE relation = 'person'::regclass AND NOT granted"):
-        time.sleep(0.01)
-    service.terminate()
+    with table_lock(database) as statement_waits:
+        asking.start()
+        while not statement_waits():
+            time.sleep(0.01)
+        service.terminate()
+        while service.get("/live").headers.get("connection") != "close":
+            time.sleep(0.01)
     assert service.process.wait(STOP_SECONDS) == 0
     asking.join()
-    held.join()
     assert answers == [200]
 
 

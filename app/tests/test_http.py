@@ -1,14 +1,22 @@
 """HTTP/1.1 as clients and proxies speak it, byte by byte."""
 
 import socket
+import struct
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 
+import asyncpg
 import pytest
 from addressbook_testing.service import FORM, Service
 
+Environment = dict[str, str]
 LIVE = b'{"live":true}'
 FORM_HEAD = f"PUT /person HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 28\r\n".encode()
 BODY = b"firstName=Ada&lastName=Later"
+CHUNKED_HEAD = FORM_HEAD.replace(b"Content-Length: 28", b"Transfer-Encoding: chunked") + b"\r\n"
+CHUNKED_BODY = b"1c\r\n" + BODY + b"\r\n0\r\n"
+LIVE_HEAD = b"GET /live HTTP/1.1\r\n"
 
 
 def connect(service: Service) -> socket.socket:
@@ -112,3 +120,107 @@ def test_old_client_gets_a_long_list_without_chunks(service: Service) -> None:
         head, _, body = read_all(client).partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head
     assert body == service.get("/all").body
+
+
+def statuses(answers: bytes) -> list[bytes]:
+    return [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("PUT", "/person", 413), ("GET", "/live", 200)])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_large_body_that_arrives_whole_closes_the_connection(
+    service: Service, method: str, path: str, status: int, chunked: bool
+) -> None:
+    body = BODY.ljust(17_000, b"x")
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    if chunked:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with connect(service) as client:
+        head = f"{method} {path} HTTP/1.1\r\nContent-Type: {FORM}\r\n{framing}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("requests", "expected"),
+    [
+        (FORM_HEAD + b"\r\n" + BODY + b"\0", [b"200"]),
+        (FORM_HEAD + b"\r\n" + BODY + b"x" * 2_000_000, [b"200"]),
+        (LIVE_HEAD + b"\r\n" + LIVE_HEAD + b"X: 1\r\n" * 101 + b"\r\n", [b"200"]),
+        (LIVE_HEAD + b"\r\n" + FORM_HEAD + b"\r\n" + BODY + b"\0", [b"200", b"200"]),
+        (CHUNKED_HEAD + b"nonsense\r\n", [b"400"]),
+        (CHUNKED_HEAD + CHUNKED_BODY + b"X: 1\r\n" * 101 + b"\r\n", [b"400"]),
+        (LIVE_HEAD + b"\r\n" + CHUNKED_HEAD + b"nonsense\r\n", [b"200", b"400"]),
+    ],
+    ids=["byte", "megabytes", "head", "second request", "chunk", "trailers", "second request's chunk"],
+)
+def test_stray_bytes_leave_the_answers_before_them(
+    service: Service, requests: bytes, expected: list[bytes]
+) -> None:
+    began = time.monotonic()
+    with connect(service) as client:
+        client.sendall(requests)
+        answers = read_all(client)
+    assert statuses(answers) == expected
+    assert answers.count(b"\r\nconnection: close\r\n") == 1
+    assert time.monotonic() - began < 5  # nobody waits for the rest of a form
+
+
+def test_trailers_do_not_become_headers(service: Service) -> None:
+    content_type = f"Content-Type: {FORM}\r\n".encode()
+    chunked = CHUNKED_HEAD.replace(content_type, b"") + CHUNKED_BODY + content_type + b"\r\n"
+    plain = FORM_HEAD.replace(content_type, b"Connection: close\r\n") + b"\r\n" + BODY
+    with connect(service) as client:
+        client.sendall(chunked + plain)
+        assert statuses(read_all(client)) == [b"415", b"415"]
+
+
+@pytest.fixture
+def long_list(database: Environment, sql: Callable[..., list[asyncpg.Record]]) -> Iterator[None]:
+    """More persons than the buffers between service and client hold."""
+    values = "SELECT repeat('x', 255), repeat('y', 255) FROM generate_series(1, 10000)"
+    sql(database, f"INSERT INTO person (first_name, last_name) {values}")
+    yield
+    sql(database, "DELETE FROM person WHERE first_name = repeat('x', 255)")
+
+
+@pytest.mark.parametrize("stray", [b"\0", b""], ids=["bytes", "end"])
+@pytest.mark.usefixtures("long_list")
+def test_connection_closes_after_an_answer_that_was_running(service: Service, stray: bytes) -> None:
+    with connect(service) as client:
+        client.sendall(b"GET /all HTTP/1.1\r\n\r\n")
+        answer = client.recv(1)
+        client.sendall(stray)
+        if not stray:
+            client.shutdown(socket.SHUT_WR)
+        time.sleep(0.1)
+        answer += read_all(client)
+    assert answer.endswith(b"]\r\n0\r\n\r\n")
+
+
+@pytest.mark.usefixtures("long_list")
+def test_client_that_resets_is_no_error_of_the_program(
+    database: Environment,
+    start_service: Callable[[Environment], Service],
+    table_lock: Callable[[Environment], AbstractContextManager[Callable[[], bool]]],
+) -> None:
+    service = start_service(database)
+    service.wait_until("/ready")
+    with connect(service) as client:
+        client.sendall(b"GET /all HTTP/1.1\r\n\r\n")
+        assert client.recv(1)
+        with table_lock(database) as statement_waits:
+            client.settimeout(0.01)
+            while not statement_waits():
+                with suppress(TimeoutError):
+                    client.recv(65536)  # makes room for the next page, which waits for the table
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            for _ in range(3):
+                service.get("/live")  # the service has noticed by then
+    while not (lines := [line for line in service.log_lines() if line.get("route") == "/all"]):
+        time.sleep(0.01)
+    assert [line["level"] for line in lines] == ["info"]
+    assert '"level":"error"' not in service.output()

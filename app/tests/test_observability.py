@@ -1,14 +1,24 @@
 """Metrics and logs of requests, without secrets."""
 
+import asyncio
 import re
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from addressbook_testing.postgres import PASSWORD
 from addressbook_testing.service import FORM, Service, run_command
 
+from addressbook.clients import Clients
+from addressbook.connection import Connection
+from addressbook.database import Database
+from addressbook.exchange import Answer, Request
+from addressbook.metrics import Metrics
+from addressbook.observation import Observation
+from addressbook.settings import Settings
 from addressbook.tracing import identify
 
 Environment = dict[str, str]
@@ -159,3 +169,42 @@ def test_port_in_use_is_reported(service: Service) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith(f"Can't listen on 127.0.0.1, ports {service.port} and ")
     assert "Traceback" not in result.stderr
+
+
+def test_request_that_cannot_be_traced_gets_500() -> None:
+    names = ("DB_HOST", "DB_SCHEMA", "DB_USER", "DB_PASSWORD")
+    settings = Settings.read(dict.fromkeys(names, "x"))
+    metrics = Metrics(settings, Database(settings.database, size=1))
+
+    spans: Any = Mock()
+    spans.begin.side_effect = RuntimeError("spans")
+    observation = Observation(AsyncMock(), metrics, spans)
+    request = Request("GET", "/all", "", [])
+    answer = asyncio.run(observation.answer(request))
+    assert answer.status == 500
+    assert metrics.in_progress == 1
+    observation.done(request, answer, None)
+    assert metrics.in_progress == 0
+
+
+def test_connection_outlives_a_request_that_is_not_recorded() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        failures: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _loop, context: failures.append(context))
+        application: Any = AsyncMock()
+        application.answer.return_value = Answer.of({"live": True})
+        application.done = Mock(side_effect=RuntimeError("record"))
+        clients = Clients(application)
+        async with await loop.create_server(lambda: Connection(clients), "127.0.0.1", 0) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            for _ in range(2):
+                writer.write(b"GET /live HTTP/1.1\r\n\r\n")
+                async with asyncio.timeout(10):
+                    await reader.readuntil(b'{"live":true}')
+            await asyncio.sleep(0)
+            assert len(clients.idle) == 1
+            writer.close()
+        assert {str(each["exception"]) for each in failures} == {"record"}
+
+    asyncio.run(run())

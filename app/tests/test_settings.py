@@ -31,6 +31,7 @@ def test_empty_means_unset() -> None:
 
 def test_every_error_is_listed_at_once() -> None:
     environment = {
+        "DB_POOL_SIZE": "1",
         "DB_PORT": "0",
         "DB_SSL": "yes",
         "PORT": "http",
@@ -40,6 +41,7 @@ def test_every_error_is_listed_at_once() -> None:
     assert sorted(errors(environment)) == [
         "DB_HOST is not set",
         "DB_PASSWORD is not set",
+        "DB_POOL_SIZE is '1', not a whole number from 2 to 100",
         "DB_PORT is '0', not a whole number from 1 to 65535",
         "DB_SCHEMA is not set",
         "DB_SSL is 'yes', not one of true, false",
