@@ -83,16 +83,15 @@ def _check_isolation(resource: Resource, report: ReportViolation) -> None:
 def _check_budgets(stack: StackValidationArgs, report: ReportViolation) -> None:
     parts = Parts()
     recorded = {urn: Beside(each, own.values()) for own in _declared.values() for urn, each in own.items()}
-    for each in stack.resources:
-        if each.resource_type != DEPLOYMENT:
+    deployments = [each for each in stack.resources if each.resource_type == DEPLOYMENT]
+    if deployments and not recorded:
+        report("budgets cannot be checked while the policy network-policy is disabled: enable it", deployments[0].urn)
+    for each in deployments:
+        # The engine also shows what this update is about to delete, such as a canary, and that must not stop it.
+        if each.urn not in recorded:
             continue
         with parts.part():
-            if each.urn not in recorded:
-                report(
-                    "budgets cannot be checked while the policy network-policy is disabled: enable it",
-                    each.urn,
-                )
-            elif not _has_budget(recorded[each.urn]):
+            if not _has_budget(recorded[each.urn]):
                 report(
                     f"`{each.name}` has no PodDisruptionBudget, so maintenance of the nodes may stop all its pods at"
                     " once: add one whose selector matches the pods' labels",

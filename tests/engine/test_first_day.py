@@ -33,7 +33,19 @@ TEAM = f"arn:aws:iam::{NUMBER}:role/team"
 DATABASE = Record(
     "Instance", "db-1", {"identifier": AWS_NAME, "region": REGION}, {"engineVersionActual": "15.13"}, ready=True
 )
-CLUSTER = Record("Cluster", AWS_NAME, {"region": REGION, "version": "1.35"}, {"accessConfig": {}}, ready=True)
+CLUSTER = Record(
+    "Cluster",
+    AWS_NAME,
+    {"region": REGION, "version": "1.35"},
+    {
+        "arn": f"arn:aws:eks:{REGION}:{NUMBER}:cluster/{AWS_NAME}",
+        "endpoint": "https://127.0.0.1:9",
+        "status": "ACTIVE",
+        "identities": [],
+        **{name: {} for name in ("accessConfig", "certificateAuthority", "vpcConfig")},
+    },
+    ready=True,
+)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def test_servers_may_have_their_own_folder(lab: Lab) -> None:
 
 def test_a_server_without_files_is_found_and_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     data = lab.state / "clouds" / "mars" / "database-1" / "data"
-    program = "import time; print(flush=True); time.sleep(60)"
+    # A shell starts background jobs with SIGQUIT ignored, and so would the program, unlike PostgreSQL.
+    program = "import signal, time; signal.signal(3, signal.SIG_DFL); print(flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program, "-D", str(data)], stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()  # it runs now, with its own command line

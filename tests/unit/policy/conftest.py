@@ -104,9 +104,12 @@ def check() -> Callable[..., Verdict]:
 
 @pytest.fixture
 def check_stack(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
-    """Run one policy on a whole stack, whose resources are declared one after another."""
+    """Run one policy on a whole stack, whose resources are declared one after another.
 
-    def run(rule: str, *made: StackResource) -> Verdict:
+    The engine also shows the stack's ``deleted`` ones, which the program no longer declares.
+    """
+
+    def run(rule: str, *made: StackResource, deleted: Sequence[StackResource] = ()) -> Verdict:
         policy, verdict = BY_NAME[rule], Verdict()
         for each in made:
             of_one = check(
@@ -116,7 +119,7 @@ def check_stack(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
                 verdict = Verdict(verdict.messages + of_one.messages, verdict.unknown or of_one.unknown)
         if isinstance(policy, StackValidationPolicy):
             try:
-                policy.validate(_stack(made), lambda message, _urn=None: verdict.messages.append(message))
+                policy.validate(_stack([*made, *deleted]), lambda message, _urn=None: verdict.messages.append(message))
             except UnknownValueError:
                 verdict.unknown = True
         return verdict

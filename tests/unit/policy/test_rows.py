@@ -44,6 +44,12 @@ def test_row_of_a_stack(check_stack: Callable[..., Verdict], new_run: Callable[[
     assert row.message in str(verdict)
 
 
+@pytest.mark.parametrize("row", STACK_ROWS, ids=_name)
+def test_what_is_about_to_be_deleted_stops_nothing(check_stack: Callable[..., Verdict], row: StackRow):
+    """Otherwise no canary could be rolled back or promoted."""
+    assert check_stack(row.policy, *row.accepted, deleted=cluster.CANARY) == Verdict()
+
+
 def test_every_policy_has_rows():
     tested = {row.policy for row in (*ROWS, *STACK_ROWS)}
     assert {policy.name for policy in POLICIES} - tested == ELSEWHERE

@@ -181,7 +181,7 @@ def test_every_type_that_the_program_creates_is_simulated(cloud: SimulatedCloud)
     text = "".join(file.read_text() for file in (COMPONENTS / cloud.name).glob("*.py"))
     used = re.findall(rf"\b{cloud.name}\.(?:[a-z0-9]+\.)?([A-Z]\w+)(?<!Args)\(", text)
     assert set(used) == {kind.__name__ for kind in cloud.kinds}
-    functions = set(re.findall(rf"\b{cloud.name}\.(?:[a-z]+\.)?get_(\w+?)(?:_output)?\(", text))
+    functions = set(re.findall(rf"\b{cloud.name}\.(?:[a-z0-9]+\.)?get_(\w+?)(?:_output)?\(", text))
     functions |= set(re.findall(rf'"{cloud.name}:\w+/get(\w+):get', text))
     simulated = {each.rpartition(":")[2].removeprefix("get") for each in cloud.functions}
     assert {name.replace("_", "").lower() for name in functions} == {name.lower() for name in simulated}

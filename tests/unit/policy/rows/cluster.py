@@ -76,6 +76,8 @@ NOT_IN = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["s
 NO_TRACK = {"matchExpressions": [{"key": "track", "operator": "DoesNotExist"}]}
 ANY_TRACK = {"matchExpressions": [{"key": "track", "operator": "Exists"}]}
 NO_SELECTOR = StackResource("guard", BUDGET, {"metadata": {"namespace": "shop"}, "spec": {"minAvailable": 1}})
+#: A track that an update deletes. Its policies are deleted with it.
+CANARY = (StackResource("canary", DEPLOYMENT, deployment()),)
 STACK_ROWS = [
     StackRow("disruption-budget", (_budget(), TWO), (TWO,), "no PodDisruptionBudget"),
     StackRow("disruption-budget", (ONE,), (_budget(namespace="another"), TWO), "maintenance of the nodes"),
