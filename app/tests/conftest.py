@@ -103,19 +103,22 @@ def sql() -> Callable[..., list[asyncpg.Record]]:
 
 
 @contextmanager
-def hold_table(environment: Environment) -> Iterator[Callable[[], bool]]:
-    """Lock the table of persons, and yield a function that returns whether a statement waits for it."""
+def hold_table(environment: Environment, mode: str = "ACCESS EXCLUSIVE") -> Iterator[Callable[[], bool]]:
+    """Lock the table of persons, and yield a function that returns whether a statement waits for it.
+
+    The mode EXCLUSIVE lets statements read it.
+    """
     with asyncio.Runner() as runner:
         connection = runner.run(connect(environment))
         try:
-            runner.run(connection.execute("BEGIN; LOCK TABLE person IN ACCESS EXCLUSIVE MODE"))
+            runner.run(connection.execute(f"BEGIN; LOCK TABLE person IN {mode} MODE"))
             yield lambda: bool(runner.run(connection.fetch(WAITING)))
         finally:
             runner.run(connection.close())
 
 
 @pytest.fixture
-def table_lock() -> Callable[[Environment], AbstractContextManager[Callable[[], bool]]]:
+def table_lock() -> Callable[..., AbstractContextManager[Callable[[], bool]]]:
     """Return `hold_table`."""
     return hold_table
 

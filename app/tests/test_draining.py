@@ -88,7 +88,7 @@ def test_no_request_on_a_kept_alive_connection_is_lost(database: Environment, st
 def test_running_request_is_finished(
     database: Environment,
     start_service: Start,
-    table_lock: Callable[[Environment], AbstractContextManager[Callable[[], bool]]],
+    table_lock: Callable[..., AbstractContextManager[Callable[[], bool]]],
 ) -> None:
     service = start_service(database)
     service.wait_until("/ready")

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from addressbook_testing.postgres import PostgresServer
 from addressbook_testing.service import Answer, Service, run_command
@@ -121,27 +121,27 @@ def test_service_starts_before_its_database(
 
 
 def test_readiness_does_not_wait_for_busy_connections(
-    database: Environment, start_service: Start, sql: Callable[..., object]
+    database: Environment,
+    start_service: Start,
+    table_lock: Callable[..., AbstractContextManager[Callable[[], bool]]],
 ) -> None:
     service = start_service({**database, "DB_POOL_SIZE": "2"})
     service.wait_until("/ready")
     row = service.put(firstName="Locked", lastName="Row").json
     assert isinstance(row, dict)
-    lock = ("BEGIN", f"SELECT 1 FROM person WHERE id = {row['id']} FOR UPDATE", "SELECT pg_sleep(4)")  # noqa: S608
-    holder = threading.Thread(target=sql, args=(database, *lock))
-    holder.start()
     changes = [
         threading.Thread(target=service.put, kwargs={"id": str(row["id"]), "firstName": "A", "lastName": "B"})
         for _ in range(8)
     ]
+    with table_lock(database, "EXCLUSIVE") as statement_waits:
+        for change in changes:
+            change.start()
+        while not statement_waits():
+            time.sleep(0.01)
+        for _ in range(5):
+            assert service.get("/ready").status == 200
     for change in changes:
-        change.start()
-    while open_connections_in_use(service) < 1:
-        time.sleep(0.01)
-    for _ in range(5):
-        assert service.get("/ready").status == 200
-    for thread in (holder, *changes):
-        thread.join()
+        change.join()
     assert "addressbook_database_errors_total" in service.metrics()
 
 
