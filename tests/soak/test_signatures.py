@@ -23,8 +23,6 @@ from tests.e2e.registries import MANIFEST, Registry, encoded, image_manifest, re
 
 REPOSITORY = "team/addressbook"
 
-pytestmark = pytest.mark.soak
-
 
 @pytest.fixture(scope="module")
 def ci(toolchain: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
