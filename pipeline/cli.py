@@ -75,11 +75,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example: python -m pipeline touched --base origin/main; {EPILOG}",
     )
     touched.add_argument("--base", required=True, help="the branch that it will be merged into")
-    touched.set_defaults(run=_touched)
-
     touched.add_argument(
         "--new-image", action="store_true", help="build the image anew, even if no file of it has changed"
     )
+    touched.set_defaults(run=_touched)
 
     stacks = commands.add_parser(
         "stacks",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 from promotion.errors import CommandError
 from promotion.operations.session import Session
 from promotion.state.engine_yaml import text_of
-from promotion.state.history import SECRET, SETTINGS_KEYS, Update
+from promotion.state.history import SECRET, SETTINGS_KEYS, Update, decoded_object
 from promotion.state.secrets import encrypted, written_values
 from promotion.state.stack_file import Edits
 
@@ -29,7 +28,9 @@ def restored_secrets(session: Session, earlier: Update | None) -> Edits:
             raise CommandError("the present secrets provider cannot decrypt those in the stack's history")  # noqa: TRY301
         present = written_values(session.engine.stack, session.file.prefix)
         return {
-            key: _restored(session, session.config.get(key), _decoded(values[key]), _decoded(present.get(key, "")))
+            key: _restored(
+                session, session.config.get(key), decoded_object(values[key]), decoded_object(present.get(key, ""))
+            )
             for key in keys
         }
     except CommandError as error:
@@ -66,10 +67,3 @@ def _restored(session: Session, written: Any, wanted: Any, present: Any) -> str:
             for name, value in cast(Mapping[str, Any], wanted).items()
         }
     )
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return json.loads(text) if text[:1] == "{" else text
-    except ValueError:
-        return text

@@ -247,7 +247,7 @@ def changes_text(changes: Iterable[Change]) -> list[str]:
 
 def flattened(changes: Iterable[Change]) -> list[Change]:
     """Return a change for each value that changed, such as ``environment.LOG_LEVEL``; an encrypted one is hidden."""
-    return [leaf for row in changes for leaf in _leaves(row.key, _decoded(row.before), _decoded(row.after))]
+    return [leaf for row in changes for leaf in _leaves(row.key, decoded_object(row.before), decoded_object(row.after))]
 
 
 def _leaves(path: str, before: Any, after: Any) -> list[Change]:
@@ -271,7 +271,8 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _decoded(value: str) -> Any:
+def decoded_object(value: str) -> Any:
+    """Decode an object, which the engine passes as JSON; return any other text as it is."""
     try:
         return json.loads(value) if value[:1] == "{" else value
     except ValueError:

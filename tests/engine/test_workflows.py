@@ -101,7 +101,7 @@ def test_runs_of_one_stack_are_queued():
                 assert job["concurrency"]["queue"] == "max", "GitHub drops all waiting runs but one otherwise"
 
 
-def test_only_the_pull_request_with_the_label_gets_an_environment():
+def test_only_labelled_pull_requests_get_an_environment():
     jobs = yaml.safe_load((ROOT / ".github/workflows/environment.yaml").read_text())["jobs"]
     assert f"labels.*.name, '{LABEL}')" in jobs["decide"]["if"]
     assert f"label.name == '{LABEL}'" in jobs["decide"]["if"]

@@ -44,7 +44,7 @@ def test_a_certificate_needs_an_authorization_of_its_domain(gcp: GoogleCloud):
         certificate(gcp, "other.example.com")
 
 
-def test_a_map_goes_after_its_entries_and_they_before_certificates(gcp: GoogleCloud):
+def test_maps_go_after_entries_and_entries_before_certificates(gcp: GoogleCloud):
     found = certificate(gcp)
     maps = make(gcp, "CertificateMap", name="ours")
     entry: dict[str, Any] = {"map": "ours", "hostname": DOMAIN, "certificates": [found]}
