@@ -66,7 +66,7 @@ def test_weights(text: str, value: str):
 
 @pytest.mark.parametrize("text", ["100", "-1", "0.25", "1%", "one", ""])
 def test_an_invalid_weight_is_refused(text: str):
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a percentage from 0 to 99.9"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a percentage"):
         weight(text)
 
 
