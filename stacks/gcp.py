@@ -39,7 +39,7 @@ from components.gcp.project import (
     stack_labels,
     stack_name,
 )
-from components.gcp.quotas import warn_of_quotas
+from components.gcp.quotas import quota_warning
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
@@ -345,11 +345,11 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     if found and found.enable_autopilot:
         _check_requests(settings)
     restored = was_restored(keys.database_restore)
-    check_quotas = partial(_check_quotas, keys, token)
-    if usable:
-        check_quotas()
+    warning = partial(quota_warning, project_id(), keys.region, token) if _is_new(keys) else lambda: ""
+    if usable and (text := warning()):
+        pulumi.log.warn(text)
     enabled = ProjectServices(
-        "services", project_id(), keys.region, then=(lambda: None) if usable else check_quotas
+        "services", project_id(), keys.region, warning=(lambda: "") if usable else warning
     ).enabled
     images = ContainerRegistry(
         "registry",
@@ -429,14 +429,12 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
 
 
-def _check_quotas(keys: PlatformKeys, token: str) -> None:
-    """Warn of quotas that are too small for a stack that has no cluster yet."""
+def _is_new(keys: PlatformKeys) -> bool:
+    """Return whether no update has finished yet that made the stack's cluster."""
     try:
-        is_new = not keys.cluster and not own_outputs()
-    except Exception:  # the SDK raises nothing narrower; what reads them for more than a warning reports it
-        return
-    if is_new:
-        warn_of_quotas(project_id(), keys.region, token)
+        return not keys.cluster and not own_outputs()
+    except Exception:  # the SDK raises nothing narrower; what reads the outputs for more than a warning reports it
+        return False
 
 
 def _check_requests(settings: Settings[PlatformKeys]) -> None:

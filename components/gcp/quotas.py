@@ -9,8 +9,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pulumi
-
 TOOL = "gcloud"
 #: Timeout of a gcloud call, in seconds.
 CALL_SECONDS = 30
@@ -33,27 +31,27 @@ class Quota:
     usage: float
 
 
-def warn_of_quotas(project: str, region: str, token: str) -> None:
-    """Warn of each quota that leaves less than a new stack needs, or that quotas cannot be read.
+def quota_warning(project: str, region: str, token: str) -> str:
+    """Return a warning of the quotas that leave less than a new stack needs, or that they cannot be read; or "".
 
     It is no refusal: Autopilot may do with fewer nodes, and what is used may be an interrupted update's own.
     """
     try:
         quotas = region_quotas(project, region, token)
     except GcloudError as error:
-        pulumi.log.warn(f"the quotas of region {region} are not checked ({error}); docs/how-to/first-day.md shows how")
-        return
+        return f"the quotas of region {region} are not checked ({error}); docs/how-to/first-day.md shows how"
     short = [
         f"{each.metric} leaves {each.limit - each.usage:g} of {each.limit:g}, and a new stack needs"
         f" {NEEDED[each.metric]}"
         for each in quotas
         if each.metric in NEEDED and each.limit - each.usage < NEEDED[each.metric]
     ]
-    if short:
-        pulumi.log.warn(
-            f"region = {region!r}: quota {'; '.join(short)}. Pods that get no node stay Pending; ask for a higher quota"
-            f" ({REQUEST_PAGE}{project}) or choose another region"
-        )
+    if not short:
+        return ""
+    return (
+        f"region = {region!r}: quota {'; '.join(short)}. Pods that get no node stay Pending; ask for a higher quota"
+        f" ({REQUEST_PAGE}{project}) or choose another region"
+    )
 
 
 def region_quotas(project: str, region: str, token: str) -> list[Quota]:

@@ -39,7 +39,7 @@ POLL_SECONDS, USABLE_SECONDS = 3.0, 600
 class ProjectServices(Component):
     """Enabled APIs that answer. They stay enabled after `destroy`, because others in the project may use them.
 
-    ``then`` is called once they answer, before any other resource is created.
+    ``warning`` is asked once they answer, before any other resource is created; "" is none.
     """
 
     #: The APIs, for other resources to wait for until each of them answers.
@@ -50,7 +50,7 @@ class ProjectServices(Component):
         name: str,
         project: str,
         region: str,
-        then: Callable[[], None] = lambda: None,
+        warning: Callable[[], str] = lambda: "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("gcp:ProjectServices", name, opts)
@@ -59,7 +59,7 @@ class ProjectServices(Component):
         self.enabled = services
         if not pulumi.runtime.is_dry_run():  # a preview enables nothing
             answers = pulumi.Output.all(*(each.id for each in services)).apply(
-                lambda _: wait_until_usable(project, region, then)
+                lambda _: wait_until_usable(project, region, warning)
             )
             self.enabled = [answers.apply(lambda _, service=service: service) for service in services]
         self.register_outputs({"services": list(SERVICES)})
@@ -73,10 +73,10 @@ class ProjectServices(Component):
         )
 
 
-async def wait_until_usable(project: str, region: str, then: Callable[[], None]) -> None:
+async def wait_until_usable(project: str, region: str, warning: Callable[[], str]) -> None:
     """Ask each API until it answers, because for minutes after it is enabled it may refuse every request.
 
-    Then call ``then``.
+    Then ask for a ``warning``, and print it.
     Raises pulumi.RunError if one still refuses after `USABLE_SECONDS`, or the region does not exist.
     """
     questions = _questions(project, region)
@@ -85,7 +85,8 @@ async def wait_until_usable(project: str, region: str, then: Callable[[], None])
     # A new project could not be asked before.
     if regions and (error := unknown_region(region, regions)):
         raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {error}")
-    await asyncio.get_running_loop().run_in_executor(None, then)
+    if text := await asyncio.get_running_loop().run_in_executor(None, warning):
+        pulumi.log.warn(text)
 
 
 def _questions(project: str, region: str) -> Mapping[str, dict[str, str]]:

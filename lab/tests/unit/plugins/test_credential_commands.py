@@ -1,4 +1,4 @@
-"""The stand-ins for `aws`, `doctl` and `gcloud` answer as the real commands do, and read no login but the simulated one."""
+"""The stand-ins for `aws`, `doctl` and `gcloud` answer as the real ones do, and read no login but the simulated one."""
 
 from __future__ import annotations
 
