@@ -32,6 +32,7 @@ CONFIG = {
     "namespace": NAMESPACE,
     "stableReplicas": 1,
     "rolloutTimeoutSeconds": 90,
+    "preStopSeconds": 1,  # no users here who could notice
     "cpuRequest": "10m",
 }
 #: The line of components/container_defaults.py that satisfies the policy about limits.
