@@ -15,6 +15,11 @@ import pytest
 
 from tests.project import ROOT, Project, copy_program
 
+# Without compiled files, which some shells and images turn off, each of the many Pythons that the tests start would
+# compile the program again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 #: Skips that are fine on any machine: what only Pulumi's official plugins can show.
 EXPECTED_SKIPS = re.compile(r"official plugin .*not installed: unverified")
 #: Cheap and fundamental tests first. Among the end-to-end files the longest scopes come first, so that both processes
@@ -25,7 +30,6 @@ ORDER = (
     "app/tests",
     "benchmarks/tests",
     "tests/engine",
-    "lab/tests/conformance",
     "tests/e2e/test_bad_canaries.py",
     "tests/e2e/test_promotion.py",
     "tests/e2e/test_settings.py",
@@ -38,6 +42,7 @@ ORDER = (
     "tests/e2e/test_zz_destroy.py",
     "tests/soak",
     "lab/tests/soak",
+    "lab/tests/conformance",
 )
 #: End-to-end files that share a stack, which is expensive to create: one process runs all files of a stack. The trials
 #: stay together for another reason, too: users' load of two trials at once would disturb both measurements.
