@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from components.fingerprint import fingerprint
 from components.gateway import PublicGateway, PublicGatewayArgs
 from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy
+from components.metrics_discovery import pod_monitor
 from components.migration import MigrationArgs, migration_job
 from components.migration_name import migration_name
 from components.network_policies import ServicePolicyArgs, deny_by_default, gateway_policy, service_policy
@@ -30,6 +32,8 @@ from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 #: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
 FINGERPRINT_KEY_LENGTH = 32
+#: Hex digits of the version in a cookie's name.
+VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class ReleaseArgs:
     canary: CanaryKeys
     #: Images that are not known to be in the platform's registry.
     images_to_copy: Set[str] = frozenset()
+    #: HTTP path of the pods' metrics.
+    metrics_path: str = "/metrics"
 
 
 class Release(Component):
@@ -51,8 +57,9 @@ class Release(Component):
 
     Creates the image (if a track is built from source), copies of images from other registries, the Secret with the
     database's connection, a migration Job per image, a Track for stable and one for the canary, each with its own
-    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget, the
-    NetworkPolicies of its pods, and one that denies everything else in the namespace.
+    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget, a
+    PodMonitor if the service asks for one, the NetworkPolicies of its pods, and one that denies everything else in the
+    namespace.
 
     Stable waits for the canary, so it gives up pods only once the canary's are ready. The engine deletes last, so the
     canary is removed only once stable is complete.
@@ -76,6 +83,9 @@ class Release(Component):
 
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
+        self._key = random.RandomPassword(
+            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
+        ).result
         self._database, self._fingerprint = self._platform_environment()
         self._policies = self._network_policies()
         self._migrations: dict[str, k8s.batch.v1.Job] = {}
@@ -89,10 +99,12 @@ class Release(Component):
             after=[track.deployment for track in tracks.values()],
         )
         self._disruption_budget()
+        if args.service.metrics_discovery == "podMonitor":
+            pod_monitor(args.service, self._metadata(args.service.name), args.metrics_path, self._options)
         public = self._public_service(tracks)
 
         entrance = args.platform.entrance
-        gateway = self._gateway(entrance.gateway, public) if entrance.gateway else None
+        gateway = self._gateway(entrance.gateway, public, tracks) if entrance.gateway else None
         address = gateway.address if gateway else load_balancer_address(public)
         self.url = pulumi.Output.concat(f"{entrance.scheme}://", entrance.hostname or address)
         if entrance.publish:
@@ -162,6 +174,7 @@ class Release(Component):
                 platform=self._database,
                 fingerprint=self._fingerprint,
                 pull_secret=self._args.platform.registry.pull_secret,
+                metrics_path=self._args.metrics_path,
                 has_zones=self._args.platform.has_zones,
                 identity=self._args.platform.pod_identity,
                 after=[*self._policies, *after, *self._migration(image, after)],
@@ -207,10 +220,7 @@ class Release(Component):
         secret = k8s.core.v1.Secret(
             DATABASE_SECRET, metadata=self._metadata(DATABASE_SECRET), data=secret_data(variables), opts=self._options
         )
-        key = random.RandomPassword(
-            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
-        ).result
-        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(key, variables)
+        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(self._key, variables)
 
     def _database_environment(self) -> dict[str, pulumi.Input[str]]:
         database = self._args.platform.database
@@ -240,21 +250,32 @@ class Release(Component):
             pulumi.ResourceOptions.merge(self._options, own),
         )
 
-    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service) -> PublicGateway:
+    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service, tracks: Mapping[str, Track]) -> PublicGateway:
+        behind = [resource for track in tracks.values() for resource in (track.deployment, track.service)]
         return PublicGateway(
             "gateway",
             PublicGatewayArgs(
                 gateway=gateway,
                 hostname=self._args.platform.entrance.hostname,
                 service=self._args.service,
+                release=self._args.release,
+                version=self._version_on_trial(tracks),
                 backend=ServiceReference(f"{self._args.service.name}-lb", self._namespace),
                 labels=self._labels.all,
                 protect=self._args.platform.protect,
-                after=public,
+                after=[public, *(behind if self._args.release.has_weights else [])],
             ),
             self._kubernetes,
             pulumi.ResourceOptions(parent=self),
         )
+
+    def _version_on_trial(self, tracks: Mapping[str, Track]) -> pulumi.Output[str]:
+        """Return a short text that changes with the canary's image and settings; "" without a canary."""
+        if "canary" not in tracks:
+            return pulumi.Output.from_input("")
+        settings, secrets = self._args.canary.canary_settings, self._args.canary.canary_secret_environment
+        version = {"image": tracks["canary"].image, "settings": json.dumps(settings, sort_keys=True), **secrets}
+        return fingerprint(self._key, version).apply(lambda digits: digits[:VERSION_DIGITS])
 
     def _disruption_budget(self) -> k8s.policy.v1.PodDisruptionBudget:
         """Let node drains evict one pod of the service at a time, whatever its track."""

@@ -12,6 +12,7 @@ import pulumi_kubernetes as k8s
 from components.component import Component
 from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
+from components.metrics_discovery import scrape_annotations
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.platform import PodIdentity
 from contract.settings import ServiceSettings
@@ -47,6 +48,8 @@ class TrackArgs:
     fingerprint: pulumi.Input[str]
     #: Name of the Secret with the registry's login; None if the nodes have one.
     pull_secret: pulumi.Input[str] | None = None
+    #: HTTP path of the pods' metrics.
+    metrics_path: str = "/metrics"
     #: Whether the nodes are in several zones.
     has_zones: bool = False
     #: The pods' identity in the cloud; None for none.
@@ -65,6 +68,7 @@ class Track(Component):
     #: The image that the pods run.
     image: pulumi.Output[str]
     deployment: k8s.apps.v1.Deployment
+    service: k8s.core.v1.Service
 
     def __init__(self, args: TrackArgs, kubernetes: k8s.Provider, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("release:Track", args.track, opts)
@@ -75,7 +79,7 @@ class Track(Component):
         self.image = pulumi.Output.from_input(args.image)
         self._sources = track_environment(self._labels, args.service, args.namespace, self._options)
         self.deployment = self._deployment()
-        self._service()
+        self.service = self._service()
         self.register_outputs({"image": self.image, "replicas": args.replicas})
 
     def _deployment(self) -> k8s.apps.v1.Deployment:
@@ -104,7 +108,10 @@ class Track(Component):
                 "template": {
                     "metadata": {
                         "labels": self._labels.all,
-                        "annotations": {SETTINGS_ANNOTATION: self._args.fingerprint},
+                        "annotations": {
+                            SETTINGS_ANNOTATION: self._args.fingerprint,
+                            **scrape_annotations(service, self._args.metrics_path),
+                        },
                     },
                     "spec": self._pod(),
                 },

@@ -14,12 +14,16 @@ if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read witho
     from contract.settings import ServiceSettings
 
 HTTP_PORT, HTTPS_PORT = 80, 443
+#: Value of `gateway` with which the stack runs Traefik itself.
+TRAEFIK = "traefik"
+#: Port of the metrics in Traefik's pods (Prometheus' text format, path /metrics).
+TRAEFIK_METRICS_PORT = 9100
 #: Point the entrance's name at the load balancer's address (IP address or host name), by a resource with these options.
 Publish: TypeAlias = "Callable[[pulumi.Output[str], pulumi.ResourceOptions], None]"
 
 
-#: Declare what a class of Gateways needs beside the public Service's pods (name and namespace of the Service, the
-#: service's settings), by resources with these options; return them.
+#: Declare what a class of Gateways needs for each Service behind it (the Service, the settings of its pods), by
+#: resources with these options; return them.
 Policies: TypeAlias = "Callable[[ServiceReference, ServiceSettings, pulumi.ResourceOptions], Sequence[pulumi.Resource]]"
 
 
@@ -29,22 +33,46 @@ class ServiceReference:
 
     name: str
     namespace: pulumi.Input[str]
+    #: The track whose pods it selects; "" for the public Service.
+    track: str = ""
+
+
+def traefik_app(service: str) -> str:
+    """Return the name of the stack's own Traefik, and label ``app`` of its pods, from the name of the service."""
+    return f"{service}-traefik"
+
+
+def traefik_backend(namespace: str, service: str) -> str:
+    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway."""
+    return f"{namespace}-{service}-http-{HTTP_PORT}@kubernetesgateway"
+
+
+@dataclass(frozen=True)
+class OwnTraefik:
+    """Traefik, run by the stack as the controller of its Gateway."""
+
+    image: str
+    replicas: int
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """A Gateway (Kubernetes Gateway API) in front of the public Service. It ends TLS and redirects port 80."""
+    """A Gateway (Kubernetes Gateway API) in front of the release."""
 
     #: Name of the GatewayClass.
     class_name: str
     #: Name of the Secret with the certificate, in the release's namespace; "": the annotations name the certificate.
     certificate_secret: str = ""
+    #: Whether it ends TLS and redirects port 80. Otherwise it serves plain HTTP.
+    ends_tls: bool = True
     #: Annotations of the Gateway, which configure its load balancer.
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     #: Name of a reserved address, for a class that knows named addresses; None: the class chooses an address.
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
+    #: None: the cluster serves the class. Otherwise ``class_name`` is unused, because the stack has a class of its own.
+    traefik: OwnTraefik | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +95,8 @@ class Entrance:
     @property
     def scheme(self) -> str:
         """Scheme of the public URL."""
-        return "https" if self.gateway or HTTPS_PORT in self.ports else "http"
+        ends_tls = self.gateway.ends_tls if self.gateway else HTTPS_PORT in self.ports
+        return "https" if ends_tls else "http"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from contract.settings import (
     ServiceSettings,
     Settings,
     StackSettings,
+    VerdictKeys,
 )
+from stacks.entrance import MANAGED
 
 Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
@@ -67,9 +69,10 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
     errors += platform.missing_prerequisites() if platform else []
     stack, release = _group(groups, StackSettings), _group(groups, ReleaseSettings)
     service, canary = _group(groups, ServiceSettings), _group(groups, CanaryKeys)
-    if errors or platform is None or not stack or not release or not service or not canary:
+    verdict = _group(groups, VerdictKeys)
+    if errors or platform is None or not stack or not release or not service or not canary or not verdict:
         raise ConfigError("\n".join(errors))
-    return Settings(stack=stack, platform=groups[platform], release=release, service=service, canary=canary)
+    return Settings(stack, groups[platform], release, service, canary, verdict)
 
 
 def _misplaced_secrets(values: Mapping[str, str], secret_keys: Set[str], defaults: Mapping[str, str]) -> list[str]:
@@ -129,9 +132,32 @@ def _conflicts(values: Mapping[str, str]) -> list[str]:
                 f"{key}: no canary is declared, so nothing tries these settings; start one with `python -m promotion"
                 f" canary`, or remove the key with `pulumi config rm {key}`"
             )
+    errors += _gateway_conflicts(values)
     if values.get("port") and values.get("port") == values.get("metricsPort"):
         errors.append(f"metricsPort and port are both {values['port']}; set metricsPort to another port")
+    if values.get("metricsDiscovery") and values.get("metricsPort") == "0":
+        errors.append(
+            "metricsDiscovery is set but metricsPort is 0, so there are no metrics to find; set metricsPort, or remove"
+            " the key with `pulumi config rm metricsDiscovery`"
+        )
     return errors
+
+
+def _gateway_conflicts(values: Mapping[str, str]) -> list[str]:
+    gateway = values.get("gateway", "")
+    if gateway == MANAGED and values.get("sticky") == "true":
+        return [
+            "sticky: the cloud's own Gateway cannot keep a browser with a version; name a GatewayClass of Traefik in"
+            " `gateway`, or remove the key with `pulumi config rm sticky`"
+        ]
+    if gateway:
+        return []
+    return [
+        f"{key}: needs `gateway`, because a load balancer shares the users by pods; set `gateway`, or remove the key"
+        f" with `pulumi config rm {key}`"
+        for key in ("canaryWeight", "canaryHeader", "sticky")
+        if values.get(key, "") not in ("", "false")
+    ]
 
 
 def _canary_errors(groups: Groups, hidden: Set[str]) -> list[str]:

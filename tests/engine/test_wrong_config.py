@@ -54,7 +54,7 @@ REFUSED = {
         [
             "canaryReplicas is 2 but there is no canaryImage",
             "traffic is `canary` but no canary is declared",
-            *("gateway = 'traefik'", "needs `hostname`"),
+            *("tls = 'ours'", "needs `hostname`"),
         ],
     ),
     "another stack": (
