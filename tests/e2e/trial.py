@@ -31,7 +31,7 @@ RATE = 150
 HEALTHY_TRIAL = ("--for", "20s", "--every", "1s")
 UNHEALTHY_TRIAL = ("--for", "40s", "--every", "1s")  # ends as soon as the verdict is sure
 #: Seconds after which a canary that does not become ready has failed. A healthy one takes three to four.
-ROLLOUT_SECONDS = 20
+ROLLOUT_SECONDS = 30
 #: Config of the laptop stack, which has the addressbook's test commands and requests.
 DEV: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
 LOAD = Path(__file__).with_name("load.py")
