@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from promotion.state.cluster.metrics import Counters, total
+from promotion.state.cluster.counters import Counters, total
 from promotion.state.verdict_record import utc_stamp
 from promotion.verdict.result import Check, Verdict
 from promotion.verdict.samples import Interval
