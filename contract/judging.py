@@ -75,7 +75,7 @@ PRESETS: Mapping[MetricsPreset, RequestMetrics] = {
 
 #: Traefik's counters for each backend (`--metrics.prometheus.addserviceslabels`). It knows no routes. WebSockets and
 #: event streams last as long as users stay, and gRPC has a status of its own, so only plain HTTP counts.
-TRAEFIK = RequestMetrics(
+TRAEFIK_METRICS = RequestMetrics(
     *("traefik_service_requests_total", "traefik_service_request_duration_seconds"),
     *("method", "", "code"),
     only={"protocol": "http"},

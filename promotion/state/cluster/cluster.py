@@ -168,11 +168,14 @@ class Cluster:
         rules = [rule for route in routes for rule in parts(route, "spec", "rules")]
         return {str(backend["name"]) for rule in rules for backend in parts(rule, "backendRefs")}
 
-    def pods_labelled(self, selector: str) -> list[Pod]:
-        """Return the pods of the whole cluster with these labels; pods being deleted are left out."""
+    def pods_labelled(self, selector: str, namespace: str = "") -> list[Pod]:
+        """Return the pods with these labels in a namespace, or in all; pods being deleted are left out."""
         with self._answering(f"the pods labelled {selector}"):
-            pods = map(Pod, read_items(self.core.list_pod_for_all_namespaces, label_selector=selector))
-        return [pod for pod in pods if not pod.deleting]
+            if namespace:
+                pods = read_items(self.core.list_namespaced_pod, namespace, label_selector=selector)
+            else:
+                pods = read_items(self.core.list_pod_for_all_namespaces, label_selector=selector)
+        return [pod for pod in map(Pod, pods) if not pod.deleting]
 
     def within(self, namespace: str) -> Cluster:
         """Return the cluster with another namespace."""
