@@ -42,10 +42,10 @@ def traefik_app(service: str) -> str:
 
 
 def is_traefik_backend(label: str, namespace: str, service: str) -> bool:
-    """Return whether label ``service`` in Traefik's metrics means a Kubernetes Service, behind a route or TraefikService.
+    """Return whether label ``service`` in Traefik's metrics means this Kubernetes Service.
 
-    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go). A route leads to it directly,
-    or by a TraefikService, which keeps users with their version.
+    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go). A route leads to the Service
+    itself, or to a TraefikService that keeps users with their version.
     """
     own = "-".join(re.findall(r"[a-z0-9]+", f"{namespace}-{service}"))
     return re.fullmatch(rf"{own}(-http)?-{HTTP_PORT}@kubernetes(gateway|crd)", label) is not None

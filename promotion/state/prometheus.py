@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
 
 #: Timeout of an answer, in seconds.
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 10
 #: Statuses of a query that Prometheus understands and cannot answer (Prometheus documentation, HTTP API).
 BAD_QUERY = (400, 422)
 
@@ -42,7 +42,10 @@ class Series:
 class Transport(Protocol):
     """How requests reach Prometheus."""
 
-    where: str
+    @property
+    def where(self) -> str:
+        """Its address, for messages."""
+        ...
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body. Raises PrometheusError."""

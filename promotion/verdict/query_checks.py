@@ -18,6 +18,8 @@ from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY
 
 #: Minimum values of each track. A figure that never changes has no scatter, and few of them would prove anything.
 MIN_VALUES = 10
+#: Part of an interval by which the sum of the looks may miss a whole one.
+ROUNDING = 1e-6
 TRACKS: tuple[Track, Track] = ("canary", "stable")
 
 
@@ -59,7 +61,7 @@ class QueryChecks:
 
     def _look(self, check: QueryCheck, seconds: float, *, last: bool) -> Check:
         """Judge a check, if there is a new value of it since the last look."""
-        look, looks = int(seconds / check.every), max(1, int(self.duration / check.every))
+        look, looks = int(seconds / check.every + ROUNDING), max(1, int(self.duration / check.every + ROUNDING))
         known = self._latest.get(check.name)
         if known and not last and look <= self._looks[check.name]:
             return known

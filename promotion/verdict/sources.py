@@ -23,12 +23,12 @@ from promotion.state.prometheus import Prometheus, PrometheusError
 from promotion.verdict.samples import Interval
 
 TRACKS: tuple[Track, Track] = ("canary", "stable")
-#: Why a canary cannot be judged by its users' requests, and the ways out.
-NO_SOURCE = (
-    "nothing counts the service's requests. Share the users by weight at a gateway (canaryWeight), name metrics of the"
-    " pods (metricsPort, requestMetrics) or of a Prometheus (prometheus, requestSelector), or set `verdict: functional`"
-    " to judge by pods, test commands and test requests alone"
+#: What to do about a service whose requests nothing counts.
+WAYS_OUT = (
+    "share the users by weight at a gateway (canaryWeight), name the service's metrics (metricsPort, or prometheus and"
+    " requestSelector), or set `verdict: functional`"
 )
+NO_SOURCE = f"nothing counts the service's requests: {WAYS_OUT}"
 NO_GATEWAY = "no route of a gateway leads to the tracks' own Services (config key canaryWeight)"
 NO_SELECTOR = "there is no requestSelector (config key)"
 
@@ -44,10 +44,9 @@ class UnreadError(Exception):
 
 
 class Source(Protocol):
-    """Something that counts each track's requests. ``title`` names it for people."""
+    """Something that counts each track's requests."""
 
     name: SourceName
-    title: str
 
     def interval(self, pods: Pods, cold: Collection[str]) -> Interval:
         """Return the requests since the previous call, none at the first. Those of ``cold`` processes do not count.
@@ -72,7 +71,6 @@ class GatewaySource:
 
     cluster: Cluster
     name: SourceName = "gateway"
-    title: str = "the gateway (Traefik's metrics of each track's Service)"
     fault: str = ""
     _deltas: dict[Track, CounterDeltas] = field(default_factory=_deltas)
 
@@ -87,8 +85,8 @@ class GatewaySource:
         if not any(reading.counters for reading in readings["stable"]):
             why = next((reading.unread for reading in readings["stable"]), "no pod of Traefik is running")
             raise UnreadError(why)
-        added = [self._deltas[track].add(readings[track]) for track in TRACKS]
-        return Interval(Counters(), Counters()) if cold else Interval(*added)
+        canary, stable = (self._deltas[track].add(readings[track]) for track in TRACKS)
+        return Interval(Counters(), Counters()) if cold else Interval(canary, stable)
 
 
 @dataclass
@@ -99,11 +97,6 @@ class PodSource:
     metrics: RequestMetrics
     name: SourceName = "pods"
     _deltas: dict[Track, CounterDeltas] = field(default_factory=_deltas)
-
-    @property
-    def title(self) -> str:
-        """The pods, and the name of their counter."""
-        return f"the pods ({self.metrics.requests})"
 
     def interval(self, pods: Pods, cold: Collection[str]) -> Interval:
         """Return the requests that the pods have answered."""
@@ -150,11 +143,6 @@ class PrometheusSource:
     fault: str = ""
     _deltas: dict[Track, CounterDeltas] = field(default_factory=_deltas)
     _pending: dict[Track, Counters] = field(default_factory=lambda: {track: Counters() for track in TRACKS})
-
-    @property
-    def title(self) -> str:
-        """Prometheus, and the name of the counter."""
-        return f"Prometheus ({self.metrics.requests})"
 
     def interval(self, pods: Pods, cold: Collection[str]) -> Interval:  # noqa: ARG002 it does not know the pods
         """Return the requests that Prometheus has seen of both tracks."""
@@ -242,6 +230,4 @@ class FirstSource:
         reasons = "; ".join(str(error) for error in failures.values() if self.has_none or not error.absent)
         if self.has_none:
             return f"{reasons}, and requestSource allows no other source"
-        return f"metrics unreachable: {reasons}" + (
-            f". If the service has none: {NO_SOURCE}" if not self.chosen else ""
-        )
+        return f"metrics unreachable: {reasons}" + ("" if self.chosen else f"; if the service has none, {WAYS_OUT}")
