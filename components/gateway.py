@@ -34,8 +34,8 @@ class PublicGatewayArgs:
     labels: Mapping[str, str]
     #: Whether the engine refuses to delete it.
     protect: bool
-    #: The public Service's resource.
-    after: pulumi.Resource
+    #: What it forwards to, and its controller.
+    after: Sequence[pulumi.Resource]
 
 
 class PublicGateway(Component):
@@ -54,7 +54,7 @@ class PublicGateway(Component):
         super().__init__("release:PublicGateway", name, opts)
         self._args = args
         self._options = pulumi.ResourceOptions(
-            parent=self, provider=kubernetes, protect=args.protect, depends_on=[args.after]
+            parent=self, provider=kubernetes, protect=args.protect, depends_on=list(args.after)
         )
         redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}
         backend = {"name": args.backend.name, "port": GATEWAY_PORT}

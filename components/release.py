@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -15,7 +15,7 @@ from components.environment import secret_data
 from components.fingerprint import fingerprint
 from components.gateway import PublicGateway, PublicGatewayArgs
 from components.image import SourceImage, SourceImageArgs
-from components.image_copy import ImageCopy
+from components.image_copy import ImageCopy, copy_if_by_digest
 from components.migration import MigrationArgs, migration_job
 from components.migration_name import migration_name
 from components.network_policies import ServicePolicyArgs, deny_by_default, gateway_policy, service_policy
@@ -23,8 +23,9 @@ from components.pod import Labels
 from components.public_service import load_balancer_address, public_service
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
+from components.traefik import Traefik, TraefikArgs
 from contract.image import digest_of
-from contract.platform import Gateway, Platform, ServiceReference
+from contract.platform import Gateway, OwnTraefik, Platform, ServiceReference
 from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the database's connection.
@@ -241,16 +242,37 @@ class Release(Component):
         )
 
     def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service) -> PublicGateway:
+        traefik = self._traefik(gateway.traefik) if gateway.traefik else None
         return PublicGateway(
             "gateway",
             PublicGatewayArgs(
-                gateway=gateway,
+                gateway=replace(gateway, class_name=traefik.class_name) if traefik else gateway,
                 hostname=self._args.platform.entrance.hostname,
                 service=self._args.service,
                 backend=ServiceReference(f"{self._args.service.name}-lb", self._namespace),
                 labels=self._labels.all,
                 protect=self._args.platform.protect,
-                after=public,
+                after=[public, *([traefik] if traefik else [])],
+            ),
+            self._kubernetes,
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _traefik(self, traefik: OwnTraefik) -> Traefik:
+        platform, service = self._args.platform, self._args.service
+        return Traefik(
+            "traefik",
+            TraefikArgs(
+                traefik=traefik,
+                image=copy_if_by_digest(traefik.image, platform.registry, service.name, parent=self),
+                service=service,
+                canary=self._canary_service,
+                namespace=self._namespace,
+                cluster=platform.cluster,
+                entrance=platform.entrance,
+                has_zones=platform.has_zones,
+                pull_secret=platform.registry.pull_secret,
+                protect=platform.protect,
             ),
             self._kubernetes,
             pulumi.ResourceOptions(parent=self),

@@ -58,7 +58,7 @@ class Gateway:
     """A Gateway (Kubernetes Gateway API) in front of the public Service. It ends TLS and redirects port 80."""
 
     #: Name of the GatewayClass.
-    class_name: str
+    class_name: pulumi.Input[str]
     #: Name of the Secret with the certificate, in the release's namespace; "": the annotations name the certificate.
     certificate_secret: str = ""
     #: Annotations of the Gateway, which configure its load balancer.
@@ -67,7 +67,7 @@ class Gateway:
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
-    #: None: the cluster serves the class. Otherwise ``class_name`` is unused, because the stack has a class of its own.
+    #: None: the cluster serves the class. Otherwise the release puts the name of Traefik's class here.
     traefik: OwnTraefik | None = None
 
 
@@ -164,6 +164,8 @@ class Platform:
     namespace: pulumi.Output[str]
     registry: Registry
     database: Database
+    #: For code that runs outside the engine.
+    cluster: ClusterAccess = field(default_factory=ClusterAccess)
     #: How users reach the public Service.
     entrance: Entrance = field(default_factory=Entrance)
     #: Whether the nodes are in several zones and labelled with theirs.

@@ -18,7 +18,7 @@ from tests.unit.components.simulated import SimulatedCloud
 from tests.unit.conftest import LOCAL
 
 HOSTNAME = "addressbook.example.com"
-TRAEFIK = {"hostname": HOSTNAME, "gateway": "traefik", "tls": "addressbook-tls"}
+OURS = {"hostname": HOSTNAME, "gateway": "ours", "tls": "addressbook-tls"}
 GATEWAY = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
 CANARY = {"canaryImage": "source", "canaryReplicas": 1}
 
@@ -38,10 +38,10 @@ def route(stack: Any, listener: str) -> dict[str, Any]:
 
 
 def test_a_gateway_ends_tls_and_redirects(declare: Callable[..., Any]):
-    stack = declare(**TRAEFIK)
+    stack = declare(**OURS)
     gateway = stack.one("Gateway")
     assert gateway.inputs["spec"] == {
-        "gatewayClassName": "traefik",
+        "gatewayClassName": "ours",
         "listeners": [
             {"name": "http", "protocol": "HTTP", "port": 80},
             {
@@ -63,7 +63,7 @@ def test_a_gateway_ends_tls_and_redirects(declare: Callable[..., Any]):
 
 def test_the_gateway_is_awaited_after_its_routes(declare: Callable[..., Any]):
     """It is programmed with them then, and `destroy` deletes it before what it forwards to."""
-    stack = declare(**TRAEFIK)
+    stack = declare(**OURS)
     gateway = stack.one("Gateway")
     annotations = gateway.inputs["metadata"]["annotations"]
     assert annotations["pulumi.com/waitFor"] == "condition=Programmed"
@@ -74,7 +74,7 @@ def test_the_gateway_is_awaited_after_its_routes(declare: Callable[..., Any]):
 
 @pytest.mark.parametrize(("traffic", "track"), [("split", None), ("stable", "stable"), ("canary", "canary")])
 def test_the_service_behind_a_gateway_follows_traffic(declare: Callable[..., Any], traffic: str, track: str | None):
-    service = declare(**TRAEFIK, **CANARY, traffic=traffic).one("Service", "addressbook-lb").inputs
+    service = declare(**OURS, **CANARY, traffic=traffic).one("Service", "addressbook-lb").inputs
     assert service["spec"] == {
         "type": "ClusterIP",
         "selector": {"app": "addressbook", **({"track": track} if track else {})},
@@ -85,7 +85,7 @@ def test_the_service_behind_a_gateway_follows_traffic(declare: Callable[..., Any
 
 @pytest.mark.parametrize("simulated", [DIGITALOCEAN], ids=["digitalocean"])
 def test_destroy_stops_before_the_gateway(graph: Callable[..., Any], simulated: SimulatedCloud):
-    stack = graph(**TRAEFIK)
+    stack = graph(**OURS)
     assert all(each.options.protect for each in [stack.one("Gateway"), *stack.all("HTTPRoute")])
 
 
@@ -93,9 +93,9 @@ WRONG = [
     ({"gateway": "traefik", "tls": "ours"}, "gateway = 'traefik': needs `hostname`"),
     ({"hostname": HOSTNAME, "gateway": "traefik"}, "tls: must name the certificate of the Gateway"),
     ({"hostname": HOSTNAME, "tls": "ours"}, "tls = 'ours': needs `gateway`"),
-    ({**TRAEFIK, "gateway": "Traefik"}, "gateway = 'Traefik': does not have the form"),
-    ({**TRAEFIK, "tls": "managed"}, "tls = 'managed': is for gateway `managed`"),
-    ({**TRAEFIK, "gateway": "managed"}, "gateway = 'managed': this cloud has no Gateway of its own"),
+    ({**OURS, "gateway": "Traefik"}, "gateway = 'Traefik': does not have the form"),
+    ({**OURS, "tls": "managed"}, "tls = 'managed': is for gateway `managed`"),
+    ({**OURS, "gateway": "managed"}, "gateway = 'managed': this cloud has no Gateway of its own"),
 ]
 
 
@@ -127,6 +127,6 @@ ELSEWHERE = [
 def test_settings_of_a_services_load_balancer_are_refused(
     errors: Callable[..., list[str]], simulated: SimulatedCloud, config: dict[str, str], account: Path
 ):
-    (error,) = errors(**TRAEFIK, **config)
+    (error,) = errors(**OURS, **config)
     assert error.startswith(next(iter(config)))
     assert "and `gateway` replaces that: unset one of the two" in error
