@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +32,8 @@ from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 #: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
 FINGERPRINT_KEY_LENGTH = 32
+#: Hex digits of the version in a cookie's name.
+VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ class Release(Component):
 
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
+        self._key = random.RandomPassword(
+            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
+        ).result
         self._database, self._fingerprint = self._platform_environment()
         self._policies = self._network_policies()
         self._migrations: dict[str, k8s.batch.v1.Job] = {}
@@ -93,7 +99,7 @@ class Release(Component):
         public = self._public_service(tracks)
 
         entrance = args.platform.entrance
-        gateway = self._gateway(entrance.gateway, public) if entrance.gateway else None
+        gateway = self._gateway(entrance.gateway, public, tracks) if entrance.gateway else None
         address = gateway.address if gateway else load_balancer_address(public)
         self.url = pulumi.Output.concat(f"{entrance.scheme}://", entrance.hostname or address)
         if entrance.publish:
@@ -208,10 +214,7 @@ class Release(Component):
         secret = k8s.core.v1.Secret(
             DATABASE_SECRET, metadata=self._metadata(DATABASE_SECRET), data=secret_data(variables), opts=self._options
         )
-        key = random.RandomPassword(
-            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
-        ).result
-        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(key, variables)
+        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(self._key, variables)
 
     def _database_environment(self) -> dict[str, pulumi.Input[str]]:
         database = self._args.platform.database
@@ -241,24 +244,31 @@ class Release(Component):
             pulumi.ResourceOptions.merge(self._options, own),
         )
 
-    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service) -> PublicGateway:
-        traefik = self._traefik(gateway.traefik) if gateway.traefik else None
+    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service, tracks: Mapping[str, Track]) -> PublicGateway:
+        behind = [resource for track in tracks.values() for resource in (track.deployment, track.service)]
+        traefik = self._traefik(gateway.traefik, gateway.ends_tls) if gateway.traefik else None
         return PublicGateway(
             "gateway",
             PublicGatewayArgs(
                 gateway=replace(gateway, class_name=traefik.class_name) if traefik else gateway,
                 hostname=self._args.platform.entrance.hostname,
                 service=self._args.service,
+                release=self._args.release,
+                version=self._version_on_trial(tracks),
                 backend=ServiceReference(f"{self._args.service.name}-lb", self._namespace),
                 labels=self._labels.all,
                 protect=self._args.platform.protect,
-                after=[public, *([traefik] if traefik else [])],
+                after=[
+                    public,
+                    *(behind if self._args.release.has_weights else []),
+                    *([traefik] if traefik else []),
+                ],
             ),
             self._kubernetes,
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _traefik(self, traefik: OwnTraefik) -> Traefik:
+    def _traefik(self, traefik: OwnTraefik, ends_tls: bool) -> Traefik:
         platform, service = self._args.platform, self._args.service
         return Traefik(
             "traefik",
@@ -268,15 +278,21 @@ class Release(Component):
                 service=service,
                 canary=self._canary_service,
                 namespace=self._namespace,
-                cluster=platform.cluster,
-                entrance=platform.entrance,
-                has_zones=platform.has_zones,
-                pull_secret=platform.registry.pull_secret,
-                protect=platform.protect,
+                platform=platform,
+                ends_tls=ends_tls,
+                sticky=self._args.release.sticky,
             ),
             self._kubernetes,
             pulumi.ResourceOptions(parent=self),
         )
+
+    def _version_on_trial(self, tracks: Mapping[str, Track]) -> pulumi.Output[str]:
+        """Return a short text that changes with the canary's image and settings; "" without a canary."""
+        if "canary" not in tracks:
+            return pulumi.Output.from_input("")
+        settings, secrets = self._args.canary.canary_settings, self._args.canary.canary_secret_environment
+        version = {"image": tracks["canary"].image, "settings": json.dumps(settings, sort_keys=True), **secrets}
+        return fingerprint(self._key, version).apply(lambda digits: digits[:VERSION_DIGITS])
 
     def _disruption_budget(self) -> k8s.policy.v1.PodDisruptionBudget:
         """Let node drains evict one pod of the service at a time, whatever its track."""

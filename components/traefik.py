@@ -20,9 +20,8 @@ from contract.platform import (
     HTTP_PORT,
     HTTPS_PORT,
     TRAEFIK_METRICS_PORT,
-    ClusterAccess,
-    Entrance,
     OwnTraefik,
+    Platform,
     traefik_app,
 )
 from contract.settings import ServiceSettings
@@ -61,14 +60,12 @@ class TraefikArgs:
     #: The canary's settings, whose port may differ.
     canary: ServiceSettings
     namespace: pulumi.Input[str]
-    cluster: ClusterAccess
-    #: Annotations and sources of the load balancer.
-    entrance: Entrance
-    has_zones: bool = False
-    #: Name of the Secret with the registry's login; None if the nodes have one.
-    pull_secret: pulumi.Input[str] | None = None
-    #: Whether the engine refuses to delete the load balancer.
-    protect: bool = False
+    #: The cluster, its registry's login, and the load balancer's settings.
+    platform: Platform
+    #: Whether there is a listener for HTTPS.
+    ends_tls: bool
+    #: Whether a route may refer to a TraefikService, which needs Traefik's own definitions in the cluster.
+    sticky: bool
 
 
 class Traefik(Component):
@@ -88,9 +85,9 @@ class Traefik(Component):
         self._args = args
         self._labels = Labels(app=traefik_app(args.service.name), part_of=args.service.name)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
-        checked = require_definitions(args.cluster)
+        checked = require_definitions(args.platform.cluster, args.sticky)
         self.class_name = pulumi.Output.concat(args.namespace, "-traefik", checked.apply(lambda _: ""))
-        rights = traefik_rights(self._labels, args.namespace, self.class_name, self._options)
+        rights = traefik_rights(self._labels, args.namespace, self.class_name, args.sticky, self._options)
         first = [self._gateway_class(), *rights, self._load_balancer(), self._policy()]
         if args.traefik.replicas > 1:
             first.append(self._disruption_budget())
@@ -108,13 +105,13 @@ class Traefik(Component):
         )
 
     def _load_balancer(self) -> k8s.core.v1.Service:
-        protect = pulumi.ResourceOptions(protect=self._args.protect)
+        protect = pulumi.ResourceOptions(protect=self._args.platform.protect)
         return load_balancer(
             "traefik",
             self._metadata(),
             self._labels.selector,
-            self._args.entrance,
-            {HTTP_PORT: "http", HTTPS_PORT: "https"},
+            self._args.platform.entrance,
+            {HTTP_PORT: "http", **({HTTPS_PORT: "https"} if self._args.ends_tls else {})},
             pulumi.ResourceOptions.merge(self._options, protect),
         )
 
@@ -167,7 +164,7 @@ class Traefik(Component):
                 "readiness_probe": {**ping, "period_seconds": 2, "timeout_seconds": 5, "failure_threshold": 1},
             }
         )
-        pod = restricted_pod(UID, {"containers": [container]}, self._args.pull_secret)
+        pod = restricted_pod(UID, {"containers": [container]}, self._args.platform.registry.pull_secret)
         return {
             **pod,
             "service_account_name": self._labels.app,
@@ -205,6 +202,16 @@ class Traefik(Component):
             pulumi.Output.concat(f"{provider}.labelselector={CLASS_LABEL}=", own),
             f"{provider}.statusaddress.service.name={self._labels.app}",
             pulumi.Output.concat(f"{provider}.statusaddress.service.namespace=", own),
+            *(self._own_kinds() if self._args.sticky else []),
+        ]
+
+    def _own_kinds(self) -> list[pulumi.Input[str]]:
+        provider = "--providers.kubernetescrd"
+        return [
+            pulumi.Output.concat(f"{provider}.namespaces=", self._args.namespace),
+            f"{provider}.disableclusterscoperesources=true",
+            # A canary without ready pods gets no requests, instead of making the whole route invalid.
+            f"{provider}.allowemptyservices=true",
         ]
 
     def _spread(self) -> list[k8s.core.v1.TopologySpreadConstraintArgsDict]:
@@ -215,7 +222,7 @@ class Traefik(Component):
                 "when_unsatisfiable": "ScheduleAnyway",
                 "label_selector": {"match_labels": self._labels.selector},
             }
-            for key in [*([ZONE_LABEL] if self._args.has_zones else []), HOST_LABEL]
+            for key in [*([ZONE_LABEL] if self._args.platform.has_zones else []), HOST_LABEL]
         ]
 
     def _metadata(self, annotations: Mapping[str, pulumi.Input[str]] | None = None) -> k8s.meta.v1.ObjectMetaArgsDict:

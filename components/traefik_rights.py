@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.gateway_definitions import OWN_KINDS
 from components.pod import Labels
 
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -24,10 +25,16 @@ RULES: list[PolicyRule] = [
     },
     {"api_groups": [GATEWAY_API], "resources": ["gateways/status", "httproutes/status"], "verbs": ["update"]},
 ]
+#: Traefik's own kinds, of which a route with ``sticky`` refers to one. Traefik must list all of them again.
+OWN_RULES: list[PolicyRule] = [{"api_groups": ["traefik.io"], "resources": sorted(OWN_KINDS), "verbs": READ}]
 
 
 def traefik_rights(
-    labels: Labels, namespace: pulumi.Input[str], class_name: pulumi.Input[str], opts: pulumi.ResourceOptions
+    labels: Labels,
+    namespace: pulumi.Input[str],
+    class_name: pulumi.Input[str],
+    sticky: bool,
+    opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """Declare the service account ``labels.app``, its role in the namespace, and what only a cluster's role can allow.
 
@@ -37,7 +44,7 @@ def traefik_rights(
     own: k8s.meta.v1.ObjectMetaArgsDict = {"name": labels.app, "namespace": namespace, "labels": labels.all}
     cluster: k8s.meta.v1.ObjectMetaArgsDict = {"name": class_name, "labels": labels.all}
     account = k8s.core.v1.ServiceAccount("traefik", metadata=own, automount_service_account_token=False, opts=opts)
-    role = k8s.rbac.v1.Role("traefik", metadata=own, rules=RULES, opts=opts)
+    role = k8s.rbac.v1.Role("traefik", metadata=own, rules=[*RULES, *(OWN_RULES if sticky else [])], opts=opts)
     cluster_role = k8s.rbac.v1.ClusterRole("traefik", metadata=cluster, rules=_cluster_rules(class_name), opts=opts)
     return [
         k8s.rbac.v1.RoleBinding(

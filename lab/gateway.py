@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,14 +15,19 @@ from lab.images import Image
 from lab.layout import Lab
 from lab.lock import exclusive
 from lab.progress import step
+from lab.tool import SOURCES
 from lab.toolchain import TRAEFIK
 
 ESTABLISHED_SECONDS = 30  # the API server takes less than a second
-#: Go module in Traefik's go.mod, and where its definitions are: the Gateway API's own, and Traefik's for `sticky`.
-DEFINITIONS = {
-    "sigs.k8s.io/gateway-api": "config/crd/standard/gateway.networking.k8s.io_*.yaml",
-    "github.com/traefik/traefik/v3": "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
-}
+#: Folder of a go.mod, a Go module in it, and where its definitions are: the Gateway API's, and Traefik's for `sticky`.
+DEFINITIONS = (
+    (SOURCES / "gateway-api", "sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_*.yaml"),
+    (
+        TRAEFIK.source,
+        "github.com/traefik/traefik/v3",
+        "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
+    ),
+)
 
 
 def _traefik(lab: Lab, context: Path) -> None:
@@ -53,7 +59,8 @@ def ensure(lab: Lab) -> None:
 
 def _definitions(lab: Lab) -> Path:
     """Return the cache's folder with the definitions, after getting them from their Go modules."""
-    folder = lab.cache / "tools" / f"gateway-definitions-{TRAEFIK.key()}"
+    versions = b"".join((source / "go.sum").read_bytes() for source, _, _ in DEFINITIONS)
+    folder = lab.cache / "tools" / f"gateway-definitions-{hashlib.sha256(versions).hexdigest()[:12]}"
     with exclusive(lab.cache / "locks" / "gateway-definitions.lock", "getting the definitions of the Gateway API"):
         if not folder.exists():
             unfinished = folder.with_name(f".{folder.name}-unfinished")
@@ -67,7 +74,7 @@ def _definitions(lab: Lab) -> Path:
 
 def _copy_definitions(go: Path, folder: Path) -> None:
     environment = {**os.environ, "GOWORK": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
-    for module, pattern in DEFINITIONS.items():
-        answer = golang.run(go, ["mod", "download", "-json", module], TRAEFIK.source, environment, tries=4)
+    for source, module, pattern in DEFINITIONS:
+        answer = golang.run(go, ["mod", "download", "-json", module], source, environment, tries=4)
         for file in Path(json.loads(answer)["Dir"]).glob(pattern):
             shutil.copy(file, folder)

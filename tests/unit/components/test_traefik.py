@@ -28,7 +28,7 @@ def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
 @pytest.fixture(autouse=True)
 def ready_cluster(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.computed[GATEWAY] = lambda _: {"status": {"addresses": [{"type": "IPAddress", "value": "203.0.113.8"}]}}
-    monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: gateway_definitions.NEEDED)
+    monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: ALL)
 
 
 def test_the_gateway_has_the_class_of_its_own_traefik(declare: Callable[..., Any]):
@@ -100,16 +100,36 @@ def test_traefik_has_the_load_balancers_settings(graph: Callable[..., Any], simu
     assert stack.one("Service", "addressbook-lb").inputs["spec"]["type"] == "ClusterIP"
 
 
-@pytest.mark.parametrize("kinds", [set[str](), {"gatewayclasses", "gateways", "httproutes"}], ids=["none", "older"])
-def test_a_cluster_without_definitions_is_named(kinds: set[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: kinds)
-    with pytest.raises(pulumi.RunError, match=r"gateway = 'traefik'.*`kubectl apply --server-side -f \S+v1\.4\.1/"):
-        gateway_definitions._require("kind-kind", "")
+ALL = gateway_definitions.KINDS | gateway_definitions.OWN_KINDS
+LACKING = [
+    (frozenset[str](), "gateway = 'traefik'", "/v1.4.1/standard-install.yaml`, or unset gateway"),
+    (ALL - {"backendtlspolicies"}, "gateway = 'traefik'", "/v1.4.1/standard-install.yaml`, or unset gateway"),
+    (gateway_definitions.KINDS, "sticky", "/kubernetes-crd-definition-v1.yml`, or unset sticky"),
+]
+
+
+@pytest.mark.parametrize(("known", "key", "remedy"), LACKING, ids=["none", "older", "Traefik's own"])
+def test_a_cluster_without_definitions_is_named(
+    known: frozenset[str], key: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: known)
+    with pytest.raises(pulumi.RunError) as raised:
+        gateway_definitions.require("kind-kind", "", sticky=bool(known))
+    assert f"{key}: the cluster lacks" in str(raised.value)
+    assert "`kubectl apply --server-side -f https://" in str(raised.value)
+    assert remedy in str(raised.value)
 
 
 def test_a_silent_cluster_is_left_to_the_provider(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: None)
-    gateway_definitions._require("kind-kind", "")
+    gateway_definitions.require("kind-kind", "", sticky=True)
+
+
+def test_sticky_alone_needs_traefiks_own_kinds(declare: Callable[..., Any]):
+    for sticky, groups in (("false", 0), ("true", 1)):
+        stack = declare(**TRAEFIK, sticky=sticky)
+        assert sum("kubernetescrd.namespaces" in each for each in container(stack)["args"]) == groups
+        assert sum(rule["apiGroups"] == ["traefik.io"] for rule in stack.one("Role").inputs["rules"]) == groups
 
 
 def container(stack: Any) -> dict[str, Any]:
