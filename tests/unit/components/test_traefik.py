@@ -26,9 +26,8 @@ def simulated(request: pytest.FixtureRequest) -> SimulatedCloud:
 
 
 @pytest.fixture(autouse=True)
-def ready_cluster(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def answering_controller(cloud: Any) -> None:
     cloud.computed[GATEWAY] = lambda _: {"status": {"addresses": [{"type": "IPAddress", "value": "203.0.113.8"}]}}
-    monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: ALL)
 
 
 def test_the_gateway_has_the_class_of_its_own_traefik(declare: Callable[..., Any]):
