@@ -37,6 +37,9 @@ UID = 65532
 ACCEPT_SECONDS = 10
 #: Seconds that it then has for open requests. An answer of the service may take as long.
 DRAIN_SECONDS = 30
+#: Seconds until a new Traefik gets users. It answers 404 until it has read its routes, and says nothing when it has;
+#: that takes it less than a second.
+ROUTES_SECONDS = 4
 #: Time between two changes of its routes. Traefik's default of 2 s would send requests to pods that have left.
 THROTTLE = "250ms"
 #: Upper bounds in seconds of the histogram: those of the addressbook's own metrics.
@@ -161,7 +164,13 @@ class Traefik(Component):
                 ],
                 "resources": RESOURCES,
                 "liveness_probe": {**ping, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 3},
-                "readiness_probe": {**ping, "period_seconds": 2, "timeout_seconds": 5, "failure_threshold": 1},
+                "readiness_probe": {
+                    **ping,
+                    "initial_delay_seconds": ROUTES_SECONDS,
+                    "period_seconds": 2,
+                    "timeout_seconds": 5,
+                    "failure_threshold": 1,
+                },
             }
         )
         pod = restricted_pod(UID, {"containers": [container]}, self._args.platform.registry.pull_secret)
