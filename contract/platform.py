@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read witho
     from contract.settings import ServiceSettings
 
 HTTP_PORT, HTTPS_PORT = 80, 443
+#: Annotations of a temporary release stack's namespace: when it ends, and the stack that has its platform. The state
+#: knows both even if the first update was killed, when no history has the stack's config.
+EXPIRES, PLATFORM_STACK = "addressbook/expires", "addressbook/platform-stack"
 #: Value of `gateway` with which the stack runs Traefik itself.
 TRAEFIK = "traefik"
 #: Port of the metrics in Traefik's pods (Prometheus' text format, path /metrics).

@@ -350,6 +350,13 @@ class ServiceSettings(Keys):
         description="Namespaces of the cluster whose pods may read the metrics, such as that of Prometheus. Pods of the"
         " stack's own namespace always may.",
     )
+    metrics_discovery: Literal["", "annotations", "podMonitor"] = Field(
+        default="",
+        examples=["annotations"],
+        description="How a Prometheus in the cluster finds the pods: `annotations` (`prometheus.io/scrape`, `port`,"
+        " `path`), or `podMonitor` (a PodMonitor of the Prometheus Operator, whose CRD must be in the cluster). Unset:"
+        " not at all.",
+    )
     rollout_timeout_seconds: int = Field(
         default=120, ge=10, le=3600, description="Seconds without progress after which a track's rollout has failed."
     )
@@ -555,6 +562,7 @@ class Settings(Generic[PlatformKeysT]):
     release: ReleaseSettings
     service: ServiceSettings
     canary: CanaryKeys
+    verdict: VerdictKeys
 
     @property
     def images_to_copy(self) -> set[str]:

@@ -21,6 +21,7 @@ from promotion.state.engine_process import TRUNCATED, EngineProcess, delete_trun
 from promotion.state.locks import EngineLock, busy, engine_locks
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
+from promotion.state.unfinished_stack import unfinished_file
 
 POLICY_PACK = PROJECT_ROOT / "policy"
 #: Policy settings for a stack whose first update may build from source; the program itself refuses it later.
@@ -104,8 +105,11 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
 def restore_file(name: str, say: Say = _say) -> StackFile:
     """Return the stack's file; if this checkout has none, write the config of the stack's last update into one.
 
+    Of a temporary stack whose first update was killed, write what its namespace tells.
+
     Raises MissingStackError if the backend has no such stack either, or had an empty one that was never updated,
-    UnfinishedStackError if its first update never finished, and CommandError if the backend is unreadable.
+    UnfinishedStackError if its first update never finished and its end is unknown, and CommandError if the backend is
+    unreadable.
     """
     path = PROJECT_ROOT / f"Pulumi.{name.rpartition('/')[2]}.yaml"
     if not path.is_file():
@@ -113,11 +117,9 @@ def restore_file(name: str, say: Say = _say) -> StackFile:
         try:
             stack = automation.Stack.select(stack_names.resolve(name, project, create=False), project)
             if not stack.history(page_size=1, page=1):
-                try:
-                    _remove_empty(stack)
-                except CommandError as error:
-                    raise UnfinishedStackError(str(error)) from None
-                raise MissingStackError(f"stack `{name}` was empty")
+                path.write_text(_unfinished(stack), encoding="utf-8")
+                say(f"{path.name} is restored from the stack's state: its first update never finished")
+                return StackFile.of(name)
             stack.refresh_config()
         except automation.StackNotFoundError:
             raise MissingStackError(f"there is no {path.name}, and no stack `{name}` in the backend") from None
@@ -127,14 +129,23 @@ def restore_file(name: str, say: Say = _say) -> StackFile:
     return StackFile.of(name)
 
 
-def _remove_empty(stack: automation.Stack) -> None:
-    """Remove a stack that was never updated. Raises CommandError if it has resources: an update has begun."""
-    if (stack.export_stack().deployment or {}).get("resources"):
-        raise CommandError(
+def _unfinished(stack: automation.Stack) -> str:
+    """Return the text of a file for a stack without a finished update.
+
+    Raises MissingStackError for one without resources, after removing it, and UnfinishedStackError if the state does
+    not tell enough: the stack may be a platform's.
+    """
+    deployment = dict(stack.export_stack().deployment or {})
+    if not deployment.get("resources"):
+        stack.workspace.remove_stack(stack.name)
+        raise MissingStackError(f"stack `{stack.name}` was empty")
+    text = unfinished_file(deployment, f"{stack.workspace.project_settings().name}:")
+    if not text:
+        raise UnfinishedStackError(
             f"stack `{stack.name}` has resources but no finished update: its first update is running or was killed;"
             " restore its stack file from where it was created, then run this again"
         )
-    stack.workspace.remove_stack(stack.name)
+    return text
 
 
 def name_beside(other: str, name: str, project: automation.LocalWorkspace) -> str:
