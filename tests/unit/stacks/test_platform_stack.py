@@ -245,7 +245,8 @@ class TestCleanupOnDestroy:
 
         monkeypatch.setattr("kubernetes.client.BatchV1Api", Jobs)
         monkeypatch.setattr(cleanup_on_destroy, "api_client", lambda *_: None)
-        CleanupOnDestroyProvider().delete("id", {**PROPS, "namespace": "n", "args": ["drop"], "byHand": ""})
+        props = {**PROPS, "context": "", "kubeconfig": "", "namespace": "n", "args": ["drop"], "byHand": ""}
+        CleanupOnDestroyProvider().delete("id", props)
         assert created[0]["spec"]["activeDeadlineSeconds"] == 600
         assert container.args == ["drop"]
 
