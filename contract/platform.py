@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read witho
     from contract.settings import ServiceSettings
 
 HTTP_PORT, HTTPS_PORT = 80, 443
+#: Value of `gateway` with which the stack runs Traefik itself.
+TRAEFIK = "traefik"
+#: Port of the metrics in Traefik's pods (Prometheus' text format, path /metrics).
+TRAEFIK_METRICS_PORT = 9100
 #: Point the entrance's name at the load balancer's address (IP address or host name), by a resource with these options.
 Publish: TypeAlias = "Callable[[pulumi.Output[str], pulumi.ResourceOptions], None]"
 
@@ -31,6 +35,24 @@ class ServiceReference:
     namespace: pulumi.Input[str]
 
 
+def traefik_app(service: str) -> str:
+    """Return the name of the stack's own Traefik, and label ``app`` of its pods, from the name of the service."""
+    return f"{service}-traefik"
+
+
+def traefik_backend(namespace: str, service: str) -> str:
+    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway."""
+    return f"{namespace}-{service}-http-{HTTP_PORT}@kubernetesgateway"
+
+
+@dataclass(frozen=True)
+class OwnTraefik:
+    """Traefik, run by the stack as the controller of its Gateway."""
+
+    image: str
+    replicas: int
+
+
 @dataclass(frozen=True)
 class Gateway:
     """A Gateway (Kubernetes Gateway API) in front of the public Service. It ends TLS and redirects port 80."""
@@ -45,6 +67,8 @@ class Gateway:
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
+    #: None: the cluster serves the class. Otherwise ``class_name`` is unused, because the stack has a class of its own.
+    traefik: OwnTraefik | None = None
 
 
 @dataclass(frozen=True)

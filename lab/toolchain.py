@@ -68,6 +68,13 @@ REGCTL = Tool("regctl", ("github.com/regclient/regclient/cmd/regctl",), ("regctl
 ACTIONLINT = Tool("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), ("actionlint",))
 #: For one of the long tests alone, because it takes minutes to build.
 COSIGN = Tool("cosign", ("github.com/sigstore/cosign/v3/cmd/cosign",), ("cosign",))
+#: For a stack with `gateway: traefik` alone, because it takes minutes to build.
+TRAEFIK = Tool(
+    "traefik",
+    ("github.com/traefik/traefik/v3/cmd/traefik",),
+    ("traefik",),
+    stamps=("github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",),
+)
 
 
 def stack_tools() -> list[Tool]:
