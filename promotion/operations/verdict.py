@@ -23,6 +23,7 @@ from promotion.verdict import Result, Verdict, judge
 
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
+    from promotion.verdict.observation import Observation
 
 CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": UNHEALTHY, "inconclusive": INCONCLUSIVE}
 #: Minimum seconds of a trial: a shorter one has fewer than three intervals to compare.
@@ -80,7 +81,11 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     keys = keys_of(session.file, VerdictKeys)
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
-    result = judge(cluster, options.trial, session.console.say, options.every, own_commands(session.file), keys)
+
+    def observe(seen: Observation) -> None:
+        session.console.say(seen.line)
+
+    result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
     session.verdict = result
     session.console.say(f"\n{verdict_text(result)}")
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)

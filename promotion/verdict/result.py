@@ -13,11 +13,24 @@ Result = Literal["healthy", "unhealthy", "inconclusive"]
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A difference of shares (0 to 1), canary less stable, and what decides: is its range below ``limit``, or above?
+
+    ``lower`` and ``upper`` end the range; None while there are too few intervals.
+    """
+
+    difference: float
+    lower: float | None
+    upper: float | None
+    limit: float
+
+
+@dataclass(frozen=True)
 class Check:
     """One check of the canary.
 
     ``value`` is what was measured, ``limit`` what is allowed, ``samples`` what was looked at, ``rule`` what the value
-    means; ``reason`` is a sentence if the result is not healthy.
+    means; ``reason`` is a sentence if the result is not healthy. A comparison of requests has an ``estimate``.
     """
 
     name: str
@@ -27,6 +40,7 @@ class Check:
     rule: str
     result: Result
     reason: str = ""
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True)

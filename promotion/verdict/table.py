@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from promotion.state.cluster.metrics import Counters, total
 from promotion.state.verdict_record import utc_stamp
+from promotion.verdict.observation import MEDIAN, TAIL
 from promotion.verdict.result import Check, Verdict
 from promotion.verdict.samples import Interval
 from promotion.verdict.traffic import STATISTICS
@@ -15,7 +16,6 @@ MARKS = {"healthy": "✓", "unhealthy": "✗", "inconclusive": "?"}
 COLUMNS = ("", "CHECK", "VALUE", "LIMIT", "SAMPLES")
 #: Characters of a full bar, and of a wrapped line.
 BAR, WIDTH = 32, 110
-MEDIAN, TAIL = 0.5, 0.9
 
 
 def verdict_text(verdict: Verdict) -> str:

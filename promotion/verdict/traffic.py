@@ -19,7 +19,7 @@ from promotion.verdict.comparison import (
     chance_at,
     compare,
 )
-from promotion.verdict.result import Check, Result
+from promotion.verdict.result import Check, Estimate, Result
 from promotion.verdict.samples import ERROR, REFUSED, Array, Requests, Samples, count_over, quantile
 
 #: Requests that a route needs at stable before its median is known; for a tail of share s it is 2 / s.
@@ -230,7 +230,17 @@ def _check(rule: TrafficRule, samples: Samples, pods: Mapping[str, Requests], ch
         rule=rule.rule,
         result=result,
         reason=reason,
+        estimate=estimate(measured, chance, rule.limit),
     )
+
+
+def estimate(measured: Comparison, chance: float, limit: float) -> Estimate | None:
+    """Return the difference with the range that decides at this look; None if there is nothing to compare."""
+    if not measured.intervals:
+        return None
+    bounds = float(measured.lower_bound(chance)), float(measured.upper_bound())
+    lower, upper = (bound if math.isfinite(bound) else None for bound in bounds)
+    return Estimate(float(measured.difference), lower, upper, limit)
 
 
 def _result(rule: TrafficRule, measured: Comparison, chance: float, final: bool) -> tuple[Result, str]:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from contract.settings import VerdictKeys
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
-from promotion.state.cluster.metrics import NO_PORT, CounterDeltas, Reading, read_pods, total
+from promotion.state.cluster.metrics import NO_PORT, CounterDeltas, Counters, Reading, read_pods, total
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict.comparison import MIN_INTERVALS, chance_at
 from promotion.verdict.functional import command_checks, request_check
+from promotion.verdict.observation import Observation, Phase, TrackSeen
 from promotion.verdict.pods import KILLED, PodWatch, is_hopeless, readiness_check, restarts_check
 from promotion.verdict.result import Check, Verdict, worst
 from promotion.verdict.routes import routes_check, skipped_checks, why_incomparable
@@ -48,7 +49,7 @@ class Trial:
 
     cluster: Cluster
     duration: float
-    say: Callable[[str], None]
+    observe: Callable[[Observation], None]
     every: float
     commands: Sequence[Sequence[str]]
     keys: VerdictKeys = field(default_factory=VerdictKeys)
@@ -63,6 +64,11 @@ class Trial:
         self.unread: dict[Track, str] = {}
         self.warm_since: dict[str, float] = {}
         self.notes: list[str] = []
+        self.phase: Phase = "starting"
+        self.seconds = 0.0
+        self.running: dict[Track, Sequence[Pod]] = {}
+        self.functional: Sequence[Check] = ()
+        self.traffic: Sequence[Check] = ()
 
     def run(self) -> Verdict:
         """Try the canary. Raises CommandError as ``judge`` does."""
@@ -76,7 +82,7 @@ class Trial:
         except UnreachableError as error:
             raise CommandError(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
         if not is_up or worst([*self._pod_checks(), *functional]) == "unhealthy":
-            self.say("the canary failed before it met a user: the trial is over")
+            self._tell("the canary failed before it met a user: the trial is over")
             return self._verdict(functional, skipped_checks(self.keys, ENDED_EARLY))
         watched = self._watch_pods() if self.keys.verdict == "functional" else self._watch_traffic()
         return self._verdict(functional, watched)
@@ -88,6 +94,8 @@ class Trial:
         while True:
             pods = self._pods()
             wanted = {track: self._deployment(track).replicas for track in TRACKS}
+            for track in TRACKS:
+                self.watches[track].wanted = wanted[track]
             ready = sum(pod.ready for pod in pods["canary"])
             is_up = ready >= wanted["canary"]
             hopeless = any(is_hopeless(pod) for pod in pods["canary"])
@@ -101,7 +109,7 @@ class Trial:
                 return is_up
             line = f"waiting for the canary's pods: {ready} of {wanted['canary']} ready"
             if line != shown:
-                self.say(line)
+                self._tell(line)
                 shown = line
             time.sleep(SETTLE_SECONDS)
 
@@ -115,28 +123,30 @@ class Trial:
         checks = command_checks(self.cluster, ready, self.commands)
         if self.keys.test_requests:
             checks.append(request_check(self.cluster, self.keys.test_requests))
+        self.phase, self.functional = "testing", checks
         for check in checks:
-            self.say(f"{check.name}: {check.value}")
+            self._tell(f"{check.name}: {check.value}")
         return checks
 
     def _warm_up(self) -> None:
         """Wait until every pod has been ready for as long as the warm-up, so that the trial counts all of them."""
         deadline = time.monotonic() + self.keys.warm_up_seconds
-        announced = False
+        announced, self.phase = False, "warming up"
         while cold := self._cold_processes(self._pods()):
             left = min(max(cold.values()), deadline - time.monotonic())
             if left <= 0:
                 return
             if not announced:
-                self.say(f"warming up: requests of the first {self.keys.warm_up_seconds} s of a pod do not count")
+                self._tell(f"warming up: requests of the first {self.keys.warm_up_seconds} s of a pod do not count")
                 announced = True
             time.sleep(min(left, SETTLE_SECONDS))
             self._look_at_pods()
             if worst(self._pod_checks()) == "unhealthy":
                 return
 
-    def _pods(self) -> dict[Track, list[Pod]]:
-        return {track: self.cluster.current_pods(track) for track in TRACKS}
+    def _pods(self) -> Mapping[Track, Sequence[Pod]]:
+        self.running = {track: self.cluster.current_pods(track) for track in TRACKS}
+        return self.running
 
     def _cold_processes(self, pods: Mapping[Track, Sequence[Pod]]) -> dict[str, float]:
         """Return the processes of ready pods that are still warming up, and their seconds left."""
@@ -155,7 +165,7 @@ class Trial:
 
         Raises CommandError (INCONCLUSIVE) if the pods could not be seen at the end, or too often.
         """
-        begin = time.monotonic()
+        begin, self.phase = time.monotonic(), "watching"
         missed: dict[int, str] = {}
         self.notes = ["no user's request was judged: config key verdict is `functional`"]
         for look in range(1, self.looks + 1):
@@ -164,7 +174,8 @@ class Trial:
                 self._look_at_pods()
             except UnreachableError as error:  # a pod that failed meanwhile still shows its restarts later
                 missed[look] = str(error)
-            self.say(f"{look * self.every:.0f} s of {self.duration:.0f} s: watching the canary's pods")
+            self.seconds = look * self.every
+            self._tell(f"{self.seconds:.0f} s of {self.duration:.0f} s: watching the canary's pods")
             if worst(self._pod_checks()) == "unhealthy":
                 return []
         if self.looks in missed or len(missed) > MISSED_PART * self.looks:
@@ -176,7 +187,7 @@ class Trial:
         return []
 
     def _watch_traffic(self) -> list[Check]:
-        begin = time.monotonic()
+        begin, self.phase = time.monotonic(), "watching"
         self._interval()
         checks = skipped_checks(self.keys, ENDED_EARLY)
         for look in range(1, self.looks + 1):
@@ -186,16 +197,15 @@ class Trial:
                 self._look_at_pods()
             except UnreachableError as error:  # the next reading includes what was counted meanwhile
                 self.unread["canary"], interval = str(error), None
-            if interval is not None:
-                self.intervals.append(interval)
-                self.say(progress(look * self.every, self.duration, interval))
-            else:
-                self.say(self._why_unread())
+            self.seconds = look * self.every
+            self.intervals += [interval] if interval else []
             checks, incomparable = self._traffic_checks(look)
+            self.traffic = checks
+            self._tell(progress(self.seconds, self.duration, interval) if interval else self._why_unread(), interval)
             if worst([*self._pod_checks(), *checks]) == "unhealthy":
                 break
             if incomparable:
-                self.say(f"a longer trial cannot help: {incomparable}")
+                self._tell(f"a longer trial cannot help: {incomparable}")
                 return _explained(checks, incomparable)
         return _explained(checks, self._why_unread()) if self.unread else checks
 
@@ -258,7 +268,8 @@ class Trial:
             deployment = self._deployment(track)
             if deployment.image != self.images[track]:
                 raise CommandError(f"{track}'s image changed during the trial: start another trial", WRONG_USE)
-            self._look(track, self.cluster.current_pods(track), deployment.replicas)
+            self.running = {**self.running, track: self.cluster.current_pods(track)}
+            self._look(track, self.running[track], deployment.replicas)
 
     def _look(self, track: Track, pods: Sequence[Pod], wanted: int, since: datetime | None = None) -> None:
         """Look at the track's pods; ask about their nodes only if something is wrong with them."""
@@ -272,6 +283,18 @@ class Trial:
             with suppress(UnreachableError):
                 ooms = self.cluster.system_ooms()
         self.watches[track].look(pods, wanted, since, lost_nodes, ooms)
+
+    def _tell(self, line: str, latest: Interval | None = None) -> None:
+        """Pass on what has been seen so far, and the ``latest`` interval."""
+        counted = {"canary": latest.canary, "stable": latest.stable} if latest else {}
+        tracks: dict[Track, TrackSeen] = {
+            track: TrackSeen.of(
+                self.images[track], self.watches[track].wanted, self.running[track], counted.get(track, Counters())
+            )
+            for track in TRACKS
+        }
+        checks = [*(self._pod_checks() if self.watches["canary"].looks else ()), *self.functional, *self.traffic]
+        self.observe(Observation(_now(), self.phase, line, self.seconds, self.duration, tracks, checks))
 
     def _pod_checks(self) -> list[Check]:
         canary, stable = self.watches["canary"], self.watches["stable"]

@@ -6,7 +6,7 @@ import http.client
 import json
 import re
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict import Verdict, judge
+from promotion.verdict.observation import Observation
 from promotion.verdict.table import verdict_text
 from promotion.verdict.trial import Trial, default_interval
 
@@ -292,8 +293,8 @@ def test_a_functional_verdict_needs_no_metrics(fake: FakeCluster) -> None:
 
 
 def test_a_functional_verdict_watches_the_pods(fake: FakeCluster) -> None:
-    def crash(line: str) -> None:
-        fake.waiting.update({"canary": "CrashLoopBackOff"} if "watching" in line else {})
+    def crash(seen: Observation) -> None:
+        fake.waiting.update({"canary": "CrashLoopBackOff"} if "watching" in seen.line else {})
 
     keys = VerdictKeys.model_validate({"verdict": "functional", "warmUpSeconds": 0})
     verdict = judge(cast(Cluster, fake), SECONDS, crash, EVERY, keys=keys)
@@ -346,11 +347,11 @@ def test_no_canary_is_wrong_use(fake: FakeCluster) -> None:
 
 
 def test_a_changed_image_ends_the_trial(fake: FakeCluster) -> None:
-    def say(_: str) -> None:
+    def change(_: Observation) -> None:
         fake.images["stable"] = f"sha256:{'b' * 64}"
 
     with pytest.raises(CommandError, match="stable's image changed during the trial"):
-        judge(cast(Cluster, fake), SECONDS, say, EVERY)
+        judge(cast(Cluster, fake), SECONDS, change, EVERY)
 
 
 def test_an_unreachable_cluster_is_inconclusive(fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,17 +378,38 @@ def test_the_text_shows_every_part_of_a_check(fake: FakeCluster) -> None:
 
 def test_the_warm_up_comes_before_the_trial(fake: FakeCluster) -> None:
     fake.ready_since = f"{datetime.now(UTC) - timedelta(seconds=29):%Y-%m-%dT%H:%M:%SZ}"
-    said: list[str] = []
-    verdict = judge(cast(Cluster, fake), SECONDS, said.append, EVERY, keys=VerdictKeys())
+    seen: list[Observation] = []
+    verdict = judge(cast(Cluster, fake), SECONDS, seen.append, EVERY, keys=VerdictKeys())
     assert verdict.result == "healthy", verdict_text(verdict)
-    assert "warming up: requests of the first 30 s of a pod do not count" in said
+    assert "warming up: requests of the first 30 s of a pod do not count" in [each.line for each in seen]
     assert results(verdict)["errors"] == "healthy"  # the whole trial counts
 
 
 def test_pods_that_are_warm_already_are_not_waited_for(fake: FakeCluster) -> None:
-    said: list[str] = []
-    judge(cast(Cluster, fake), SECONDS, said.append, EVERY, keys=VerdictKeys())
-    assert not any("warming up" in line for line in said)
+    seen: list[Observation] = []
+    judge(cast(Cluster, fake), SECONDS, seen.append, EVERY, keys=VerdictKeys())
+    assert not any("warming up" in each.line for each in seen)
+
+
+def test_observations_show_what_each_look_saw(fake: FakeCluster) -> None:
+    seen: list[Observation] = []
+    verdict = judge(cast(Cluster, fake), SECONDS, seen.append, EVERY, keys=ADDRESSBOOK)
+    watching = [each for each in seen if each.phase == "watching"]
+    assert [each.seconds for each in watching] == [EVERY * look for look in range(1, len(watching) + 1)]
+    assert [*watching[-1].checks] == [*verdict.checks]
+    canary = watching[-1].tracks["canary"]
+    assert (canary.wanted, [pod.ready for pod in canary.pods], canary.error_percent) == (1, [True], 0.0)
+    widths = [estimate.upper - estimate.lower for estimate in _estimates(watching, "errors")]
+    assert widths[-1] < widths[0]
+    json.dumps([each.as_json() for each in seen], allow_nan=False)
+
+
+def _estimates(seen: Sequence[Observation], check: str) -> Iterator[Any]:
+    """Yield the check's estimates that have a range: from the third interval on."""
+    for each in seen:
+        estimate = next(every for every in each.checks if every.name == check).estimate
+        if estimate and estimate.upper is not None:
+            yield estimate
 
 
 def test_a_renamed_route_ends_the_trial_at_once(fake: FakeCluster) -> None:
@@ -410,8 +432,8 @@ def test_several_processes_on_one_port_end_the_trial(fake: FakeCluster) -> None:
 
 def test_a_service_without_metrics_is_not_watched(fake: FakeCluster) -> None:
     fake.metrics_port = False
-    said: list[str] = []
-    verdict = judge(cast(Cluster, fake), 60, said.append, EVERY)
+    seen: list[Observation] = []
+    verdict = judge(cast(Cluster, fake), 60, seen.append, EVERY)
     assert verdict.result == "inconclusive"
     assert "the service has no metrics port" in verdict.reasons[0]
 
