@@ -8,7 +8,7 @@ from typing import Any
 
 #: Size of a drawing in its own units, and of the margins for labels.
 WIDTH, HEIGHT = 320.0, 120.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 8.0, 18.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 10.0, 20.0
 #: A range is drawn up to this many times what matters: the limit, the differences and the last range.
 ROOM = 1.3
 

@@ -50,7 +50,7 @@ class StackReader:
     def trial_changed(self) -> float:
         """When the trial's record was last written; 0 without one."""
         try:
-            return record_file(self._stack.name).stat().st_mtime
+            return record_file(self._file).stat().st_mtime
         except OSError:
             return 0.0
 
@@ -79,7 +79,7 @@ class StackReader:
         return self._document
 
     def _trial(self) -> dict[str, Any] | None:
-        recorded = read_record(self._stack.name)
+        recorded = read_record(self._file)
         running = bool(checkout_lock_holder(self._stack.name))
         return trial_document(recorded, running=running) if recorded else None
 
@@ -154,8 +154,17 @@ def stack_document(
 
 def failed_document(stack: str, error: str) -> dict[str, Any]:
     """Return the document of a stack that could not be read."""
-    nothing: dict[str, Any] = {"status": None, "authors": {}, "trial": None, "findings": [], "undiagnosed": "", "history": None}
-    return {**_standing(stack, unreadable(error)), "error": error, **nothing, "unread": ""}
+    return {
+        **_standing(stack, unreadable(error)),
+        "error": error,
+        "status": None,
+        "authors": {},
+        "trial": None,
+        "findings": [],
+        "undiagnosed": "",
+        "history": None,
+        "unread": "",
+    }
 
 
 def _standing(stack: str, standing: Standing) -> dict[str, Any]:
@@ -173,12 +182,14 @@ def _author(track: Mapping[str, Any], moves: Mapping[str, Any] | None) -> str:
     return ""
 
 
-def changed_lines(move: Mapping[str, Any]) -> list[Change]:
-    """Return a move's changes, value by value and without secrets; of keys that are not the release's only the name."""
-    changes = [Change(each["key"], each["before"], each["after"]) for each in move["changes"]]
-    own = [change for change in changes if change.key in RELEASE_KEYS]
-    others = flattened(change for change in changes if change.key not in RELEASE_KEYS)
+def changed_lines(move: Mapping[str, Any], *, public: bool) -> list[Change]:
+    """Return a move's changes, value by value and without secrets.
+
+    ``public``: more people may read them, so that keys that are not the release's have no values.
+    """
+    changes = flattened(Change(each["key"], each["before"], each["after"]) for each in move["changes"])
+    hidden = [public and each.key.partition(".")[0] not in RELEASE_KEYS for each in changes]
     return [
-        *(Change(each.key, short(each.before), short(each.after)) for each in flattened(own)),
-        *(Change(each.key, "", "") for each in others),
+        Change(each.key, "", "") if is_hidden else Change(each.key, short(each.before), short(each.after))
+        for each, is_hidden in zip(changes, hidden, strict=True)
     ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -94,6 +94,11 @@ def first_line(text: str) -> str:
     return text.splitlines()[0] if text else ""
 
 
+def is_web(address: str | None) -> bool:
+    """Return whether an address may be a link; one of another scheme could run a script."""
+    return bool(address) and str(address).startswith(("http://", "https://"))
+
+
 FILTERS: dict[str, Any] = {
     "short": short,
     "figure": figure,
@@ -102,6 +107,7 @@ FILTERS: dict[str, Any] = {
     "revision": revision,
     "changed_lines": changed_lines,
     "first_line": first_line,
+    "is_web": is_web,
 }
 DRAWINGS: dict[str, Any] = {
     "track_charts": charts.track_charts,

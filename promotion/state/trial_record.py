@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from promotion.state.locks import LOCKS
+from promotion.state.stack_file import StackFile
+from promotion.state.verdict_record import utc_stamp
 
 
 @dataclass
@@ -22,7 +24,7 @@ class RecordedTrial:
     """The last trial of a stack, of the image with this ``digest``.
 
     ``looks`` are the observations, oldest first. ``verdict`` is None until the trial is over, and after an interrupted
-    one. ``rollback`` is set if a command rolled the canary back: ``time``, ``why`` and ``findings`` of the diagnosis.
+    one. ``rollback`` is set if a command rolled the canary back: ``time``, ``why``, and the ``diagnosis`` as text.
     """
 
     digest: str
@@ -31,51 +33,64 @@ class RecordedTrial:
     rollback: dict[str, Any] | None = None
 
 
-def record_file(stack: str, folder: Path | None = None) -> Path:
-    """Return the stack's record. Names with and without organization share it, as they share the stack file."""
-    return (folder or LOCKS) / f"{stack.rpartition('/')[2]}.trial.jsonl"
+def record_file(file: StackFile) -> Path:
+    """Return the record of a stack, by its stack file: in the folder of the checkout's locks."""
+    return file.path.parent / LOCKS.name / f"{file.path.stem.removeprefix('Pulumi.')}.trial.jsonl"
 
 
-def begin_record(stack: str, digest: str, folder: Path | None = None) -> None:
-    """Begin the record of a trial of the image with this digest, in place of the last one."""
-    path = record_file(stack, folder)
-    with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-    _append(path, {"digest": digest})
+@dataclass
+class TrialRecorder:
+    """Write a trial's record. A full disk never stops a trial or a roll-back: what cannot be written is left out."""
+
+    file: StackFile
+    _begun: bool = False
+
+    def look(self, digest: str, look: Mapping[str, Any]) -> None:
+        """Record what a look saw of the image with this digest. The first look replaces the last trial's record."""
+        if not self._begun:
+            self._begin(digest)
+        self._append(look=look)
+
+    def verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Record the verdict."""
+        self._append(verdict=verdict)
+
+    def rollback(self, digest: str, why: str, diagnosis: str) -> None:
+        """Record that the canary was rolled back; one that never came to a trial gets a record of its own."""
+        last = read_record(self.file)
+        if last is None or last.digest != digest:
+            self._begin(digest)
+        self._append(rollback={"time": utc_stamp(), "why": why, "diagnosis": diagnosis})
+
+    def _begin(self, digest: str) -> None:
+        self._begun = True
+        path = record_file(self.file)
+        with suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)
+        self._append(digest=digest)
+
+    def _append(self, **entry: Any) -> None:
+        with suppress(OSError, TypeError, ValueError):  # no bug of the record may stop a roll-back either
+            line = json.dumps(entry, ensure_ascii=False) + "\n"
+            handle = os.open(record_file(self.file), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(handle, line.encode(errors="replace"))
+            finally:
+                os.close(handle)
 
 
-def record(stack: str, digest: str, folder: Path | None = None, **entry: Any) -> None:
-    """Add ``look``, ``verdict`` or ``rollback`` to the record; first begin it if the last trial was of another image.
-
-    A full disk never stops a trial or a roll-back: what cannot be written is left out.
-    """
-    last = read_record(stack, folder)
-    if last is None or last.digest != digest:
-        begin_record(stack, digest, folder)
-    _append(record_file(stack, folder), entry)
-
-
-def _append(path: Path, entry: Mapping[str, Any]) -> None:
-    line = json.dumps(entry, ensure_ascii=False) + "\n"
-    with suppress(OSError):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(handle, line.encode())
-        finally:
-            os.close(handle)
-
-
-def read_record(stack: str, folder: Path | None = None) -> RecordedTrial | None:
+def read_record(file: StackFile) -> RecordedTrial | None:
     """Return the stack's last trial; None if this checkout has no record of one."""
     try:
-        lines = record_file(stack, folder).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = record_file(file).read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return None
     trial: RecordedTrial | None = None
     for line in lines:
         with suppress(ValueError):
-            entry = cast(dict[str, Any], json.loads(line))
+            decoded = json.loads(line)
+            entry = cast(dict[str, Any], decoded) if isinstance(decoded, dict) else {}
             if "digest" in entry:
                 trial = RecordedTrial(entry["digest"])
             elif trial is not None:
