@@ -1,4 +1,4 @@
-"""A Gateway in front of the public Service: HTTPS, and a redirect from HTTP, on any class of the Gateway API."""
+"""A Gateway in front of the release: HTTPS with a redirect, or plain HTTP, on any class of the Gateway API."""
 
 from __future__ import annotations
 
@@ -11,38 +11,51 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.component import Component
+from components.routing import (
+    TRAEFIK_SERVICE,
+    TRAEFIK_VERSION,
+    Rule,
+    is_sticky,
+    route_rules,
+    sticky_name,
+    sticky_spec,
+    weights,
+)
 from contract.platform import HTTP_PORT, HTTPS_PORT, Gateway, ServiceReference
-from contract.settings import ServiceSettings
+from contract.settings import ReleaseSettings, ServiceSettings
 
 API_VERSION = "gateway.networking.k8s.io/v1"
-#: Port of the Service behind a Gateway. Never changed: Google's controller would lose the pods behind the load balancer
-#: (GKE known issues, NEG controller stops managing endpoints when port removed from Service).
-GATEWAY_PORT = HTTP_PORT
 #: Seconds that a class may take. Google's needs several minutes for a new load balancer.
 PROGRAMMED_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class PublicGatewayArgs:
-    """Which Gateway, for which name and Service."""
+    """Which Gateway, for which name and release."""
 
     gateway: Gateway
+    #: DNS name; "" for any.
     hostname: str
     service: ServiceSettings
+    #: The tracks and their shares of the users.
+    release: ReleaseSettings
+    #: Changes with the version on trial.
+    version: pulumi.Input[str]
     #: The public Service.
     backend: ServiceReference
     labels: Mapping[str, str]
     #: Whether the engine refuses to delete it.
     protect: bool
-    #: The public Service's resource.
-    after: pulumi.Resource
+    #: The Services, and the pods that must be ready before they get users.
+    after: Sequence[pulumi.Resource]
 
 
 class PublicGateway(Component):
-    """A Gateway with a listener for HTTP, which redirects, and one for HTTPS.
+    """A Gateway with a listener for HTTPS and one for HTTP that redirects, or with one for HTTP alone.
 
-    Creates the policies of its class, two HTTPRoutes and last the Gateway, so that it is programmed with all of them.
-    `destroy` deletes it first. The route of HTTPS has one backend, the public Service, which shares the users by pods.
+    Creates the policies of its class, the HTTPRoutes and last the Gateway, so that it is programmed with all of them.
+    `destroy` deletes it first. The route changes once the pods behind it are ready, and before pods that it no longer
+    leads to are deleted.
     """
 
     #: Its first address (IP address or host name).
@@ -53,25 +66,62 @@ class PublicGateway(Component):
     ) -> None:
         super().__init__("release:PublicGateway", name, opts)
         self._args = args
-        self._options = pulumi.ResourceOptions(
-            parent=self, provider=kubernetes, protect=args.protect, depends_on=[args.after]
-        )
-        redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}
-        backend = {"name": args.backend.name, "port": GATEWAY_PORT}
-        policies = args.gateway.policies
-        parts: list[pulumi.Resource] = [
-            *(policies(args.backend, args.service, self._options) if policies else ()),
-            self._route("redirect", "http", {"filters": [redirect]}),
-            self._route("route", "https", {"backendRefs": [backend]}),
-        ]
+        self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes, depends_on=list(args.after))
+        parts = [*self._policies(), *self._sticky()]
+        if args.gateway.ends_tls:
+            redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}
+            parts.append(self._route("redirect", "http", f"{args.service.name}-http", [{"filters": [redirect]}], parts))
+        # The name stays when a stack gets a certificate, or the route would be replaced.
+        rules = route_rules(args.service.name, args.release)
+        listener = "https" if args.gateway.ends_tls else "http"
+        parts.append(self._route("route", listener, f"{args.service.name}-https", rules, parts))
         gateway = self._gateway(parts)
         self.address = gateway.status.apply(_address)
         self.register_outputs({"address": self.address})
 
+    def _policies(self) -> list[pulumi.Resource]:
+        """Declare the policies of the public Service, which stay, and of the tracks that the route leads to."""
+        args, policies = self._args, self._args.gateway.policies
+        if not policies:
+            return []
+        tracks = list(weights(args.release)) if args.release.has_weights else []
+        return [
+            *policies(args.backend, args.service, self._protected()),
+            *(
+                policy
+                for track in tracks
+                for policy in policies(self._track_reference(track), args.service, self._options)
+            ),
+        ]
+
+    def _track_reference(self, track: str) -> ServiceReference:
+        return ServiceReference(f"{self._args.service.name}-{track}", self._args.backend.namespace, track)
+
+    def _sticky(self) -> list[pulumi.Resource]:
+        """Declare what keeps a browser with a version, while there are two."""
+        args = self._args
+        if not is_sticky(args.release):
+            return []
+        cookie = pulumi.Output.concat(args.service.name, "-", args.version)
+        return [
+            k8s.apiextensions.CustomResource(
+                "sticky",
+                api_version=TRAEFIK_VERSION,
+                kind=TRAEFIK_SERVICE,
+                metadata=self._metadata(sticky_name(args.service.name)),
+                spec=sticky_spec(args.service.name, args.release, cookie, secure=args.gateway.ends_tls),
+                opts=self._options,
+            )
+        ]
+
+    def _protected(self, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        own = pulumi.ResourceOptions(protect=self._args.protect, depends_on=after)
+        return pulumi.ResourceOptions.merge(self._options, own)
+
     def _gateway(self, after: Sequence[pulumi.Resource]) -> GatewayResource:
         gateway = self._args.gateway
         # Without `tls`, the annotations of the class name the certificate.
-        tls: dict[str, Any] = (
+        certificate: dict[str, Any] = (
             {"tls": {"mode": "Terminate", "certificateRefs": [{"name": gateway.certificate_secret}]}}
             if gateway.certificate_secret
             else {}
@@ -81,6 +131,7 @@ class PublicGateway(Component):
             if gateway.address_name is not None
             else {}
         )
+        https = {"name": "https", "protocol": "HTTPS", "port": HTTPS_PORT, **certificate}
         return GatewayResource(
             "gateway",
             metadata=self._metadata(
@@ -96,24 +147,26 @@ class PublicGateway(Component):
                 **addresses,
                 "listeners": [
                     {"name": "http", "protocol": "HTTP", "port": HTTP_PORT},
-                    {"name": "https", "protocol": "HTTPS", "port": HTTPS_PORT, **tls},
+                    *([https] if gateway.ends_tls else []),
                 ],
             },
-            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=after)),
+            opts=self._protected(after),
         )
 
-    def _route(self, name: str, listener: str, rule: dict[str, Any]) -> pulumi.Resource:
+    def _route(
+        self, name: str, listener: str, full_name: str, rules: Sequence[Rule], after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
         return k8s.apiextensions.CustomResource(
             name,
             api_version=API_VERSION,
             kind="HTTPRoute",
-            metadata=self._metadata(f"{self._args.service.name}-{listener}"),
+            metadata=self._metadata(full_name),
             spec={
                 "parentRefs": [{"name": self._args.service.name, "sectionName": listener}],
-                "hostnames": [self._args.hostname],
-                "rules": [rule],
+                **({"hostnames": [self._args.hostname]} if self._args.hostname else {}),
+                "rules": rules,
             },
-            opts=self._options,
+            opts=self._protected(after),
         )
 
     def _metadata(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.gateway import GATEWAY_PORT
+from components.routing import GATEWAY_PORT
 from contract.platform import HTTPS_PORT, Entrance
 from contract.settings import Traffic
 

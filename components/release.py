@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 #: Name of the Secret with the database's connection.
 DATABASE_SECRET = "db-params"  # noqa: S105 the name of a Secret, not its content
 FINGERPRINT_KEY_LENGTH = 32
+#: Hex digits of the version in a cookie's name.
+VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class Release(Component):
 
         self._source = self._source_image() if args.release.builds_from_source else None
         self._copies = self._image_copies()
+        self._key = random.RandomPassword(
+            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
+        ).result
         self._database, self._fingerprint = self._platform_environment()
         self._policies = self._network_policies()
         self._migrations: dict[str, k8s.batch.v1.Job] = {}
@@ -92,7 +98,7 @@ class Release(Component):
         public = self._public_service(tracks)
 
         entrance = args.platform.entrance
-        gateway = self._gateway(entrance.gateway, public) if entrance.gateway else None
+        gateway = self._gateway(entrance.gateway, public, tracks) if entrance.gateway else None
         address = gateway.address if gateway else load_balancer_address(public)
         self.url = pulumi.Output.concat(f"{entrance.scheme}://", entrance.hostname or address)
         if entrance.publish:
@@ -207,10 +213,7 @@ class Release(Component):
         secret = k8s.core.v1.Secret(
             DATABASE_SECRET, metadata=self._metadata(DATABASE_SECRET), data=secret_data(variables), opts=self._options
         )
-        key = random.RandomPassword(
-            "fingerprint-key", length=FINGERPRINT_KEY_LENGTH, opts=pulumi.ResourceOptions(parent=self)
-        ).result
-        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(key, variables)
+        return {"secret_ref": {"name": secret.metadata["name"]}}, fingerprint(self._key, variables)
 
     def _database_environment(self) -> dict[str, pulumi.Input[str]]:
         database = self._args.platform.database
@@ -240,21 +243,32 @@ class Release(Component):
             pulumi.ResourceOptions.merge(self._options, own),
         )
 
-    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service) -> PublicGateway:
+    def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service, tracks: Mapping[str, Track]) -> PublicGateway:
+        behind = [resource for track in tracks.values() for resource in (track.deployment, track.service)]
         return PublicGateway(
             "gateway",
             PublicGatewayArgs(
                 gateway=gateway,
                 hostname=self._args.platform.entrance.hostname,
                 service=self._args.service,
+                release=self._args.release,
+                version=self._version_on_trial(tracks),
                 backend=ServiceReference(f"{self._args.service.name}-lb", self._namespace),
                 labels=self._labels.all,
                 protect=self._args.platform.protect,
-                after=public,
+                after=[public, *(behind if self._args.release.has_weights else [])],
             ),
             self._kubernetes,
             pulumi.ResourceOptions(parent=self),
         )
+
+    def _version_on_trial(self, tracks: Mapping[str, Track]) -> pulumi.Output[str]:
+        """Return a short text that changes with the canary's image and settings; "" without a canary."""
+        if "canary" not in tracks:
+            return pulumi.Output.from_input("")
+        settings, secrets = self._args.canary.canary_settings, self._args.canary.canary_secret_environment
+        version = {"image": tracks["canary"].image, "settings": json.dumps(settings, sort_keys=True), **secrets}
+        return fingerprint(self._key, version).apply(lambda digits: digits[:VERSION_DIGITS])
 
     def _disruption_budget(self) -> k8s.policy.v1.PodDisruptionBudget:
         """Let node drains evict one pod of the service at a time, whatever its track."""

@@ -65,6 +65,7 @@ class Track(Component):
     #: The image that the pods run.
     image: pulumi.Output[str]
     deployment: k8s.apps.v1.Deployment
+    service: k8s.core.v1.Service
 
     def __init__(self, args: TrackArgs, kubernetes: k8s.Provider, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("release:Track", args.track, opts)
@@ -75,7 +76,7 @@ class Track(Component):
         self.image = pulumi.Output.from_input(args.image)
         self._sources = track_environment(self._labels, args.service, args.namespace, self._options)
         self.deployment = self._deployment()
-        self._service()
+        self.service = self._service()
         self.register_outputs({"image": self.image, "replicas": args.replicas})
 
     def _deployment(self) -> k8s.apps.v1.Deployment:

@@ -22,8 +22,8 @@ TRAEFIK_METRICS_PORT = 9100
 Publish: TypeAlias = "Callable[[pulumi.Output[str], pulumi.ResourceOptions], None]"
 
 
-#: Declare what a class of Gateways needs beside the public Service's pods (name and namespace of the Service, the
-#: service's settings), by resources with these options; return them.
+#: Declare what a class of Gateways needs for each Service behind it (the Service, the settings of its pods), by
+#: resources with these options; return them.
 Policies: TypeAlias = "Callable[[ServiceReference, ServiceSettings, pulumi.ResourceOptions], Sequence[pulumi.Resource]]"
 
 
@@ -33,6 +33,8 @@ class ServiceReference:
 
     name: str
     namespace: pulumi.Input[str]
+    #: The track whose pods it selects; "" for the public Service.
+    track: str = ""
 
 
 def traefik_app(service: str) -> str:
@@ -55,12 +57,14 @@ class OwnTraefik:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A Gateway (Kubernetes Gateway API) in front of the public Service. It ends TLS and redirects port 80."""
+    """A Gateway (Kubernetes Gateway API) in front of the release."""
 
     #: Name of the GatewayClass.
     class_name: str
     #: Name of the Secret with the certificate, in the release's namespace; "": the annotations name the certificate.
     certificate_secret: str = ""
+    #: Whether it ends TLS and redirects port 80. Otherwise it serves plain HTTP.
+    ends_tls: bool = True
     #: Annotations of the Gateway, which configure its load balancer.
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     #: Name of a reserved address, for a class that knows named addresses; None: the class chooses an address.
@@ -91,7 +95,8 @@ class Entrance:
     @property
     def scheme(self) -> str:
         """Scheme of the public URL."""
-        return "https" if self.gateway or HTTPS_PORT in self.ports else "http"
+        ends_tls = self.gateway.ends_tls if self.gateway else HTTPS_PORT in self.ports
+        return "https" if ends_tls else "http"
 
 
 @dataclass(frozen=True)

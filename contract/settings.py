@@ -63,6 +63,10 @@ MaintenanceWindow = Annotated[
         description="Weekday and full hour (UTC) at which the provider may start its own maintenance.",
     ),
 ]
+#: A percentage from 0 to 100 with at most one decimal, or "".
+WEIGHT = r"^(100(\.0)?|[1-9]?[0-9](\.[0-9])?)?$"
+#: ``NAME: VALUE`` of an HTTP header (RFC 9110, tokens), or "".
+HEADER = r"^([A-Za-z0-9!#$%&'*+.^_`|~-]+: [!-~]+( [!-~]+)*)?$"
 Port = Annotated[int, Field(ge=1, le=65535)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
@@ -120,6 +124,12 @@ class ToolKeys(Keys):
         description="Pods of stable once the canary is gone. `canary` sets it when stable gives up pods for the trial;"
         " `promote` and `rollback` remove it.",
     )
+    canary_weight_after_trial: str = Field(
+        default="",
+        pattern=WEIGHT,
+        description="`canaryWeight` once the canary is gone. `canary --weight` sets it; `promote` and `rollback` remove"
+        " it.",
+    )
     canary_verdict: str = Field(
         default="",
         description="Latest verdict, as `RESULT DIGEST TIME stable=DIGEST settings=FINGERPRINT`, with"
@@ -154,6 +164,25 @@ class ReleaseSettings(ToolKeys):
     traffic: Traffic = Field(
         default="split",
         description="Tracks behind the public Service: `split` (both), `stable` (dark canary), `canary` (blue/green).",
+    )
+    canary_weight: str = Field(
+        default="",
+        pattern=WEIGHT,
+        examples=["2.5"],
+        description="Percentage of the requests that the Gateway sends to the canary, from 0 to 100 with at most one"
+        " decimal, while traffic is `split`. Needs `gateway`. Unset: the canary's share of the pods.",
+    )
+    canary_header: str = Field(
+        default="",
+        pattern=HEADER,
+        examples=["X-Canary: always"],
+        description="Header, `NAME: VALUE`, with which a tester's request reaches the canary at any weight, 0 included."
+        " Needs `gateway`.",
+    )
+    sticky: bool = Field(
+        default=False,
+        description="Whether a user's browser stays, by a cookie, with the version that it met: it changes at most once"
+        " in a release. Needs `gateway` with a class of Traefik.",
     )
     build_from_source: Building = Field(
         default="always",
@@ -194,6 +223,11 @@ class ReleaseSettings(ToolKeys):
     def has_canary(self) -> bool:
         """Whether the config declares a canary."""
         return bool(self.canary_image) and self.canary_replicas > 0
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the Gateway shares the users between the tracks' own Services."""
+        return bool(self.canary_weight or self.canary_header) or self.sticky
 
     @property
     def builds_from_source(self) -> bool:

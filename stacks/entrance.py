@@ -52,19 +52,18 @@ class GatewayKeys(Keys):
     gateway: str = Field(
         default="",
         pattern=OBJECT_NAME,
-        description="GatewayClass of the cluster (`kubectl get gatewayclass`) whose Gateway ends TLS, redirects HTTP"
-        " and forwards to the public Service, or `managed` for the cloud's own (Google Cloud). Needs `hostname` and"
-        " `tls`. A change gives the service a new address. Unset: a load balancer for the Service, without a Gateway.",
+        description="GatewayClass of the cluster (`kubectl get gatewayclass`) whose Gateway forwards to the service, or"
+        " `managed` for the cloud's own (Google Cloud). Without `tls` it serves plain HTTP. A change gives the service"
+        " a new address. Unset: a load balancer for the Service, without a Gateway.",
     )
     tls: str = Field(
         default="",
         validate_default=True,
         pattern=OBJECT_NAME,
         description="With gateway: name of the Secret with the certificate for `hostname`, in the stack's namespace, or"
-        " `managed` for one that the cloud issues and renews (with gateway `managed`).",
+        " `managed` for one that the cloud issues and renews (with gateway `managed`). The Gateway then ends TLS and"
+        " redirects HTTP. Unset: plain HTTP.",
     )
-
-    _gateway_needs_hostname = field_validator("gateway")(needs_hostname)
 
     @field_validator("gateway")
     @classmethod
@@ -81,18 +80,19 @@ class GatewayKeys(Keys):
             return value  # invalid, and reported as such
         if value and not gateway:
             raise ValueError("needs `gateway`, the class of the Gateway that ends TLS")
-        if gateway and not value:
-            raise ValueError("must name the certificate of the Gateway: a Secret, or `managed` on Google Cloud")
+        if gateway == MANAGED and not value:
+            raise ValueError("must name the certificate of the managed Gateway: a Secret, or `managed`")
         if value == MANAGED and gateway != MANAGED:
             raise ValueError("is for gateway `managed`; name the Secret with the certificate")
-        return value
+        return needs_hostname(value, others)
 
     @property
     def portable_gateway(self) -> Gateway | None:
         """The Gateway with what all classes have in common; None without one."""
         if not self.gateway:
             return None
-        return Gateway(class_name=self.gateway, certificate_secret="" if self.tls == MANAGED else self.tls)
+        secret = "" if self.tls == MANAGED else self.tls
+        return Gateway(class_name=self.gateway, certificate_secret=secret, ends_tls=bool(self.tls))
 
 
 def without_gateway(value: Any, others: ValidationInfo) -> Any:

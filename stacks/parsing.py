@@ -21,6 +21,7 @@ from contract.settings import (
     Settings,
     StackSettings,
 )
+from stacks.entrance import MANAGED
 
 Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
@@ -129,9 +130,27 @@ def _conflicts(values: Mapping[str, str]) -> list[str]:
                 f"{key}: no canary is declared, so nothing tries these settings; start one with `python -m promotion"
                 f" canary`, or remove the key with `pulumi config rm {key}`"
             )
+    errors += _gateway_conflicts(values)
     if values.get("port") and values.get("port") == values.get("metricsPort"):
         errors.append(f"metricsPort and port are both {values['port']}; set metricsPort to another port")
     return errors
+
+
+def _gateway_conflicts(values: Mapping[str, str]) -> list[str]:
+    gateway = values.get("gateway", "")
+    if gateway == MANAGED and values.get("sticky") == "true":
+        return [
+            "sticky: the cloud's own Gateway cannot keep a browser with a version; name a GatewayClass of Traefik in"
+            " `gateway`, or remove the key with `pulumi config rm sticky`"
+        ]
+    if gateway:
+        return []
+    return [
+        f"{key}: needs `gateway`, because a load balancer shares the users by pods; set `gateway`, or remove the key"
+        f" with `pulumi config rm {key}`"
+        for key in ("canaryWeight", "canaryHeader", "sticky")
+        if values.get(key, "") not in ("", "false")
+    ]
 
 
 def _canary_errors(groups: Groups, hidden: Set[str]) -> list[str]:

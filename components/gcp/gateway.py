@@ -162,9 +162,10 @@ def _policies(
     }
     # Google's default is 0: it would cut off what a pod is still answering.
     draining = {"connectionDraining": {"drainingTimeoutSec": DRAIN_SECONDS}}
+    suffix = f"-{backend.track}" if backend.track else ""
     return [
-        _policy("health-check", "HealthCheckPolicy", backend, health, opts),
-        _policy("draining", "GCPBackendPolicy", backend, draining, opts),
+        _policy(f"health-check{suffix}", "HealthCheckPolicy", backend, health, opts),
+        _policy(f"draining{suffix}", "GCPBackendPolicy", backend, draining, opts),
     ]
 
 

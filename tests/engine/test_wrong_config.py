@@ -37,7 +37,7 @@ GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:500
         ({**GOOD, "kubeContext": "nowhere"}, ["kubeContext = 'nowhere'", "no such context", "kind-kind"]),
         ({**GOOD, "nodeCout": 3}, ["nodeCout: no such key", "did you mean `nodeCount`?"]),
         ({"cloud": "local", "platformStack": "nowhere"}, ["platformStack = 'nowhere'", "no such stack"]),
-        ({**GOOD, "gateway": "traefik", "tls": "ours"}, ["gateway = 'traefik'", "needs `hostname`"]),
+        ({**GOOD, "gateway": "traefik", "tls": "ours"}, ["tls = 'ours'", "needs `hostname`"]),
         ({**GOOD, "nodeCount": 5}, ["nodeCount", "cloud `local` does not use this key"]),
         (
             {**GOOD, "kubeContext": "nowhere", "stableReplicas": 0, "traffic": "both"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,91 @@ def test_the_service_behind_a_gateway_follows_traffic(declare: Callable[..., Any
     assert service["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}, "it gets no address"
 
 
+def test_without_tls_a_gateway_serves_plain_http(declare: Callable[..., Any]):
+    stack = declare(gateway="traefik")
+    assert stack.one("Gateway").inputs["spec"]["listeners"] == [{"name": "http", "protocol": "HTTP", "port": 80}]
+    (plain,) = stack.all("HTTPRoute")
+    assert plain.inputs["spec"] == {
+        "parentRefs": [{"name": "addressbook", "sectionName": "http"}],
+        "rules": [{"backendRefs": [{"name": "addressbook-lb", "port": 80}]}],
+    }
+    assert stack.outputs["url"] == "http://203.0.113.8"
+
+
+HEADER = {"canaryHeader": "X-Canary: always"}
+TO_TESTERS = {
+    "matches": [{"headers": [{"type": "Exact", "name": "X-Canary", "value": "always"}]}],
+    "backendRefs": [{"name": "addressbook-canary", "port": 80}],
+}
+
+
+def by_weight(**weights: int) -> dict[str, Any]:
+    refs = [{"name": f"addressbook-{track}", "port": 80, "weight": weight} for track, weight in weights.items()]
+    return {"backendRefs": refs}
+
+
+#: Config, rules of the route, and the users' share of the canary in the stack's outputs.
+WEIGHTS: list[tuple[dict[str, Any], list[dict[str, Any]], float | None]] = [
+    ({"canaryWeight": "1"}, [by_weight(stable=1000)], None),
+    (HEADER, [by_weight(stable=1000)], None),
+    ({**CANARY, "canaryWeight": "1"}, [by_weight(stable=990, canary=10)], 1),
+    ({**CANARY, "canaryWeight": "2.5"}, [by_weight(stable=975, canary=25)], 2.5),
+    ({**CANARY, "canaryWeight": "0", **HEADER}, [TO_TESTERS, by_weight(stable=1000, canary=0)], 0),
+    ({**CANARY, **HEADER}, [TO_TESTERS, by_weight(stable=750, canary=250)], 25),
+    ({**CANARY, "canaryWeight": "1", "traffic": "stable"}, [by_weight(stable=1000, canary=0)], 0),
+    ({**CANARY, "canaryWeight": "1", "traffic": "canary"}, [by_weight(stable=0, canary=1000)], 100),
+]
+
+
+@pytest.mark.parametrize(("config", "rules", "share"), WEIGHTS, ids=[" ".join(map(str, case[0])) for case in WEIGHTS])
+def test_the_route_has_the_weights_of_the_config(
+    declare: Callable[..., Any], config: dict[str, Any], rules: list[dict[str, Any]], share: float | None
+):
+    stack = declare(gateway="traefik", **config)
+    (shared,) = stack.all("HTTPRoute")
+    assert list(shared.inputs["spec"]["rules"]) == rules
+    assert stack.outputs["tracks"].get("canary", {}).get("share") == share
+
+
+def test_the_weight_moves_once_the_pods_are_ready(declare: Callable[..., Any]):
+    """The engine deletes last, so a canary's pods also go after its weight."""
+    stack = declare(gateway="traefik", canaryWeight="1", **CANARY)
+    before = all_before(stack, *stack.all("HTTPRoute"))
+    for kind in ("Deployment", "Service"):
+        assert {stack.one(kind, f"addressbook-{track}").urn for track in ("stable", "canary")} <= before
+
+
+STICKY = {"gateway": "traefik", "sticky": "true", "canaryWeight": "1"}
+
+
+def test_sticky_gives_a_version_a_cookie_of_its_own(declare: Callable[..., Any]):
+    stack = declare(**STICKY, **CANARY)
+    shares = stack.one("TraefikService").inputs
+    (rule,) = stack.one("HTTPRoute").inputs["spec"]["rules"]
+    assert rule["backendRefs"] == [
+        {"group": "traefik.io", "kind": "TraefikService", "name": shares["metadata"]["name"]}
+    ]
+    weighted = shares["spec"]["weighted"]
+    assert weighted["services"] == [
+        {"name": "addressbook-stable", "port": 80, "weight": 990},
+        {"name": "addressbook-canary", "port": 80, "weight": 10},
+    ]
+    cookie = weighted["sticky"]["cookie"]
+    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, False, "lax")
+    other = declare(**STICKY, **CANARY, canarySettings={"environment": {"LOG_LEVEL": "debug"}})
+    names = [
+        each.one("TraefikService").inputs["spec"]["weighted"]["sticky"]["cookie"]["name"] for each in (stack, other)
+    ]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch("addressbook-[0-9a-f]{8}", name) for name in names)
+
+
+def test_without_a_canary_nothing_is_sticky(declare: Callable[..., Any]):
+    stack = declare(**STICKY)
+    assert stack.all("TraefikService") == []
+    assert stack.one("HTTPRoute").inputs["spec"]["rules"] == [by_weight(stable=1000)]
+
+
 @pytest.mark.parametrize("simulated", [DIGITALOCEAN], ids=["digitalocean"])
 def test_destroy_stops_before_the_gateway(graph: Callable[..., Any], simulated: SimulatedCloud):
     stack = graph(**TRAEFIK)
@@ -90,12 +176,17 @@ def test_destroy_stops_before_the_gateway(graph: Callable[..., Any], simulated: 
 
 
 WRONG = [
-    ({"gateway": "traefik", "tls": "ours"}, "gateway = 'traefik': needs `hostname`"),
-    ({"hostname": HOSTNAME, "gateway": "traefik"}, "tls: must name the certificate of the Gateway"),
+    ({"gateway": "traefik", "tls": "ours"}, "tls = 'ours': needs `hostname`"),
     ({"hostname": HOSTNAME, "tls": "ours"}, "tls = 'ours': needs `gateway`"),
     ({**TRAEFIK, "gateway": "Traefik"}, "gateway = 'Traefik': does not have the form"),
     ({**TRAEFIK, "tls": "managed"}, "tls = 'managed': is for gateway `managed`"),
     ({**TRAEFIK, "gateway": "managed"}, "gateway = 'managed': this cloud has no Gateway of its own"),
+    ({"canaryWeight": "1"}, "canaryWeight: needs `gateway`"),
+    ({"canaryHeader": "X-Canary: always"}, "canaryHeader: needs `gateway`"),
+    ({"sticky": "true"}, "sticky: needs `gateway`"),
+    ({**TRAEFIK, "canaryWeight": "101"}, "canaryWeight = '101': does not have the form"),
+    ({**TRAEFIK, "canaryWeight": "0.25"}, "canaryWeight = '0.25': does not have the form"),
+    ({**TRAEFIK, "canaryHeader": "X-Canary"}, "canaryHeader = 'X-Canary': does not have the form"),
 ]
 
 

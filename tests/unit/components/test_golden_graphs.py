@@ -103,6 +103,12 @@ def test_local_stack_with_a_canary(declare: Callable[..., Any], matches_golden: 
     matches_golden(declare(**CANARY), "local")
 
 
+def test_local_stack_with_weights(declare: Callable[..., Any], cloud: Any, matches_golden: Callable[[Any, str], None]):
+    cloud.computed["kubernetes:gateway.networking.k8s.io/v1:Gateway"] = lambda _: {"status": {}}
+    entrance = {"gateway": "traefik", "hostname": "addressbook.example.com", "tls": "addressbook-tls"}
+    matches_golden(declare(**CANARY, **entrance, canaryWeight="1", canaryHeader="X-Canary: always"), "local-weights")
+
+
 @pytest.mark.parametrize("simulated", CLOUDS, ids=lambda cloud: cloud.name)
 def test_cloud_stack(graph: Callable[..., Any], simulated: SimulatedCloud, matches_golden: Callable[[Any, str], None]):
     matches_golden(graph(**simulated.extra), simulated.name)

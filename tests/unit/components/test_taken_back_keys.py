@@ -36,7 +36,7 @@ SAMPLES: Mapping[str, Any] = {
     "databaseSize": {"aws": "db.t4g.small", "digitalocean": "db-s-2vcpu-4gb", "gcp": "db-custom-2-7680"},
     "databaseVersion": "16",
     "dnsZone": "",  # needs a host name, and only adds resources
-    "gateway": "",  # needs a host name, and configures no resource of the cloud
+    "gateway": "",  # configures no resource of the cloud
     "hostname": "addressbook.example.com",
     "imageVerification": "",  # configures no resource
     "maintenanceWindow": "monday 05:00",

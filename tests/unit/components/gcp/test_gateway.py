@@ -90,6 +90,17 @@ def test_the_load_balancer_reaches_the_pods_and_drains(graph: Callable[..., Any]
     assert "from" not in open_to_all
 
 
+def test_each_service_behind_googles_gateway_has_policies(graph: Callable[..., Any]):
+    stack = graph(**MANAGED, canaryWeight="1", canaryImage="source", canaryReplicas=1)
+    (route,) = [each.inputs["spec"]["rules"] for each in stack.all("HTTPRoute") if each.name == "route"]
+    behind = {ref["name"] for rule in route for ref in rule["backendRefs"]}
+    assert behind == {"addressbook-stable", "addressbook-canary"}
+    for kind in ("HealthCheckPolicy", "GCPBackendPolicy"):
+        policies = {each.inputs["spec"]["targetRef"]["name"]: each for each in stack.all(kind)}
+        assert policies.keys() == {"addressbook-lb", *behind}
+        assert not policies["addressbook-canary"].options.protect, "the canary can go"
+
+
 def test_a_release_stack_has_its_gateway_in_the_clusters_project(graph: Callable[..., Any], cloud: Any):
     outputs = json.loads(json.dumps(graph().outputs))
     outputs["platform"]["access"]["cluster"] = "projects/acme-shared-1/locations/us-central1/clusters/prod"
@@ -107,6 +118,8 @@ WRONG = [
     ({**CANARY, "canarySettings": '{"preStopSeconds": 1}'}, "canarySettings.preStopSeconds = 1: with gateway"),
     ({**CANARY, "canarySettings": '{"readinessPath": "/new"}'}, "canarySettings.readinessPath: the managed Gateway"),
     ({"preStopSeconds": "40", "staticAddress": "true"}, "staticAddress"),
+    ({"preStopSeconds": "40", "tls": ""}, "tls: must name the certificate of the managed Gateway"),
+    ({"preStopSeconds": "40", "sticky": "true"}, "sticky: the cloud's own Gateway cannot keep"),
 ]
 
 
