@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from contract.image import digest_of
 from contract.judging import RequestMetrics
 from promotion.state.cluster.cluster import Cluster, Track
-from promotion.state.cluster.metrics import CounterDeltas, Counters, read_pods, total
+from promotion.state.cluster.counters import CounterDeltas, Counters, total
+from promotion.state.cluster.metrics import read_pods
 from promotion.state.cluster.pods import Pod, labels
 
 TRACKS: tuple[Track, ...] = ("stable", "canary")

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from contract.judging import RequestMetrics
-from promotion.state.cluster.metrics import Counters
+from promotion.state.cluster.counters import Counters
 from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState
