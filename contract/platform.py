@@ -46,8 +46,23 @@ def traefik_app(service: str) -> str:
 
 
 def traefik_backend(namespace: str, service: str) -> str:
-    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway."""
-    return f"{namespace}-{service}-http-{HTTP_PORT}@kubernetesgateway"
+    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway.
+
+    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go).
+    """
+    return f"{_traefik_name(namespace, service)}-http-{HTTP_PORT}@kubernetesgateway"
+
+
+def traefik_backends(namespace: str, service: str) -> set[str]:
+    """Return that label, and the one of requests that come by a TraefikService, which keeps users with a version."""
+    return {
+        traefik_backend(namespace, service),
+        f"{_traefik_name(namespace, service)}-{HTTP_PORT}@kubernetescrd",
+    }
+
+
+def _traefik_name(namespace: str, service: str) -> str:
+    return "-".join(part for part in f"{namespace}-{service}".split("-") if part)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -40,6 +41,23 @@ class MissingStackError(CommandError):
 
 class UnfinishedStackError(CommandError):
     """The stack has resources but no finished update, so its config is unknown."""
+
+
+class _Stack(automation.Stack):
+    """A stack whose updates end when the engine ends.
+
+    After each update, the Automation API reads all outputs twice and the history. That starts the engine three more
+    times, for values that the commands read themselves where they need them.
+    """
+
+    def __init__(self, selected: automation.Stack) -> None:
+        vars(self).update(vars(selected))
+
+    def outputs(self) -> automation.OutputMap:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 the parent has it
+        return automation.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class PolicyArguments(TypedDict, total=False):
@@ -89,11 +107,11 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
     try:
         full_name = stack_names.resolve(name, project, create)
         try:
-            return choose(full_name, project)
+            return _Stack(choose(full_name, project))
         except automation.CommandError as error:
             if not _repair_state(project, error, _say):
                 raise
-            return choose(full_name, project)
+            return _Stack(choose(full_name, project))
     except automation.StackNotFoundError:
         raise MissingStackError(
             f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` creates it"
@@ -184,9 +202,9 @@ def up(
     environment = {LEAVE_PLATFORM: "true" if leaves_platform else "", FORMER_STABLE: former_stable}
     stack.workspace.env_vars = {name: value for name, value in environment.items() if value}
 
-    def run() -> automation.UpResult:
+    def run() -> None:
         resolved = resolve_pending(stack)
-        return stack.up(
+        stack.up(
             on_event=progress.event,
             message=message or None,
             refresh=refresh or resolved,
@@ -196,7 +214,8 @@ def up(
             **policies(stack.name),
         )
 
-    return _without_secrets(_run(stack, "the update", run, wait_seconds, say).outputs)
+    _run(stack, "the update", run, wait_seconds, say)
+    return outputs(stack)
 
 
 def resolve_pending(stack: automation.Stack) -> bool:
@@ -270,10 +289,6 @@ def error_lines(error: automation.CommandError) -> str:
     """Return the engine's error lines without what the Automation API adds; the whole text if there are none."""
     lines = ERROR_LINE.findall(str(error))
     return "; ".join(line.strip() for line in lines) or " ".join(str(error).split())
-
-
-def _without_secrets(outputs: automation.OutputMap) -> dict[str, Any]:
-    return {name: output.value for name, output in outputs.items() if not output.secret}
 
 
 def _run(stack: automation.Stack, what: str, action: Callable[[], Result], wait_seconds: float, say: Say) -> Result:
