@@ -26,7 +26,7 @@ CONFIG = {
     "stableImage": OLD,
     "stableReplicas": 3,
     "migrateCommand": [],
-    "gateway": "traefik",
+    "gateway": "shared-traefik",
     "canaryWeight": "1",
     "sticky": True,
 }
