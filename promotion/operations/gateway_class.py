@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from contract.platform import TRAEFIK
 from contract.settings import ReleaseSettings
@@ -49,9 +49,9 @@ def missing_feature(document: Mapping[str, Any], release: ReleaseSettings, *, en
     """Return what a GatewayClass lacks for the release, and what to do; "" if it lacks nothing, or does not say."""
     if release.sticky and document.get("spec", {}).get("controllerName") != TRAEFIK_CONTROLLER:
         return "`sticky` needs a class of Traefik, and this is another's; use `gateway: traefik`, or remove `sticky`"
-    reported = document.get("status", {}).get("supportedFeatures", [])
+    reported: list[Any] = document.get("status", {}).get("supportedFeatures", [])
     # Before version 1.3 of the Gateway API, a feature was its name alone.
-    features = {each["name"] if isinstance(each, Mapping) else each for each in reported}
+    features = {str(cast(Any, each)["name"]) if isinstance(each, Mapping) else str(each) for each in reported}
     needed = {CORE: "the routes of every Gateway"}
     if ends_tls:
         needed[REDIRECT] = "the redirect from HTTP to HTTPS"

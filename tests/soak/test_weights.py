@@ -55,13 +55,7 @@ class Recorded:
         if killed_before:
             self.trap.write_text(killed_before)
         command = (sys.executable, "-m", "promotion", *arguments, "--stack", NAME, "--yes")
-        import time
-
-        t = time.time()
         done = self.project.run(*command, check=not killed_before)
-        open("/tmp/x/log", "a").write(
-            f"{time.time() - t:.0f} {arguments}\n{done.stdout[-3000:]}\n{done.stderr[-1500:]}\n"
-        )
         assert not self.trap.exists(), "the engine was killed"
         assert bool(done.returncode) == bool(killed_before)
         return [text for each in self.record.read_text().splitlines() if (text := described(json.loads(each)))]
