@@ -98,7 +98,7 @@ class Tab:
 @contextmanager
 def chromium(profile: Path) -> Generator[int]:
     """Run a browser with an empty profile; yield the port of its DevTools."""
-    options = ("--headless", "--disable-gpu", "--remote-debugging-port=0", "--no-first-run", "--disable-extensions")
+    options = ("--headless", "--disable-gpu", "--remote-debugging-port=0", "--no-first-run", "--hide-scrollbars")
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium refuses to run as root with it
     process = subprocess.Popen(
         ["chromium", *options, *sandbox, f"--user-data-dir={profile}", "about:blank"],
