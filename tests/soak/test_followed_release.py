@@ -27,8 +27,10 @@ def followed(trial: Trial, behaviour: str, length: tuple[str, ...]) -> tuple[int
     with trial.users():
         command = [sys.executable, "-m", "promotion", *trial.command("release", "--image", "source", *length, "--yes")]
         project = trial.project
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        release = subprocess.Popen(command, cwd=project.folder, env=project.environment, **quiet)
+        with (project.folder / "release.log").open("w") as log:
+            release = subprocess.Popen(
+                command, cwd=project.folder, env=project.environment, stdout=log, stderr=subprocess.STDOUT
+            )
         while release.poll() is None:
             seen.append(page(trial))
     return release.returncode, seen
