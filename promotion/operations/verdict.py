@@ -23,7 +23,6 @@ from promotion.verdict import Result, Verdict, judge
 
 if TYPE_CHECKING:
     from promotion.state.cluster.cluster import Cluster
-    from promotion.verdict.observation import Observation
 
 CODES: dict[Result, int] = {"healthy": DONE, "unhealthy": UNHEALTHY, "inconclusive": INCONCLUSIVE}
 #: Minimum seconds of a trial: a shorter one has fewer than three intervals to compare.
@@ -71,6 +70,7 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     Raises CommandError, and writes nothing, if there is no canary, the stack file names another one, or the cluster
     does not answer.
     """
+    from promotion.verdict.screen import watching
     from promotion.verdict.table import verdict_text
 
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
@@ -82,10 +82,8 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
 
-    def observe(seen: Observation) -> None:
-        session.console.say(seen.line)
-
-    result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
+    with watching(session.console.out, only_lines=session.console.json) as observe:
+        result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
     session.verdict = result
     session.console.say(f"\n{verdict_text(result)}")
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
