@@ -68,8 +68,8 @@ class Release(Component):
     #: Address for users.
     url: pulumi.Output[str]
     #: Stack outputs: ``url``, ``address`` (of the load balancer, if the service has a host name), ``namespace``,
-    #: ``service``, ``traffic``, ``tracks`` (image, replicas, share in %, and the names of the canary's settings) and
-    #: ``sourceImage``.
+    #: ``service``, ``traffic``, ``sharedBy`` (``weight``, if the users are not shared by pods), ``tracks`` (image,
+    #: replicas, share in %, and the names of the canary's settings) and ``sourceImage``.
     outputs: dict[str, Any]
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -116,6 +116,7 @@ class Release(Component):
             "namespace": self._namespace,
             "service": args.service.name,
             "traffic": args.release.traffic,
+            **({"sharedBy": "weight"} if args.release.has_weights else {}),
             "tracks": {
                 name: {
                     "image": track.image,

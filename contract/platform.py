@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +15,9 @@ if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read witho
     from contract.settings import ServiceSettings
 
 HTTP_PORT, HTTPS_PORT = 80, 443
+#: Annotations of a temporary release stack's namespace: when it ends, and the stack that has its platform. The state
+#: knows both even if the first update was killed, when no history has the stack's config.
+EXPIRES, PLATFORM_STACK = "addressbook/expires", "addressbook/platform-stack"
 #: Value of `gateway` with which the stack runs Traefik itself.
 TRAEFIK = "traefik"
 #: Port of the metrics in Traefik's pods (Prometheus' text format, path /metrics).
@@ -42,9 +46,14 @@ def traefik_app(service: str) -> str:
     return f"{service}-traefik"
 
 
-def traefik_backend(namespace: str, service: str) -> str:
-    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway."""
-    return f"{namespace}-{service}-http-{HTTP_PORT}@kubernetesgateway"
+def is_traefik_backend(label: str, namespace: str, service: str) -> bool:
+    """Return whether label ``service`` in Traefik's metrics means this Kubernetes Service.
+
+    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go). A route leads to the Service
+    itself, or to a TraefikService that keeps users with their version.
+    """
+    own = "-".join(re.findall(r"[a-z0-9]+", f"{namespace}-{service}"))
+    return re.fullmatch(rf"{own}(-http)?-{HTTP_PORT}@kubernetes(gateway|crd)", label) is not None
 
 
 @dataclass(frozen=True)

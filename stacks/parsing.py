@@ -28,7 +28,10 @@ Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
 
 #: Keys whose values are encrypted.
-SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword", *sorted(EventKeys.key_names()))
+SECRET_KEYS = (
+    *("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword", "prometheusToken"),
+    *sorted(EventKeys.key_names()),
+)
 #: Keys in plain text, each with the secret key of the same pods.
 PLAIN_KEYS = {"environment": "secretEnvironment", "canarySettings": "canarySecretEnvironment"}
 

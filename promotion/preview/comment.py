@@ -83,7 +83,7 @@ def _meaning(plan: Plan) -> str:
         return "⚠️ **Stable's pods restart with other settings** that have not been on trial."
     if canary and canary != old.get("canary"):
         settings = f" Its settings differ from stable's: {_names(canary)}." if canary.settings else ""
-        return f"**Canary on trial:** {_percent(canary)} of the users' connections.{settings}"
+        return f"**Canary on trial:** {_percent(canary)} of the users.{settings}"
     if before.traffic != after.traffic:
         return f"**Traffic moves** to {code(after.traffic)}."
     if before != after:

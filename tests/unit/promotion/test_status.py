@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 from contract.judging import RequestMetrics
-from promotion.state.cluster.metrics import Counters
+from promotion.state.cluster.counters import Counters
 from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
-from promotion.status.live import LiveTrack, Meter, Served
+from promotion.status.live import LiveTrack, Meter, Served, live_tracks
 from promotion.status.status import Observer, Status, status_json
 from promotion.status.table import next_commands, outputs_text, status_text
 
@@ -126,6 +126,18 @@ OUTPUTS = {
         "stable": {"image": "registry/addressbook@sha256:aa", "replicas": 2, "share": 66.7},
     },
 }
+
+
+@pytest.mark.parametrize(("weights", "shares"), [({}, [100.0, 0.0]), ({"stable": 99.0, "canary": 1.0}, [99.0, 1.0])])
+def test_the_share_of_users_is_the_gateways_weight(weights: dict[str, float], shares: list[float]):
+    """An unready canary gets no users from a Service, and its weight from a Gateway."""
+    cluster = SimpleNamespace(
+        pods=lambda track: [SimpleNamespace(ready=track == "stable", document={}, image=A, running=False)],
+        public_selector=dict[str, str],
+        deployment=lambda _: SimpleNamespace(image=A, replicas=1),
+    )
+    live = live_tracks(cast(Any, cluster), Meter(True, RequestMetrics()), weights)
+    assert [live["stable"].share, live["canary"].share] == shares
 
 
 def test_outputs_show_stable_first():

@@ -38,7 +38,7 @@ def parsed(text: str) -> list[Token]:
     [
         (None, STABLE, "", "First release"),
         (STABLE, None, "", "The release is removed"),
-        (STABLE, TRIAL, "", "**Canary on trial:** 33.3 % of the users' connections."),
+        (STABLE, TRIAL, "", "**Canary on trial:** 33.3 % of the users."),
         (TRIAL, PROMOTED, "", "This image has no verdict"),
         (TRIAL, PROMOTED, f"healthy sha256:{'b' * 64} 2026-01-01T00:00:00Z", "`healthy`, 2026-01-01T00:00:00Z"),
         (TRIAL, PROMOTED, f"healthy sha256:{'a' * 64} 2026-01-01T00:00:00Z", "This image has no verdict"),
