@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -46,14 +45,24 @@ def traefik_app(service: str) -> str:
     return f"{service}-traefik"
 
 
-def is_traefik_backend(label: str, namespace: str, service: str) -> bool:
-    """Return whether label ``service`` in Traefik's metrics means this Kubernetes Service.
+def traefik_backend(namespace: str, service: str) -> str:
+    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway.
 
-    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go). A route leads to the Service
-    itself, or to a TraefikService that keeps users with their version.
+    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go).
     """
-    own = "-".join(re.findall(r"[a-z0-9]+", f"{namespace}-{service}"))
-    return re.fullmatch(rf"{own}(-http)?-{HTTP_PORT}@kubernetes(gateway|crd)", label) is not None
+    return f"{_traefik_name(namespace, service)}-http-{HTTP_PORT}@kubernetesgateway"
+
+
+def traefik_backends(namespace: str, service: str) -> set[str]:
+    """Return that label, and the one of requests that come by a TraefikService, which keeps users with a version."""
+    return {
+        traefik_backend(namespace, service),
+        f"{_traefik_name(namespace, service)}-{HTTP_PORT}@kubernetescrd",
+    }
+
+
+def _traefik_name(namespace: str, service: str) -> str:
+    return "-".join(part for part in f"{namespace}-{service}".split("-") if part)
 
 
 @dataclass(frozen=True)

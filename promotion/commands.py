@@ -22,6 +22,7 @@ from promotion.arguments import (
 )
 from promotion.operations import (
     canary,
+    dashboard,
     promote,
     prune,
     release,
@@ -35,6 +36,7 @@ from promotion.operations import (
 from promotion.operations.options import (
     CanaryOptions,
     ChangeOptions,
+    DashboardOptions,
     DiagnoseOptions,
     HistoryOptions,
     PreviewOptions,
@@ -316,6 +318,20 @@ def add_status(commands: Commands) -> None:
         "--ignore-image",
         action="store_true",
         help="another image of stable in the stack file is no drift: on staging, CI deploys it before Git has it",
+    )
+    add_output(parser)
+
+
+def add_dashboard(commands: Commands) -> None:
+    summary = "show a release on a read-only page in the browser, on this machine alone, until Ctrl-C"
+    example = "--stack dev --html release.html"
+    options = DashboardOptions
+    parser = add_command(commands, "dashboard", dashboard.dashboard, options, summary, example, stack=False)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--stack", type=text, default="dev", help="name of the stack (default: %(default)s)")
+    which.add_argument("--all", action="store_true", help="show all stacks of the project in the backend")
+    parser.add_argument(
+        "--html", type=text, metavar="FILE", help="write the page to FILE instead, as the record of this moment"
     )
     add_output(parser)
 

@@ -152,6 +152,14 @@ class HistoryOptions(StackOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DashboardOptions(StackOptions):
+    """``all``: show every stack of the project. ``html``: write the page to this file instead of serving it."""
+
+    all: bool = False
+    html: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiagnoseOptions(StackOptions):
     """``track``: only this track and what both share; None for all."""
 

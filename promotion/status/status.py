@@ -63,6 +63,11 @@ class Observer:
         self._cluster: Cluster | None = None
         self._looked: datetime | None = None
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """The stack's cluster; None before the first look, and while the cluster does not answer."""
+        return self._cluster
+
     def look(self) -> Status:
         """Return the stack's current status. Raises CommandError if it runs nothing or its state cannot be read."""
         name = self._stack.name

@@ -46,10 +46,11 @@ def test_without_requests_there_are_no_figures():
 
 def test_the_table_shows_stable_first():
     lines = status_text(STATUS).splitlines()
-    stable, canary = lines[4].split(), lines[5].split()
+    assert lines[2] == "page      `python -m promotion dashboard --stack dev` shows it in the browser"
+    stable, canary = lines[5].split(), lines[6].split()
     assert " ".join(stable) == "stable sha256:aaaaaaaaaaaa eeeeeeeeee 2/2 100 % 250 0.40 % 1.2 ms 7.5 ms"
     assert canary[:6] == ["canary", "sha256:bbbbbbbbbbbb", "ffffffffff-dirty", "0/1", "(of", "2)"]
-    assert "since the pods started" in lines[6]
+    assert "since the pods started" in lines[7]
     assert "canary: pod a does not answer" in lines
     assert any(line.startswith("verdict   unhealthy for sha256:bbbbbbbbbbbb") for line in lines)
     assert lines[-1] == "drift     none: Git, stack file, last deployment and cluster agree"

@@ -57,6 +57,13 @@ def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verd
     assert expected in meaning
 
 
+def test_the_comment_names_the_page_of_the_release():
+    line = next(line for line in comment(PLAN).splitlines() if line.startswith("Page of the release:"))
+    assert "`python -m promotion dashboard --stack prod`" in line
+    assert "`release-prod`" in line
+    assert "Page of the release" not in comment(replace(PLAN, faults=("it is invalid",)))
+
+
 @pytest.mark.parametrize(("after", "warns"), [(TRIAL, True), (STABLE, False)])
 def test_a_move_with_the_platform_is_a_warning(after: ReleaseState, warns: bool):
     upgrade = Change("update", "aws:eks/addon:Addon", "vpc-cni", ("addonVersion",), platform=True)
