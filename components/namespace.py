@@ -21,8 +21,7 @@ def namespace(
     ``platform`` is the namespace of the platform's own stack, if this is a release stack.
     """
     labels = {**POD_SECURITY, **({PLATFORM_LABEL: platform} if platform else {})}
-    return k8s.core.v1.Namespace(
-        "namespace",
-        metadata={"name": name, "labels": labels, **({"annotations": annotations} if annotations else {})},
-        opts=pulumi.ResourceOptions(provider=kubernetes),
-    )
+    metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": name, "labels": labels}
+    if annotations:
+        metadata["annotations"] = annotations
+    return k8s.core.v1.Namespace("namespace", metadata=metadata, opts=pulumi.ResourceOptions(provider=kubernetes))

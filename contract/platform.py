@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -46,14 +45,24 @@ def traefik_app(service: str) -> str:
     return f"{service}-traefik"
 
 
-def is_traefik_backend(label: str, namespace: str, service: str) -> bool:
-    """Return whether label ``service`` in Traefik's metrics means this Kubernetes Service.
+def traefik_backend(namespace: str, service: str) -> str:
+    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway.
 
-    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go). A route leads to the Service
-    itself, or to a TraefikService that keeps users with their version.
+    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go).
     """
-    own = "-".join(re.findall(r"[a-z0-9]+", f"{namespace}-{service}"))
-    return re.fullmatch(rf"{own}(-http)?-{HTTP_PORT}@kubernetes(gateway|crd)", label) is not None
+    return f"{_traefik_name(namespace, service)}-http-{HTTP_PORT}@kubernetesgateway"
+
+
+def traefik_backends(namespace: str, service: str) -> set[str]:
+    """Return that label, and the one of requests that come by a TraefikService, which keeps users with a version."""
+    return {
+        traefik_backend(namespace, service),
+        f"{_traefik_name(namespace, service)}-{HTTP_PORT}@kubernetescrd",
+    }
+
+
+def _traefik_name(namespace: str, service: str) -> str:
+    return "-".join(part for part in f"{namespace}-{service}".split("-") if part)
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Gateway:
     """A Gateway (Kubernetes Gateway API) in front of the release."""
 
     #: Name of the GatewayClass.
-    class_name: str
+    class_name: pulumi.Input[str]
     #: Name of the Secret with the certificate, in the release's namespace; "": the annotations name the certificate.
     certificate_secret: str = ""
     #: Whether it ends TLS and redirects port 80. Otherwise it serves plain HTTP.
@@ -80,7 +89,7 @@ class Gateway:
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
-    #: None: the cluster serves the class. Otherwise ``class_name`` is unused, because the stack has a class of its own.
+    #: None: the cluster serves the class. Otherwise the release puts the name of Traefik's class here.
     traefik: OwnTraefik | None = None
 
 
@@ -178,6 +187,8 @@ class Platform:
     namespace: pulumi.Output[str]
     registry: Registry
     database: Database
+    #: For code that runs outside the engine.
+    cluster: ClusterAccess = field(default_factory=ClusterAccess)
     #: How users reach the public Service.
     entrance: Entrance = field(default_factory=Entrance)
     #: Whether the nodes are in several zones and labelled with theirs.

@@ -160,7 +160,7 @@ def destroy_release_stacks(options: UnstackOptions) -> int:
     except automation.CommandError as error:
         raise CommandError(error_lines(error)) from None
     code, expired = DONE, 0
-    with _selection_kept(project, stacks):
+    with selection_kept(project, stacks):
         for name in (each.name for each in stacks):
             try:
                 if _has_expired(name, project, console):
@@ -177,7 +177,7 @@ def destroy_release_stacks(options: UnstackOptions) -> int:
 
 
 @contextmanager
-def _selection_kept(project: automation.LocalWorkspace, stacks: Sequence[automation.StackSummary]) -> Generator[None]:
+def selection_kept(project: automation.LocalWorkspace, stacks: Sequence[automation.StackSummary]) -> Generator[None]:
     """Select the user's stack again, because access to a stack selects it."""
     try:
         yield

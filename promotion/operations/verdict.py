@@ -19,6 +19,7 @@ from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit
 from promotion.state.secrets import written_values
 from promotion.state.stack_file import StackFile
+from promotion.state.trial_record import TrialRecorder
 from promotion.state.verdict_record import RETRIED, VerdictRecord, utc_stamp
 from promotion.verdict import Result, Verdict, judge
 
@@ -72,6 +73,7 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     Raises CommandError, and writes nothing, if there is no canary, the stack file names another one, or the cluster
     does not answer.
     """
+    from promotion.verdict.screen import watching
     from promotion.verdict.table import verdict_text
 
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
@@ -82,12 +84,16 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     keys = _verdict_keys(session)
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
+    recorder = TrialRecorder(session.file)
+    with watching(session.console.out, only_lines=session.console.json) as show:
 
-    def observe(seen: Observation) -> None:
-        session.console.say(seen.line)
+        def observe(seen: Observation) -> None:
+            recorder.look(digest_of(seen.tracks["canary"].image), seen.as_json())
+            show(seen)
 
-    result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
+        result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
     session.verdict = result
+    recorder.verdict(result.as_json())
     session.console.say(f"\n{verdict_text(result)}")
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
     if stable := state.tracks.get("stable"):

@@ -17,9 +17,10 @@ def unfinished_config(deployment: Mapping[str, Any]) -> dict[str, str]:
     resources = cast(list[dict[str, Any]], deployment.get("resources") or [])
     pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
     for resource in (*resources, *(each["resource"] for each in pending)):
-        metadata = (resource.get("inputs") or {}).get("metadata") if resource["type"] == NAMESPACE else None
-        told = (metadata or {}).get("annotations") or {}
-        if metadata and EXPIRES in told and PLATFORM_STACK in told:
+        inputs = cast(dict[str, Any], resource.get("inputs") or {}) if resource["type"] == NAMESPACE else {}
+        metadata = cast(dict[str, Any], inputs.get("metadata") or {})
+        told = cast(dict[str, str], metadata.get("annotations") or {})
+        if EXPIRES in told and PLATFORM_STACK in told:
             return {"platformStack": told[PLATFORM_STACK], "namespace": metadata["name"], "expires": told[EXPIRES]}
     return {}
 

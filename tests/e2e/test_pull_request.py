@@ -163,7 +163,7 @@ def test_merged_canary_runs_the_digest_that_ci_tested(main: Repository):
     comment = main.preview()
     short = main.digest.removeprefix("sha256:")[:12]
     assert comment.startswith(f"<!-- preview of addressbook/{STACK} -->\n")
-    assert "**Canary on trial:** 50 % of the users' connections." in comment
+    assert "**Canary on trial:** 50 % of the users." in comment
     revision = f"(revision `{main.revision[:12]}`)"
     assert f"| canary | none → **`{short}` {revision}** | 0 → **1** | 0 % → **50 %** |" in comment, (
         "the revision comes from CI's registry"

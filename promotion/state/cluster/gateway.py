@@ -10,7 +10,7 @@ from functools import partial
 from prometheus_client.samples import Sample
 
 from contract.judging import TRAEFIK_METRICS
-from contract.platform import TRAEFIK_METRICS_PORT, is_traefik_backend, traefik_app
+from contract.platform import TRAEFIK_METRICS_PORT, traefik_app, traefik_backends
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.counters import Reading
 from promotion.state.cluster.metrics import READERS, MetricsError, counters_of, samples_of
@@ -58,5 +58,5 @@ def _read(cluster: Cluster, pod: Pod) -> Mapping[Track, Reading]:
 
 
 def _of_track(samples: Sequence[Sample], cluster: Cluster, track: Track) -> list[Sample]:
-    name = f"{cluster.service}-{track}"
-    return [each for each in samples if is_traefik_backend(each.labels.get("service", ""), cluster.namespace, name)]
+    names = traefik_backends(cluster.namespace, f"{cluster.service}-{track}")
+    return [each for each in samples if each.labels.get("service") in names]
