@@ -178,6 +178,13 @@ def lab(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
             _run_visibly(pytestconfig, lab_command("down"))
 
 
+@pytest.fixture(scope="session")
+def gateway_lab(pytestconfig: pytest.Config, lab: dict[str, str]) -> dict[str, str]:
+    """Environment of a running lab that has Traefik's image and knows Gateways."""
+    _run_visibly(pytestconfig, lab_command("up", "--gateway"))
+    return lab
+
+
 def _run_visibly(config: pytest.Config, command: list[str]) -> None:
     """Run a long command and show its progress on the terminal, in spite of pytest's capture."""
     capture: Any = config.pluginmanager.getplugin("capturemanager")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi import dynamic
 
+from components.kubernetes_access import api_client
 from contract.platform import ClusterAccess
 
 #: Seconds between two reads of the Job's state.
@@ -102,7 +103,8 @@ class CleanupOnDestroyProvider(dynamic.ResourceProvider):
 
         subject, by_hand = _props["subject"], _props["byHand"]
         try:
-            failed = _run_again(_api_client(_props), _props["namespace"], _props["job"], _props["args"])
+            client = api_client(_props["context"], _props["kubeconfig"])
+            failed = _run_again(client, _props["namespace"], _props["job"], _props["args"])
         except ApiException as exception:
             error: Any = exception  # the client has no type hints
             raise RuntimeError(
@@ -120,16 +122,6 @@ class CleanupOnDestroyProvider(dynamic.ResourceProvider):
             raise RuntimeError(
                 f"{subject} was not removed: {failed}; run `pulumi destroy` again to retry, or {by_hand}"
             )
-
-
-def _api_client(props: Mapping[str, Any]) -> Any:
-    import yaml
-    from kubernetes import config
-
-    configurations: Any = config  # the client has no type hints
-    if props["kubeconfig"]:
-        return configurations.new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
-    return configurations.new_client_from_config(context=props["context"])
 
 
 def _run_again(client: Any, namespace: str, job: str, args: Sequence[str]) -> str:

@@ -9,9 +9,10 @@ import pulumi_kubernetes as k8s
 
 from components.component import Component
 from components.fingerprint import fingerprint
+from components.image_copy import copy_if_by_digest
 from components.network_policies import PRIVATE_RANGES, database_client_policy
 from components.pod import Labels
-from components.psql import client_image, login_secret, psql_job, psql_pod
+from components.psql import login_secret, psql_job, psql_pod
 from contract.platform import Administrator, Database, Registry
 
 
@@ -79,7 +80,7 @@ class DatabaseRights(Component):
             {"addressbook/settings-fingerprint": self._fingerprint()},
             psql_pod(
                 "grant",
-                client_image(self._args.client_image, self._args.registry, self._args.service, parent=self),
+                copy_if_by_digest(self._args.client_image, self._args.registry, self._args.service, parent=self),
                 [pulumi.Output.concat("--command=", statements)],
                 secret,
                 verified=database.ca is not None,

@@ -46,7 +46,7 @@ class PublicGatewayArgs:
     labels: Mapping[str, str]
     #: Whether the engine refuses to delete it.
     protect: bool
-    #: The Services, and the pods that must be ready before they get users.
+    #: The Services, the pods that must be ready before they get users, and the stack's own controller.
     after: Sequence[pulumi.Resource]
 
 

@@ -135,6 +135,18 @@ def _short(image: str) -> str:
 
 def _not_found(source: str) -> str:
     return (
-        f"the registry has no image {source}; correct the key that names it: stableImage, canaryImage or"
-        f" databaseClientImage (`regctl image digest {repository_of(source)}:TAG` prints a tag's digest)"
+        f"the registry has no image {source}; correct the key that names it: stableImage, canaryImage,"
+        f" databaseClientImage or gatewayImage (`regctl image digest {repository_of(source)}:TAG` prints a digest)"
     )
+
+
+def copy_if_by_digest(
+    configured: str, registry: Registry, repository: str, parent: pulumi.Resource
+) -> pulumi.Input[str]:
+    """Return the image that the pods run: a copy in the stack's registry if it is named by digest, else the tag itself.
+
+    ``repository`` is the service's, the only one that exists on every cloud: ECR creates none on a push.
+    """
+    if "@" not in configured:
+        return configured
+    return ImageCopy(configured, registry, repository, opts=pulumi.ResourceOptions(parent=parent)).image

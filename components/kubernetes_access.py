@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -69,3 +70,14 @@ def kubernetes_provider(
         enable_secret_mutable=True,
         opts=opts,
     )
+
+
+def api_client(context: str, kubeconfig: str) -> Any:
+    """Return a client (kubernetes.client.ApiClient) of the kubeconfig's cluster, or of a context of the user's own."""
+    import yaml
+    from kubernetes import config  # takes half a second, which few need
+
+    configurations: Any = config  # the client has no type hints
+    if kubeconfig:
+        return configurations.new_client_from_config_dict(yaml.safe_load(kubeconfig))
+    return configurations.new_client_from_config(context=context)

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.pod import Labels, migration_app
-from contract.platform import PodIdentity
+from contract.platform import HTTP_PORT, HTTPS_PORT, TRAEFIK_METRICS_PORT, PodIdentity
 from contract.settings import ServiceSettings
 
 DNS_PORT = 53
@@ -20,6 +20,9 @@ DNS_PORT = 53
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 #: Label of a Gateway's own pods, in classes that run it in its namespace (Gateway API, GEP-1762).
 GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
+#: Ports of API servers: of the Service `kubernetes` and the clouds', of kubeadm and the lab, of minikube. No selector
+#: selects an API server.
+API_SERVER_PORTS = (443, 6443, 8443)
 BOTH_DIRECTIONS = ["Ingress", "Egress"]
 #: Where a server without a public address can be (RFC 1918, RFC 6598, RFC 4193).
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -43,6 +46,18 @@ class ServicePolicyArgs:
     database_port: pulumi.Input[int]
     #: The pods' identity in the cloud; None for none.
     identity: PodIdentity | None
+
+
+@dataclass(frozen=True)
+class TraefikPolicyArgs:
+    """Whose Traefik, and what it forwards to."""
+
+    #: Of Traefik's pods.
+    labels: Labels
+    namespace: pulumi.Input[str]
+    #: Settings of stable and of the canary.
+    service: ServiceSettings
+    canary: ServiceSettings
 
 
 def service_policy(args: ServicePolicyArgs, opts: pulumi.ResourceOptions) -> k8s.networking.v1.NetworkPolicy:
@@ -91,6 +106,35 @@ def gateway_policy(
             "policy_types": BOTH_DIRECTIONS,
             "ingress": [{}],
             "egress": [{}],
+        },
+        opts=opts,
+    )
+
+
+def traefik_policy(args: TraefikPolicyArgs, opts: pulumi.ResourceOptions) -> k8s.networking.v1.NetworkPolicy:
+    """Declare the policy of the stack's own Traefik.
+
+    In: users from anywhere, metrics from the namespace and ``metricsNamespaces``. Out: DNS, the API server, and the
+    service's pods.
+    """
+    service = args.service
+    scrapers: list[Peer] = [{"pod_selector": {}}, *map(_namespace, service.metrics_namespaces)]
+    pods: Peer = {"pod_selector": {"match_labels": {"app": service.name}}}
+    return k8s.networking.v1.NetworkPolicy(
+        "traefik",
+        metadata={"name": args.labels.app, "namespace": args.namespace, "labels": args.labels.all},
+        spec={
+            "pod_selector": {"match_labels": args.labels.selector},
+            "policy_types": BOTH_DIRECTIONS,
+            "ingress": [
+                {"ports": _tcp(HTTP_PORT, HTTPS_PORT)},
+                {"from_": scrapers, "ports": _tcp(TRAEFIK_METRICS_PORT)},
+            ],
+            "egress": [
+                DNS,
+                {"ports": _tcp(*API_SERVER_PORTS)},
+                {"to": [pods], "ports": _tcp("http", *sorted({service.port, args.canary.port}))},
+            ],
         },
         opts=opts,
     )

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.image_copy import ImageCopy
 from components.pod import Labels, restricted_container, restricted_pod
-from contract.platform import Database, Registry
+from contract.platform import Database
 
 #: User and group `postgres` of the official image.
 POSTGRES_UID = 999
@@ -26,16 +25,6 @@ RESOURCES: k8s.core.v1.ResourceRequirementsArgsDict = {
 FILES = "/run/secrets/database"
 AUTHORITY = "ca.crt"
 PSQL = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
-
-
-def client_image(configured: str, registry: Registry, repository: str, parent: pulumi.Resource) -> pulumi.Input[str]:
-    """Return the image that the pods run: a copy in the stack's registry if it is named by digest, else the tag itself.
-
-    ``repository`` is the service's, the only one that exists on every cloud: ECR creates none on a push.
-    """
-    if "@" not in configured:
-        return configured
-    return ImageCopy(configured, registry, repository, opts=pulumi.ResourceOptions(parent=parent)).image
 
 
 def login_secret(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -22,12 +22,25 @@ def public_service(
     """Declare the public Service of the pods of ``app``."""
     selector = {"app": app, **({} if traffic == "split" else {"track": traffic})}
     if entrance.gateway:
-        return _service(metadata, {"type": "ClusterIP", "selector": selector}, [GATEWAY_PORT], BEHIND_A_GATEWAY, opts)
+        spec: k8s.core.v1.ServiceSpecArgsDict = {"type": "ClusterIP", "selector": selector}
+        return _service("public", metadata, spec, {GATEWAY_PORT: "http"}, BEHIND_A_GATEWAY, opts)
+    return load_balancer("public", metadata, selector, entrance, dict.fromkeys(entrance.ports, "http"), opts)
+
+
+def load_balancer(
+    name: str,
+    metadata: k8s.meta.v1.ObjectMetaArgsDict,
+    selector: Mapping[str, str],
+    entrance: Entrance,
+    ports: Mapping[int, str],
+    opts: pulumi.ResourceOptions,
+) -> k8s.core.v1.Service:
+    """Declare a Service with the entrance's load balancer. Each of ``ports`` leads to the named port of the pods."""
     sources: k8s.core.v1.ServiceSpecArgsDict = (
         {"load_balancer_source_ranges": list(entrance.sources)} if entrance.sources else {}
     )
     spec: k8s.core.v1.ServiceSpecArgsDict = {"type": "LoadBalancer", "selector": selector, **sources}
-    return _service(metadata, spec, entrance.ports, {**WITH_AN_ADDRESS, **entrance.annotations}, opts)
+    return _service(name, metadata, spec, ports, {**WITH_AN_ADDRESS, **entrance.annotations}, opts)
 
 
 #: Wait for an address only. The tracks are ready by then, and a roll-back must not wait for the endpoints of a canary
@@ -38,17 +51,19 @@ BEHIND_A_GATEWAY = {"pulumi.com/skipAwait": "true"}
 
 
 def _service(
+    name: str,
     metadata: k8s.meta.v1.ObjectMetaArgsDict,
     spec: k8s.core.v1.ServiceSpecArgsDict,
-    ports: Sequence[int],
+    ports: Mapping[int, str],
     annotations: Mapping[str, pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> k8s.core.v1.Service:
     named: list[k8s.core.v1.ServicePortArgsDict] = [
-        {"name": "https" if port == HTTPS_PORT else "http", "port": port, "target_port": "http"} for port in ports
+        {"name": "https" if port == HTTPS_PORT else "http", "port": port, "target_port": target}
+        for port, target in ports.items()
     ]
     return k8s.core.v1.Service(
-        "public", metadata={**metadata, "annotations": annotations}, spec={**spec, "ports": named}, opts=opts
+        name, metadata={**metadata, "annotations": annotations}, spec={**spec, "ports": named}, opts=opts
     )
 
 

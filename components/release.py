@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -16,7 +16,7 @@ from components.environment import secret_data
 from components.fingerprint import fingerprint
 from components.gateway import PublicGateway, PublicGatewayArgs
 from components.image import SourceImage, SourceImageArgs
-from components.image_copy import ImageCopy
+from components.image_copy import ImageCopy, copy_if_by_digest
 from components.metrics_discovery import pod_monitor
 from components.migration import MigrationArgs, migration_job
 from components.migration_name import migration_name
@@ -25,8 +25,9 @@ from components.pod import Labels
 from components.public_service import load_balancer_address, public_service
 from components.shares import traffic_shares
 from components.track import Track, TrackArgs, TrackName
+from components.traefik import Traefik, TraefikArgs
 from contract.image import digest_of
-from contract.platform import Gateway, Platform, ServiceReference
+from contract.platform import Gateway, OwnTraefik, Platform, ServiceReference
 from contract.settings import CanaryKeys, ReleaseSettings, ServiceSettings
 
 #: Name of the Secret with the database's connection.
@@ -253,10 +254,11 @@ class Release(Component):
 
     def _gateway(self, gateway: Gateway, public: k8s.core.v1.Service, tracks: Mapping[str, Track]) -> PublicGateway:
         behind = [resource for track in tracks.values() for resource in (track.deployment, track.service)]
+        traefik = self._traefik(gateway.traefik, gateway.ends_tls) if gateway.traefik else None
         return PublicGateway(
             "gateway",
             PublicGatewayArgs(
-                gateway=gateway,
+                gateway=replace(gateway, class_name=traefik.class_name) if traefik else gateway,
                 hostname=self._args.platform.entrance.hostname,
                 service=self._args.service,
                 release=self._args.release,
@@ -264,7 +266,29 @@ class Release(Component):
                 backend=ServiceReference(f"{self._args.service.name}-lb", self._namespace),
                 labels=self._labels.all,
                 protect=self._args.platform.protect,
-                after=[public, *(behind if self._args.release.has_weights else [])],
+                after=[
+                    public,
+                    *(behind if self._args.release.has_weights else []),
+                    *([traefik] if traefik else []),
+                ],
+            ),
+            self._kubernetes,
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _traefik(self, traefik: OwnTraefik, ends_tls: bool) -> Traefik:
+        platform, service = self._args.platform, self._args.service
+        return Traefik(
+            "traefik",
+            TraefikArgs(
+                traefik=traefik,
+                image=copy_if_by_digest(traefik.image, platform.registry, service.name, parent=self),
+                service=service,
+                canary=self._canary_service,
+                namespace=self._namespace,
+                platform=platform,
+                ends_tls=ends_tls,
+                sticky=self._args.release.sticky,
             ),
             self._kubernetes,
             pulumi.ResourceOptions(parent=self),

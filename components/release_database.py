@@ -12,9 +12,10 @@ import pulumi_random as random
 from components.cleanup_on_destroy import CleanupOnDestroy, CleanupOnDestroyArgs
 from components.component import Component
 from components.fingerprint import fingerprint
+from components.image_copy import copy_if_by_digest
 from components.network_policies import PRIVATE_RANGES, database_client_policy
 from components.pod import Labels
-from components.psql import AUTHORITY, FILES, client_image, login_secret, psql_job, psql_pod
+from components.psql import AUTHORITY, FILES, login_secret, psql_job, psql_pod
 from contract.platform import ClusterAccess, Database, Registry
 
 PASSWORD_LENGTH = 32
@@ -120,7 +121,7 @@ class ReleaseDatabase(Component):
             {"addressbook/settings-fingerprint": fingerprint(self._args.server.password, settings)},
             psql_pod(
                 "psql",
-                client_image(self._args.client_image, self._args.registry, self._args.service, parent=self),
+                copy_if_by_digest(self._args.client_image, self._args.registry, self._args.service, parent=self),
                 _file(CREATE),
                 secret,
                 verified=self._args.server.ca is not None,

@@ -78,7 +78,7 @@ class Gateway:
     """A Gateway (Kubernetes Gateway API) in front of the release."""
 
     #: Name of the GatewayClass.
-    class_name: str
+    class_name: pulumi.Input[str]
     #: Name of the Secret with the certificate, in the release's namespace; "": the annotations name the certificate.
     certificate_secret: str = ""
     #: Whether it ends TLS and redirects port 80. Otherwise it serves plain HTTP.
@@ -89,7 +89,7 @@ class Gateway:
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
-    #: None: the cluster serves the class. Otherwise ``class_name`` is unused, because the stack has a class of its own.
+    #: None: the cluster serves the class. Otherwise the release puts the name of Traefik's class here.
     traefik: OwnTraefik | None = None
 
 
@@ -187,6 +187,8 @@ class Platform:
     namespace: pulumi.Output[str]
     registry: Registry
     database: Database
+    #: For code that runs outside the engine.
+    cluster: ClusterAccess = field(default_factory=ClusterAccess)
     #: How users reach the public Service.
     entrance: Entrance = field(default_factory=Entrance)
     #: Whether the nodes are in several zones and labelled with theirs.

@@ -255,6 +255,19 @@ class ReleaseSettings(ToolKeys):
         return named - {"", "source"}
 
 
+def digest_or_tag(value: str) -> str:
+    """Return the image, without the tag beside a digest. Raises ValueError if it has neither."""
+    pinned = _by_digest(value)
+    if not pinned and not TAGGED_IMAGE.match(value):
+        raise ValueError("must be REPOSITORY@sha256:<64 hex digits>, or REPOSITORY:TAG, which can move")
+    return pinned or value
+
+
+def by_digest(image: str) -> set[str]:
+    """Return the image, if it is named by digest."""
+    return {image} if _by_digest(image) else set()
+
+
 class DatabaseClientKeys(Keys):
     """Keys of a stack that runs psql in the cluster as the database server's administrator."""
 
@@ -265,18 +278,12 @@ class DatabaseClientKeys(Keys):
         " (`REPOSITORY@sha256:DIGEST`): it is then copied into the stack's registry and pulled from there.",
     )
 
-    @field_validator("database_client_image")
-    @classmethod
-    def _require_image(cls, value: str) -> str:
-        pinned = _by_digest(value)
-        if not pinned and not TAGGED_IMAGE.match(value):
-            raise ValueError("must be REPOSITORY@sha256:<64 hex digits>, or REPOSITORY:TAG, which can move")
-        return pinned or value
+    _require_image = field_validator("database_client_image")(digest_or_tag)
 
     @property
     def pinned(self) -> set[str]:
         """The image, if it is named by digest."""
-        return {self.database_client_image} if _by_digest(self.database_client_image) else set()
+        return by_digest(self.database_client_image) | super().pinned
 
 
 class ServiceSettings(Keys):

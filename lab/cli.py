@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lab import doctor, packages, project, refusal_cache, removal, report
+from lab import doctor, gateway, packages, project, refusal_cache, removal, report
 from lab import environment as shell
 from lab import up as starting
 from lab.errors import LabError
@@ -54,6 +54,8 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
             starting.tools(lab, target.cloud)
         else:
             starting.up(lab)
+            if options.gateway or target.runs_traefik:
+                gateway.ensure(lab)
             say(f"The lab serves: Kubernetes at {lab.api_url} (context {lab.name}), registry at {lab.registry}.")
     return 0
 
@@ -108,6 +110,9 @@ def _rehearse(lab: Lab, options: argparse.Namespace) -> int:
         _refuse_unfit_machine(lab)
         with exclusive(lab.lock_file, "the lab", options.wait):
             starting.up(lab)
+    if project.runs_traefik(project.stack_config(options.rehearsed)):
+        with exclusive(lab.lock_file, "the lab", options.wait):
+            gateway.ensure(lab)
     packages.ensure_postgres()
     with alone(lab, cloud, options.wait):
         result = rehearse(lab, options.rehearsed, options.keep, options.fault, options.restore, options.first_day)
@@ -137,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     up = command("up", "start the lab; download or build any missing parts", "python -m lab up", _up)
     up.add_argument("--tools-only", action="store_true", help="only get Pulumi, its plugins and regctl")
     up.add_argument("--postgres", action="store_true", help="also install PostgreSQL, for rehearsals and tests")
+    up.add_argument("--gateway", action="store_true", help="also get Traefik, as for a stack with gateway: traefik")
     up.add_argument("--retry", "--retry-plugins", action="store_true", help="retry the downloads that failed")
     down = command("down", "stop and remove the lab; its cache stays", "python -m lab down --cache", _down)
     down.add_argument("--cache", action="store_true", help="also remove the cache of tools and images")

@@ -33,7 +33,7 @@ PROGRAM = (
 PASSPHRASE = CHECKOUT / "Pulumi.local.passphrase"
 CONFIG_PREFIX = "addressbook:"
 #: Keys that name images of a registry that the lab cannot pull from.
-IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict", "databaseClientImage")
+IMAGE_KEYS = ("stableImage", "canaryImage", "canaryReplicas", "canaryVerdict", "databaseClientImage", "gatewayImage")
 NAMESPACE_LENGTH = 39  # characters that the program allows
 
 ANSWER_SECONDS = 30.0  # longest wait for the first answer at a new address
@@ -46,6 +46,8 @@ class Target:
 
     cloud: str
     in_lab: bool
+    #: Whether the stack runs Traefik as its Gateway's controller.
+    runs_traefik: bool = False
 
 
 def target(lab: Lab, stack: str, context: str | None) -> Target:
@@ -53,7 +55,12 @@ def target(lab: Lab, stack: str, context: str | None) -> Target:
     config = stack_config(stack)
     cloud = str(config.get(f"{CONFIG_PREFIX}cloud", "local"))
     context = context or config.get(f"{CONFIG_PREFIX}kubeContext")
-    return Target(cloud, in_lab=cloud == "local" and context == lab.name)
+    return Target(cloud, in_lab=cloud == "local" and context == lab.name, runs_traefik=runs_traefik(config))
+
+
+def runs_traefik(config: dict[str, Any]) -> bool:
+    """Return whether a stack with this config runs Traefik as its Gateway's controller."""
+    return config.get(f"{CONFIG_PREFIX}gateway") == "traefik"
 
 
 def stack_config(stack: str) -> dict[str, Any]:

@@ -23,8 +23,9 @@ def _by_digest(container: Container) -> str | None:
         return None
     return (
         f"container `{container.name}` runs `{image}`, and a tag can move: name it by digest, REPOSITORY@sha256:DIGEST"
-        f" (`regctl image digest {image}` prints it; config keys stableImage, canaryImage, databaseClientImage and"
-        " databaseImage), or allow this tag at images-by-digest.allowedTags in policy/policy-config.json"
+        f" (`regctl image digest {image}` prints it; config keys stableImage, canaryImage,"
+        " databaseClientImage, databaseImage and gatewayImage), or allow this tag at images-by-digest.allowedTags in"
+        " policy/policy-config.json"
     )
 
 

@@ -31,12 +31,21 @@ from components.aws.registry import ImageRepository, ImageRepositoryArgs, caller
 from components.aws.versions import check_versions, satisfies
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import HTTP_PORT, HTTPS_PORT, Administrator, Connection, Entrance, Platform, cloud_outputs
+from contract.platform import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    Administrator,
+    ClusterAccess,
+    Connection,
+    Entrance,
+    Platform,
+    cloud_outputs,
+)
 from contract.project import PROJECT_ROOT
 from contract.restore import Restore, check_parts
 from contract.settings import MaintenanceWindow, Settings
 from contract.update import wanted_version
-from stacks.entrance import EntranceKeys, address_range, needs_hostname, without_gateway
+from stacks.entrance import EntranceKeys, address_range, needs_hostname, with_load_balancer, without_gateway
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 
@@ -74,7 +83,8 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate_arn", "dns_zone")(needs_hostname)
-    _need_no_gateway = field_validator("certificate_arn", "dns_zone")(without_gateway)
+    _needs_no_gateway = field_validator("certificate_arn")(without_gateway)
+    _needs_load_balancer = field_validator("dns_zone")(with_load_balancer)
 
     def entrance(
         self, tags: Mapping[str, str], provider: pulumi.ProviderResource, addresses: StaticAddresses | None = None
@@ -260,7 +270,7 @@ class PlatformKeys(LoadBalancerKeys):
         " a new load balancer takes or releases them: recreate the Service before you unset it.",
     )
 
-    _need_no_gateway_either = field_validator("static_address")(without_gateway)
+    _address_needs_load_balancer = field_validator("static_address")(with_load_balancer)
 
     @field_validator("static_address")
     @classmethod
@@ -427,6 +437,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     return Platform(
         kubernetes=cluster.kubernetes,
+        cluster=ClusterAccess(kubeconfig=cluster.kubeconfig),
         namespace=namespace(settings.stack.namespace, cluster.kubernetes).metadata["name"],
         registry=images.registry,
         database=database.connection,

@@ -19,11 +19,11 @@ from components.digitalocean.network import Network, NetworkArgs
 from components.digitalocean.registry import ImageRegistry, RegistryArgs
 from components.namespace import namespace
 from components.pull_secret import with_pull_secret
-from contract.platform import HTTP_PORT, HTTPS_PORT, Connection, Entrance, Platform, cloud_outputs
+from contract.platform import HTTP_PORT, HTTPS_PORT, ClusterAccess, Connection, Entrance, Platform, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, Settings
 from contract.update import wanted_version
-from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, without_gateway
+from stacks.entrance import HOSTNAME, EntranceKeys, needs_hostname, with_load_balancer, without_gateway
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
 from stacks.restoring import restored_output, was_restored
@@ -57,7 +57,8 @@ class LoadBalancerKeys(EntranceKeys):
     )
 
     _need_hostname = field_validator("certificate", "dns_zone")(needs_hostname)
-    _need_no_gateway = field_validator("certificate", "dns_zone")(without_gateway)
+    _needs_no_gateway = field_validator("certificate")(without_gateway)
+    _needs_load_balancer = field_validator("dns_zone")(with_load_balancer)
 
     @field_validator("dns_zone")
     @classmethod
@@ -72,7 +73,7 @@ class LoadBalancerKeys(EntranceKeys):
         certificate: Mapping[str, pulumi.Input[str]] = {}
         if self.certificate:
             certificate = tls(self.certificate)
-        elif self.dns_zone:
+        elif self.dns_zone and not self.gateway:
             certificate = ManagedCertificate("certificate", stack_name(), self.hostname).annotations
         return Entrance(
             annotations={f"{LOAD_BALANCER}-name": stack_name(), **certificate},
@@ -322,6 +323,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     return Platform(
         kubernetes=cluster.kubernetes,
+        cluster=ClusterAccess(kubeconfig=cluster.kubeconfig),
         namespace=namespace_name,
         registry=registry,
         database=rights.connection,

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from contract.platform import Gateway
-from contract.settings import Keys
+from contract.platform import TRAEFIK, Gateway, OwnTraefik
+from contract.settings import Keys, by_digest, digest_or_tag
 
 
 def address_range(value: str) -> str:
@@ -65,6 +65,17 @@ class GatewayKeys(Keys):
         " redirects HTTP. Unset: plain HTTP.",
     )
 
+    gateway_image: str = Field(
+        default="traefik:v3.6.12",
+        description="With gateway `traefik`: Traefik's image, of version 3.6 or later. In production name it by digest"
+        " (`REPOSITORY@sha256:DIGEST`): it is then copied into the stack's registry and pulled from there.",
+    )
+    gateway_replicas: int = Field(
+        default=2, ge=1, le=100, description="With gateway `traefik`: pods of Traefik. 1 on a cluster of one node."
+    )
+
+    _require_gateway_image = field_validator("gateway_image")(digest_or_tag)
+
     @field_validator("gateway")
     @classmethod
     def _require_class(cls, value: str) -> str:
@@ -92,7 +103,13 @@ class GatewayKeys(Keys):
         if not self.gateway:
             return None
         secret = "" if self.tls == MANAGED else self.tls
-        return Gateway(class_name=self.gateway, certificate_secret=secret, ends_tls=bool(self.tls))
+        traefik = OwnTraefik(self.gateway_image, self.gateway_replicas) if self.gateway == TRAEFIK else None
+        return Gateway(self.gateway, certificate_secret=secret, ends_tls=bool(self.tls), traefik=traefik)
+
+    @property
+    def pinned(self) -> set[str]:
+        """Traefik's image, if the stack runs it and names it by digest."""
+        return super().pinned | by_digest(self.gateway_image if self.gateway == TRAEFIK else "")
 
 
 def without_gateway(value: Any, others: ValidationInfo) -> Any:
@@ -100,6 +117,11 @@ def without_gateway(value: Any, others: ValidationInfo) -> Any:
     if value and others.data.get("gateway"):
         raise ValueError("configures a Service's load balancer, and `gateway` replaces that: unset one of the two")
     return value
+
+
+def with_load_balancer(value: Any, others: ValidationInfo) -> Any:
+    """Return the value. Raises ValueError if no Service has a load balancer: neither the public one, nor Traefik's."""
+    return value if others.data.get("gateway") == TRAEFIK else without_gateway(value, others)
 
 
 class EntranceKeys(GatewayKeys):
@@ -110,4 +132,4 @@ class EntranceKeys(GatewayKeys):
         description="Address ranges (CIDR) that may connect to the public load balancer. Unset: any address.",
     )
 
-    _need_load_balancer = field_validator("allowed_sources")(without_gateway)
+    _need_load_balancer = field_validator("allowed_sources")(with_load_balancer)

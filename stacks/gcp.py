@@ -45,10 +45,10 @@ from components.gcp.services import ProjectServices
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.namespace import namespace
 from contract.errors import invalid_config
-from contract.platform import Connection, Entrance, Platform, PodIdentity, cloud_outputs
+from contract.platform import ClusterAccess, Connection, Entrance, Platform, PodIdentity, cloud_outputs
 from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
-from stacks.entrance import MANAGED, AddressRange, EntranceKeys, address_range, needs_hostname, without_gateway
+from stacks.entrance import MANAGED, AddressRange, EntranceKeys, address_range, needs_hostname, with_load_balancer
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
 from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig, own_outputs
 from stacks.restoring import restored_output, was_restored
@@ -267,7 +267,7 @@ class PlatformKeys(DatabaseClientKeys, LoadBalancerKeys):
         " balancer changes to it.",
     )
 
-    _need_no_gateway = field_validator("static_address")(without_gateway)
+    _address_needs_load_balancer = field_validator("static_address")(with_load_balancer)
 
     @field_validator("subnetwork")
     @classmethod
@@ -409,6 +409,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
     return Platform(
         kubernetes=cluster.kubernetes,
+        cluster=ClusterAccess(kubeconfig=cluster.kubeconfig),
         namespace=namespace_name,
         registry=images.registry,
         database=rights.connection,

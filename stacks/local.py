@@ -101,6 +101,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
         administrator = Administrator(database.user, database.password)
     return Platform(
         kubernetes=cluster.kubernetes,
+        cluster=ClusterAccess(context=keys.kube_context),
         namespace=own_namespace.metadata["name"],
         registry=registry,
         database=database,

@@ -224,6 +224,7 @@ def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, con
     )
     return Platform(
         kubernetes=connection.kubernetes,
+        cluster=connection.cluster,
         namespace=own_namespace,
         registry=registry,
         database=database.connection,

@@ -10,8 +10,16 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import gateway_definitions
 from stacks.parsing import ConfigError, parse
 from tests.unit.components.simulated import SimulatedCloud
+
+
+@pytest.fixture(autouse=True)
+def cluster_with_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer for each cluster that it has all definitions of Gateways."""
+    known = gateway_definitions.KINDS | gateway_definitions.OWN_KINDS
+    monkeypatch.setattr(gateway_definitions, "known_kinds", lambda *_: known)
 
 
 @pytest.fixture

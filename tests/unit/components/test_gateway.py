@@ -19,7 +19,7 @@ from tests.unit.components.simulated import SimulatedCloud
 from tests.unit.conftest import LOCAL
 
 HOSTNAME = "addressbook.example.com"
-TRAEFIK = {"hostname": HOSTNAME, "gateway": "traefik", "tls": "addressbook-tls"}
+OURS = {"hostname": HOSTNAME, "gateway": "ours", "tls": "addressbook-tls"}
 GATEWAY = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
 CANARY = {"canaryImage": "source", "canaryReplicas": 1}
 
@@ -39,10 +39,10 @@ def route(stack: Any, listener: str) -> dict[str, Any]:
 
 
 def test_a_gateway_ends_tls_and_redirects(declare: Callable[..., Any]):
-    stack = declare(**TRAEFIK)
+    stack = declare(**OURS)
     gateway = stack.one("Gateway")
     assert gateway.inputs["spec"] == {
-        "gatewayClassName": "traefik",
+        "gatewayClassName": "ours",
         "listeners": [
             {"name": "http", "protocol": "HTTP", "port": 80},
             {
@@ -64,7 +64,7 @@ def test_a_gateway_ends_tls_and_redirects(declare: Callable[..., Any]):
 
 def test_the_gateway_is_awaited_after_its_routes(declare: Callable[..., Any]):
     """It is programmed with them then, and `destroy` deletes it before what it forwards to."""
-    stack = declare(**TRAEFIK)
+    stack = declare(**OURS)
     gateway = stack.one("Gateway")
     annotations = gateway.inputs["metadata"]["annotations"]
     assert annotations["pulumi.com/waitFor"] == "condition=Programmed"
@@ -75,7 +75,7 @@ def test_the_gateway_is_awaited_after_its_routes(declare: Callable[..., Any]):
 
 @pytest.mark.parametrize(("traffic", "track"), [("split", None), ("stable", "stable"), ("canary", "canary")])
 def test_the_service_behind_a_gateway_follows_traffic(declare: Callable[..., Any], traffic: str, track: str | None):
-    service = declare(**TRAEFIK, **CANARY, traffic=traffic).one("Service", "addressbook-lb").inputs
+    service = declare(**OURS, **CANARY, traffic=traffic).one("Service", "addressbook-lb").inputs
     assert service["spec"] == {
         "type": "ClusterIP",
         "selector": {"app": "addressbook", **({"track": track} if track else {})},
@@ -85,7 +85,7 @@ def test_the_service_behind_a_gateway_follows_traffic(declare: Callable[..., Any
 
 
 def test_without_tls_a_gateway_serves_plain_http(declare: Callable[..., Any]):
-    stack = declare(gateway="traefik")
+    stack = declare(gateway="ours")
     assert stack.one("Gateway").inputs["spec"]["listeners"] == [{"name": "http", "protocol": "HTTP", "port": 80}]
     (plain,) = stack.all("HTTPRoute")
     assert plain.inputs["spec"] == {
@@ -124,7 +124,7 @@ WEIGHTS: list[tuple[dict[str, Any], list[dict[str, Any]], float | None]] = [
 def test_the_route_has_the_weights_of_the_config(
     declare: Callable[..., Any], config: dict[str, Any], rules: list[dict[str, Any]], share: float | None
 ):
-    stack = declare(gateway="traefik", **config)
+    stack = declare(gateway="ours", **config)
     (shared,) = stack.all("HTTPRoute")
     assert list(shared.inputs["spec"]["rules"]) == rules
     assert stack.outputs["tracks"].get("canary", {}).get("share") == share
@@ -132,13 +132,13 @@ def test_the_route_has_the_weights_of_the_config(
 
 def test_the_weight_moves_once_the_pods_are_ready(declare: Callable[..., Any]):
     """The engine deletes last, so a canary's pods also go after its weight."""
-    stack = declare(gateway="traefik", canaryWeight="1", **CANARY)
+    stack = declare(gateway="ours", canaryWeight="1", **CANARY)
     before = all_before(stack, *stack.all("HTTPRoute"))
     for kind in ("Deployment", "Service"):
         assert {stack.one(kind, f"addressbook-{track}").urn for track in ("stable", "canary")} <= before
 
 
-STICKY = {"gateway": "traefik", "sticky": "true", "canaryWeight": "1"}
+STICKY = {"gateway": "ours", "sticky": "true", "canaryWeight": "1"}
 
 
 def test_sticky_gives_a_version_a_cookie_of_its_own(declare: Callable[..., Any]):
@@ -171,22 +171,22 @@ def test_without_a_canary_nothing_is_sticky(declare: Callable[..., Any]):
 
 @pytest.mark.parametrize("simulated", [DIGITALOCEAN], ids=["digitalocean"])
 def test_destroy_stops_before_the_gateway(graph: Callable[..., Any], simulated: SimulatedCloud):
-    stack = graph(**TRAEFIK)
+    stack = graph(**OURS)
     assert all(each.options.protect for each in [stack.one("Gateway"), *stack.all("HTTPRoute")])
 
 
 WRONG = [
-    ({"gateway": "traefik", "tls": "ours"}, "tls = 'ours': needs `hostname`"),
+    ({"gateway": "ours", "tls": "ours"}, "tls = 'ours': needs `hostname`"),
     ({"hostname": HOSTNAME, "tls": "ours"}, "tls = 'ours': needs `gateway`"),
-    ({**TRAEFIK, "gateway": "Traefik"}, "gateway = 'Traefik': does not have the form"),
-    ({**TRAEFIK, "tls": "managed"}, "tls = 'managed': is for gateway `managed`"),
-    ({**TRAEFIK, "gateway": "managed"}, "gateway = 'managed': this cloud has no Gateway of its own"),
+    ({**OURS, "gateway": "Traefik"}, "gateway = 'Traefik': does not have the form"),
+    ({**OURS, "tls": "managed"}, "tls = 'managed': is for gateway `managed`"),
+    ({**OURS, "gateway": "managed"}, "gateway = 'managed': this cloud has no Gateway of its own"),
     ({"canaryWeight": "1"}, "canaryWeight: needs `gateway`"),
     ({"canaryHeader": "X-Canary: always"}, "canaryHeader: needs `gateway`"),
     ({"sticky": "true"}, "sticky: needs `gateway`"),
-    ({**TRAEFIK, "canaryWeight": "101"}, "canaryWeight = '101': does not have the form"),
-    ({**TRAEFIK, "canaryWeight": "0.25"}, "canaryWeight = '0.25': does not have the form"),
-    ({**TRAEFIK, "canaryHeader": "X-Canary"}, "canaryHeader = 'X-Canary': does not have the form"),
+    ({**OURS, "canaryWeight": "101"}, "canaryWeight = '101': does not have the form"),
+    ({**OURS, "canaryWeight": "0.25"}, "canaryWeight = '0.25': does not have the form"),
+    ({**OURS, "canaryHeader": "X-Canary"}, "canaryHeader = 'X-Canary': does not have the form"),
 ]
 
 
@@ -218,6 +218,6 @@ ELSEWHERE = [
 def test_settings_of_a_services_load_balancer_are_refused(
     errors: Callable[..., list[str]], simulated: SimulatedCloud, config: dict[str, str], account: Path
 ):
-    (error,) = errors(**TRAEFIK, **config)
+    (error,) = errors(**OURS, **config)
     assert error.startswith(next(iter(config)))
     assert "and `gateway` replaces that: unset one of the two" in error

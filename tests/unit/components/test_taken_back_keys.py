@@ -37,6 +37,7 @@ SAMPLES: Mapping[str, Any] = {
     "databaseVersion": "16",
     "dnsZone": "",  # needs a host name, and only adds resources
     "gateway": "",  # configures no resource of the cloud
+    "gatewayImage": "",  # configures no resource of the cloud
     "hostname": "addressbook.example.com",
     "imageVerification": "",  # configures no resource
     "maintenanceWindow": "monday 05:00",

@@ -244,8 +244,9 @@ class TestCleanupOnDestroy:
             def delete_namespaced_job(self, *_: Any, **__: Any) -> None: ...
 
         monkeypatch.setattr("kubernetes.client.BatchV1Api", Jobs)
-        monkeypatch.setattr(cleanup_on_destroy, "_api_client", lambda _: None)
-        CleanupOnDestroyProvider().delete("id", {**PROPS, "namespace": "n", "args": ["drop"], "byHand": ""})
+        monkeypatch.setattr(cleanup_on_destroy, "api_client", lambda *_: None)
+        props = {**PROPS, "context": "", "kubeconfig": "", "namespace": "n", "args": ["drop"], "byHand": ""}
+        CleanupOnDestroyProvider().delete("id", props)
         assert created[0]["spec"]["activeDeadlineSeconds"] == 600
         assert container.args == ["drop"]
 
