@@ -218,7 +218,7 @@ STATES: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
     "inconclusive": lambda: [
         document(replace(BOTH, verdict=judged("inconclusive")), recorded(30, "inconclusive", 0.008))
     ],
-    "unhealthy": lambda: [document(status(stable=STABLE, canary=CRASHING), None, [SLOW])],
+    "unhealthy": lambda: [document(status(stable=replace(STABLE, share=100.0), canary=CRASHING), None, [SLOW])],
     "rolled-back": lambda: [_rolled_back()],
     "promoted": lambda: [_promoted()],
     "unreachable": lambda: [_unreachable()],
