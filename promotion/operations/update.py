@@ -26,7 +26,7 @@ from promotion.operations.platform_changes import (
 )
 from promotion.operations.session import Session, release_settings
 from promotion.operations.stale import refuse_stale
-from promotion.preview.planned import Plan, plan
+from promotion.preview.planned import UPGRADES_NOTHING, Plan, plan
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.state import checkout, engine, git
 from promotion.state.stack_file import Edits, difference
@@ -131,11 +131,20 @@ def _preview(session: Session, *, refresh: bool, save: Path | None = None, confi
     ``refresh``: look at what exists, too. Policies judge the program's own values, which need no refresh; a provider's
     own changes appear only after one. Raises CommandError if the update could not start, or a policy forbids it.
     """
-    planned = plan(session.engine.stack, refresh=refresh, save=save, config_file=config_file)
+    planned = plan(
+        session.engine.stack,
+        refresh=refresh,
+        save=save,
+        config_file=config_file,
+        with_platform=session.options.with_platform,
+    )
     for error in planned.faults:
         print(f"error: {error}", file=sys.stderr, flush=True)
     if planned.faults:
         raise CommandError(f"stack `{session.name}`: refused, nothing was changed; see the errors above", WRONG_USE)
+    session.engine.leaves_platform = planned.goes_back  # the update must ask for what the preview asked for
+    if planned.goes_back:
+        session.console.say(UPGRADES_NOTHING)
     return planned
 
 
