@@ -1,7 +1,7 @@
 """A provider plugin `kubernetes` without a cluster: it writes down each step of the engine, and makes nothing.
 
 As `pulumi-resource-kubernetes` it appends one JSON document per step to the file RECORD. Before a step whose text
-contains the content of the file KILL, it kills the engine.
+contains the content of the file KILL, it kills the engine. The folder OBJECTS has a file for each object that exists.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from typing_extensions import override
 
@@ -41,9 +42,12 @@ class RecordedCluster(Provider):
 
     @override
     def create(self, resource: Resource, inputs: Properties) -> Created:
+        metadata = plain(inputs)["metadata"]
+        identifier = f"{metadata.get('namespace', '')}/{metadata['name']}"
         if not resource.preview:
             self._record("create", resource, inputs)
-        return Created(f"{resource.type}/{resource.name}", {**inputs, "status": STATUS})
+            self._object(resource.type, identifier).touch()
+        return Created(identifier, {**inputs, "status": STATUS})
 
     @override
     def update(
@@ -55,12 +59,16 @@ class RecordedCluster(Provider):
 
     @override
     def read(self, resource: Resource, inputs: Properties, outputs: Properties) -> Read | None:
-        """Return what the state has. A creation that was killed made nothing."""
-        return Read(resource.id, outputs, inputs) if outputs else None
+        exists = self._object(resource.type, resource.id).exists()
+        return Read(resource.id, outputs, inputs) if exists else None
 
     @override
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
         self._record("delete", resource, inputs)
+        self._object(resource.type, resource.id).unlink()
+
+    def _object(self, kind: str, identifier: str) -> Path:
+        return Path(os.environ["OBJECTS"]) / quote(f"{kind} {identifier}", safe="")
 
     def _record(self, step: str, resource: Resource, inputs: Properties) -> None:
         kind = resource.type.rpartition(":")[2]

@@ -30,6 +30,8 @@ CONFIG = {
     "canaryWeight": "1",
     "sticky": True,
 }
+ON_TRIAL = {"canaryImage": NEW, "canaryReplicas": 1}
+PROMOTION = ("promote", "--force")
 KUBECONFIG = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -77,8 +79,9 @@ def described(step: dict[str, Any]) -> str:
 
 @pytest.fixture
 def recorded(new_project: Callable[..., Project], toolchain: dict[str, str], tmp_path: Path) -> Recorded:
-    plugins, kubeconfig = tmp_path / "plugins", tmp_path / "kubeconfig"
+    plugins, objects, kubeconfig = (tmp_path / name for name in ("plugins", "objects", "kubeconfig"))
     plugins.mkdir()
+    objects.mkdir()
     plugin = plugins / "pulumi-resource-kubernetes"
     plugin.write_text(PLUGIN)
     plugin.chmod(0o755)
@@ -89,30 +92,33 @@ def recorded(new_project: Callable[..., Project], toolchain: dict[str, str], tmp
         "KUBECONFIG": str(kubeconfig),
         "RECORD": str(tmp_path / "record"),
         "KILL": str(tmp_path / "kill"),
+        "OBJECTS": str(objects),
     }
     return Recorded(new_project(NAME, environment, **CONFIG), tmp_path)
 
 
-def test_a_life_by_weight(recorded: Recorded):
-    """Weight 1, weight 50, promotion, roll-back and promotion again, with the engine killed twice in between."""
-    assert recorded.move("up") == ["create stable 3 old", "create route to addressbook-stable"]
-
+def test_a_kill_between_pods_and_weight_is_finished(recorded: Recorded):
+    recorded.project.up()
     trial = ("canary", "--image", NEW, "--weight", "1")
     assert recorded.move(*trial, killed_before='"TraefikService"') == ["create canary 1 new"]
     heavier = recorded.move("canary", "--weight", "50")
     assert heavier == ["update canary 2 new", "create sticky 500/500", "update route to addressbook-sticky"]
 
-    promotion = ("promote", "--force")
-    users_move = '"update", "kind": "TraefikService"'
-    assert recorded.move(*promotion, killed_before=users_move) == ["update canary 3 new"]
-    back = recorded.move("rollback")
-    assert back[0] == "update route to addressbook-stable"
-    assert sorted(back[1:]) == ["delete canary", "delete sticky"], "the engine deletes last"
 
-    recorded.move(*trial)
-    steps = recorded.move(*promotion)
-    assert steps[:2] == ["update canary 3 new", "update sticky 0/1000"], "the users move before stable changes"
+def test_a_killed_promotion_is_rolled_back(recorded: Recorded):
+    recorded.project.configure(**ON_TRIAL)
+    recorded.project.up()
+    users_move = '"update", "kind": "TraefikService"'
+    assert recorded.move(*PROMOTION, killed_before=users_move) == ["update canary 3 new"]
+    steps = recorded.move("rollback")
+    assert steps[0] == "update route to addressbook-stable"
+    assert sorted(steps[1:]) == ["delete canary", "delete sticky"], "the engine deletes last"
+
+
+def test_users_move_before_stable_changes(recorded: Recorded):
+    recorded.project.configure(**ON_TRIAL)
+    recorded.project.up()
+    steps = recorded.move(*PROMOTION)
+    assert steps[:2] == ["update canary 3 new", "update sticky 0/1000"]
     assert steps[2:4] == ["update stable 3 new", "update route to addressbook-stable"]
-    assert sorted(steps[4:]) == ["delete canary", "delete sticky"]
-    keys = yaml.safe_load(recorded.project.stack_file.read_text())["config"]
-    assert (keys["addressbook:stableImage"], keys["addressbook:canaryWeight"]) == (NEW, "1")
+    assert sorted(steps[4:]) == ["delete canary", "delete sticky"], "the engine deletes last"
