@@ -39,7 +39,7 @@ CHECKS = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/
 PARALLEL = --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help up down preview status canary verdict promote rollback release traffic history diagnose undo stack unstack env image scan test unit soak lint format lock clean
+.PHONY: help up down preview status dashboard canary verdict promote rollback release traffic history diagnose undo stack unstack env image scan test unit soak lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,6 +55,9 @@ preview: .venv/ready ## show what `up` would do; OUTPUT=markdown for a pull requ
 
 status: .venv/ready ## show what the stack runs
 	@$(PROMOTION) status --stack $(STACK) $(ARGS)
+
+dashboard: .venv/ready ## show the release on a page in the browser; ARGS=--all shows all stacks
+	@$(PROMOTION) dashboard $(if $(filter --all,$(ARGS)),,--stack $(STACK)) $(ARGS)
 
 canary: .venv/ready ## put an image on trial beside stable: built from source, or named in ARGS
 	@$(PROMOTION) canary --stack $(STACK) $(ARGS)

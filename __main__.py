@@ -10,7 +10,14 @@ settings = load_settings()  # Pulumi.<stack>.yaml, validated
 platform = provision(settings)  # stacks/<cloud>.py: cluster, registry and database
 release = Release(
     settings.service.name,
-    ReleaseArgs(platform, settings.release, settings.service, settings.canary, settings.images_to_copy),
+    ReleaseArgs(
+        platform,
+        settings.release,
+        settings.service,
+        settings.canary,
+        settings.images_to_copy,
+        metrics_path=settings.verdict.metrics.path,
+    ),
 )
 
 for name, value in {**platform.outputs, **release.outputs}.items():

@@ -15,32 +15,52 @@ import pytest
 
 from tests.project import ROOT, Project, copy_program
 
+# Without compiled files, which some shells and images turn off, each of the many Pythons that the tests start would
+# compile the program again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 #: Skips that are fine on any machine: what only Pulumi's official plugins can show.
 EXPECTED_SKIPS = re.compile(r"official plugin .*not installed: unverified")
-#: Cheap and fundamental tests first. The longest end-to-end file is first among its kind, so that both
-#: processes end together.
+#: Cheap and fundamental tests first. Among the end-to-end files the longest scopes come first, so that both processes
+#: end together.
 ORDER = (
     "tests/unit",
     "lab/tests/unit",
     "app/tests",
     "benchmarks/tests",
     "tests/engine",
-    "lab/tests/conformance",
     "tests/e2e/test_bad_canaries.py",
-    "tests/e2e",
+    "tests/e2e/test_promotion.py",
+    "tests/e2e/test_settings.py",
+    "tests/e2e/test_pull_request.py",
+    "tests/e2e/test_main_job.py",
+    "tests/e2e/test_platform_stack.py",
     "lab/tests",
+    "tests/e2e",
+    "tests/e2e/test_diagnose.py",
+    "tests/e2e/test_zz_destroy.py",
     "tests/soak",
     "lab/tests/soak",
+    "lab/tests/conformance",
 )
-#: End-to-end files that share one stack, which is expensive to create: one process runs them all.
-SHARED_STACK = (
-    "test_main_job.py",
-    "test_network_policies.py",
-    "test_status.py",
-    "test_diagnose.py",
-    "test_image_copy.py",
-    "test_zz_destroy.py",
-)
+#: End-to-end files that share a stack, which is expensive to create: one process runs all files of a stack. The trials
+#: stay together for another reason, too: users' load of two trials at once would disturb both measurements.
+SHARED_STACKS = {
+    **dict.fromkeys(("test_bad_canaries.py", "test_network_gone.py", "test_promotion.py", "test_settings.py"), "trial"),
+    **dict.fromkeys(
+        (
+            "test_diagnose.py",
+            "test_gateway.py",
+            "test_image_copy.py",
+            "test_main_job.py",
+            "test_network_policies.py",
+            "test_status.py",
+            "test_zz_destroy.py",
+        ),
+        "e2e",
+    ),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -114,7 +134,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     class ByStack(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "shared stack" if Path(file).name in SHARED_STACK else file
+            return SHARED_STACKS.get(Path(file).name, file)
 
     return ByStack(config, log)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -11,14 +13,15 @@ POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in (
 PLATFORM_LABEL = "addressbook/platform"
 
 
-def namespace(name: str, kubernetes: k8s.Provider, platform: str = "") -> k8s.core.v1.Namespace:
+def namespace(
+    name: str, kubernetes: k8s.Provider, platform: str = "", annotations: Mapping[str, str] | None = None
+) -> k8s.core.v1.Namespace:
     """Declare the stack's namespace; `destroy` removes it with all its objects.
 
     ``platform`` is the namespace of the platform's own stack, if this is a release stack.
     """
     labels = {**POD_SECURITY, **({PLATFORM_LABEL: platform} if platform else {})}
-    return k8s.core.v1.Namespace(
-        "namespace",
-        metadata={"name": name, "labels": labels},
-        opts=pulumi.ResourceOptions(provider=kubernetes),
-    )
+    metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": name, "labels": labels}
+    if annotations:
+        metadata["annotations"] = annotations
+    return k8s.core.v1.Namespace("namespace", metadata=metadata, opts=pulumi.ResourceOptions(provider=kubernetes))

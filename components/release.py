@@ -17,6 +17,7 @@ from components.fingerprint import fingerprint
 from components.gateway import PublicGateway, PublicGatewayArgs
 from components.image import SourceImage, SourceImageArgs
 from components.image_copy import ImageCopy, copy_if_by_digest
+from components.metrics_discovery import pod_monitor
 from components.migration import MigrationArgs, migration_job
 from components.migration_name import migration_name
 from components.network_policies import ServicePolicyArgs, deny_by_default, gateway_policy, service_policy
@@ -48,6 +49,8 @@ class ReleaseArgs:
     canary: CanaryKeys
     #: Images that are not known to be in the platform's registry.
     images_to_copy: Set[str] = frozenset()
+    #: HTTP path of the pods' metrics.
+    metrics_path: str = "/metrics"
 
 
 class Release(Component):
@@ -55,8 +58,9 @@ class Release(Component):
 
     Creates the image (if a track is built from source), copies of images from other registries, the Secret with the
     database's connection, a migration Job per image, a Track for stable and one for the canary, each with its own
-    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget, the
-    NetworkPolicies of its pods, and one that denies everything else in the namespace.
+    settings, the public Service ``<service>-lb``, a Gateway if the platform has one, a PodDisruptionBudget, a
+    PodMonitor if the service asks for one, the NetworkPolicies of its pods, and one that denies everything else in the
+    namespace.
 
     Stable waits for the canary, so it gives up pods only once the canary's are ready. The engine deletes last, so the
     canary is removed only once stable is complete.
@@ -65,8 +69,8 @@ class Release(Component):
     #: Address for users.
     url: pulumi.Output[str]
     #: Stack outputs: ``url``, ``address`` (of the load balancer, if the service has a host name), ``namespace``,
-    #: ``service``, ``traffic``, ``tracks`` (image, replicas, share in %, and the names of the canary's settings) and
-    #: ``sourceImage``.
+    #: ``service``, ``traffic``, ``sharedBy`` (``weight``, if the users are not shared by pods), ``tracks`` (image,
+    #: replicas, share in %, and the names of the canary's settings) and ``sourceImage``.
     outputs: dict[str, Any]
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -96,6 +100,8 @@ class Release(Component):
             after=[track.deployment for track in tracks.values()],
         )
         self._disruption_budget()
+        if args.service.metrics_discovery == "podMonitor":
+            pod_monitor(args.service, self._metadata(args.service.name), args.metrics_path, self._options)
         public = self._public_service(tracks)
 
         entrance = args.platform.entrance
@@ -111,6 +117,7 @@ class Release(Component):
             "namespace": self._namespace,
             "service": args.service.name,
             "traffic": args.release.traffic,
+            **({"sharedBy": "weight"} if args.release.has_weights else {}),
             "tracks": {
                 name: {
                     "image": track.image,
@@ -169,6 +176,7 @@ class Release(Component):
                 platform=self._database,
                 fingerprint=self._fingerprint,
                 pull_secret=self._args.platform.registry.pull_secret,
+                metrics_path=self._args.metrics_path,
                 has_zones=self._args.platform.has_zones,
                 identity=self._args.platform.pod_identity,
                 after=[*self._policies, *after, *self._migration(image, after)],

@@ -12,6 +12,7 @@ import pulumi_kubernetes as k8s
 from components.component import Component
 from components.container_defaults import SERVICE_UID, rollout_wait, service_resources, temporary_files
 from components.environment import track_environment
+from components.metrics_discovery import scrape_annotations
 from components.pod import Labels, restricted_container, restricted_pod
 from contract.platform import PodIdentity
 from contract.settings import ServiceSettings
@@ -47,6 +48,8 @@ class TrackArgs:
     fingerprint: pulumi.Input[str]
     #: Name of the Secret with the registry's login; None if the nodes have one.
     pull_secret: pulumi.Input[str] | None = None
+    #: HTTP path of the pods' metrics.
+    metrics_path: str = "/metrics"
     #: Whether the nodes are in several zones.
     has_zones: bool = False
     #: The pods' identity in the cloud; None for none.
@@ -105,7 +108,10 @@ class Track(Component):
                 "template": {
                     "metadata": {
                         "labels": self._labels.all,
-                        "annotations": {SETTINGS_ANNOTATION: self._args.fingerprint},
+                        "annotations": {
+                            SETTINGS_ANNOTATION: self._args.fingerprint,
+                            **scrape_annotations(service, self._args.metrics_path),
+                        },
                     },
                     "spec": self._pod(),
                 },

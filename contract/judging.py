@@ -1,16 +1,20 @@
-"""What a verdict reads from a service and asks of it: where its request metrics are, and test requests."""
+"""What a verdict reads and asks: where requests are counted, queries of Prometheus, and test requests."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MetricsPreset = Literal[
     "default", "opentelemetry", "micrometer", "express-prom-bundle", "fastapi-instrumentator", "promhttp", "istio"
 ]
+#: What counts the users' requests: a gateway, the pods, or Prometheus.
+SourceName = Literal["gateway", "pods", "prometheus"]
 #: The names that a service may change in a preset.
 MetricName = Literal["requests", "durations", "method", "route", "status"]
 
@@ -69,9 +73,81 @@ PRESETS: Mapping[MetricsPreset, RequestMetrics] = {
 }
 
 
+#: Traefik's counters for each backend (`--metrics.prometheus.addserviceslabels`). It knows no routes. WebSockets and
+#: event streams last as long as users stay, and gRPC has a status of its own, so only plain HTTP counts.
+TRAEFIK_METRICS = RequestMetrics(
+    *("traefik_service_requests_total", "traefik_service_request_duration_seconds"),
+    *("method", "", "code"),
+    only={"protocol": "http"},
+)
+
+
 def request_metrics(preset: MetricsPreset, names: Mapping[MetricName, str], path: str) -> RequestMetrics:
     """Return the preset with these names and this path instead of its own."""
     return replace(PRESETS[preset], path=path, **names)
+
+
+#: What a query names with a dollar sign, for the program to fill in. A regular expression may end in another one.
+_PLACEHOLDER = re.compile(r"\$(track|service|namespace)\b")
+_SHARE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?%$")
+
+
+def filled(query: str, track: str, service: str, namespace: str) -> str:
+    """Return a query, or a part of one, with its placeholders filled in."""
+    values = {"track": track, "service": service, "namespace": namespace}
+    return _PLACEHOLDER.sub(lambda name: values[name[1]], query)
+
+
+class QueryCheck(BaseModel):
+    """A figure that ``verdict`` asks Prometheus for, of each track, and compares.
+
+    ``limit`` is how much worse the canary's mean may be: a number in the figure's unit, or a percentage of stable's.
+    ``every`` is the time between two values, in seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][\w .-]{0,39}$")]
+    query: str
+    better: Literal["lower", "higher"]
+    limit: float | str
+    every: Annotated[int, Field(ge=1, le=3600)] = 15
+
+    @field_validator("query")
+    @classmethod
+    def _require_the_track(cls, query: str) -> str:
+        if not re.search(r"\$track\b", query):
+            raise ValueError(
+                "has no `$track`, so both tracks would get the same answer: select the track's series by it"
+            )
+        return query
+
+    @field_validator("limit")
+    @classmethod
+    def _require_a_limit(cls, limit: float | str) -> float | str:
+        if not any(math.isfinite(each) and each > 0 for each in _limits(limit)):
+            raise ValueError("must be a number above 0, in the unit of the query, or a percentage such as 10%")
+        return limit
+
+    @property
+    def absolute(self) -> float:
+        """The limit in the figure's unit; 0 if it is a percentage."""
+        return _limits(self.limit)[0]
+
+    @property
+    def share(self) -> float:
+        """The limit as a share of stable's figure (0 to 1 and more); 0 if it is a number."""
+        return _limits(self.limit)[1]
+
+
+def _limits(limit: float | str) -> tuple[float, float]:
+    """Return the limit as a number and as a share, of which one is 0; both if it is neither."""
+    if isinstance(limit, str) and (share := _SHARE.match(limit)):
+        return 0.0, float(share[1]) / 100
+    try:
+        return float(limit), 0.0
+    except ValueError:
+        return 0.0, 0.0
 
 
 class TestRequest(BaseModel):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # the SDK takes a moment to load, and settings are read witho
     from contract.settings import ServiceSettings
 
 HTTP_PORT, HTTPS_PORT = 80, 443
+#: Annotations of a temporary release stack's namespace: when it ends, and the stack that has its platform. The state
+#: knows both even if the first update was killed, when no history has the stack's config.
+EXPIRES, PLATFORM_STACK = "addressbook/expires", "addressbook/platform-stack"
 #: Value of `gateway` with which the stack runs Traefik itself.
 TRAEFIK = "traefik"
 #: Port of the metrics in Traefik's pods (Prometheus' text format, path /metrics).
@@ -43,8 +46,23 @@ def traefik_app(service: str) -> str:
 
 
 def traefik_backend(namespace: str, service: str) -> str:
-    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway."""
-    return f"{namespace}-{service}-http-{HTTP_PORT}@kubernetesgateway"
+    """Return label ``service`` in Traefik's metrics of a Kubernetes Service behind a Gateway.
+
+    Traefik joins namespace, Service and port by single hyphens (pkg/provider/provider.go).
+    """
+    return f"{_traefik_name(namespace, service)}-http-{HTTP_PORT}@kubernetesgateway"
+
+
+def traefik_backends(namespace: str, service: str) -> set[str]:
+    """Return that label, and the one of requests that come by a TraefikService, which keeps users with a version."""
+    return {
+        traefik_backend(namespace, service),
+        f"{_traefik_name(namespace, service)}-{HTTP_PORT}@kubernetescrd",
+    }
+
+
+def _traefik_name(namespace: str, service: str) -> str:
+    return "-".join(part for part in f"{namespace}-{service}".split("-") if part)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 from contract.image import Image
-from contract.judging import MetricName, MetricsPreset, RequestMetrics, TestRequest, request_metrics
+from contract.judging import (
+    MetricName,
+    MetricsPreset,
+    QueryCheck,
+    RequestMetrics,
+    SourceName,
+    TestRequest,
+    request_metrics,
+)
 from contract.project import PROJECT_ROOT, clouds
 
 Traffic = Literal["split", "stable", "canary"]
@@ -350,6 +358,13 @@ class ServiceSettings(Keys):
         description="Namespaces of the cluster whose pods may read the metrics, such as that of Prometheus. Pods of the"
         " stack's own namespace always may.",
     )
+    metrics_discovery: Literal["", "annotations", "podMonitor"] = Field(
+        default="",
+        examples=["annotations"],
+        description="How a Prometheus in the cluster finds the pods: `annotations` (`prometheus.io/scrape`, `port`,"
+        " `path`), or `podMonitor` (a PodMonitor of the Prometheus Operator, whose CRD must be in the cluster). Unset:"
+        " not at all.",
+    )
     rollout_timeout_seconds: int = Field(
         default=120, ge=10, le=3600, description="Seconds without progress after which a track's rollout has failed."
     )
@@ -457,6 +472,36 @@ class VerdictKeys(Keys):
         " the labels `method`, `route`, `status`.",
     )
     metrics_path: HttpPath = Field(default="/metrics", description="HTTP path of the Prometheus metrics.")
+    request_source: Literal["first", SourceName] = Field(
+        default="first",
+        description="What counts the users' requests: `gateway` (Traefik's own metrics, any service), `pods` (the"
+        " service's metrics, route by route), `prometheus` (`requestSelector`), or the `first` of these that has them.",
+    )
+    prometheus: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?|[a-z0-9][-a-z0-9]*/[a-z0-9][-a-z0-9]*:[a-z0-9][-a-z0-9]*)?$",
+        examples=["monitoring/prometheus:9090"],
+        description="Prometheus that `verdict` asks: its address as this machine sees it (`https://…`), or"
+        " `NAMESPACE/SERVICE:PORT` for one in the cluster, which is reached through the API server.",
+    )
+    prometheus_token: str = Field(
+        default="",
+        repr=False,
+        description="Bearer token for a Prometheus with an `https://` address. Set it with `pulumi config set --secret"
+        " prometheusToken`.",
+    )
+    request_selector: str = Field(
+        default="",
+        examples=['destination_workload="$service-$track"'],
+        description="Labels of one track's request metrics in Prometheus, with `$track`, and if needed `$service` and"
+        " `$namespace`. `requestMetrics` says which metrics; a verdict then needs none of the pods' own.",
+    )
+    checks: list[QueryCheck] = Field(
+        default=[],
+        description="Figures from Prometheus that `verdict` compares: `name`, `query` (with `$track`), `better`"
+        " (`lower` or `higher`), `limit` (how much worse the canary may be, such as 0.02 or `10%`), and the seconds"
+        " between two values, `every` (15).",
+    )
     warm_up_seconds: int = Field(
         default=30,
         ge=0,
@@ -493,6 +538,35 @@ class VerdictKeys(Keys):
     verdict_valid_hours: int = Field(
         default=24, ge=1, le=8760, description="Hours for which a healthy verdict allows a promotion."
     )
+
+    @field_validator("prometheus_token")
+    @classmethod
+    def _protect_the_token(cls, token: str, info: ValidationInfo) -> str:
+        if token and not str(info.data.get("prometheus", "https://")).startswith("https://"):
+            raise ValueError("is only sent to a Prometheus whose address begins with https://; change `prometheus`")
+        return token
+
+    @field_validator("request_selector", "checks")
+    @classmethod
+    def _require_prometheus(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and not info.data.get("prometheus", "invalid"):
+            raise ValueError("needs a Prometheus to ask: set `prometheus` too")
+        return value
+
+    @field_validator("request_selector")
+    @classmethod
+    def _require_track(cls, selector: str) -> str:
+        if selector and not re.search(r"\$track\b", selector):
+            raise ValueError("has no `$track`, so both tracks would have the same requests")
+        return selector
+
+    @field_validator("checks")
+    @classmethod
+    def _require_names(cls, checks: list[QueryCheck]) -> list[QueryCheck]:
+        names = [check.name for check in checks]
+        if double := next((name for name in names if names.count(name) > 1), ""):
+            raise ValueError(f"has two checks named {double!r}; give each a name of its own")
+        return checks
 
     @property
     def metrics(self) -> RequestMetrics:
@@ -555,6 +629,7 @@ class Settings(Generic[PlatformKeysT]):
     release: ReleaseSettings
     service: ServiceSettings
     canary: CanaryKeys
+    verdict: VerdictKeys
 
     @property
     def images_to_copy(self) -> set[str]:

@@ -19,9 +19,13 @@ def steps_beside_canary(rehearsal: Rehearsal) -> list[tuple[str, Callable[[], st
 
 
 def _roll_back(rehearsal: Rehearsal) -> str:
-    """Remove the canary although the stack file names a version that the cloud does not offer."""
+    """Remove the canary after an update that asked for a version that the cloud does not offer."""
     version, before = rehearsal.config("kubernetesVersion"), _account(rehearsal)
-    rehearsal.configure("kubernetesVersion", rehearsal.simulation.unoffered_version)
+    unoffered = rehearsal.simulation.unoffered_version
+    rehearsal.configure("kubernetesVersion", unoffered)
+    update = rehearsal.pulumi("up", "--yes", "--skip-preview", check=False)
+    if update.returncode == 0 or unoffered not in update.stdout:
+        raise StepFailed(f"up ended with exit code {update.returncode}:\n{last_lines(update)}")
     result = rehearsal.run(sys.executable, "-m", "promotion", "rollback", "--stack", rehearsal.stack, "--yes")
     rehearsal.configure("kubernetesVersion", version)
     if result.returncode != 0:

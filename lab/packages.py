@@ -40,6 +40,7 @@ SERVICES = {  # systemd unit -> package that installs it
     "etcd.service": "etcd-server",
     "docker-registry.service": "docker-registry",
     "postgresql.service": "postgresql",
+    "prometheus.service": "prometheus",
 }
 
 
@@ -85,6 +86,14 @@ def ensure_postgres() -> None:
         if os.geteuid() != 0:
             raise LabError("PostgreSQL is missing and installing it needs root: apt-get install postgresql.")
         _install(["postgresql"])
+
+
+def ensure_prometheus() -> None:
+    """Install Prometheus and its promtool for the tests of the rules, without starting it. Raises LabError."""
+    if not all(shutil.which(program, path=search_path()) for program in ("prometheus", "promtool")):
+        if os.geteuid() != 0:
+            raise LabError("Prometheus is missing and installing it needs root: apt-get install prometheus.")
+        _install(["prometheus"])
 
 
 def _install(names: list[str]) -> None:

@@ -73,9 +73,7 @@ def provenance(result: BuildResult, source: str, platform: str, environment: Map
     commit = result.revision.removesuffix("-dirty")
     sources = [{"uri": f"git+{source}", "digest": {"gitCommit": commit}}] if source and commit else []
     bases = [_dependency(image) for image in (result.base,) if image]
-    server, run = environment.get("GITHUB_SERVER_URL", ""), environment.get("GITHUB_RUN_ID", "")
-    repository = f"{server}/{environment.get('GITHUB_REPOSITORY', '')}"
-    on_github = bool(server and run)
+    builder, run = _ci_run(environment)
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
@@ -83,12 +81,21 @@ def provenance(result: BuildResult, source: str, platform: str, environment: Map
             "resolvedDependencies": [*sources, *bases],
         },
         "runDetails": {
-            "builder": {
-                "id": f"{server}/{environment['GITHUB_WORKFLOW_REF']}" if on_github else f"{BUILD_TYPE}:unattended"
-            },
-            "metadata": {"invocationId": f"{repository}/actions/runs/{run}"} if on_github else {},
+            "builder": {"id": builder or f"{BUILD_TYPE}:unattended"},
+            "metadata": {"invocationId": run} if run else {},
         },
     }
+
+
+def _ci_run(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the addresses of the CI's pipeline and of its run, from the variables of GitHub or Semaphore; or ""."""
+    if server := environment.get("GITHUB_SERVER_URL"):
+        repository, run = environment["GITHUB_REPOSITORY"], environment["GITHUB_RUN_ID"]
+        return f"{server}/{environment['GITHUB_WORKFLOW_REF']}", f"{server}/{repository}/actions/runs/{run}"
+    if server := environment.get("SEMAPHORE_ORGANIZATION_URL"):
+        project, run = environment["SEMAPHORE_PROJECT_NAME"], environment["SEMAPHORE_WORKFLOW_ID"]
+        return f"{server}/projects/{project}", f"{server}/workflows/{run}"
+    return "", ""
 
 
 def _dependency(image: str) -> dict[str, Any]:

@@ -144,6 +144,23 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("--check", action="store_true", help="write nothing; fail if the files are stale")
     config.set_defaults(run=_config)
 
+    monitoring = commands.add_parser(
+        "monitoring",
+        help="write Prometheus rules for a stack: with its metric names, and its limits for a canary",
+        epilog=f"example: python -m pipeline monitoring --stack prod --file rules.yaml; {EPILOG}",
+    )
+    monitoring.add_argument("--stack", required=True, help="name of the stack")
+    monitoring.add_argument("--file", required=True, metavar="FILE", help="file to write")
+    monitoring.add_argument(
+        "--objective",
+        type=float,
+        default=99.9,
+        metavar="PERCENT",
+        help="share of requests that must succeed, for the error budget (default: %(default)s)",
+    )
+    monitoring.add_argument("--operator", action="store_true", help="write a PrometheusRule of the Prometheus Operator")
+    monitoring.set_defaults(run=_monitoring)
+
     scan = commands.add_parser(
         "scan",
         help="look for known vulnerabilities in the locked packages, and in an image",
@@ -269,6 +286,19 @@ def _config(options: argparse.Namespace) -> dict[str, object]:
     if options.check and files:
         raise StepError(f"{', '.join(files)}: stale; run `python -m pipeline config` and commit the result")
     return {"written": files}
+
+
+def _monitoring(options: argparse.Namespace) -> dict[str, object]:
+    from pipeline.monitoring import RULES, Monitored, manifest, rules
+
+    root = Path(PROJECT_ROOT)
+    monitored = Monitored.of(options.stack, root, options.objective)
+    text = rules((root / RULES).read_text(encoding="utf-8"), monitored)
+    try:
+        Path(options.file).write_text(manifest(text, monitored) if options.operator else text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--file {options.file}: cannot be written: {error.strerror}") from None
+    return {"written": options.file}
 
 
 def _scan(options: argparse.Namespace) -> dict[str, object]:

@@ -122,6 +122,15 @@ def text(value: str) -> str:
     return value
 
 
+def weight(value: str) -> str:
+    """Return a percentage below 100 with at most one decimal, as the config has it. All users need a verdict."""
+    if not re.fullmatch(r"\d?\d(\.\d)?", value):
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a percentage from 0 to 99.9 with at most one decimal; `traffic canary` gives it all"
+        )
+    return f"{float(value):g}"
+
+
 def seconds(value: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``5m`` or ``1.5h``; a bare number is in seconds."""
     duration = seconds_or_zero(value)

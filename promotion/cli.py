@@ -26,7 +26,7 @@ COMMANDS = (
     *(commands.add_up, commands.add_preview, commands.add_down),
     *(commands.add_canary, commands.add_verdict, commands.add_promote, commands.add_rollback),
     *(commands.add_undo, commands.add_release, commands.add_traffic),
-    *(commands.add_status, commands.add_history, commands.add_diagnose),
+    *(commands.add_status, commands.add_dashboard, commands.add_history, commands.add_diagnose),
     *(commands.add_stack, commands.add_unstack, commands.add_prune),
 )
 

@@ -18,9 +18,11 @@ from promotion.arguments import (
     seconds,
     seconds_or_zero,
     text,
+    weight,
 )
 from promotion.operations import (
     canary,
+    dashboard,
     promote,
     prune,
     release,
@@ -31,10 +33,10 @@ from promotion.operations import (
     traffic,
     verdict,
 )
-from promotion.operations.config_edits import CANARY_REPLICAS
 from promotion.operations.options import (
     CanaryOptions,
     ChangeOptions,
+    DashboardOptions,
     DiagnoseOptions,
     HistoryOptions,
     PreviewOptions,
@@ -143,8 +145,8 @@ def add_unstack(commands: Commands) -> None:
 
 def add_canary(commands: Commands) -> None:
     summary = "put an image on trial beside stable"
-    parser = add_command(commands, "canary", canary.canary, CanaryOptions, summary, "--image source --replicas 1")
-    _add_image(parser)
+    parser = add_command(commands, "canary", canary.canary, CanaryOptions, summary, "--image source --weight 1")
+    _add_image(parser, "source; with --weight, the image that is on trial")
     add_change(parser)
 
 
@@ -192,7 +194,7 @@ def add_release(commands: Commands) -> None:
     summary = "run canary, verdict and promotion in one go; diagnose an unhealthy canary and roll it back"
     example = "--image source --for 5m"
     parser = add_command(commands, "release", release.release, ReleaseOptions, summary, example)
-    _add_image(parser)
+    _add_image(parser, "source")
     _add_trial(parser)
     add_change(parser, only_config=False)
 
@@ -205,28 +207,38 @@ def add_traffic(commands: Commands) -> None:
     add_change(parser)
 
 
-def _add_image(parser: argparse.ArgumentParser) -> None:
+def _add_image(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the arguments that describe the canary."""
     parser.add_argument(
         "--image",
         type=text,
-        default="source",
         metavar="source|IMAGE",
-        help="REPOSITORY@sha256:DIGEST, or `source` to build it from the build context (default: %(default)s)",
+        help=f"REPOSITORY@sha256:DIGEST, or `source` to build it from the build context (default: {default})",
     )
     parser.add_argument(
-        "--replicas", type=int, default=CANARY_REPLICAS, help="pods of the canary (default: %(default)s)"
+        "--weight",
+        type=weight,
+        metavar="PERCENT",
+        help="percentage of the requests that the Gateway sends to the canary, such as 1 or 2.5 (default: config key"
+        " canaryWeight, which returns after the trial)",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=int,
+        metavar="N",
+        help="pods of the canary (default: 1; with a weight, that part of stable's, rounded up)",
     )
     parser.add_argument(
         "--stable-replicas",
         type=int,
         metavar="N",
-        help="stable's pods during the trial (default: reduced by the canary's pods, but at least 2)",
+        help="stable's pods during the trial (default: all with a weight, else fewer by the canary's, but at least 2)",
     )
     parser.add_argument(
         "--traffic",
         choices=["split", "stable"],
-        help="split: the canary gets users by its share of pods; stable: only its own Service reaches it",
+        help="split: the canary gets users by its weight or its share of pods; stable: only its own Service and the"
+        " testers' header reach it",
     )
     add_keep(parser)
     add_force(parser, "try an image even if it was rejected, or from a stale stack file")
@@ -306,6 +318,20 @@ def add_status(commands: Commands) -> None:
         "--ignore-image",
         action="store_true",
         help="another image of stable in the stack file is no drift: on staging, CI deploys it before Git has it",
+    )
+    add_output(parser)
+
+
+def add_dashboard(commands: Commands) -> None:
+    summary = "show a release on a read-only page in the browser, on this machine alone, until Ctrl-C"
+    example = "--stack dev --html release.html"
+    options = DashboardOptions
+    parser = add_command(commands, "dashboard", dashboard.dashboard, options, summary, example, stack=False)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--stack", type=text, default="dev", help="name of the stack (default: %(default)s)")
+    which.add_argument("--all", action="store_true", help="show all stacks of the project in the backend")
+    parser.add_argument(
+        "--html", type=text, metavar="FILE", help="write the page to FILE instead, as the record of this moment"
     )
     add_output(parser)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Annotated, Any, ClassVar
 
@@ -38,6 +39,7 @@ from components.gcp.project import (
     stack_labels,
     stack_name,
 )
+from components.gcp.quotas import quota_warning
 from components.gcp.registry import ContainerRegistry, RegistryArgs, caller_login
 from components.gcp.services import ProjectServices
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
@@ -48,7 +50,7 @@ from contract.restore import Restore, check_parts
 from contract.settings import DatabaseClientKeys, MaintenanceWindow, PostgresVersion, ServiceSettings, Settings
 from stacks.entrance import MANAGED, AddressRange, EntranceKeys, address_range, needs_hostname, with_load_balancer
 from stacks.existing_cluster import of_own_cluster, version_of_own_cluster
-from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig
+from stacks.platform_reference import CloudReleaseStackKeys, connect_by_kubeconfig, own_outputs
 from stacks.restoring import restored_output, was_restored
 
 #: In the order in which Google numbers the days of the week, from 1.
@@ -338,12 +340,17 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     """Declare a VPC with the cluster and the database, and the registry that its nodes pull from."""
     keys = settings.platform
     name, labels, token = stack_name(), stack_labels(), access_token()
-    check_project(keys.region)
+    usable = check_project(keys.region)
     found = find_cluster(keys.cluster) if keys.cluster else None
     if found and found.enable_autopilot:
         _check_requests(settings)
     restored = was_restored(keys.database_restore)
-    enabled = ProjectServices("services", project_id(), keys.region).enabled
+    warning = partial(quota_warning, project_id(), keys.region, token) if _is_new(keys) else lambda: ""
+    if usable and (text := warning()):
+        pulumi.log.warn(text)
+    enabled = ProjectServices(
+        "services", project_id(), keys.region, warning=(lambda: "") if usable else warning
+    ).enabled
     images = ContainerRegistry(
         "registry",
         RegistryArgs(
@@ -351,7 +358,7 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
             region=keys.region,
             labels=labels,
             services=enabled,
-            token=token,
+            token=pulumi.Output.secret(token),
             protect=keys.deletion_protection,
         ),
     )
@@ -423,6 +430,14 @@ def provision(settings: Settings[PlatformKeys]) -> Platform:
     )
 
 
+def _is_new(keys: PlatformKeys) -> bool:
+    """Return whether no update has finished yet that made the stack's cluster."""
+    try:
+        return not keys.cluster and not own_outputs()
+    except Exception:  # the SDK raises nothing narrower; what reads the outputs for more than a warning reports it
+        return False
+
+
 def _check_requests(settings: Settings[PlatformKeys]) -> None:
     """Raise pulumi.RunError if Autopilot would change a request of stable's or the canary's pods."""
     errors = changed_requests(settings.service)
@@ -488,7 +503,11 @@ def connect(settings: Settings[ReleaseStackKeys], access: Mapping[str, str]) -> 
     zone_project = "" if project_id() else project
     entrance = keys.entrance(zone_project, gateway=keys.managed_gateway(project, zone_project))
     connection = connect_by_kubeconfig(
-        settings, access, caller_login(access["registry"], access_token()), entrance, has_zones=True
+        settings,
+        access,
+        caller_login(access["registry"], pulumi.Output.secret(access_token())),
+        entrance,
+        has_zones=True,
     )
 
     def pod_identity(namespace: pulumi.Output[str]) -> PodIdentity | None:

@@ -20,6 +20,7 @@ from contract.settings import (
     ServiceSettings,
     Settings,
     StackSettings,
+    VerdictKeys,
 )
 from stacks.entrance import MANAGED
 
@@ -27,7 +28,10 @@ Groups = Mapping[type[Keys], Keys]
 Group = TypeVar("Group", bound=Keys)
 
 #: Keys whose values are encrypted.
-SECRET_KEYS = ("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword", *sorted(EventKeys.key_names()))
+SECRET_KEYS = (
+    *("secretEnvironment", "canarySecretEnvironment", "databaseServerPassword", "prometheusToken"),
+    *sorted(EventKeys.key_names()),
+)
 #: Keys in plain text, each with the secret key of the same pods.
 PLAIN_KEYS = {"environment": "secretEnvironment", "canarySettings": "canarySecretEnvironment"}
 
@@ -68,9 +72,10 @@ def parse(values: Mapping[str, str], platform: type[Keys] | None, secret_keys: S
     errors += platform.missing_prerequisites() if platform else []
     stack, release = _group(groups, StackSettings), _group(groups, ReleaseSettings)
     service, canary = _group(groups, ServiceSettings), _group(groups, CanaryKeys)
-    if errors or platform is None or not stack or not release or not service or not canary:
+    verdict = _group(groups, VerdictKeys)
+    if errors or platform is None or not stack or not release or not service or not canary or not verdict:
         raise ConfigError("\n".join(errors))
-    return Settings(stack=stack, platform=groups[platform], release=release, service=service, canary=canary)
+    return Settings(stack, groups[platform], release, service, canary, verdict)
 
 
 def _misplaced_secrets(values: Mapping[str, str], secret_keys: Set[str], defaults: Mapping[str, str]) -> list[str]:
@@ -133,6 +138,11 @@ def _conflicts(values: Mapping[str, str]) -> list[str]:
     errors += _gateway_conflicts(values)
     if values.get("port") and values.get("port") == values.get("metricsPort"):
         errors.append(f"metricsPort and port are both {values['port']}; set metricsPort to another port")
+    if values.get("metricsDiscovery") and values.get("metricsPort") == "0":
+        errors.append(
+            "metricsDiscovery is set but metricsPort is 0, so there are no metrics to find; set metricsPort, or remove"
+            " the key with `pulumi config rm metricsDiscovery`"
+        )
     return errors
 
 

@@ -15,7 +15,7 @@ from components.namespace import namespace
 from components.pull_secret import with_pull_secret
 from components.release_database import ReleaseDatabase, ReleaseDatabaseArgs
 from contract.errors import invalid_config
-from contract.platform import ClusterAccess, Connection, Database, Entrance, Platform, Registry
+from contract.platform import EXPIRES, PLATFORM_STACK, ClusterAccess, Connection, Database, Entrance, Platform, Registry
 from contract.settings import DatabaseClientKeys, Settings
 
 #: Stack output that release stacks read. All of it is secret.
@@ -192,9 +192,9 @@ def _invalid_reference(name: str, problem: str) -> pulumi.RunError:
 
 def release_platform(settings: Settings[ClientKeys], shared: SharedPlatform, connection: Connection) -> Platform:
     """Declare a release stack's own part of a shared platform: a namespace and a database."""
-    own_namespace = namespace(settings.stack.namespace, connection.kubernetes, platform=shared.namespace).metadata[
-        "name"
-    ]
+    stack = settings.stack
+    ends = {EXPIRES: stack.expires, PLATFORM_STACK: stack.platform_stack} if stack.expires else {}
+    own_namespace = namespace(stack.namespace, connection.kubernetes, shared.namespace, ends).metadata["name"]
     registry = with_pull_secret(connection.registry, own_namespace, connection.kubernetes)
     server = shared.database
     database = ReleaseDatabase(

@@ -92,7 +92,7 @@ def copy_program(folder: Path, stack: str, environment: Mapping[str, str], confi
     for name in FILES:
         shutil.copy(ROOT / name, program)
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, program / name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+        shutil.copytree(ROOT / name, program / name, ignore=shutil.ignore_patterns(".pytest_cache"))
     (program / ".venv").symlink_to(ROOT / ".venv")
     project = Project(
         program,

@@ -95,21 +95,22 @@ def _on_google_cloud() -> bool:
         return False
 
 
-def access_token() -> pulumi.Output[str]:
-    """Return the caller's access token, valid for an hour. Call it before any resource is declared.
+def access_token() -> str:
+    """Return the caller's access token, a secret valid for an hour. Call it before any resource is declared.
 
     Raises pulumi.RunError if Google refuses, so that not every resource reports it.
     """
     try:
-        token = gcp.organizations.get_client_config().access_token
+        return gcp.organizations.get_client_config().access_token
     except Exception as error:  # the SDK raises nothing narrower
         refusal = f"credentials: Google rejects those of this machine ({reason(error)}); {LOG_IN}"
         raise invalid_config([refusal]) from None
-    return pulumi.Output.secret(token)
 
 
-def check_project(region: str) -> None:
+def check_project(region: str) -> bool:
     """Check that the project can be used and has the region. Call it before any resource is declared.
+
+    Return whether Compute Engine answers.
 
     A project in which Compute Engine is not enabled yet lists no regions; the first `up` enables it, and checks then.
     An API that is down is a warning only, because a roll-back may need none of them.
@@ -119,16 +120,19 @@ def check_project(region: str) -> None:
     try:
         billing = gcp.organizations.get_project(project_id=project).billing_account
     except Exception as error:  # the SDK raises nothing narrower
-        return _report(project, "Resource Manager", error)
+        _report(project, "Resource Manager", error)
+        return False
     try:
         regions = gcp.compute.get_regions(project=project).names
     except Exception as error:
         if is_disabled(error):
-            return _check_new_project(project, billing)
-        return _report(project, "Compute Engine", error)
+            _check_new_project(project, billing)
+        else:
+            _report(project, "Compute Engine", error)
+        return False
     if error := unknown_region(region, regions):
         raise invalid_config([error])
-    return None
+    return True
 
 
 def unknown_region(region: str, regions: Sequence[str]) -> str:

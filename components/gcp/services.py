@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -37,19 +37,29 @@ POLL_SECONDS, USABLE_SECONDS = 3.0, 600
 
 
 class ProjectServices(Component):
-    """Enabled APIs that answer. They stay enabled after `destroy`, because others in the project may use them."""
+    """Enabled APIs that answer. They stay enabled after `destroy`, because others in the project may use them.
+
+    ``warning`` is asked once they answer, before any other resource is created; "" is none.
+    """
 
     #: The APIs, for other resources to wait for until each of them answers.
     enabled: Sequence[pulumi.Input[pulumi.Resource]]
 
-    def __init__(self, name: str, project: str, region: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        project: str,
+        region: str,
+        warning: Callable[[], str] = lambda: "",
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("gcp:ProjectServices", name, opts)
         first = self._service(FIRST)
         services = [first, *(self._service(each, first) for each in SERVICES if each != FIRST)]
         self.enabled = services
         if not pulumi.runtime.is_dry_run():  # a preview enables nothing
             answers = pulumi.Output.all(*(each.id for each in services)).apply(
-                lambda _: wait_until_usable(project, region)
+                lambda _: wait_until_usable(project, region, warning)
             )
             self.enabled = [answers.apply(lambda _, service=service: service) for service in services]
         self.register_outputs({"services": list(SERVICES)})
@@ -63,9 +73,10 @@ class ProjectServices(Component):
         )
 
 
-async def wait_until_usable(project: str, region: str) -> None:
+async def wait_until_usable(project: str, region: str, warning: Callable[[], str]) -> None:
     """Ask each API until it answers, because for minutes after it is enabled it may refuse every request.
 
+    Then ask for a ``warning``, and print it.
     Raises pulumi.RunError if one still refuses after `USABLE_SECONDS`, or the region does not exist.
     """
     questions = _questions(project, region)
@@ -74,6 +85,8 @@ async def wait_until_usable(project: str, region: str) -> None:
     # A new project could not be asked before.
     if regions and (error := unknown_region(region, regions)):
         raise pulumi.RunError(f"stack `{pulumi.get_stack()}`: {error}")
+    if text := await asyncio.get_running_loop().run_in_executor(None, warning):
+        pulumi.log.warn(text)
 
 
 def _questions(project: str, region: str) -> Mapping[str, dict[str, str]]:

@@ -24,10 +24,16 @@ BUILD_KEYS = frozenset({"buildContext", "dockerfile", "buildArgs", "buildPlatfor
 def canary(options: CanaryOptions) -> int:
     """Put an image on trial; return the exit code. Raises CommandError."""
     with open_session("canary", options) as session:
-        trial = prepare_trial(session, options)
+        trial = prepare_trial(session, _with_image(session, options))
         if start_trial(session, trial):
             session.answer(image=trial.image)
         return session.exit_code
+
+
+def _with_image(session: Session, options: CanaryOptions) -> CanaryOptions:
+    """Keep the image on trial if only its weight changes."""
+    only_weight = options.image is None and options.weight is not None and session.release.has_canary
+    return replace(options, image=session.release.canary_image) if only_weight else options
 
 
 @dataclass(frozen=True)
@@ -50,17 +56,18 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     on the working tree. For the same reason a stable that was built from source is pinned to the image it runs.
     Raises CommandError if the trial is impossible or the image was rejected.
     """
-    from_source = options.image == "source"
-    _check_options(session, options)
+    wanted = options.image or "source"
+    from_source = wanted == "source"
+    _check_options(session, options, wanted)
     stable_image = _image_to_pin(session)
-    retry = None if from_source else _retry(session, options.image)
+    retry = None if from_source else _retry(session, wanted)
     if not options.only_config and leave_failing_stable(session):
         options = replace(options, stable_replicas=session.release.stable_replicas)
     if from_source and not options.only_config:
         session.console.say("building the image from source first; it goes on trial by its digest")
-    text = propose(session, _move(options, options.image, stable_image, retry), CanaryKeys.key_names() | BUILD_KEYS)
+    text = propose(session, _move(options, wanted, stable_image, retry), CanaryKeys.key_names() | BUILD_KEYS)
     if not from_source or options.only_config:
-        return Trial(options.image, text)
+        return Trial(wanted, text)
     image = build_image(session, stable_image)
     session.console.say(f"built {image}")
     try:
@@ -97,26 +104,37 @@ def start_trial(session: Session, trial: Trial) -> bool:
         raise CommandError(f"the canary {short(trial.image)} did not become ready and {end}", UNHEALTHY) from None
 
 
-def _check_options(session: Session, options: CanaryOptions) -> None:
+def _check_options(session: Session, options: CanaryOptions, image: str) -> None:
     canary_settings_to_stable(session.config)  # raises an error now rather than at the promotion
-    if options.replicas < 1:
+    if options.weight is not None and not session.config.get("gateway"):
+        raise CommandError(
+            f"--weight {options.weight}: stack `{session.name}` has no Gateway, and a load balancer shares the users by"
+            " pods; set `gateway` in the stack file, or use --replicas",
+            WRONG_USE,
+        )
+    if options.replicas is not None and options.replicas < 1:
         raise CommandError("--replicas: a canary needs at least 1 pod; `rollback` removes it", WRONG_USE)
-    if options.image == "source":
+    if image == "source":
         if session.release.build_from_source == "never":
             raise CommandError(
                 f"stack `{session.name}` does not build images (buildFromSource is `never`): name CI's image"
                 " with --image REPOSITORY@sha256:DIGEST",
                 WRONG_USE,
             )
-    elif not Image.parse(options.image):
-        raise CommandError(
-            f"--image {options.image}: write REPOSITORY@sha256:DIGEST (a tag can move) or `source`", WRONG_USE
-        )
+    elif not Image.parse(image):
+        raise CommandError(f"--image {image}: write REPOSITORY@sha256:DIGEST (a tag can move) or `source`", WRONG_USE)
 
 
 def _move(options: CanaryOptions, image: str, stable_image: str, verdict: str | None) -> Move:
     return lambda release, _: config_edits.start_canary(
-        release, image, options.replicas, options.stable_replicas, stable_image, options.traffic, verdict
+        release,
+        image,
+        options.replicas,
+        options.stable_replicas,
+        stable_image,
+        options.traffic,
+        verdict,
+        options.weight,
     )
 
 

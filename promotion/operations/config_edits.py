@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from contract.image import digest_of
@@ -29,21 +31,31 @@ def stable_beside(promised: int, canary: int) -> int:
     return max(promised - canary, min(promised, STABLE_BESIDE_CANARY))
 
 
+def canary_beside(promised: int, weight: str) -> int:
+    """Return the canary's default replicas: with a weight, its part of stable's, rounded up."""
+    return max(CANARY_REPLICAS, ceil(promised * Fraction(weight) / 100)) if weight else CANARY_REPLICAS
+
+
 def start_canary(
     release: ReleaseSettings,
     image: str,
-    replicas: int = CANARY_REPLICAS,
+    replicas: int | None = None,
     stable_replicas: int | None = None,
     stable_image: str = "",
     traffic: str | None = None,
     verdict: str | None = None,
+    weight: str | None = None,
 ) -> Edits:
     """Put an image on trial. ``stable_image`` pins a stable that was built from source to the image it runs.
 
-    ``verdict`` is recorded for the image.
+    ``weight`` is the Gateway's for the canary; with one, stable keeps its pods. ``verdict`` is recorded for the image.
     """
-    promised = promised_replicas(release)
-    beside = stable_beside(promised, replicas) if stable_replicas is None else stable_replicas
+    promised, by_weight = promised_replicas(release), release.canary_weight if weight is None else weight
+    replicas = canary_beside(promised, by_weight) if replicas is None else replicas
+    if stable_replicas is None:
+        beside = promised if by_weight else stable_beside(promised, replicas)
+    else:
+        beside = stable_replicas
     record = VerdictRecord.parse(release.canary_verdict)
     same_image = record is not None and record.digest == digest_of(image)
     return {
@@ -54,7 +66,14 @@ def start_canary(
         "canaryReplicas": str(replicas),
         **({"canaryVerdict": verdict} if verdict or not same_image else {}),
         **({"traffic": traffic if traffic != "split" else None} if traffic else {}),
+        **(_change_weight(release, weight) if weight is not None else {}),
     }
+
+
+def _change_weight(release: ReleaseSettings, weight: str) -> Edits:
+    """Change the weight for the trial. The stack's own weight returns afterwards; the first one that it gets stays."""
+    own = release.canary_weight_after_trial or release.canary_weight
+    return {"canaryWeight": weight, "canaryWeightAfterTrial": own if own not in ("", weight) else None}
 
 
 def without_canary_settings() -> Edits:
@@ -63,9 +82,11 @@ def without_canary_settings() -> Edits:
 
 
 def remove_canary(release: ReleaseSettings) -> Edits:
-    """Restore stable's replicas, remove the canary with its settings, and route its users to stable."""
+    """Restore stable's replicas and the weight, remove the canary with its settings, and route its users to stable."""
+    own_weight = release.canary_weight_after_trial
     return {
         **_restore_stable(release),
+        **({"canaryWeight": own_weight, "canaryWeightAfterTrial": None} if own_weight else {}),
         "canaryImage": None,
         "canaryReplicas": None,
         **without_canary_settings(),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from promotion.operations.config_edits import CANARY_REPLICAS
-
 Track = Literal["stable", "canary"]
 Output = Literal["text", "json", "markdown", "prometheus"]
 
@@ -48,11 +46,15 @@ class ChangeOptions(StackOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryOptions(ChangeOptions):
-    """``image``: REPOSITORY@sha256:DIGEST, or ``source`` to build it. ``stable_replicas``: None for the default."""
+    """``image``: REPOSITORY@sha256:DIGEST, or ``source`` to build it. ``weight``: the Gateway's for the canary, in %.
 
-    image: str = "source"
-    replicas: int = CANARY_REPLICAS
+    None stands for the default: the stack's weight, and replicas by it; with a new weight the image that is on trial.
+    """
+
+    image: str | None = None
+    replicas: int | None = None
     stable_replicas: int | None = None
+    weight: str | None = None
     traffic: Literal["split", "stable"] | None = None
 
 
@@ -147,6 +149,14 @@ class HistoryOptions(StackOptions):
 
     all: bool = False
     figures: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardOptions(StackOptions):
+    """``all``: show every stack of the project. ``html``: write the page to this file instead of serving it."""
+
+    all: bool = False
+    html: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,15 @@
-"""Give stable the canary's image."""
+"""Give stable the canary's image.
+
+With `sticky`, a promotion is two updates, so that each browser changes its version once:
+
+1. The canary gets stable's number of pods, and then weight 100: what `traffic canary` does. Every browser on stable
+   moves to the canary's version.
+2. Stable gets the image while it has no users. Then the route returns to it, and the canary goes. All of that is one
+   version now.
+
+A promotion in one update would roll stable's pods one by one, while browsers on stable go from pod to pod. After an
+interruption anywhere, `promote` goes on with what is missing, and `rollback` returns everybody to the former version.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +48,30 @@ def promote_canary(session: Session) -> bool:
         _pin_canary(session, state)
     release = session.release
     _require_deployed(session, release, state)
+    if release.sticky and not _has_all_users(session) and not _give_all_users(session):
+        return False
     text = propose(session, config_edits.promote)
     verdict = "healthy" if healthy else "without a healthy verdict"
     return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
+
+
+def _has_all_users(session: Session) -> bool:
+    """Return whether the last update gave all users to the canary, and finished; the file may be ahead of it."""
+    release = session.release
+    if session.options.only_config:  # the merged first step is what the file says
+        return release.traffic == "canary"
+    last = next((update for update in session.updates() if update.kind == "update"), None)
+    wanted = {"traffic": "canary", "canaryImage": release.canary_image}
+    return last is not None and last.is_applied and wanted.items() <= last.config.items()
+
+
+def _give_all_users(session: Session) -> bool:
+    """Move every browser to the canary, before stable changes; return False with ``--only-config``."""
+    text = propose(session, lambda release, _: config_edits.route_traffic(release, "canary"))
+    if apply(session, text, f"all users to {short(session.release.canary_image)}, before stable changes"):
+        return True
+    session.console.say("sticky: once this is applied, run `promote --only-config` again for stable")
+    return False
 
 
 def _require_deployed(session: Session, release: ReleaseSettings, state: StackState) -> None:

@@ -24,7 +24,7 @@ def release(options: ReleaseOptions) -> int:
         trial = prepare_trial(session, options)
         if is_released(session, trial):
             session.console.say(f"stable already runs {trial.digest}; nothing to release")
-            if options.image == "source":
+            if options.image in (None, "source"):
                 discard_build(session, "stable already runs the new image")
             session.answer(result="done", image=trial.image)
             return DONE

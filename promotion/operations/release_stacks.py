@@ -38,6 +38,7 @@ from promotion.state.release_stack_file import (
     release_stack_file,
 )
 from promotion.state.stack_file import StackFile
+from promotion.state.unfinished_stack import unfinished_config
 from promotion.status.table import outputs_text
 
 
@@ -159,7 +160,7 @@ def destroy_release_stacks(options: UnstackOptions) -> int:
     except automation.CommandError as error:
         raise CommandError(error_lines(error)) from None
     code, expired = DONE, 0
-    with _selection_kept(project, stacks):
+    with selection_kept(project, stacks):
         for name in (each.name for each in stacks):
             try:
                 if _has_expired(name, project, console):
@@ -176,7 +177,7 @@ def destroy_release_stacks(options: UnstackOptions) -> int:
 
 
 @contextmanager
-def _selection_kept(project: automation.LocalWorkspace, stacks: Sequence[automation.StackSummary]) -> Generator[None]:
+def selection_kept(project: automation.LocalWorkspace, stacks: Sequence[automation.StackSummary]) -> Generator[None]:
     """Select the user's stack again, because access to a stack selects it."""
     try:
         yield
@@ -220,7 +221,8 @@ def _refuse_renewed(session: Session) -> None:
 def _has_expired(name: str, project: automation.LocalWorkspace, console: Console) -> bool:
     """Return whether a stack in the backend has expired: by its file or, without one, by its last update's config.
 
-    Say when a stack will expire, and if that is unknown. Raises CommandError if its file or history is unreadable.
+    If no update has finished, its namespace tells. Say when a stack will expire, and if that is unknown. Raises
+    CommandError if its file or history is unreadable.
     """
     unfinished = False
     if (PROJECT_ROOT / f"Pulumi.{name.rpartition('/')[2]}.yaml").is_file():
@@ -231,7 +233,10 @@ def _has_expired(name: str, project: automation.LocalWorkspace, console: Console
         except automation.CommandError as error:
             raise CommandError(f"stack `{name}`: {error_lines(error)}") from None
         config = last_config(stack)
-        unfinished = not config and bool(exported(stack).get("resources"))
+        if not config:  # its first update has not finished
+            state = exported(stack)
+            config = unfinished_config(state)
+            unfinished = not config and bool(state.get("resources"))
     if has_expired(config, datetime.now(UTC)):
         return True
     if unfinished:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from contract.judging import RequestMetrics
@@ -26,6 +24,7 @@ from promotion.operations.figures import (
 )
 from promotion.operations.options import DiagnoseOptions, HistoryOptions, PreviewOptions, StatusOptions
 from promotion.operations.session import keys_of
+from promotion.operations.stop_request import StopRequest
 from promotion.operations.timeline import timeline, timeline_json, timeline_text
 from promotion.preview.comment import comment
 from promotion.preview.planned import Plan, plan
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 SHOWN_ENTRIES = 20
 #: Seconds between two checks of a stack that is not ready.
 WAIT_POLL_SECONDS = 2
-#: Seconds between two checks for Ctrl-C while waiting.
-POLL_SECONDS = 0.1
 #: Clears a terminal and moves to its first line (ECMA-48).
 CLEAR = "\x1b[2J\x1b[H"
 
@@ -136,14 +133,14 @@ def status(options: StatusOptions) -> int:
 
     stack = select_stack(options.stack)
     file = StackFile.of(options.stack)
-    meter = Meter(options.watch is None, _request_metrics(file))
+    meter = Meter(options.watch is None, request_metrics(file))
     observer = Observer(stack, file, meter, ignore_image=options.ignore_image)
     if options.ready_within is not None:
         return _wait_until_ready(observer, options, options.ready_within)
     if options.watch is None:
         return _print_status(observer.look(), options, "")
     clear = CLEAR if options.output == "text" and sys.stdout.isatty() else ""
-    stop = _StopRequest()
+    stop = StopRequest()
     while not stop.received:
         try:
             _print_status(observer.look(), options, clear)
@@ -153,7 +150,7 @@ def status(options: StatusOptions) -> int:
     return DONE
 
 
-def _request_metrics(file: StackFile) -> RequestMetrics:
+def request_metrics(file: StackFile) -> RequestMetrics:
     """Return the metrics that the stack file names, or the default ones and a warning if its keys are invalid."""
     try:
         return keys_of(file, VerdictKeys).metrics
@@ -187,29 +184,6 @@ def _wait_until_ready(observer: Observer, options: StatusOptions, seconds: float
             print(f"waiting: {waiting_for}", file=sys.stderr, flush=True)
             announced = waiting_for
         time.sleep(min(WAIT_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-
-
-class _StopRequest:
-    """The first Ctrl-C or SIGTERM, so that a report can finish; a second one interrupts.
-
-    Not a threading.Event: a signal that arrives while the main thread holds the event's lock would block forever.
-    """
-
-    def __init__(self) -> None:
-        self.received = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            signal.default_int_handler(number, frame)
-        self.received = True
-
-    def wait(self, seconds: float) -> None:
-        """Wait for a request, at most this long."""
-        end = time.monotonic() + seconds
-        while not self.received and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, POLL_SECONDS))
 
 
 def _print_status(status: Status, options: StatusOptions, clear: str) -> int:

@@ -27,6 +27,7 @@ from promotion.state.history import (
 )
 from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
+from promotion.state.trial_record import TrialRecorder
 from promotion.state.verdict_record import RETRIED, VerdictRecord, last_verdict, utc_stamp, verdict_against
 
 #: Why a canary is rolled back after its trial.
@@ -244,6 +245,7 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
         ) from None
     finally:
         session.console.say(f"\n{why}:\n\n{explanation}\n")
+        TrialRecorder(session.file).rollback(digest_of(release.canary_image), why, str(explanation))
 
 
 def removal_of(state: StackState) -> Move:

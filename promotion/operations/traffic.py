@@ -1,4 +1,4 @@
-"""Choose the tracks behind the public Service."""
+"""Choose the tracks that serve users."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def propose(session: Session, move: Move, announced: Set[str] = frozenset()) -> 
         )
     changes = difference(before, after)
     session.console.say("\n".join([f"{file.path.name}:", *changes]) if changes else f"{file.path.name}: unchanged")
-    session.console.say(f"share of new connections: {shares_text(release)}")
+    what = "requests" if release.has_weights else "new connections"
+    session.console.say(f"share of {what}: {shares_text(release)}")
     session.console.confirm()
     return after
 

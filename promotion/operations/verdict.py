@@ -17,7 +17,9 @@ from promotion.operations.rollback import FOUND_UNHEALTHY, removal_of, roll_back
 from promotion.operations.session import Session, keys_of, open_session
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, commit
+from promotion.state.secrets import written_values
 from promotion.state.stack_file import StackFile
+from promotion.state.trial_record import TrialRecorder
 from promotion.state.verdict_record import RETRIED, VerdictRecord, utc_stamp
 from promotion.verdict import Result, Verdict, judge
 
@@ -78,15 +80,19 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     cluster = session.cluster()
     _require_same_canary(session, cluster)
     state = session.state()
-    keys = keys_of(session.file, VerdictKeys)
+    keys = _verdict_keys(session)
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
 
+    recorder = TrialRecorder(session.file)
+
     def observe(seen: Observation) -> None:
+        recorder.look(digest_of(seen.tracks["canary"].image), seen.as_json())
         session.console.say(seen.line)
 
     result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
     session.verdict = result
+    recorder.verdict(result.as_json())
     session.console.say(f"\n{verdict_text(result)}")
     record = VerdictRecord(result.result, result.digest, utc_stamp(result.ended), trial=session.trial)
     if stable := state.tracks.get("stable"):
@@ -97,6 +103,21 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
         session.file.write(session.file.edited({"canaryVerdict": str(record)}))
         session.changed = True
     return result
+
+
+def _verdict_keys(session: Session) -> VerdictKeys:
+    """Return how the canary is judged, with the token decrypted in memory. Raises CommandError."""
+    keys = keys_of(session.file, VerdictKeys)
+    if not session.config.get("prometheusToken"):
+        return keys
+    if not keys.prometheus.startswith("https://"):
+        raise CommandError(
+            f"{session.file.path.name}: prometheusToken is only sent to a Prometheus whose address begins with https://;"
+            " change `prometheus`, or remove the token",
+            WRONG_USE,
+        )
+    token = written_values(session.engine.stack, session.file.prefix).get("prometheusToken", "")
+    return keys.model_copy(update={"prometheus_token": token})
 
 
 def _require_same_canary(session: Session, cluster: Cluster) -> None:

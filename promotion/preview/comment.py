@@ -34,7 +34,7 @@ def comment(plan: Plan, limit: int = BODY_LIMIT) -> str:
     sections = [mark(plan), f"## Preview of stack {code(plan.stack)}", *_errors(plan)]
     if not plan.faults:
         sections += [_meaning(plan), _release(plan), *_warnings(plan)]
-    sections += [*_advice(plan), *_digest(plan)]
+    sections += [*_advice(plan), *_digest(plan), *_page(plan)]
     body = _joined(sections)
     room = limit - NOTE_BYTES
     table, folded = _resources(plan), _diff(plan.diff)
@@ -83,7 +83,7 @@ def _meaning(plan: Plan) -> str:
         return "⚠️ **Stable's pods restart with other settings** that have not been on trial."
     if canary and canary != old.get("canary"):
         settings = f" Its settings differ from stable's: {_names(canary)}." if canary.settings else ""
-        return f"**Canary on trial:** {_percent(canary)} of the users' connections.{settings}"
+        return f"**Canary on trial:** {_percent(canary)} of the users.{settings}"
     if before.traffic != after.traffic:
         return f"**Traffic moves** to {code(after.traffic)}."
     if before != after:
@@ -192,6 +192,13 @@ def _digest(plan: Plan) -> list[str]:
     if not plan.digest:
         return []
     return [f"Digest of the steps: {code(plan.digest)}. `up --expect` with it applies exactly what is shown here."]
+
+
+def _page(plan: Plan) -> list[str]:
+    if plan.faults:
+        return []
+    command = code(f"python -m promotion dashboard --stack {plan.stack}")
+    return [f"Page of the release: {command}, or the artifact {code(f'release-{plan.stack}')} of the production run."]
 
 
 def _resources(plan: Plan, most: int | None = None) -> str:

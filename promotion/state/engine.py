@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -21,6 +22,7 @@ from promotion.state.engine_process import TRUNCATED, EngineProcess, delete_trun
 from promotion.state.locks import EngineLock, busy, engine_locks
 from promotion.state.progress import Progress
 from promotion.state.stack_file import StackFile
+from promotion.state.unfinished_stack import unfinished_file
 
 POLICY_PACK = PROJECT_ROOT / "policy"
 #: Policy settings for a stack whose first update may build from source; the program itself refuses it later.
@@ -39,6 +41,23 @@ class MissingStackError(CommandError):
 
 class UnfinishedStackError(CommandError):
     """The stack has resources but no finished update, so its config is unknown."""
+
+
+class _Stack(automation.Stack):
+    """A stack whose updates end when the engine ends.
+
+    After each update, the Automation API reads all outputs twice and the history. That starts the engine three more
+    times, for values that the commands read themselves where they need them.
+    """
+
+    def __init__(self, selected: automation.Stack) -> None:
+        vars(self).update(vars(selected))
+
+    def outputs(self) -> automation.OutputMap:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 the parent has it
+        return automation.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class PolicyArguments(TypedDict, total=False):
@@ -88,11 +107,11 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
     try:
         full_name = stack_names.resolve(name, project, create)
         try:
-            return choose(full_name, project)
+            return _Stack(choose(full_name, project))
         except automation.CommandError as error:
             if not _repair_state(project, error, _say):
                 raise
-            return choose(full_name, project)
+            return _Stack(choose(full_name, project))
     except automation.StackNotFoundError:
         raise MissingStackError(
             f"stack `{name}` does not exist yet: `python -m promotion up --stack {name}` creates it"
@@ -104,8 +123,11 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
 def restore_file(name: str, say: Say = _say) -> StackFile:
     """Return the stack's file; if this checkout has none, write the config of the stack's last update into one.
 
+    Of a temporary stack whose first update was killed, write what its namespace tells.
+
     Raises MissingStackError if the backend has no such stack either, or had an empty one that was never updated,
-    UnfinishedStackError if its first update never finished, and CommandError if the backend is unreadable.
+    UnfinishedStackError if its first update never finished and its end is unknown, and CommandError if the backend is
+    unreadable.
     """
     path = PROJECT_ROOT / f"Pulumi.{name.rpartition('/')[2]}.yaml"
     if not path.is_file():
@@ -113,11 +135,9 @@ def restore_file(name: str, say: Say = _say) -> StackFile:
         try:
             stack = automation.Stack.select(stack_names.resolve(name, project, create=False), project)
             if not stack.history(page_size=1, page=1):
-                try:
-                    _remove_empty(stack)
-                except CommandError as error:
-                    raise UnfinishedStackError(str(error)) from None
-                raise MissingStackError(f"stack `{name}` was empty")
+                path.write_text(_unfinished(stack), encoding="utf-8")
+                say(f"{path.name} is restored from the stack's state: its first update never finished")
+                return StackFile.of(name)
             stack.refresh_config()
         except automation.StackNotFoundError:
             raise MissingStackError(f"there is no {path.name}, and no stack `{name}` in the backend") from None
@@ -127,14 +147,23 @@ def restore_file(name: str, say: Say = _say) -> StackFile:
     return StackFile.of(name)
 
 
-def _remove_empty(stack: automation.Stack) -> None:
-    """Remove a stack that was never updated. Raises CommandError if it has resources: an update has begun."""
-    if (stack.export_stack().deployment or {}).get("resources"):
-        raise CommandError(
+def _unfinished(stack: automation.Stack) -> str:
+    """Return the text of a file for a stack without a finished update.
+
+    Raises MissingStackError for one without resources, after removing it, and UnfinishedStackError if the state does
+    not tell enough: the stack may be a platform's.
+    """
+    deployment = dict(stack.export_stack().deployment or {})
+    if not deployment.get("resources"):
+        stack.workspace.remove_stack(stack.name)
+        raise MissingStackError(f"stack `{stack.name}` was empty")
+    text = unfinished_file(deployment, f"{stack.workspace.project_settings().name}:")
+    if not text:
+        raise UnfinishedStackError(
             f"stack `{stack.name}` has resources but no finished update: its first update is running or was killed;"
             " restore its stack file from where it was created, then run this again"
         )
-    stack.workspace.remove_stack(stack.name)
+    return text
 
 
 def name_beside(other: str, name: str, project: automation.LocalWorkspace) -> str:
@@ -173,9 +202,9 @@ def up(
     environment = {LEAVE_PLATFORM: "true" if leaves_platform else "", FORMER_STABLE: former_stable}
     stack.workspace.env_vars = {name: value for name, value in environment.items() if value}
 
-    def run() -> automation.UpResult:
+    def run() -> None:
         resolved = resolve_pending(stack)
-        return stack.up(
+        stack.up(
             on_event=progress.event,
             message=message or None,
             refresh=refresh or resolved,
@@ -185,7 +214,8 @@ def up(
             **policies(stack.name),
         )
 
-    return _without_secrets(_run(stack, "the update", run, wait_seconds, say).outputs)
+    _run(stack, "the update", run, wait_seconds, say)
+    return outputs(stack)
 
 
 def resolve_pending(stack: automation.Stack) -> bool:
@@ -259,10 +289,6 @@ def error_lines(error: automation.CommandError) -> str:
     """Return the engine's error lines without what the Automation API adds; the whole text if there are none."""
     lines = ERROR_LINE.findall(str(error))
     return "; ".join(line.strip() for line in lines) or " ".join(str(error).split())
-
-
-def _without_secrets(outputs: automation.OutputMap) -> dict[str, Any]:
-    return {name: output.value for name, output in outputs.items() if not output.secret}
 
 
 def _run(stack: automation.Stack, what: str, action: Callable[[], Result], wait_seconds: float, say: Say) -> Result:

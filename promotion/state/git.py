@@ -26,6 +26,8 @@ OPTIONS = ("--no-pager", "-c", "log.showSignature=false", "-c", "core.quotePath=
 READING = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
 FIELDS = ("%H", "%P", "%at", "%an", "%s")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+#: The revision of an image: a commit, and perhaps a mark such as `-dirty`.
+REVISION = re.compile(r"^([0-9a-f]{7,64})(?:-\w+)?$")
 #: Git's error about a repository of another user.
 DUBIOUS_OWNERSHIP = re.compile(r"dubious ownership in repository at '(.*)'")
 
@@ -84,6 +86,17 @@ def commits(file: StackFile, newest: int | None, key: str = "") -> list[Commit]:
             time = datetime.fromtimestamp(int(seconds), UTC)
             with_changes.append(Commit(commit, time, _printable(author), _printable(message), changes))
     return with_changes
+
+
+def author_of(file: StackFile, revision: str) -> str:
+    """Return who wrote a commit that an image reports as its revision; "" if the checkout does not have the commit."""
+    commit = REVISION.match(revision)
+    if not commit or not is_in_git(file):
+        return ""
+    try:
+        return _printable(git(_folder(file), "log", "--max-count=1", "--format=%an", commit[1]).strip())
+    except CommandError:
+        return ""
 
 
 def _own_changes(befores: Sequence[Mapping[str, str]], after: Mapping[str, str]) -> list[Change]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contract.image import digest_of
 from contract.judging import RequestMetrics
 from promotion.state.cluster.cluster import Cluster, Track
-from promotion.state.cluster.metrics import CounterDeltas, Counters, read_pods, total
+from promotion.state.cluster.counters import CounterDeltas, Counters, total
+from promotion.state.cluster.metrics import read_pods
 from promotion.state.cluster.pods import Pod, labels
 
 TRACKS: tuple[Track, ...] = ("stable", "canary")
@@ -36,8 +37,9 @@ class Served:
 class LiveTrack:
     """A track in the cluster.
 
-    ``share`` is the percentage of users, by ready pods behind the public Service. ``revision`` is the Git commit that
-    the pods report, "" if they report none. ``served`` is None if no metrics could be read; ``unread`` says why.
+    ``share`` is the percentage of users, by the Gateway's weight or by ready pods behind the public Service.
+    ``revision`` is the Git commit that the pods report, "" if they report none. ``served`` is None if no metrics could
+    be read; ``unread`` says why.
     """
 
     image: str
@@ -75,8 +77,11 @@ class Meter:
         return Served.of(total(counters) if self.lifetime or is_first else added), revision, ""
 
 
-def live_tracks(cluster: Cluster, meter: Meter) -> dict[Track, LiveTrack]:
-    """Return the tracks that have a Deployment. Raises UnreachableError if the cluster does not answer."""
+def live_tracks(cluster: Cluster, meter: Meter, weights: Mapping[str, float]) -> dict[Track, LiveTrack]:
+    """Return the tracks that have a Deployment. ``weights`` are the Gateway's, in percent; {}: users by pods.
+
+    Raises UnreachableError if the cluster does not answer.
+    """
     pods = {track: cluster.pods(track) for track in TRACKS}
     selector = cluster.public_selector()
     behind = {
@@ -97,7 +102,7 @@ def live_tracks(cluster: Cluster, meter: Meter) -> dict[Track, LiveTrack]:
             deployment.replicas,
             sum(pod.ready for pod in pods[track]),
             len(pods[track]),
-            round(100 * behind[track] / everyone, 1) if everyone else 0.0,
+            weights.get(track, 0.0) if weights else round(100 * behind[track] / everyone, 1) if everyone else 0.0,
             revision,
             served,
             unread,

@@ -63,6 +63,11 @@ class Observer:
         self._cluster: Cluster | None = None
         self._looked: datetime | None = None
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """The stack's cluster; None before the first look, and while the cluster does not answer."""
+        return self._cluster
+
     def look(self) -> Status:
         """Return the stack's current status. Raises CommandError if it runs nothing or its state cannot be read."""
         name = self._stack.name
@@ -86,7 +91,7 @@ class Observer:
         unreachable = ""
         try:
             self._cluster = self._cluster or Cluster.of(self._stack, outputs_of(state, secrets=True))
-            live = {**live_tracks(self._cluster, self._meter)}
+            live = {**live_tracks(self._cluster, self._meter, _weights(outputs))}
             drift += cluster_drift(self._cluster, state, name, kept)
         except CommandError as error:
             unreachable, self._cluster = str(error), None
@@ -106,6 +111,13 @@ class Observer:
             uncompared,
             taken,
         )
+
+
+def _weights(outputs: Mapping[str, Any]) -> dict[str, float]:
+    """Return each track's share by the Gateway's weight; {} if the users are shared by pods."""
+    if outputs.get("sharedBy") != "weight":
+        return {}
+    return {name: float(track["share"]) for name, track in outputs.get("tracks", {}).items()}
 
 
 def _last_verdict(in_file: str, updates: Sequence[Update]) -> VerdictRecord | None:
@@ -142,6 +154,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "url": status.outputs.get("url"),
         "namespace": status.outputs.get("namespace"),
         "traffic": status.outputs.get("traffic"),
+        "sharedBy": status.outputs.get("sharedBy", "pods"),
         "ready": not missing(status),
         "missing": missing(status),
         "cluster": {"reachable": status.live is not None, "reason": status.unreachable},

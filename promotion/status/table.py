@@ -70,6 +70,7 @@ def _head(stack: str, outputs: Mapping[str, Any]) -> list[str]:
     return [
         f"stack     {stack} (namespace {outputs.get('namespace')}, traffic {outputs.get('traffic')})",
         f"address   {outputs.get('url')}",
+        f"page      `python -m promotion dashboard --stack {stack}` shows it in the browser",
     ]
 
 

@@ -94,20 +94,39 @@ def compare(pairs: Pairs) -> Comparison:
     canary, stable = np.where(both, pairs.canary, 1.0), np.where(both, pairs.stable, 1.0)
     weights = np.where(both, canary * stable / (canary + stable), 0.0)
     gaps = (weights * (pairs.canary_hits / canary - pairs.stable_hits / stable)).sum(-1)
-    weights = weights.sum(-1)
-    count = (weights > 0).sum(-1)
-    weight = np.maximum(weights.sum(-1), 1e-9)
-    mean = gaps.sum(-1) / weight
-    residuals = gaps - mean[..., None] * weights
-    independent = _independent(residuals, count)
-    squares = (residuals**2).sum(-1) / (1 - 1 / independent)
-    scatter = np.sqrt(squares * count / independent) / weight
+    count, mean, scatter, independent = _mean(gaps, weights.sum(-1))
     sums = [
         np.where(both, each, 0.0).sum((-1, -2))
         for each in (pairs.canary, pairs.canary_hits, pairs.stable, pairs.stable_hits)
     ]
     sampling = np.sqrt(_binomial(sums[0], sums[1]) + _binomial(sums[2], sums[3]))
     return Comparison(*sums, count, mean, scatter, independent, sampling)  # pyright: ignore[reportCallIssue]
+
+
+def compare_values(canary: Array, stable: Array, excess: Array) -> Comparison:
+    """Compare one figure of each track in each interval; the difference is the mean of ``excess``.
+
+    Values that are not finite are left out. How many events are behind a figure is unknown, so only its scatter counts.
+    """
+    known = np.isfinite(canary) & np.isfinite(stable)
+    weights = known.astype(float)
+    count, mean, scatter, independent = _mean(np.where(known, excess, 0.0), weights)
+    sums = [np.where(known, each, 0.0).sum(-1) for each in (canary, stable)]
+    return Comparison(count, sums[0], count, sums[1], count, mean, scatter, independent, np.zeros_like(mean))
+
+
+def _mean(gaps: Array, weights: Array) -> tuple[Any, Any, Any, Any]:
+    """Return how many intervals count, and the weighted mean of their gaps with its standard error.
+
+    ``gaps`` are already multiplied by their weights. Also return how many independent intervals they are worth.
+    """
+    count = (weights > 0).sum(-1)
+    weight = np.maximum(weights.sum(-1), 1e-9)
+    mean = gaps.sum(-1) / weight
+    residuals = gaps - mean[..., None] * weights
+    independent = _independent(residuals, count)
+    squares = (residuals**2).sum(-1) / (1 - 1 / independent)
+    return count, mean, np.sqrt(squares * count / independent) / weight, independent
 
 
 def _independent(residuals: Array, count: Array) -> Array:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from promotion.state.cluster.cluster import Track
-from promotion.state.cluster.metrics import Counters
+from promotion.state.cluster.counters import Counters
 from promotion.state.cluster.pods import Pod
 from promotion.state.verdict_record import utc_stamp
 from promotion.verdict.pods import trouble

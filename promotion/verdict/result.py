@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from contract.judging import SourceName
 from promotion.state.verdict_record import utc_stamp
 
 Result = Literal["healthy", "unhealthy", "inconclusive"]
@@ -55,6 +56,8 @@ class Verdict:
     chart: str = ""
     notes: Sequence[str] = ()
     """Observations that do not affect the result, such as one bad pod among good ones."""
+    source: SourceName | None = None
+    """What counted the users' requests; None if nothing did."""
 
     @property
     def reasons(self) -> list[str]:
@@ -72,6 +75,7 @@ class Verdict:
             "digest": self.digest,
             "began": utc_stamp(self.began),
             "ended": utc_stamp(self.ended),
+            "source": self.source,
             "reasons": self.reasons,
             "checks": [asdict(check) for check in self.checks],
             "notes": list(self.notes),

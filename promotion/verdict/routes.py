@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contract.settings import VerdictKeys
-from promotion.state.cluster.metrics import Route
+from promotion.state.cluster.counters import Route
 from promotion.verdict.comparison import Comparison, Pairs, compare
 from promotion.verdict.result import Check, Result
 from promotion.verdict.samples import SUCCESS, Array, Interval, Samples, differing_buckets, quantile

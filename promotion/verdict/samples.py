@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promotion.state.cluster.metrics import SERVER_ERRORS, Counters, Route
+from promotion.state.cluster.counters import SERVER_ERRORS, Counters, Route
 
 Array = NDArray[np.float64]
 

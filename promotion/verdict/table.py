@@ -5,13 +5,20 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from promotion.state.cluster.metrics import Counters, total
+from contract.judging import SourceName
+from promotion.state.cluster.counters import Counters, total
 from promotion.state.verdict_record import utc_stamp
 from promotion.verdict.observation import MEDIAN, TAIL
 from promotion.verdict.result import Check, Verdict
 from promotion.verdict.samples import Interval
 from promotion.verdict.traffic import STATISTICS
 
+#: What counted the users' requests, in words.
+SOURCES: Mapping[SourceName, str] = {
+    "gateway": "the gateway (Traefik's metrics of each track's Service)",
+    "pods": "the pods (the service's own metrics)",
+    "prometheus": "Prometheus (requestSelector)",
+}
 MARKS = {"healthy": "✓", "unhealthy": "✗", "inconclusive": "?"}
 COLUMNS = ("", "CHECK", "VALUE", "LIMIT", "SAMPLES")
 #: Characters of a full bar, and of a wrapped line.
@@ -29,6 +36,7 @@ def verdict_text(verdict: Verdict) -> str:
         "",
         f"{verdict.result.upper()}  {verdict.digest}",
         f"{utc_stamp(verdict.began)} to {utc_stamp(verdict.ended)} ({seconds:.0f} s)",
+        *([f"requests counted by {SOURCES[verdict.source]}"] if verdict.source else []),
         *(f"  - {reason}" for reason in verdict.reasons),
         *(f"  note: {note}" for note in verdict.notes),
     ]

@@ -27,7 +27,7 @@ ROUTE_MINIMUM = 20
 #: How much larger the canary's share of refused or failed requests may be, over all routes. Wide, because a few users
 #: on kept-alive connections, who stay with their pod, may send all the odd requests.
 FAILURE_LIMIT = 0.10
-#: Comparisons that share the chance of a false alarm: those of RULES and that of the routes (routes.py).
+#: Comparisons of requests that share the chance of a false alarm: those of `rules` and that of the routes (routes.py).
 COMPARISONS = 5
 ENDED_EARLY = "the trial ended before there was enough data"
 
@@ -172,8 +172,13 @@ def traffic_checks(
 
     ``pods`` are the canary's requests by pod.
     """
-    chance = chance_at(look, looks, COMPARISONS)
+    chance = chance_at(look, looks, comparisons(keys))
     return [_check(rule, samples, pods, chance, final=look >= looks) for rule in rules(keys)]
+
+
+def comparisons(keys: VerdictKeys) -> int:
+    """Return how many comparisons share the chance of a false alarm, the service's own checks included."""
+    return COMPARISONS + len(keys.checks)
 
 
 def skipped_rules(keys: VerdictKeys, why: str) -> list[Check]:

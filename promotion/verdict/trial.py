@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from contract.settings import VerdictKeys
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
-from promotion.state.cluster.metrics import NO_PORT, CounterDeltas, Counters, Reading, read_pods, total
+from promotion.state.cluster.counters import Counters
 from promotion.state.cluster.pods import Deployment, Pod
+from promotion.state.prometheus import prometheus_at
 from promotion.verdict.comparison import MIN_INTERVALS, chance_at
 from promotion.verdict.functional import command_checks, request_check
 from promotion.verdict.observation import Observation, Phase, TrackSeen
 from promotion.verdict.pods import KILLED, PodWatch, is_hopeless, readiness_check, restarts_check
+from promotion.verdict.query_checks import QueryChecks
 from promotion.verdict.result import Check, Verdict, worst
 from promotion.verdict.routes import routes_check, skipped_checks, why_incomparable
 from promotion.verdict.samples import Interval, Samples
+from promotion.verdict.sources import FirstSource
 from promotion.verdict.table import chart, progress
-from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY, bad_pods, traffic_checks
+from promotion.verdict.traffic import ENDED_EARLY, bad_pods, comparisons, traffic_checks
 
 #: A trial is cut into this many intervals, each of at least and at most so many seconds.
 INTERVALS = 30
@@ -60,15 +63,17 @@ class Trial:
         self.looks = max(1, round(self.duration / self.every))
         self.every = self.duration / self.looks
         self.watches = {track: PodWatch() for track in TRACKS}
-        self.deltas = {track: CounterDeltas() for track in TRACKS}
-        self.unread: dict[Track, str] = {}
+        where, token = self.keys.prometheus, self.keys.prometheus_token
+        prometheus = prometheus_at(where, token, self.cluster) if where else None
+        self.requests = FirstSource.of(self.cluster, self.keys, prometheus)
+        self.queries = QueryChecks(self.keys.checks, prometheus, self.cluster, self.duration)
         self.warm_since: dict[str, float] = {}
         self.notes: list[str] = []
         self.phase: Phase = "starting"
         self.seconds = 0.0
         self.running: dict[Track, Sequence[Pod]] = {}
         self.functional: Sequence[Check] = ()
-        self.traffic: Sequence[Check] = ()
+        self.traffic: list[Check] = []
 
     def run(self) -> Verdict:
         """Try the canary. Raises CommandError as ``judge`` does."""
@@ -83,7 +88,8 @@ class Trial:
             raise CommandError(f"the canary cannot be judged: {error}", INCONCLUSIVE) from None
         if not is_up or worst([*self._pod_checks(), *functional]) == "unhealthy":
             self._tell("the canary failed before it met a user: the trial is over")
-            return self._verdict(functional, skipped_checks(self.keys, ENDED_EARLY))
+            skipped = [*skipped_checks(self.keys, ENDED_EARLY), *self.queries.skipped(ENDED_EARLY)]
+            return self._verdict(functional, skipped)
         watched = self._watch_pods() if self.keys.verdict == "functional" else self._watch_traffic()
         return self._verdict(functional, watched)
 
@@ -161,7 +167,7 @@ class Trial:
         return left
 
     def _watch_pods(self) -> list[Check]:
-        """Watch whether the canary's pods stay up; return no checks of requests.
+        """Watch whether the canary's pods stay up; return the checks by query, and none of requests.
 
         Raises CommandError (INCONCLUSIVE) if the pods could not be seen at the end, or too often.
         """
@@ -175,53 +181,53 @@ class Trial:
             except UnreachableError as error:  # a pod that failed meanwhile still shows its restarts later
                 missed[look] = str(error)
             self.seconds = look * self.every
+            self.traffic = self.queries.look(self.seconds, last=look >= self.looks)
             self._tell(f"{self.seconds:.0f} s of {self.duration:.0f} s: watching the canary's pods")
-            if worst(self._pod_checks()) == "unhealthy":
-                return []
+            if worst([*self._pod_checks(), *self.traffic]) == "unhealthy" or self.queries.fault:
+                return self.traffic
         if self.looks in missed or len(missed) > MISSED_PART * self.looks:
             raise CommandError(
                 f"the canary cannot be judged: {len(missed)} of {self.looks} looks could not see its pods"
                 f" ({missed[max(missed)]}); try again",
                 INCONCLUSIVE,
             )
-        return []
+        return self.traffic
 
     def _watch_traffic(self) -> list[Check]:
         begin, self.phase = time.monotonic(), "watching"
         self._interval()
-        checks = skipped_checks(self.keys, ENDED_EARLY)
+        checks, queries = skipped_checks(self.keys, ENDED_EARLY), self.queries.skipped(ENDED_EARLY)
         for look in range(1, self.looks + 1):
             time.sleep(max(0.0, begin + look * self.every - time.monotonic()))
             try:
                 interval = self._interval()
                 self._look_at_pods()
             except UnreachableError as error:  # the next reading includes what was counted meanwhile
-                self.unread["canary"], interval = str(error), None
+                self.requests.lost(f"metrics unreachable: {error}")
+                interval = None
             self.seconds = look * self.every
             self.intervals += [interval] if interval else []
             checks, incomparable = self._traffic_checks(look)
-            self.traffic = checks
-            self._tell(progress(self.seconds, self.duration, interval) if interval else self._why_unread(), interval)
-            if worst([*self._pod_checks(), *checks]) == "unhealthy":
+            queries = self.queries.look(self.seconds, last=look >= self.looks)
+            self.traffic = [*checks, *queries]
+            line = progress(self.seconds, self.duration, interval) if interval else self.requests.unread
+            self._tell(line, interval)
+            if worst([*self._pod_checks(), *self.traffic]) == "unhealthy":
                 break
-            if incomparable:
-                self._tell(f"a longer trial cannot help: {incomparable}")
-                return _explained(checks, incomparable)
-        return _explained(checks, self._why_unread()) if self.unread else checks
+            if fault := incomparable or self.queries.fault:
+                self._tell(f"a longer trial cannot help: {fault}")
+                return [*_explained(checks, fault), *queries]
+        return [*(_explained(checks, self.requests.unread) if self.requests.unread else checks), *queries]
 
     def _traffic_checks(self, look: int) -> tuple[list[Check], str]:
         """Judge the requests so far; also return why even a longer trial cannot judge them ("" if it can)."""
-        if pod := next((deltas.shared_port for deltas in self.deltas.values() if deltas.shared_port), ""):
-            why = f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let"
-            why += " one process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
-            return skipped_checks(self.keys, why), why
-        if set(self.unread.values()) == {NO_PORT}:
-            return skipped_checks(self.keys, NO_PORT), NO_PORT
+        if fault := self.requests.fault:
+            return skipped_checks(self.keys, fault), fault
         if not self.intervals:
             return skipped_checks(self.keys, ENDED_EARLY), ""
         samples = Samples.of(self.intervals)
         pods = samples.pods(self.intervals)
-        chance, final = chance_at(look, self.looks, COMPARISONS), look >= self.looks
+        chance, final = chance_at(look, self.looks, comparisons(self.keys)), look >= self.looks
         checks = traffic_checks(samples, pods, self.keys, look, self.looks)
         checks.append(routes_check(samples, self.keys, chance, final))
         self.notes = [*bad_pods(samples, pods, self.keys), *self._share_note(samples)]
@@ -240,28 +246,10 @@ class Trial:
             " alive stay with stable, or requests to the canary never end"
         ]
 
-    def _why_unread(self) -> str:
-        return f"metrics unreachable: {'; '.join(sorted(set(self.unread.values())))}"
-
     def _interval(self) -> Interval | None:
-        """Return the requests since the last reading; None if a track could not be read at all."""
+        """Return the requests since the last reading; None if no source could be read."""
         running = self._pods()
-        cold = self._cold_processes(running).keys()
-        readings = {track: self._readings(track, running[track]) for track in TRACKS}
-        if self.unread:
-            return None
-        pods = self.deltas["canary"].add_by_pod(readings["canary"], cold)
-        stable = self.deltas["stable"].add_by_pod(readings["stable"], cold)
-        return Interval(total(pods.values()), total(stable.values()), pods)
-
-    def _readings(self, track: Track, pods: Sequence[Pod]) -> list[Reading]:
-        """Read the track's pods. If none can be read, note why in ``unread``."""
-        readings = read_pods(self.cluster, [pod for pod in pods if pod.running], self.keys.metrics)
-        if any(reading.counters for reading in readings):
-            self.unread.pop(track, None)
-        else:
-            self.unread[track] = next((reading.unread for reading in readings), f"no pod of {track} is running")
-        return readings
+        return self.requests.interval(running, self._cold_processes(running).keys())
 
     def _look_at_pods(self) -> None:
         for track in TRACKS:
@@ -304,7 +292,8 @@ class Trial:
         checks = [*self._pod_checks(), *functional, *traffic]
         digest = self.images["canary"].rpartition("@")[2]  # the program names every image by digest
         notes = [*self.watches["canary"].notes, *self.watches["stable"].notes, *self.notes]
-        return Verdict(worst(checks), digest, checks, self.began, _now(), chart(self.intervals), notes)
+        source = self.requests.chosen.name if self.requests.chosen else None
+        return Verdict(worst(checks), digest, checks, self.began, _now(), chart(self.intervals), notes, source)
 
     def _deployment(self, track: Track) -> Deployment:
         deployment = self.cluster.deployment(track)

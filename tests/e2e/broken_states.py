@@ -11,6 +11,19 @@ BUSYBOX = f"{REGISTRY}/lab/busybox:1"
 SERVICE = "shop"
 #: Port of a registry that requires a login, on the node's own loopback, where containerd uses plain HTTP.
 LOGIN_REGISTRY_PORT = 5998
+#: Program of a registry that refuses everybody without a login.
+LOGIN_REGISTRY = f"""
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="private"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_HEAD = do_GET
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", {LOGIN_REGISTRY_PORT}), Answer).serve_forever()
+"""
 ABSENT_DIGEST = "sha256:" + "0" * 64
 #: Value of the Secret that a crashing pod prints.
 PASSWORD = "hush-this-is-secret-4711"

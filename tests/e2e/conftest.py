@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -11,14 +13,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from kubernetes import config as kubeconfigs
 
+from promotion.state.cluster.cluster import Cluster
+from tests.e2e import broken_states
 from tests.e2e.trial import CANDIDATE, RELEASE_KEYS, ROLLOUT_SECONDS, Trial, trial_config
 from tests.project import Project
 
+CONTEXT = "addressbook-lab"
 NAMESPACE = "addressbook-e2e"
+BROKEN_NAMESPACE = "diagnose-e2e"
 CONFIG = {
     "cloud": "local",
-    "kubeContext": "addressbook-lab",
+    "kubeContext": CONTEXT,
     "registry": "10.203.0.1:5000",
     "namespace": NAMESPACE,
     "stableReplicas": 2,
@@ -44,6 +51,47 @@ def stack(lab: dict[str, str], new_project: Callable[..., Project]) -> Iterator[
         yield project
     finally:
         take_away(project, NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def login_registry(lab: dict[str, str]) -> Iterator[None]:
+    """A registry in the lab's network that refuses everybody without a login."""
+    command = ["nsenter", f"--net=/run/netns/{CONTEXT}", sys.executable, "-c", broken_states.LOGIN_REGISTRY]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def broken(stack: Project, login_registry: None) -> Iterator[Cluster]:
+    """A namespace with all broken objects at once."""
+    image = stack.outputs()["tracks"]["stable"]["image"]
+    stack.delete_namespaces(BROKEN_NAMESPACE)
+    stack.kubectl("create", "namespace", BROKEN_NAMESPACE)
+    try:
+        stack.kubectl("label", "namespace", BROKEN_NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+        applied = subprocess.run(
+            ["kubectl", "--context", CONTEXT, "apply", "-n", BROKEN_NAMESPACE, "-f", "-"],
+            input=json.dumps(broken_states.manifests(image)),
+            env=stack.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert applied.returncode == 0, applied.stderr
+        client = kubeconfigs.new_client_from_config(config_file=stack.environment["KUBECONFIG"], context=CONTEXT)
+        yield Cluster(client, BROKEN_NAMESPACE, broken_states.SERVICE)
+    finally:
+        stack.kubectl("delete", "namespace", BROKEN_NAMESPACE, "--wait=false", check=False)
+
+
+@pytest.fixture(autouse=True)
+def break_early(request: pytest.FixtureRequest) -> None:
+    """Create the broken objects with the stack: they show their causes while the stack's other tests run."""
+    if "stack" in request.fixturenames and any("broken" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("broken")
 
 
 @pytest.fixture

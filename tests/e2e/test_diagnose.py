@@ -3,70 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from kubernetes import config as kubeconfigs
 
 from promotion.diagnosis.diagnose import Finding, diagnose, diagnosis_json, diagnosis_text
 from promotion.state.cluster.cluster import Cluster
 from tests.e2e import broken_states
-from tests.e2e.broken_states import CASES, LOGIN_REGISTRY_PORT, PASSWORD, SERVICE, manifests
+from tests.e2e.broken_states import CASES, PASSWORD
 
-CONTEXT = "addressbook-lab"
-NAMESPACE = "diagnose-e2e"
-#: Seconds that the slowest case, a container that crashes after 15 s, may take to show its cause.
+#: Seconds that the slowest case, a container that crashes after 15 s, may take to show its cause. Most of them have
+#: passed when these tests begin.
 PATIENCE = 150
-#: A registry that refuses everybody without a login.
-LOGIN_REGISTRY = f"""
-import http.server
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="private"')
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-    do_HEAD = do_GET
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", {LOGIN_REGISTRY_PORT}), Answer).serve_forever()
-"""
-
-
-@pytest.fixture(scope="module")
-def login_registry(lab: Mapping[str, str]) -> Iterator[None]:
-    command = ["nsenter", f"--net=/run/netns/{CONTEXT}", sys.executable, "-c", LOGIN_REGISTRY]
-    process = subprocess.Popen(command)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def broken(stack: Any, login_registry: None) -> Iterator[Cluster]:
-    """The namespace with all broken objects at once."""
-    image = stack.outputs()["tracks"]["stable"]["image"]
-    stack.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    stack.kubectl("create", "namespace", NAMESPACE)
-    try:
-        stack.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-        applied = subprocess.run(
-            ["kubectl", "--context", CONTEXT, "apply", "-n", NAMESPACE, "-f", "-"],
-            input=json.dumps(manifests(image)),
-            env=stack.environment,
-            capture_output=True,
-            text=True,
-        )
-        assert applied.returncode == 0, applied.stderr
-        client = kubeconfigs.new_client_from_config(config_file=stack.environment["KUBECONFIG"], context=CONTEXT)
-        yield Cluster(client, NAMESPACE, SERVICE)
-    finally:
-        stack.kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
 
 
 @pytest.fixture(scope="module")

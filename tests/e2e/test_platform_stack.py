@@ -17,7 +17,7 @@ from tests.e2e.conftest import Api
 
 PLATFORM = "addressbook-e2e-platform"
 RELEASES = {"one": "addressbook-e2e-one", "two": "addressbook-e2e-two"}
-LOCAL = {"cloud": "local", "stableReplicas": 1, "rolloutTimeoutSeconds": 60}
+LOCAL = {"cloud": "local", "stableReplicas": 1, "rolloutTimeoutSeconds": 60, "preStopSeconds": 1}
 
 
 @dataclass

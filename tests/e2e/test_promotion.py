@@ -21,7 +21,7 @@ def digest(reference: str) -> str:
 
 
 def test_a_promotion_drops_no_request(trial: Trial):
-    """The soak part `kills` promotes more often under load."""
+    """It takes a verdict, and afterwards an older stack file is refused. The soak part `kills` promotes more often."""
     trial.candidate("good", "promoted")
     with trial.ready_pods() as pods, trial.users() as users:
         trial.promotion("canary", "--image", "source", "--yes")
@@ -29,6 +29,10 @@ def test_a_promotion_drops_no_request(trial: Trial):
         canary = tracks["canary"]
         assert (canary["replicas"], canary["share"], tracks["stable"]["replicas"]) == (1, 33.3, 2)
         assert trial.config()["canaryImage"] == canary["image"], "pinned once it was built"
+        stack_file = trial.project.stack_file.read_text()
+        refused = trial.promotion("promote", "--yes", check=2)
+        assert "verdict" in refused.stderr, "nobody has tried the canary yet"
+        assert trial.project.stack_file.read_text() == stack_file
         verdict = json.loads(trial.promotion("verdict", *HEALTHY_TRIAL, "--output", "json").stdout)
         assert verdict["result"] == "healthy", verdict
         trial.promotion("promote", "--yes")
@@ -39,6 +43,12 @@ def test_a_promotion_drops_no_request(trial: Trial):
     assert_nothing_was_noticed(users.report)
     assert pods.minimum >= PROMISED_PODS, pods.moments
     trial.project.pulumi("preview", "--expect-no-changes")
+    promoted = trial.project.stack_file.read_text()
+    trial.project.stack_file.write_text(stack_file)  # as in a checkout that nobody has updated since
+    for command in (("canary", "--image", trial.image), ("rollback",), ("traffic", "stable")):
+        refused = trial.promotion(*command, "--yes", check=2)
+        assert "is not what is deployed" in refused.stderr
+    trial.project.stack_file.write_text(promoted)
 
 
 def test_rollbacks_of_canary_and_stable_drop_no_request(trial: Trial):
@@ -73,20 +83,3 @@ def test_switching_all_users_and_back_drops_no_request(trial: Trial):
         trial.promotion("traffic", "split", "--yes")
     assert_nothing_was_noticed(users.report)
     assert pods.minimum >= 2, pods.moments  # what stable promises beside a canary
-
-
-def test_untried_canaries_and_stale_files_are_refused(trial: Trial):
-    trial.candidate("good", "unjudged")
-    trial.promotion("canary", "--image", "source", "--yes")
-    stack_file = trial.project.stack_file.read_text()
-    refused = trial.promotion("promote", "--yes", check=2)
-    assert "verdict" in refused.stderr
-    assert trial.project.stack_file.read_text() == stack_file
-    trial.promotion("promote", "--force", "--yes")
-    assert set(trial.tracks()) == {"stable"}
-    promoted = trial.project.stack_file.read_text()
-    trial.project.stack_file.write_text(stack_file)  # as in a checkout that nobody has updated since
-    for command in (("canary", "--image", trial.image), ("rollback",), ("traffic", "stable")):
-        refused = trial.promotion(*command, "--yes", check=2)
-        assert "is not what is deployed" in refused.stderr
-    trial.project.stack_file.write_text(promoted)

@@ -110,7 +110,15 @@ STOPPED = [
     Case("digitalocean", "name-taken:ContainerRegistry", ["409 the name is taken: it belongs to another"], FAILED),
     Case("digitalocean", "quota:Vpc", ["403 the account's limit is reached; delete a VPC, or ask"], FAILED),
     Case("digitalocean", "timeout:Vpc", ["timeout while waiting for it to be ready"], FAILED),
-    Case("gcp", "quota:Network", ["403 the account's limit is reached; delete a network, or ask"], FAILED),
+    Case(
+        "gcp",
+        "quota:Network,quota:Region",
+        [
+            "SSD_TOTAL_GB leaves 250 of 250, and a new stack needs 300. Pods that get no node stay Pending",
+            "403 the account's limit is reached; delete a network, or ask",
+        ],
+        FAILED,
+    ),
     Case("gcp", "timeout:Network", ["timeout while waiting for it to be ready"], FAILED),
     Case("gcp", "name-taken:Subnetwork", ["409 the name is taken: it belongs to another"], FAILED),
     Case("aws", "name-taken:Repository,quota:Vpc", ["409 the name is taken", "403 the account's limit"], FAILED),

@@ -16,6 +16,7 @@ from lab.plugins.gcp.credentials import VARIABLE, write_credentials
 from lab.tests.conformance.pulumi_project import STAND_IN, PulumiProject
 from tests.project import ROOT
 
+pytestmark = pytest.mark.soak
 #: What a stack begins with: the APIs, and the network, whose peering Google remembers.
 PROGRAM = """
 from ipaddress import IPv4Network

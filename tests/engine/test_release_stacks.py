@@ -77,15 +77,41 @@ def test_a_stack_that_was_renewed_elsewhere_stays(team: Team):
     team.promotion("unstack", "--name", "pr-4")
 
 
-def test_a_killed_first_update_is_continued(team: Team):
-    """It leaves resources, but no update in the history."""
+def kill_first_update(team: Team, name: str, expires: str = "") -> None:
+    """Leave resources, but no update in the history. With ``expires``, the namespace was created."""
     state = team.project.folder / "state.json"
-    team.run_stack("pr-5", LATER)
-    state.write_text(team.project.run("pulumi", "stack", "export", "--stack", "pr-5").stdout)
-    team.promotion("unstack", "--name", "pr-5")
-    team.project.run("pulumi", "stack", "init", "pr-5", "--non-interactive")
-    team.project.run("pulumi", "stack", "import", "--stack", "pr-5", "--file", str(state))
-    (team.project.folder / "Pulumi.pr-5.yaml").unlink(missing_ok=True)
+    team.run_stack(name, LATER)
+    exported = json.loads(team.project.run("pulumi", "stack", "export", "--stack", name).stdout)
+    team.promotion("unstack", "--name", name)
+    team.project.run("pulumi", "stack", "init", name, "--non-interactive")
+    if expires:
+        (stack,) = exported["deployment"]["resources"]
+        # A component, since no cluster is there to delete it from.
+        kind = "kubernetes:core/v1:Namespace"
+        annotations = {"addressbook/expires": expires, "addressbook/platform-stack": "shop"}
+        namespace = {"name": f"shop-{name}", "annotations": annotations}
+        urn = f"{stack['urn'].rpartition('::')[0].rpartition('::')[0]}::{kind}::namespace"
+        resource = {"urn": urn, "type": kind, "custom": False, "parent": stack["urn"]}
+        exported["deployment"]["resources"].append({**resource, "inputs": {"metadata": namespace}})
+    state.write_text(json.dumps(exported))
+    team.project.run("pulumi", "stack", "import", "--stack", name, "--file", str(state))
+    (team.project.folder / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
+
+
+def test_a_killed_first_update_expires_too(team: Team):
+    kill_first_update(team, "pr-6", EXPIRED)
+    kill_first_update(team, "pr-7", LATER)
+    done = team.promotion("unstack", "--expired")
+    assert "Pulumi.pr-6.yaml is restored from the stack's state: its first update never finished" in done
+    assert f"stack `pr-7` stays until {LATER}" in done
+    assert team.stacks() == {"shop", "pr-7"}
+    team.promotion("unstack", "--name", "pr-7")
+    assert team.stacks() == {"shop"}
+    assert list(team.project.folder.glob("Pulumi.pr-*.yaml")) == []
+
+
+def test_a_killed_first_update_is_continued(team: Team):
+    kill_first_update(team, "pr-5")
     assert "stack `pr-5` has resources but no finished update" in team.promotion("unstack", "--expired")
     done = team.promotion("stack", "--name", "pr-5", "--platform", "shop", "--update", "--expires-in", "3d")
     assert "It may be destroyed from" in done

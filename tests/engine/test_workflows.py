@@ -282,6 +282,23 @@ def test_semaphore_builds_cosign_where_it_is_needed(tmp_path: Path, key: str, ex
     assert f"tools [] {expected}\n" in done.stdout
 
 
+@pytest.mark.parametrize(("key", "push"), [("", "--push --attest"), ("env://KEY", "--push --attest --sign env://KEY")])
+def test_semaphore_attests_and_signs_what_it_pushes(tmp_path: Path, key: str, push: str):
+    blocks = yaml.safe_load((ROOT / ".semaphore" / "semaphore.yml").read_text())["blocks"]
+    (job,) = next(block for block in blocks if block["name"] == "Image")["task"]["jobs"]
+    for name in ("artifact", "cache", "checksum", "docker", "make", ".github/tools"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name}: $*" >> {tmp_path}/log\n')
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), "REGISTRY": "r.example/team"}
+    login = {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "p", **({"SIGNING_KEY": key} if key else {})}
+    script = "\n".join(job["commands"])
+    subprocess.run(["bash", "-ec", script], cwd=tmp_path, env={**variables, **login}, check=True)
+    log = (tmp_path / "log").read_text().splitlines()
+    built = f"make: --silent image REPOSITORY=r.example/team/addressbook PUSH={push}"
+    assert log.index(".github/tools:  syft cosign") < log.index(built) < log.index("artifact: push workflow image.json")
+
+
 def test_every_make_target_exists():
     for target in make_targets():
         done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)

@@ -26,44 +26,63 @@ UNSIGNED = f"localhost:5001/addressbook@sha256:{'a' * 64}"
 GOOD = {"cloud": "local", "kubeContext": "kind-kind", "registry": "localhost:5001"}
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({**GOOD, "cloud": "azure"}, ["cloud = 'azure'", "one of: "]),
-        ({**GOOD, "stableReplicas": -1}, ["stableReplicas", "1 or more"]),
-        ({**GOOD, "stableImage": "registry.example/addressbook:v2"}, ["stableImage", "REPOSITORY@sha256:"]),
-        ({**GOOD, "canaryReplicas": 2}, ["canaryReplicas is 2 but there is no canaryImage"]),
-        ({**GOOD, "traffic": "canary"}, ["traffic is `canary` but no canary is declared"]),
-        ({**GOOD, "kubeContext": "nowhere"}, ["kubeContext = 'nowhere'", "no such context", "kind-kind"]),
-        ({**GOOD, "nodeCout": 3}, ["nodeCout: no such key", "did you mean `nodeCount`?"]),
-        ({"cloud": "local", "platformStack": "nowhere"}, ["platformStack = 'nowhere'", "no such stack"]),
-        ({**GOOD, "gateway": "traefik", "tls": "ours"}, ["tls = 'ours'", "needs `hostname`"]),
-        ({**GOOD, "nodeCount": 5}, ["nodeCount", "cloud `local` does not use this key"]),
-        (
-            {**GOOD, "kubeContext": "nowhere", "stableReplicas": 0, "traffic": "both"},
-            ["kubeContext", "stableReplicas", "traffic"],
-        ),
-    ],
-    ids=lambda value: "" if isinstance(value, list) else "+".join(k for k in value if GOOD.get(k) != value[k]),
-)
+#: Configs by what finds their errors, and the words that the one message must contain. Each error by itself is a unit
+#: test's subject.
+REFUSED = {
+    "the choice of the cloud": ({**GOOD, "cloud": "azure"}, ["cloud = 'azure'", "one of: "]),
+    "each key": (
+        {
+            **GOOD,
+            "kubeContext": "nowhere",
+            "stableReplicas": -1,
+            "stableImage": "registry.example/addressbook:v2",
+            "traffic": "both",
+            "nodeCount": 5,
+            "nodeCout": 3,
+        },
+        [
+            *("kubeContext = 'nowhere'", "no such context", "kind-kind"),
+            *("stableReplicas", "1 or more"),
+            *("stableImage", "REPOSITORY@sha256:"),
+            *("traffic", "both"),
+            *("nodeCount", "cloud `local` does not use this key"),
+            *("nodeCout: no such key", "did you mean `nodeCount`?"),
+        ],
+    ),
+    "keys together": (
+        {**GOOD, "canaryReplicas": 2, "traffic": "canary", "gateway": "traefik", "tls": "ours"},
+        [
+            "canaryReplicas is 2 but there is no canaryImage",
+            "traffic is `canary` but no canary is declared",
+            *("tls = 'ours'", "needs `hostname`"),
+        ],
+    ),
+    "another stack": (
+        {"cloud": "local", "platformStack": "nowhere"},
+        ["platformStack = 'nowhere'", "no such stack"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("command", ["preview", "up"])
 def test_refused_by_preview_and_up(
-    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], message: list[str]
+    new_project: NewProject, environment: dict[str, str], config: dict[str, Any], message: list[str], command: str
 ):
     project = new_project("wrong", environment, **config)
-    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
-        done = project.pulumi(*command, check=False)
-        output = done.stdout + done.stderr
-        assert done.returncode != 0
-        for words in message:
-            assert words in output, output
-        assert "Traceback" not in output
-        registered = [
-            r["urn"]
-            for r in project.state().get("resources", [])
-            # Less the stack itself and the engine's own provider, which reads other stacks.
-            if not r["type"].startswith(("pulumi:pulumi:Stack", "pulumi:providers:pulumi"))
-        ]
-        assert registered == []
+    done = project.pulumi(command, *(["--yes", "--skip-preview"] if command == "up" else []), check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    for words in message:
+        assert words in output, output
+    assert "Traceback" not in output
+    registered = [
+        r["urn"]
+        for r in project.state().get("resources", [])
+        # Less the stack itself and the engine's own provider, which reads other stacks.
+        if not r["type"].startswith(("pulumi:pulumi:Stack", "pulumi:providers:pulumi"))
+    ]
+    assert registered == []
 
 
 def test_engine_refuses_a_wrong_type(new_project: NewProject, environment: dict[str, str]):

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.promotion.verdict.promise import BAD, FALSE_ALARMS, IDENTICAL, MISSES, WORLDS
-from tests.unit.promotion.verdict.simulation import bad_routes, judge
+from tests.unit.promotion.verdict.promise import (
+    BAD,
+    FALSE_ALARMS,
+    FIGURE_WORLDS,
+    FIGURES,
+    IDENTICAL,
+    MISSES,
+    WORLDS,
+)
+from tests.unit.promotion.verdict.simulation import bad_routes, judge, judge_figure
 
 TRIALS = 2000
 #: The comparison route by route is not simulated many trials at once.
@@ -25,3 +33,15 @@ def test_the_promise_holds(world: str, capsys: pytest.CaptureFixture[str]) -> No
     assert good.unhealthy / TRIALS + routes / ROUTE_TRIALS <= FALSE_ALARMS
     for what, results in bad.items():
         assert results.healthy <= MISSES * TRIALS, what
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("world", FIGURE_WORLDS)
+def test_the_promise_holds_for_figures(world: str, figure: str, capsys: pytest.CaptureFixture[str]) -> None:
+    check, image = FIGURES[figure]
+    good = judge_figure(WORLDS[world], IDENTICAL, check, TRIALS, seed=31)
+    bad = judge_figure(WORLDS[world], image, check, TRIALS, seed=32)
+    with capsys.disabled():
+        print(f"\n{world}: figure {figure}: identical image: {good}; at twice the limit: {bad}")
+    assert good.unhealthy <= FALSE_ALARMS * TRIALS
+    assert bad.healthy <= MISSES * TRIALS

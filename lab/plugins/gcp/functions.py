@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from lab.plugins.account import Account
 from lab.plugins.gcp.kind import REGIONS, numeric_id, require_api
+from lab.plugins.gcp.kubernetes import OFFERED
 from lab.plugins.kind import ApiError, values_at
 from lab.plugins.properties import Properties
 from lab.plugins.simulated import Function
@@ -58,7 +59,7 @@ def _regions(cloud: Cloud, given: Properties) -> Properties:
 
 def _engine_versions(cloud: Cloud, given: Properties) -> Properties:
     _project(cloud, given, "container")
-    return {"latestMasterVersion": "1.34.1-gke.1829001", "validMasterVersions": ["1.34.1-gke.1829001"]}
+    return {"latestMasterVersion": OFFERED[-1], "validMasterVersions": list(reversed(OFFERED))}
 
 
 def _cluster(cloud: Cloud, given: Properties) -> Properties:

@@ -24,8 +24,8 @@ MINIMUM_WINDOW_HOURS = 4
 MINIMUM_HOURS_IN_32_DAYS = 48
 #: Minimum number of recurrences in 32 days.
 RECURRENCES = {"DAILY": 32, "WEEKLY": 4}
-#: Patch and build of the versions that "run" here.
-PATCH = "1-gke.1829001"
+#: Versions on offer, oldest first. An invented build of each minor version.
+OFFERED = tuple(f"1.{minor}.1-gke.1829001" for minor in (33, 34, 35, 36))
 WINDOW = "maintenancePolicy.recurringWindow"
 
 
@@ -90,8 +90,8 @@ class Cluster(GoogleKind):
 
     @override
     def create(self, id: str, inputs: Properties) -> Properties:
-        ranges = self._ranges(inputs)
         version = self._version(inputs)
+        ranges = self._ranges(inputs)
         self.engine.info(
             f"simulated: GKE Autopilot {version} is the lab's Kubernetes, which has one node; nothing adds nodes,"
             " and requests below Autopilot's minimum are raised"
@@ -137,13 +137,21 @@ class Cluster(GoogleKind):
 
     @staticmethod
     def _version(inputs: Properties) -> str:
+        """Return the version on offer for the one asked for, which may be short. Raises ApiError if there is none."""
         wanted = str(inputs.get("minMasterVersion") or "1.34")
         numbers = version_numbers(wanted)
-        return wanted if "-gke." in wanted else f"1.{numbers[1] if len(numbers) > 1 else 34}.{PATCH}"
+        fitting = [each for each in OFFERED if version_numbers(each)[: len(numbers)] == numbers]
+        if wanted == "latest":
+            return OFFERED[-1]
+        if not fitting:
+            raise ApiError(f'400 Master version "{wanted}" is unsupported.')
+        return fitting[-1]
 
     @override
     def update(self, record: Record, new: Properties) -> Properties:
         """Update in place. `minMasterVersion` is a minimum, so an older version changes nothing."""
+        if record.inputs.get("minMasterVersion") == new.get("minMasterVersion"):
+            return {}  # not asked for again
         version = max(record.outputs["masterVersion"], self._version(new), key=version_numbers)
         return {"masterVersion": version, "nodeVersion": version}
 

@@ -43,7 +43,10 @@ SIMULATION = Simulation(
     login=_login,
     clear=partial(discard_all, KINDS),
     lose=_lose,
-    commands={"gke-gcloud-auth-plugin": "lab.plugins.gcp.gke_gcloud_auth_plugin"},
+    commands={
+        "gke-gcloud-auth-plugin": "lab.plugins.gcp.gke_gcloud_auth_plugin",
+        "gcloud": "lab.plugins.gcp.gcloud",
+    },
     first_day=("expired", "disabled:Service", "quota:Network", "timeout:Cluster"),
     unoffered_version="1.99",
     undeletable="Connection",
@@ -51,7 +54,7 @@ SIMULATION = Simulation(
     hidden=(
         "GOOGLE_CREDENTIALS", "GOOGLE_CLOUD_KEYFILE_JSON", "GCLOUD_KEYFILE_JSON", "GOOGLE_OAUTH_ACCESS_TOKEN",
         "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT",
-        "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "GCE_METADATA_HOST",
+        "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "GCE_METADATA_HOST",
     ),
     config={
         "gcp:project": "simulated-project",

@@ -9,7 +9,7 @@ import http.client
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -17,7 +17,7 @@ import urllib3
 import websocket
 import yaml
 from kubernetes import stream as streams
-from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api, CustomObjectsApi
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 from pulumi import automation
@@ -44,12 +44,15 @@ from promotion.state.cluster.pods import (
     owners,
     parse_time,
     part,
+    parts,
     read_items,
     read_raw,
 )
 
 #: The module has no types.
 _streams: Any = streams
+
+GATEWAY_API = ("gateway.networking.k8s.io", "v1")
 
 Track = Literal["stable", "canary"]
 
@@ -151,6 +154,33 @@ class Cluster:
         public = next((each for each in services if name(each) == f"{self.service}-lb"), None)
         return part(public, "spec", "selector") if public else {"app": self.service}
 
+    def backends(self) -> set[str]:
+        """Return the names of what the namespace's HTTPRoutes lead to; empty without the Gateway API."""
+        with self._answering("the HTTPRoutes"):
+            try:
+                routes = read_items(
+                    CustomObjectsApi(self.api).list_namespaced_custom_object, *GATEWAY_API, self.namespace, "httproutes"
+                )
+            except ApiException as error:
+                if status_of(error) == http.HTTPStatus.NOT_FOUND:
+                    return set()
+                raise
+        rules = [rule for route in routes for rule in parts(route, "spec", "rules")]
+        return {str(backend["name"]) for rule in rules for backend in parts(rule, "backendRefs")}
+
+    def pods_labelled(self, selector: str, namespace: str = "") -> list[Pod]:
+        """Return the pods with these labels in a namespace, or in all; pods being deleted are left out."""
+        with self._answering(f"the pods labelled {selector}"):
+            if namespace:
+                pods = read_items(self.core.list_namespaced_pod, namespace, label_selector=selector)
+            else:
+                pods = read_items(self.core.list_pod_for_all_namespaces, label_selector=selector)
+        return [pod for pod in map(Pod, pods) if not pod.deleting]
+
+    def within(self, namespace: str) -> Cluster:
+        """Return the cluster with another namespace."""
+        return replace(self, namespace=namespace)
+
     def _of_track(self, read: Callable[..., Any], track: Track) -> list[Document]:
         with self._answering():
             return read_items(read, self.namespace, label_selector=f"app={self.service},track={track}")
@@ -208,6 +238,19 @@ class Cluster:
 
         A redirect is an answer: it is not followed. Raises UnreachableError also if the Service has no ready pod.
         """
+        return self.proxied(self.namespace, f"{self.service}-{track}", "http", method, path, form, body)
+
+    def proxied(
+        self,
+        namespace: str,
+        service: str,
+        port: str,
+        method: str,
+        path: str,
+        form: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> tuple[int, str]:
+        """Send one request to a port of any Service, as ``through_service`` does."""
         headers = {"Accept": "*/*"}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -216,18 +259,18 @@ class Cluster:
         client = cast(Any, without_redirects(Client(self._configuration)))
         request = client.param_serialize(
             method,
-            f"/api/v1/namespaces/{self.namespace}/services/http:{self.service}-{track}:http/proxy{path}",
+            f"/api/v1/namespaces/{namespace}/services/http:{service}:{port}/proxy{path}",
             header_params=headers,
             body=body,
             post_params=list((form or {}).items()),
             auth_settings=["BearerToken"],
         )
-        with self._answering(f"Service {self.service}-{track}"):
+        with self._answering(f"Service {service}"):
             answer = client.call_api(*request)
             status, text = int(answer.status), bytes(answer.read()).decode(errors="replace")
         if status >= http.HTTPStatus.BAD_REQUEST and '"kind":"Status"' in text and '"apiVersion":"v1"' in text:
             # The API server answers for the service: there is no such Service, or it has no ready pod.
-            raise UnreachableError(f"Service {self.service}-{track} cannot be reached: {message_in(text)}")
+            raise UnreachableError(f"Service {service} cannot be reached: {message_in(text)}")
         return status, text
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The one reader of pods' metrics: what they count about requests, and what was added between two readings.
+"""The one reader of pods' metrics, and of anything else in Prometheus' text format that counts requests.
 
 The contract with the service: Prometheus' text format at a path of the metrics port, with a counter of requests by
 status and a histogram of their times. `contract.judging.RequestMetrics` has their names.
@@ -7,87 +7,31 @@ status and a histogram of their times. `contract.judging.RequestMetrics` has the
 from __future__ import annotations
 
 import http.client
-import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any, TypeGuard
+from functools import partial
+from typing import TypeGuard
+
+from prometheus_client.samples import Sample
 
 from contract.judging import RequestMetrics
 from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.counters import Counters, Reading, Route
 from promotion.state.cluster.pods import Pod
 
 #: Prometheus' convention for the build of a process: a metric NAME_build_info with a label ``revision``.
 BUILD_INFO = re.compile(r"^\w+_build_info\{[^}]*\brevision=\"(?P<revision>[^\"]*)\"", re.MULTILINE)
-SERVER_ERRORS = range(500, 600)
 #: A status, or `5xx` for all of its class.
 STATUS = re.compile(r"^([0-9]+|[1-5]xx)$")
 NO_PORT = "the service has no metrics port (config key metricsPort)"
-#: How often a process's counters may go down: a supervisor may restart it once inside its container.
-MAX_RESETS = 1
 #: Pods read at the same time.
 READERS = 8
-
-#: Method and route template.
-Route = tuple[str, str]
 
 
 class MetricsError(ValueError):
     """Metrics that a verdict needs are missing from a pod's answer; the message names them."""
-
-
-@dataclass(frozen=True)
-class Counters:
-    """Requests by route and status; for each route, the requests that took at most so many seconds (cumulative)."""
-
-    requests: Mapping[tuple[Route, int], float] = field(default_factory=dict[tuple[Route, int], float])
-    durations: Mapping[Route, Mapping[float, float]] = field(default_factory=dict[Route, dict[float, float]])
-
-    @cached_property
-    def by_route(self) -> Mapping[Route, Mapping[int, float]]:
-        """Requests by status, for each route with at least one request."""
-        routes: dict[Route, dict[int, float]] = defaultdict(dict)
-        for (route, status), count in self.requests.items():
-            if count > 0:
-                routes[route][status] = count
-        return dict(routes)
-
-    @property
-    def total(self) -> float:
-        return sum(self.requests.values())
-
-    @property
-    def error_percent(self) -> float | None:
-        """Percentage of requests answered 5xx; None without requests."""
-        by_status = (item for statuses in self.by_route.values() for item in statuses.items())
-        errors = sum(count for status, count in by_status if status in SERVER_ERRORS)
-        return 100 * errors / self.total if self.total else None
-
-    def milliseconds(self, share: float) -> float | None:
-        """Return the time that ``share`` of all requests stay under; None without requests.
-
-        It mixes all routes: good to look at, not to judge by.
-        """
-        buckets: dict[float, float] = defaultdict(float)
-        for route in self.durations.values():
-            for bound, count in route.items():
-                buckets[bound] += count
-        seconds = quantile(buckets, share)
-        return None if seconds is None else 1000 * seconds
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A pod's counters, or None and why they could not be read. ``process`` changes with each restart."""
-
-    process: str
-    counters: Counters | None
-    unread: str = ""
-    revision: str = ""
-    pod: str = ""
 
 
 def read_pods(cluster: Cluster, pods: Sequence[Pod], metrics: RequestMetrics) -> list[Reading]:
@@ -118,38 +62,56 @@ def parse(text: str, hidden: Collection[str] = (), metrics: RequestMetrics | Non
 
     Raises MetricsError.
     """
-    from prometheus_client.parser import text_string_to_metric_families  # slow to import
-
     names = metrics or RequestMetrics()
-    requests: dict[tuple[Route, int], float] = defaultdict(float)
-    durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    known: set[str] = set()
-    statuses: set[str | None] = set()
-    try:
-        samples: list[Any] = [s for family in text_string_to_metric_families(text) for s in family.samples]
-        for sample in samples:
-            known.add(sample.name)
-            if any(sample.labels.get(label) != value for label, value in names.only.items()):
-                continue
-            route = (sample.labels.get(names.method, ""), sample.labels.get(names.route, ""))
-            status = sample.labels.get(names.status)
-            is_hidden = any(_covers(route[1], path) for path in (*hidden, names.path))
-            if sample.name == names.requests and (_is_status(status) or not is_hidden):
-                statuses.add(status)
-            if is_hidden:
-                continue
-            if sample.name == names.requests and _is_status(status):
-                requests[route, _status(status)] += sample.value
-            elif sample.name == f"{names.durations}_bucket" and (_is_status(status) or not names.is_histogram):
-                durations[route][float(sample.labels.get("le", "")) * names.seconds] += sample.value
-    except ValueError as error:
-        raise MetricsError(f"the answer is not in Prometheus' text format ({error})") from None
-    _require_a_status(statuses, names)
+    samples = samples_of(text)
+    counters = counters_of(samples, names, (*hidden, names.path))
     # Before its first request a service has no series yet, but perhaps already the lines about their type.
     family = names.durations if names.is_histogram else names.requests
-    if names.requests not in known and not re.search(rf"^# TYPE {re.escape(family)} ", text, re.MULTILINE):
+    is_known = any(sample.name == names.requests for sample in samples)
+    if not is_known and not re.search(rf"^# TYPE {re.escape(family)} ", text, re.MULTILINE):
         raise MetricsError(f"there is no metric `{names.requests}`, or no request has been counted yet")
+    return counters
+
+
+def samples_of(text: str) -> list[Sample]:
+    """Return the samples of an answer in Prometheus' text format. Raises MetricsError."""
+    from prometheus_client.parser import text_string_to_metric_families  # slow to import
+
+    try:
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    except ValueError as error:
+        raise MetricsError(f"the answer is not in Prometheus' text format ({error})") from None
+
+
+def counters_of(samples: Iterable[Sample], names: RequestMetrics, hidden: Collection[str] = ()) -> Counters:
+    """Sum up samples as requests, without the ``hidden`` routes. Raises MetricsError."""
+    requests: dict[tuple[Route, int], float] = defaultdict(float)
+    durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    statuses: set[str | None] = set()
+    for sample in samples:
+        if any(sample.labels.get(label) != value for label, value in names.only.items()):
+            continue
+        route = (sample.labels.get(names.method, ""), sample.labels.get(names.route, ""))
+        status = sample.labels.get(names.status)
+        is_hidden = any(_covers(route[1], path) for path in hidden)
+        if sample.name == names.requests and (_is_status(status) or not is_hidden):
+            statuses.add(status)
+        if is_hidden:
+            continue
+        if sample.name == names.requests and _is_status(status):
+            requests[route, _status(status)] += sample.value
+        elif sample.name == f"{names.durations}_bucket" and (_is_status(status) or not names.is_histogram):
+            durations[route][_bound(sample) * names.seconds] += sample.value
+    _require_a_status(statuses, names)
     return Counters(requests, {route: dict(buckets) for route, buckets in durations.items()})
+
+
+def _bound(sample: Sample) -> float:
+    """Return a bucket's upper bound. Raises MetricsError."""
+    try:
+        return float(sample.labels.get("le", ""))
+    except ValueError as error:
+        raise MetricsError(f"the answer is not in Prometheus' text format ({error})") from None
 
 
 def _covers(route: str, path: str) -> bool:
@@ -183,87 +145,3 @@ def _require_a_status(statuses: Collection[str | None], names: RequestMetrics) -
     other = min(filter(None, statuses), default="")
     why = f"the label `{names.status}` of `{names.requests}` is {other!r}, which is no HTTP status"
     raise MetricsError(f"the answer is not in Prometheus' text format ({why})")
-
-
-def total(parts: Iterable[Counters]) -> Counters:
-    """Add up several pods' counters."""
-    requests: dict[tuple[Route, int], float] = defaultdict(float)
-    durations: dict[Route, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    for part in parts:
-        for key, count in part.requests.items():
-            requests[key] += count
-        for route, buckets in part.durations.items():
-            for bound, count in buckets.items():
-                durations[route][bound] += count
-    return Counters(requests, {route: dict(buckets) for route, buckets in durations.items()})
-
-
-def difference(before: Counters, after: Counters) -> Counters:
-    """Return what one process counted between two readings; all of ``after`` if its counters were reset."""
-    if _is_reset(before, after):
-        return after
-    return Counters(
-        {key: count - before.requests.get(key, 0) for key, count in after.requests.items()},
-        {
-            route: {bound: count - before.durations.get(route, {}).get(bound, 0) for bound, count in buckets.items()}
-            for route, buckets in after.durations.items()
-        },
-    )
-
-
-def _is_reset(before: Counters, after: Counters) -> bool:
-    return any(after.requests.get(key, 0) < count for key, count in before.requests.items())
-
-
-class CounterDeltas:
-    """Turn the readings of one track's pods into requests since the previous readings.
-
-    A pod that starts later counts from its start. A pod that is gone, or no longer answers, counts up to its last
-    reading.
-    """
-
-    def __init__(self) -> None:
-        self._last: dict[str, Counters | None] = {}
-        self._resets: dict[str, int] = defaultdict(int)
-        self._started = False
-
-    def add(self, readings: Iterable[Reading]) -> Counters:
-        """Return the requests since the previous readings; none the first time."""
-        return total(self.add_by_pod(readings).values())
-
-    def add_by_pod(self, readings: Iterable[Reading], cold: Collection[str] = ()) -> dict[str, Counters]:
-        """Return the same requests by pod name. Those of ``cold`` processes do not count yet."""
-        parts: dict[str, Counters] = {}
-        for reading in readings:
-            is_new = self._started and reading.process not in self._last
-            before = Counters() if is_new else self._last.get(reading.process)
-            if before is not None and reading.counters is not None:
-                self._resets[reading.pod] += _is_reset(before, reading.counters)
-                if reading.process not in cold:
-                    added = difference(before, reading.counters)
-                    parts[reading.pod] = total([parts[reading.pod], added]) if reading.pod in parts else added
-            # A process that could not be read earlier is not new when it can be read.
-            self._last[reading.process] = reading.counters or before
-        self._started = True
-        return parts
-
-    @property
-    def shared_port(self) -> str:
-        """Name of a pod whose counters go up and down, as those of several processes behind one port; "" if none."""
-        return next((pod for pod, resets in self._resets.items() if resets > MAX_RESETS), "")
-
-
-def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """Return the seconds that ``share`` of the requests stay under, as if spread evenly in their bucket.
-
-    None without requests; the last finite bound for a time above it.
-    """
-    count = buckets.get(math.inf, 0)
-    if not count:
-        return None
-    upper = next(bound for bound in sorted(buckets) if buckets[bound] >= share * count)
-    below = max((bound for bound in buckets if bound < upper), default=0.0)
-    if upper == math.inf:
-        return below
-    before = buckets.get(below, 0)
-    return below + (upper - below) * (share * count - before) / (buckets[upper] - before)

@@ -33,6 +33,10 @@ class Pod:
         return name(self.document)
 
     @property
+    def namespace(self) -> str:
+        return str(self.document["metadata"]["namespace"])
+
+    @property
     def uid(self) -> str:
         return str(self.document["metadata"]["uid"])
 

@@ -27,6 +27,12 @@ GITHUB = {
     "GITHUB_WORKFLOW_REF": "acme/addressbook/.github/workflows/main.yaml@refs/heads/main",
 }
 
+SEMAPHORE = {
+    "SEMAPHORE_ORGANIZATION_URL": "https://acme.semaphoreci.com",
+    "SEMAPHORE_PROJECT_NAME": "addressbook",
+    "SEMAPHORE_WORKFLOW_ID": "7-8",
+}
+
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -85,6 +91,10 @@ def test_provenance_names_sources_base_and_run():
     assert document["runDetails"] == {
         "builder": {"id": "https://github.com/acme/addressbook/.github/workflows/main.yaml@refs/heads/main"},
         "metadata": {"invocationId": f"{SOURCE}/actions/runs/7"},
+    }
+    assert attestation.provenance(RESULT, "", "linux/amd64", SEMAPHORE)["runDetails"] == {
+        "builder": {"id": "https://acme.semaphoreci.com/projects/addressbook"},
+        "metadata": {"invocationId": "https://acme.semaphoreci.com/workflows/7-8"},
     }
     assert attestation.provenance(RESULT, "", "linux/amd64", {})["runDetails"]["metadata"] == {}
 

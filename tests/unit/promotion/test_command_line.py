@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from contract.project import PROJECT_ROOT
-from promotion.arguments import seconds
+from promotion.arguments import seconds, weight
 from promotion.cli import main
 from promotion.errors import WRONG_USE
 
@@ -57,6 +57,17 @@ def test_an_invalid_duration_is_refused(text: str):
 def test_a_duration_that_no_date_can_hold_is_refused(text: str):
     with pytest.raises(argparse.ArgumentTypeError, match="is too long: give 3650d at most"):
         seconds(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", "1"), ("0", "0"), ("2.5", "2.5"), ("10.0", "10"), ("99.9", "99.9")])
+def test_weights(text: str, value: str):
+    assert weight(text) == value
+
+
+@pytest.mark.parametrize("text", ["100", "-1", "0.25", "1%", "one", ""])
+def test_an_invalid_weight_is_refused(text: str):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a percentage"):
+        weight(text)
 
 
 @pytest.mark.parametrize("command", ["status", "history", "diagnose", "preview"])

@@ -10,16 +10,8 @@ import pytest
 
 from contract.judging import PRESETS, MetricsPreset
 from contract.settings import VerdictKeys
-from promotion.state.cluster.metrics import (
-    BUILD_INFO,
-    CounterDeltas,
-    Counters,
-    MetricsError,
-    Reading,
-    difference,
-    parse,
-    quantile,
-)
+from promotion.state.cluster.counters import CounterDeltas, Counters, Reading, difference, quantile
+from promotion.state.cluster.metrics import BUILD_INFO, MetricsError, parse
 
 TEXT = """\
 # HELP http_requests_total Requests answered.

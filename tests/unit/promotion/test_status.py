@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 from contract.judging import RequestMetrics
-from promotion.state.cluster.metrics import Counters
+from promotion.state.cluster.counters import Counters
 from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import DeployedTrack, StackState
 from promotion.state.verdict_record import VerdictRecord
 from promotion.status.drift import Drift
-from promotion.status.live import LiveTrack, Meter, Served
+from promotion.status.live import LiveTrack, Meter, Served, live_tracks
 from promotion.status.status import Observer, Status, status_json
 from promotion.status.table import next_commands, outputs_text, status_text
 
@@ -46,10 +46,11 @@ def test_without_requests_there_are_no_figures():
 
 def test_the_table_shows_stable_first():
     lines = status_text(STATUS).splitlines()
-    stable, canary = lines[4].split(), lines[5].split()
+    assert lines[2] == "page      `python -m promotion dashboard --stack dev` shows it in the browser"
+    stable, canary = lines[5].split(), lines[6].split()
     assert " ".join(stable) == "stable sha256:aaaaaaaaaaaa eeeeeeeeee 2/2 100 % 250 0.40 % 1.2 ms 7.5 ms"
     assert canary[:6] == ["canary", "sha256:bbbbbbbbbbbb", "ffffffffff-dirty", "0/1", "(of", "2)"]
-    assert "since the pods started" in lines[6]
+    assert "since the pods started" in lines[7]
     assert "canary: pod a does not answer" in lines
     assert any(line.startswith("verdict   unhealthy for sha256:bbbbbbbbbbbb") for line in lines)
     assert lines[-1] == "drift     none: Git, stack file, last deployment and cluster agree"
@@ -126,6 +127,18 @@ OUTPUTS = {
         "stable": {"image": "registry/addressbook@sha256:aa", "replicas": 2, "share": 66.7},
     },
 }
+
+
+@pytest.mark.parametrize(("weights", "shares"), [({}, [100.0, 0.0]), ({"stable": 99.0, "canary": 1.0}, [99.0, 1.0])])
+def test_the_share_of_users_is_the_gateways_weight(weights: dict[str, float], shares: list[float]):
+    """An unready canary gets no users from a Service, and its weight from a Gateway."""
+    cluster = SimpleNamespace(
+        pods=lambda track: [SimpleNamespace(ready=track == "stable", document={}, image=A, running=False)],
+        public_selector=dict[str, str],
+        deployment=lambda _: SimpleNamespace(image=A, replicas=1),
+    )
+    live = live_tracks(cast(Any, cluster), Meter(True, RequestMetrics()), weights)
+    assert [live["stable"].share, live["canary"].share] == shares
 
 
 def test_outputs_show_stable_first():

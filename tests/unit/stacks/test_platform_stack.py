@@ -15,6 +15,7 @@ import yaml
 from components import cleanup_on_destroy
 from components.cleanup_on_destroy import CleanupOnDestroyProvider
 from components.namespace import PLATFORM_LABEL
+from promotion.state.unfinished_stack import NAMESPACE, unfinished_config
 from stacks.platform_reference import OUTPUT, READ_OUTPUTS, database_name
 
 Declare = Callable[..., Any]
@@ -93,6 +94,16 @@ def test_a_release_stack_creates_namespace_database_release(declare: Declare, pl
     image = stack.one("Image").inputs["imageName"]
     assert image.startswith("localhost:5001/addressbook:")
     assert stack.one("kubernetes").inputs["context"] == "kind-kind"
+
+
+def test_a_temporary_stacks_namespace_says_when_it_ends(declare: Declare, platform: dict[str, Any]):
+    assert "annotations" not in declare(**RELEASE).one("Namespace").inputs["metadata"]
+    metadata = declare(**RELEASE, expires="2999-01-01T00:00Z").one("Namespace").inputs["metadata"]
+    assert unfinished_config({"resources": [{"type": NAMESPACE, "inputs": {"metadata": metadata}}]}) == {
+        "platformStack": RELEASE["platformStack"],
+        "namespace": "branch-one",
+        "expires": "2999-01-01T00:00Z",
+    }
 
 
 def test_a_release_stack_uses_only_its_own_namespace(declare: Declare, platform: dict[str, Any]):
@@ -234,7 +245,8 @@ class TestCleanupOnDestroy:
 
         monkeypatch.setattr("kubernetes.client.BatchV1Api", Jobs)
         monkeypatch.setattr(cleanup_on_destroy, "api_client", lambda *_: None)
-        CleanupOnDestroyProvider().delete("id", {**PROPS, "namespace": "n", "args": ["drop"], "byHand": ""})
+        props = {**PROPS, "context": "", "kubeconfig": "", "namespace": "n", "args": ["drop"], "byHand": ""}
+        CleanupOnDestroyProvider().delete("id", props)
         assert created[0]["spec"]["activeDeadlineSeconds"] == 600
         assert container.args == ["drop"]
 

@@ -1,4 +1,4 @@
-"""The stand-ins for `aws` and `doctl` answer as the real commands do, and read no login but the simulated one."""
+"""The stand-ins for `aws`, `doctl` and `gcloud` answer as the real ones do, and read no login but the simulated one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from lab.plugins.aws.command import NO_CREDENTIALS, REFUSED, WRONG_USE
 from lab.plugins.digitalocean import doctl
 from lab.plugins.digitalocean.cloud import DigitalOcean
 from lab.plugins.digitalocean.simulation import SIMULATION
+from lab.plugins.gcp import gcloud
+from lab.plugins.gcp.cloud import GoogleCloud
+from lab.tests.unit.plugins.simulated_accounts import PROJECT, delete
 
 IDENTITY = ["sts", "get-caller-identity", "--output", "json"]
 TOKEN = ["--region", "eu-central-1", "eks", "get-token", "--cluster-name", "ours", "--output", "json"]
@@ -136,3 +139,35 @@ def test_doctl_reads_its_config_but_not_in_a_rehearsal(home: Path, monkeypatch: 
     for name, value in SIMULATION.login(home).items():
         monkeypatch.setenv(name, value if name == "DIGITALOCEAN_CONFIG" else "")
     assert doctl.main(CREDENTIAL) == 1, "a rehearsal would find the user's own login"
+
+
+def quotas_of(region: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Ask the stand-in as the program does; return its exit code and what it prints."""
+    asked = ["compute", "regions", "describe", region, "--project", PROJECT, "--format", "json(quotas)"]
+    code = gcloud.main(asked)
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
+
+
+def test_gcloud_prints_a_regions_quotas(
+    gcp: GoogleCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert "the credentials have expired" in quotas_of("europe-west3", capsys)[1], "there is no token"
+    monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", "ya29.of-a-test")
+    code, printed = quotas_of("europe-west3", capsys)
+    assert code == 0
+    assert {"metric": "SSD_TOTAL_GB", "limit": 500.0, "usage": 0.0} in json.loads(printed)["quotas"]
+    monkeypatch.setenv(FAULT_VARIABLE, "quota:Region")
+    assert '"limit": 250.0' in quotas_of("europe-west3", capsys)[1]
+    assert "regions/europe-wset3' was not found" in quotas_of("europe-wset3", capsys)[1]
+    monkeypatch.setenv(FAULT_VARIABLE, "expired")
+    assert quotas_of("europe-west3", capsys)[0] == 1
+    assert gcloud.main(["projects", "list"]) == 1
+
+
+def test_gcloud_asks_an_enabled_api(
+    gcp: GoogleCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", "ya29.of-a-test")
+    delete(gcp, "Service", f"{PROJECT}/compute.googleapis.com")
+    assert "has not been used in project" in quotas_of("europe-west3", capsys)[1]

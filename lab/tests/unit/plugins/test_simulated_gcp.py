@@ -239,3 +239,11 @@ def test_a_cluster_is_found_by_name_and_place(gcp: GoogleCloud):
     assert found["nodePools"][0]["nodeConfigs"] == [{"serviceAccount": "nodes@ours"}]
     with pytest.raises(ProviderError, match="locations/europe-west1/clusters/ours not found"):
         gcp.invoke(function, {"name": "ours", "location": "europe-west1"}, preview=True)
+
+
+def test_a_cluster_has_a_version_on_offer(gcp: GoogleCloud):
+    asked: Properties = {"name": "ours", "location": "europe-west3", "enableAutopilot": True}
+    with pytest.raises(ProviderError, match=r'Master version "1\.99" is unsupported'):
+        make(gcp, "Cluster", **asked, minMasterVersion="1.99")
+    offered = gcp.invoke("gcp:container/getEngineVersions:getEngineVersions", {}, preview=True)["validMasterVersions"]
+    assert make(gcp, "Cluster", **asked, minMasterVersion="1.34").outputs["masterVersion"] in offered

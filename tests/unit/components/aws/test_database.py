@@ -59,7 +59,7 @@ def test_storage_and_backups_are_as_configured(graph: Callable[..., Any], errors
 
 
 def test_maintenance_and_backup_windows_never_meet(graph: Callable[..., Any]):
-    for hour in range(24):
+    for hour in (0, 1, 2, 12, 23):  # the backup's hour is on the day before in the first two
         database = graph(maintenanceWindow=f"sunday {hour:02}:00").one("Instance").inputs
         assert database["maintenanceWindow"] == f"sun:{hour:02}:00-sun:{hour:02}:30"
         assert not database["backupWindow"].startswith(f"{hour:02}:")

@@ -36,6 +36,9 @@ LABELS = {"pulumi-project": "addressbook", "pulumi-stack": "test"}
 def _credentials(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (commands / "credentials.json").write_text("{}")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(commands / "credentials.json"))
+    gcloud = commands / "gcloud"
+    gcloud.write_text("#!/bin/sh\necho '{\"quotas\": []}'\n")
+    gcloud.chmod(0o755)
     monkeypatch.delenv("GCE_METADATA_HOST", raising=False)
 
 

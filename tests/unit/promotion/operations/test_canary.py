@@ -9,16 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from promotion.errors import BUSY, FAILED, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
+from promotion.errors import BUSY, DONE, FAILED, UNHEALTHY, WRONG_USE, CommandError, UpdateInterruptedError
 from promotion.operations import explanation
-from promotion.operations.canary import Trial, prepare_trial, start_trial
+from promotion.operations.canary import Trial, canary, prepare_trial, start_trial
 from promotion.operations.options import CanaryOptions
 from promotion.operations.session import EngineRun, Session
 from promotion.state import engine
 from promotion.state.cluster.cluster import UnreachableError
 from promotion.state.verdict_record import VerdictRecord
 from tests.unit.promotion.operations.conftest import forced, refused
-from tests.unit.promotion.operations.fake_stack import NEW, OLD, RELEASE, TIME, Make
+from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, RELEASE, TIME, TRIAL, Make
 
 CANARY = f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
 
@@ -63,12 +63,24 @@ def test_only_config_edits_the_file_and_stops(make: Make):
         ({"replicas": 0}, {}, "at least 1 pod"),
         ({"stable_replicas": 0}, {}, "stableReplicas"),
         ({"image": "source"}, {"buildFromSource": "never"}, "does not build images"),
+        ({"weight": "1"}, {}, "has no Gateway"),
     ],
 )
 def test_an_impossible_canary_is_refused(make: Make, options: dict[str, Any], config: dict[str, str], match: str):
     session, stack = make("canary", options=options, stableImage=OLD, **config)
     refused(lambda: prepare(session), session, match)
     assert not stack.applied
+
+
+def test_a_new_weight_keeps_the_image_on_trial(make: Make, monkeypatch: pytest.MonkeyPatch):
+    options = {"image": None, "weight": "10"}
+    gateway = {"gateway": "traefik", "canaryWeight": "1"}
+    session, stack = make("canary", tracks=BOTH, options=options, **TRIAL, stableReplicasAfterTrial="3", **gateway)
+    monkeypatch.setattr(Session, "of", lambda *_: session)
+    monkeypatch.setattr(Session, "answer", lambda *_, **__: None)
+    assert canary(cast(CanaryOptions, session.options)) == DONE
+    weights = {"canaryWeight": "10", "canaryWeightAfterTrial": "1"}
+    assert stack.applied == [{**TRIAL, "stableReplicas": "3", "gateway": "traefik", **weights}]
 
 
 def test_a_canary_needs_a_stable(make: Make):

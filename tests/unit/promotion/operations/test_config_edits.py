@@ -39,6 +39,36 @@ def test_stable_lends_pods_to_the_canary_and_gets_them_back(promised: int, canar
     assert promoted == before.model_copy(update={"stable_image": NEW})
 
 
+@pytest.mark.parametrize(
+    ("promised", "weight", "replicas", "canary"),
+    [
+        (3, "1", None, 1),
+        (3, "0", None, 1),
+        (10, "25", None, 3),
+        (30, "2.5", None, 1),
+        (3, "1", 2, 2),
+        (40, "5", None, 2),
+    ],
+)
+def test_a_canary_by_weight_has_pods_for_its_share(promised: int, weight: str, replicas: int | None, canary: int):
+    before = release(stableImage=OLD, stableReplicas=promised)
+    trial = after(before, config_edits.start_canary(before, NEW, replicas, weight=weight))
+    assert (trial.stable_replicas, trial.canary_replicas, trial.canary_weight) == (promised, canary, weight)
+    assert not trial.stable_replicas_after_trial
+
+
+@pytest.mark.parametrize("end", [lambda trial: config_edits.promote(trial, {}), config_edits.remove_canary])
+@pytest.mark.parametrize(("own", "afterwards"), [("", "1"), ("5", "5"), ("10", "10")])
+def test_the_stacks_own_weight_returns_after_a_trial(end: Any, own: str, afterwards: str):
+    before = release(stableImage=OLD, **({"canaryWeight": own} if own else {}))
+    trial = after(before, config_edits.start_canary(before, NEW, weight="1"))
+    raised = after(trial, config_edits.start_canary(trial, NEW, weight="10"))
+    assert (trial.canary_weight, raised.canary_weight) == ("1", "10")
+    assert after(raised, config_edits.start_canary(raised, NEW, weight="10")) == raised, "it can be repeated"
+    ended = after(raised, end(raised))
+    assert (ended.canary_weight, ended.canary_weight_after_trial) == (afterwards, "")
+
+
 def test_a_second_canary_keeps_the_promised_replicas():
     before = release(stableImage=OLD, stableReplicas=5)
     trial = after(before, config_edits.start_canary(before, NEW))

@@ -122,6 +122,43 @@ def test_promote_refuses_an_image_that_is_not_deployed(make: Make):
     refused(lambda: promote_canary(session), session, f"runs sha256:{'c' * 64}")
 
 
+STICKY = {"sticky": "true", "gateway": "traefik", "canaryWeight": "1"}
+ALL_USERS = {**TRIAL, "stableReplicas": "3", "canaryReplicas": "3", "traffic": "canary", **STICKY}
+PROMOTED = {"stableImage": NEW, "stableReplicas": "3", **STICKY}
+
+
+def last_update(result: str = "succeeded", **config: str) -> dict[str, str]:
+    return {**config, "result": result}
+
+
+#: The stack file, the last update, and what `promote` applies then.
+STICKY_PROMOTIONS = {
+    "on trial": ({**TRIAL, **STICKY}, last_update(**TRIAL, **STICKY), [ALL_USERS, PROMOTED]),
+    "killed while users move": (ALL_USERS, last_update("failed", **ALL_USERS), [ALL_USERS, PROMOTED]),
+    "killed before any update": (ALL_USERS, last_update(**TRIAL, **STICKY), [ALL_USERS, PROMOTED]),
+    "all users moved": (ALL_USERS, last_update(**ALL_USERS), [PROMOTED]),
+}
+
+
+@pytest.mark.parametrize("case", STICKY_PROMOTIONS)
+def test_sticky_users_move_before_stable_changes(make: Make, case: str):
+    file, last, expected = STICKY_PROMOTIONS[case]
+    promised = {} if "traffic" in file else {"stableReplicasAfterTrial": "3"}
+    session, stack = make(tracks=BOTH, earlier=[last], options={"force": True}, **file, **promised)
+    assert promote_canary(session)
+    assert stack.applied == expected
+
+
+def test_a_sticky_promotion_is_two_commits(make: Make):
+    session, stack = make(tracks=BOTH, options={"force": True, "only_config": True}, **TRIAL, **STICKY)
+    assert not promote_canary(session)
+    assert (session.file.values()["traffic"], session.file.values()["stableImage"]) == ("canary", OLD)
+    assert not promote_canary(session)
+    assert session.file.values()["stableImage"] == NEW
+    assert "traffic" not in session.file.values()
+    assert not stack.applied
+
+
 def test_promote_needs_a_canary(make: Make):
     session, _ = make(stableImage=OLD)
     refused(lambda: promote_canary(session), session, "has no canary")

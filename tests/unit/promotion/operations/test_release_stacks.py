@@ -55,7 +55,8 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(release_stacks, "PROJECT_ROOT", tmp_path)
     monkeypatch.setattr(release_stacks.automation.Stack, "select", select)
     monkeypatch.setattr(release_stacks, "last_config", last_config)
-    monkeypatch.setattr(release_stacks, "exported", lambda stack: {"resources": [1] if stack.name == "killed" else []})
+    killed = {"resources": [{"type": "pulumi:pulumi:Stack"}]}
+    monkeypatch.setattr(release_stacks, "exported", lambda stack: killed if stack.name == "killed" else {})
     monkeypatch.setattr(release_stacks, "_destroy", destroy)
     return stacks
 

@@ -18,10 +18,10 @@ from promotion.errors import DONE, WRONG_USE, CommandError
 from promotion.operations import report
 from promotion.operations.options import PreviewOptions
 from promotion.operations.report import (  # pyright: ignore[reportPrivateUsage]
-    _request_metrics,
-    _StopRequest,
     preview_code,
+    request_metrics,
 )
+from promotion.operations.stop_request import StopRequest
 from promotion.operations.update import apply
 from promotion.preview.planned import Plan
 from promotion.preview.reviewed import ReviewedPreview
@@ -66,24 +66,24 @@ def test_preview_that_cannot_be_saved_ends_with_2(tmp_path: Path):
 def test_status_survives_an_invalid_judging_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "Pulumi.dev.yaml"
     path.write_text("config:\n  addressbook:metricsPath: /stats\n")
-    assert _request_metrics(StackFile(path)) == RequestMetrics(path="/stats")
+    assert request_metrics(StackFile(path)) == RequestMetrics(path="/stats")
     path.write_text("config:\n  addressbook:metricsPath: /stats\n  addressbook:warmUpSeconds: soon\n")
-    assert _request_metrics(StackFile(path)) == RequestMetrics()
+    assert request_metrics(StackFile(path)) == RequestMetrics()
     warning = capsys.readouterr().err
     assert warning.startswith("warning: Pulumi.dev.yaml: invalid config")
     assert "warmUpSeconds" in warning
 
 
 @pytest.fixture
-def stop() -> Iterator[_StopRequest]:
+def stop() -> Iterator[StopRequest]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield _StopRequest()
+    yield StopRequest()
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_wait(stop: _StopRequest, number: signal.Signals):
+def test_signal_ends_the_wait(stop: StopRequest, number: signal.Signals):
     stop.wait(0)
     assert not stop.received
     os.kill(os.getpid(), number)
@@ -91,7 +91,7 @@ def test_signal_ends_the_wait(stop: _StopRequest, number: signal.Signals):
     assert stop.received
 
 
-def test_second_signal_interrupts(stop: _StopRequest):
+def test_second_signal_interrupts(stop: StopRequest):
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)

@@ -38,7 +38,7 @@ def parsed(text: str) -> list[Token]:
     [
         (None, STABLE, "", "First release"),
         (STABLE, None, "", "The release is removed"),
-        (STABLE, TRIAL, "", "**Canary on trial:** 33.3 % of the users' connections."),
+        (STABLE, TRIAL, "", "**Canary on trial:** 33.3 % of the users."),
         (TRIAL, PROMOTED, "", "This image has no verdict"),
         (TRIAL, PROMOTED, f"healthy sha256:{'b' * 64} 2026-01-01T00:00:00Z", "`healthy`, 2026-01-01T00:00:00Z"),
         (TRIAL, PROMOTED, f"healthy sha256:{'a' * 64} 2026-01-01T00:00:00Z", "This image has no verdict"),
@@ -55,6 +55,13 @@ def test_the_meaning_comes_first(before: ReleaseState, after: ReleaseState, verd
     assert text.splitlines()[0] == mark(PLAN) == "<!-- preview of addressbook/prod -->"
     meaning = text.split("\n\n")[2]
     assert expected in meaning
+
+
+def test_the_comment_names_the_page_of_the_release():
+    line = next(line for line in comment(PLAN).splitlines() if line.startswith("Page of the release:"))
+    assert "`python -m promotion dashboard --stack prod`" in line
+    assert "`release-prod`" in line
+    assert "Page of the release" not in comment(replace(PLAN, faults=("it is invalid",)))
 
 
 @pytest.mark.parametrize(("after", "warns"), [(TRIAL, True), (STABLE, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract.judging import QueryCheck
 from tests.unit.promotion.verdict.worlds import Image, World
 
 WORLDS = {
@@ -22,3 +23,13 @@ IDENTICAL = Image()
 BAD = {"errors": Image(failing=0.02), "latency": Image(slower=4.0)}
 #: Upper limits of the promise, as shares of the trials.
 FALSE_ALARMS, MISSES = 0.02, 0.05
+#: Figures with their limits (a rate that should be low, one that should be high, a gauge with a limit in percent), and
+#: an image at twice the limit of each.
+FIGURES = {
+    "failing": (QueryCheck(name="failing", query="$track", better="lower", limit=0.01), BAD["errors"]),
+    "succeeding": (QueryCheck(name="succeeding", query="$track", better="higher", limit=0.01), BAD["errors"]),
+    "seconds": (QueryCheck(name="seconds", query="$track", better="lower", limit="100%"), Image(slower=4.0)),
+}
+#: Nobody can see how many events are behind a figure. Where most intervals have none, it says too little, and a bad one
+#: may pass: docs/explanation/verdict.md says so.
+FIGURE_WORLDS = [world for world in WORLDS if world != "very few requests"]

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from contract.judging import QueryCheck
 from contract.settings import VerdictKeys
-from promotion.verdict.comparison import chance_at, compare
+from promotion.verdict.comparison import chance_at, compare, compare_values
+from promotion.verdict.query_checks import decide_values, excess_of
 from promotion.verdict.routes import routes_check
-from promotion.verdict.samples import Requests, Samples
+from promotion.verdict.samples import ERROR, Requests, Samples
 from promotion.verdict.traffic import COMPARISONS, decide, rules, within_limit_without
 from tests.unit.promotion.verdict.worlds import BUCKETS, ROUTES, Array, Image, Track, World, traffic
 
@@ -48,6 +50,37 @@ def judge(world: World, image: Image, trials: int, seed: int, keys: VerdictKeys 
         if not going.size:
             break
     return Results(trials, int((results == HEALTHY).sum()), int((results == UNHEALTHY).sum()))
+
+
+def judge_figure(world: World, image: Image, check: QueryCheck, trials: int, seed: int) -> Results:
+    """Simulate the trials of an image in a world, and judge them by a figure that Prometheus would have: FIGURES."""
+    canary, stable = (FIGURES[check.name](_sum(_pods(track))) for track in traffic(world, image, trials, seed))
+    results = np.full(trials, OPEN)
+    looks = world.seconds // world.every
+    for look in range(1, looks + 1):
+        seen = canary[:, :look], stable[:, :look]
+        measured = compare_values(*seen, excess_of(check, *seen))
+        decision = decide_values(check, measured, chance_at(look, looks, COMPARISONS + 1), final=look == looks)
+        results = np.where(results == OPEN, decision, results)
+    return Results(trials, int((results == HEALTHY).sum()), int((results == UNHEALTHY).sum()))
+
+
+def _failing(requests: Requests) -> Array:
+    """Return the share of errors ``[trial, interval]``; not a number in an interval without requests."""
+    with np.errstate(invalid="ignore"):
+        return requests.answers[..., ERROR].sum(-1) / requests.answers.sum((-1, -2))
+
+
+def _mean_seconds(requests: Requests) -> Array:
+    """Return about the mean time ``[trial, interval]``: each request as long as its bucket allows."""
+    counts = np.diff(requests.durations, axis=-1, prepend=0.0)
+    longest = np.where(np.isinf(BUCKETS), 2 * BUCKETS[-2], BUCKETS)
+    with np.errstate(invalid="ignore"):
+        return (counts * longest).sum((-1, -2)) / counts.sum((-1, -2))
+
+
+#: Figures by the name of their check.
+FIGURES = {"failing": _failing, "succeeding": lambda each: 1 - _failing(each), "seconds": _mean_seconds}
 
 
 def bad_routes(world: World, image: Image, trials: int, seed: int, each_look: bool = False) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from contract.settings import VerdictKeys
-from promotion.state.cluster.metrics import Counters, total
+from promotion.state.cluster.counters import Counters, total
 from promotion.verdict.comparison import chance_at
 from promotion.verdict.result import Check
 from promotion.verdict.routes import routes_check, why_incomparable

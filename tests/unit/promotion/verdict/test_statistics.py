@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contract.settings import VerdictKeys
-from promotion.state.cluster.metrics import Counters
+from promotion.state.cluster.counters import Counters
 from promotion.verdict.comparison import FALSE_ALARM, Pairs, chance_at, compare
 from promotion.verdict.samples import Interval, Samples, count_over, quantile
 from promotion.verdict.traffic import COMPARISONS, rules, traffic_checks

@@ -21,6 +21,7 @@ from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.verdict import Verdict, judge
 from promotion.verdict.observation import Observation
+from promotion.verdict.sources import WAYS_OUT
 from promotion.verdict.table import verdict_text
 from promotion.verdict.trial import Trial, default_interval
 
@@ -62,6 +63,13 @@ class FakeCluster:
     """Part of ``per_reading`` that the track gets."""
     selector: dict[str, str] = field(default_factory=lambda: {"app": "addressbook"})
     metrics_port: bool = True
+    namespace: str = "shop"
+    service: str = "addressbook"
+    routes_lead_to: set[str] = field(default_factory=set[str])
+    """Services that a gateway's routes lead to."""
+
+    def backends(self) -> set[str]:
+        return self.routes_lead_to
 
     def deployment(self, track: Track) -> Deployment | None:
         if not self.replicas[track]:
@@ -328,7 +336,7 @@ def test_unreadable_metrics_are_the_reason(fake: FakeCluster) -> None:
     assert verdict.result == "inconclusive"
     assert verdict.reasons == [
         "errors, refusals, median latency, tail latency, routes: metrics unreachable:"
-        " pod canary-pod, port 9464 does not answer"
+        f" pod canary-pod, port 9464 does not answer; if the service has none, {WAYS_OUT}"
     ]
 
 
@@ -435,7 +443,9 @@ def test_a_service_without_metrics_is_not_watched(fake: FakeCluster) -> None:
     seen: list[Observation] = []
     verdict = judge(cast(Cluster, fake), 60, seen.append, EVERY)
     assert verdict.result == "inconclusive"
-    assert "the service has no metrics port" in verdict.reasons[0]
+    assert verdict.source is None
+    for way_out in ("at a gateway (canaryWeight)", "metricsPort, or prometheus", "`verdict: functional`"):
+        assert way_out in verdict.reasons[0]
 
 
 def test_too_small_a_share_of_the_requests_is_noted(fake: FakeCluster) -> None:
