@@ -22,8 +22,8 @@ from promotion.state.stack_file import StackFile
 if TYPE_CHECKING:
     from promotion.page.feed import Reader
 
-#: Seconds between two checks whether the page still serves; Ctrl-C ends the wait at once.
-WAIT_SECONDS = 60.0
+#: Seconds between two checks whether the page still follows; Ctrl-C ends the wait at once.
+WAIT_SECONDS = 1.0
 
 
 def dashboard(options: DashboardOptions) -> int:
@@ -90,15 +90,18 @@ def _serve(readers: Sequence[Reader]) -> int:
     from promotion.page.feed import Feed
     from promotion.page.server import PageServer
 
-    server = PageServer(Feed(readers))
+    feed = Feed(readers)
+    server = PageServer(feed)
     stop = StopRequest()
     server.start()
     try:
         print(f"Open this address once, on this machine: {server.address}\nCtrl-C ends the page.", flush=True)
-        while not stop.received:
+        while not (stop.received or feed.error):
             stop.wait(WAIT_SECONDS)
     finally:
         server.stop()
+    if feed.error:
+        raise feed.error
     return DONE
 
 

@@ -245,7 +245,8 @@ def roll_back_canary(session: Session, why: str, explanation: Explanation | None
         ) from None
     finally:
         session.console.say(f"\n{why}:\n\n{explanation}\n")
-        TrialRecorder(session.file).rollback(digest_of(release.canary_image), why, str(explanation))
+        digest = session.verdict.digest if session.verdict else digest_of(release.canary_image)
+        TrialRecorder(session.file).rollback(digest, why, str(explanation))
 
 
 def removal_of(state: StackState) -> Move:

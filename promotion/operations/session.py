@@ -81,8 +81,8 @@ class Console:
 class EngineRun:
     """Run the engine on the stack ``name``.
 
-    ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program also asks for
-    no version of the platform but the running ones. ``former_stable`` is the digest of stable's image if an update
+    ``excluded`` are the URNs of resources that updates leave alone; with ``leaves_platform``, the program asks for no
+    version of the platform but the running ones. ``former_stable`` is the digest of stable's image if an update
     returns to one that stable ran before. ``outputs`` (without secrets) and ``failed`` (URNs of resources) are those of
     the last update. ``ran``: there was an update, or a destroy.
     """

@@ -16,6 +16,7 @@ from contract.settings import ReleaseSettings
 from promotion.errors import BUSY, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.config_edits import Move
+from promotion.operations.gateway_class import require_features
 from promotion.operations.options import Track
 from promotion.operations.platform_changes import (
     PlatformChanges,
@@ -25,7 +26,7 @@ from promotion.operations.platform_changes import (
 )
 from promotion.operations.session import Session, release_settings
 from promotion.operations.stale import refuse_stale
-from promotion.preview.planned import Plan, plan
+from promotion.preview.planned import UPGRADES_NOTHING, Plan, plan
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.state import checkout, engine, git
 from promotion.state.stack_file import Edits, difference
@@ -87,6 +88,8 @@ def apply(
     is_applying = False
     session.engine.former_stable = _former_stable(session) if platform == "leave" else ""
     try:
+        if platform != "leave":
+            require_features(session)
         keeps = keeps_platform(session)
         if reviewed:
             _up_as_reviewed(session, message, reviewed)
@@ -128,11 +131,20 @@ def _preview(session: Session, *, refresh: bool, save: Path | None = None, confi
     ``refresh``: look at what exists, too. Policies judge the program's own values, which need no refresh; a provider's
     own changes appear only after one. Raises CommandError if the update could not start, or a policy forbids it.
     """
-    planned = plan(session.engine.stack, refresh=refresh, save=save, config_file=config_file)
+    planned = plan(
+        session.engine.stack,
+        refresh=refresh,
+        save=save,
+        config_file=config_file,
+        with_platform=session.options.with_platform,
+    )
     for error in planned.faults:
         print(f"error: {error}", file=sys.stderr, flush=True)
     if planned.faults:
         raise CommandError(f"stack `{session.name}`: refused, nothing was changed; see the errors above", WRONG_USE)
+    session.engine.leaves_platform = planned.goes_back  # the update must ask for what the preview asked for
+    if planned.goes_back:
+        session.console.say(UPGRADES_NOTHING)
     return planned
 
 

@@ -73,6 +73,7 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     Raises CommandError, and writes nothing, if there is no canary, the stack file names another one, or the cluster
     does not answer.
     """
+    from promotion.verdict.screen import watching
     from promotion.verdict.table import verdict_text
 
     if options.trial < SHORTEST_TRIAL or (options.every and 3 * options.every > options.trial):
@@ -83,14 +84,14 @@ def try_canary(session: Session, options: VerdictOptions) -> Verdict:
     keys = _verdict_keys(session)
     if options.warm_up is not None:
         keys = keys.model_copy(update={"warm_up_seconds": round(options.warm_up)})
-
     recorder = TrialRecorder(session.file)
+    with watching(session.console.out, only_lines=session.console.json) as show:
 
-    def observe(seen: Observation) -> None:
-        recorder.look(digest_of(seen.tracks["canary"].image), seen.as_json())
-        session.console.say(seen.line)
+        def observe(seen: Observation) -> None:
+            recorder.look(digest_of(seen.tracks["canary"].image), seen.as_json())
+            show(seen)
 
-    result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
+        result = judge(cluster, options.trial, observe, options.every, own_commands(session.file), keys)
     session.verdict = result
     recorder.verdict(result.as_json())
     session.console.say(f"\n{verdict_text(result)}")

@@ -169,7 +169,8 @@ def failed_document(stack: str, error: str) -> dict[str, Any]:
 
 def _standing(stack: str, standing: Standing) -> dict[str, Any]:
     steps = [asdict(step) for step in standing.steps]
-    return {"stack": stack, "stage": standing.stage, "headline": standing.headline, "next": steps}
+    headline = standing.headline[:1].upper() + standing.headline[1:]
+    return {"stack": stack, "stage": standing.stage, "headline": headline, "next": steps}
 
 
 def _author(track: Mapping[str, Any], moves: Mapping[str, Any] | None) -> str:

@@ -48,7 +48,8 @@ class Feed:
         self._viewers = 0
         self._stopped = False
         self.document = self._read()
-        self._thread = Thread(target=self._follow, daemon=True)
+        self.error: Exception | None = None
+        self._thread = Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         """Begin to follow the stacks."""
@@ -91,6 +92,13 @@ class Feed:
 
     def _read(self) -> dict[str, Any]:
         return page_document([reader.read() for reader in self._readers], public=False)
+
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:  # a bug: the page ends, and its command reports it
+            self.error = error
+            self.stop()
 
     def _follow(self) -> None:
         trials, due = [reader.trial_changed for reader in self._readers], time.monotonic() + self._read_seconds

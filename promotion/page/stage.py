@@ -89,7 +89,9 @@ def _alone(stack: str, status: Mapping[str, Any], broken: Sequence[str]) -> Stan
         return Standing("rolled back", headline, (release, history))
     if result == "healthy" and digest == stable:
         undo = Step(_command("undo", stack), "return stable to the image that it ran before")
-        return Standing("promoted", f"{short(digest)} is promoted: stable serves everyone with it", (release, undo))
+        return Standing(
+            "promoted", f"The image {short(digest)} is promoted: stable serves everyone with it", (release, undo)
+        )
     return Standing("no canary", "There is no canary: stable serves everyone", (release,))
 
 

@@ -31,6 +31,7 @@ def trial_document(recorded: RecordedTrial, *, running: bool) -> dict[str, Any]:
         "looks": [_figures(look) for look in looks],
         "checks": [{**check, "estimates": _estimates(check["name"], looks)} for check in checks],
         "result": verdict.get("result", ""),
+        "source": verdict.get("source") or "",
         "reasons": verdict.get("reasons", []),
         "notes": verdict.get("notes", []),
         "rollback": recorded.rollback,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,14 +14,21 @@ from pulumi.automation.events import EngineEvent
 from pulumi.runtime.rpc import UNKNOWN
 
 from contract.image import digest_of
+from contract.update import LEAVE_PLATFORM
 from promotion.errors import CommandError
 from promotion.preview.steps import digest_of_steps, step_lines
 from promotion.state.engine import error_lines, outputs, policies
 from promotion.state.progress import NOT_EVALUATED
+from promotion.state.stack_file import StackFile
 from promotion.state.stack_state import is_platform
 
 #: First line of the update in the engine's diff; the refresh comes before it, as a step of the stack's own.
 STACK_STEP = re.compile(r"\W*pulumi:pulumi:Stack: \((?!refresh\))")
+#: Advice on an update that is the way back.
+UPGRADES_NOTHING = (
+    "this update returns to a version that ran before, so it upgrades neither Kubernetes nor the database; the next"
+    " `up` does, if the stack file names a newer version"
+)
 Operation = Literal["create", "update", "replace", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "replace", "delete")
 
@@ -117,7 +124,8 @@ class Plan:
     """Effects of an update of the stack; ``faults`` are the errors that keep it from starting.
 
     ``steps`` are the lines of the canonical list of its steps, and ``digest`` is their digest; "" if there are faults.
-    ``earlier`` is the digest of an image that stable returns to, "" if it returns to none.
+    ``earlier`` is the digest of an image that stable returns to, "" if it returns to none. ``goes_back``: the update is
+    the way back to what ran before, and the program asks for no other versions of the platform than the running ones.
     """
 
     project: str
@@ -133,6 +141,7 @@ class Plan:
     steps: tuple[str, ...] = ()
     digest: str = ""
     earlier: str = ""
+    goes_back: bool = False
 
     def count(self, operation: Operation) -> int:
         """Return the number of resources with this operation."""
@@ -242,18 +251,43 @@ class Preview:
         return {track: image for track, image in images.items() if digest_of(image)}
 
 
+def goes_back(config: Mapping[str, str], outputs: Mapping[str, Any]) -> bool:
+    """Return whether an update to this config is the way back: the canary goes, or stable gets an earlier image.
+
+    ``outputs`` are those of the last update. Only a cloud's own stack has versions of a platform to leave alone.
+    """
+    tracks = cast(Mapping[str, Mapping[str, Any]], outputs.get("tracks") or {})
+    own_platform = config.get("cloud", "local") != "local" and not config.get("platformStack")
+    has_canary = bool(config.get("canaryImage")) and config.get("canaryReplicas", "0") != "0"
+    if not own_platform or has_canary or "stable" not in tracks:
+        return False
+    running, wanted = digest_of(str(tracks["stable"]["image"])), digest_of(config.get("stableImage", ""))
+    if wanted == running:
+        return "canary" in tracks
+    return bool(wanted) and wanted == config.get("migratedImage")
+
+
 def plan(
-    stack: automation.Stack, *, refresh: bool = True, save: Path | None = None, config_file: Path | None = None
+    stack: automation.Stack,
+    *,
+    refresh: bool = True,
+    save: Path | None = None,
+    config_file: Path | None = None,
+    with_platform: bool = False,
 ) -> Plan:
     """Return what an update of the stack would do, or the errors that keep it from starting.
 
     ``refresh``: first refresh the preview's copy of the state, as `up` does, so that manual changes count. ``save``:
     also write the engine's own plan there, for `up`; it contains the stack's config and, encrypted, its secrets.
-    ``config_file`` replaces the stack file.
+    ``config_file`` replaces the stack file. ``with_platform``: also the way back upgrades what the config names.
     Raises CommandError if the preview fails without such errors.
     """
     preview = Preview()
     before = outputs(stack)
+    file = StackFile.of(stack.name)
+    text = config_file.read_text(encoding="utf-8") if config_file else None
+    back = not with_platform and goes_back(file.values(text), before)
+    stack.workspace.env_vars = {LEAVE_PLATFORM: "true"} if back else {}
     diff = ""
     try:
         diff = stack.preview(
@@ -269,7 +303,8 @@ def plan(
     except automation.CommandError as error:
         if not preview.faults:
             raise CommandError(error_lines(error)) from None
-    return preview.plan(stack.workspace.project_settings().name, stack.name, before, _resources(diff))
+    planned = preview.plan(stack.workspace.project_settings().name, stack.name, before, _resources(diff))
+    return replace(planned, goes_back=True, advice=(*planned.advice, UPGRADES_NOTHING)) if back else planned
 
 
 def _resources(diff: str) -> str:

@@ -45,7 +45,7 @@ def verdict_text(verdict: Verdict) -> str:
 
 def progress(seconds: float, planned: float, latest: Interval) -> str:
     """Describe the interval that has just ended."""
-    return f"{_clock(seconds)} of {_clock(planned)}   canary {_short(latest.canary)}   stable {_short(latest.stable)}"
+    return f"{clock(seconds)} of {clock(planned)}   canary {_short(latest.canary)}   stable {_short(latest.stable)}"
 
 
 def chart(intervals: Sequence[Interval]) -> str:
@@ -88,5 +88,6 @@ def _short(counters: Counters) -> str:
     )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

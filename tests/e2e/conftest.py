@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -32,6 +33,10 @@ CONFIG = {
     "rolloutTimeoutSeconds": 60,
     "preStopSeconds": 1,  # no users here who could notice
 }
+
+
+#: An encrypted value in a stack's state.
+CIPHERTEXT = re.compile(r'"ciphertext": "[^"]*"')
 
 
 def take_away(project: Project, namespace: str) -> None:
@@ -94,12 +99,25 @@ def break_early(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("broken")
 
 
+def deployed(project: Project) -> dict[str, str]:
+    """Return the inputs of each resource in the state, without the secrets, which are encrypted anew each time."""
+    inputs = {each["urn"]: json.dumps(each.get("inputs"), sort_keys=True) for each in project.state()["resources"]}
+    return {urn: CIPHERTEXT.sub("", text) for urn, text in inputs.items()}
+
+
+@pytest.fixture(scope="session")
+def deployed_at_first(stack: Project) -> dict[str, str]:
+    return deployed(stack)
+
+
 @pytest.fixture
-def calm(stack: Project) -> Iterator[Project]:
-    """The stack, brought back to stable alone after the test."""
+def calm(stack: Project, deployed_at_first: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Project]:
+    """The stack, brought back to stable alone after the test, unless a passed test has done so itself."""
+    failed = request.session.testsfailed
     yield stack
     stack.configure(stableReplicas=2, canaryImage=None, canaryReplicas=None, traffic=None)
-    stack.up("--refresh")
+    if request.session.testsfailed > failed or deployed(stack) != deployed_at_first:
+        stack.up("--refresh")
 
 
 @pytest.fixture(scope="session")

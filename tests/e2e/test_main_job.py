@@ -95,7 +95,6 @@ def test_pods_run_an_image_by_digest(stack: Any):
 def test_second_up_changes_nothing(stack: Any):
     stack.pulumi("preview", "--expect-no-changes")
     stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes")
-    assert stack.preview_steps() == {}
 
 
 def test_config_alone_runs_a_canary_beside_stable(calm: Any, api: Any):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 NAME = "left-out"
+OLD, NEW = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "ab")
 #: A platform and a release in small: the stand-in of the random provider changes both without a cluster.
 PROGRAM = """
 import pulumi
@@ -37,6 +38,10 @@ stable = random.RandomString(
     keepers={"nodes": nodes.result},
     opts=pulumi.ResourceOptions(parent=release, depends_on=tracks),
 )
+image, canary = config.require("stableImage"), config.get("canaryImage")
+images = {"stable": image, **({"canary": canary} if canary else {})}
+pulumi.export("tracks", {track: {"image": each, "replicas": 1, "share": 50} for track, each in images.items()})
+pulumi.export("traffic", "split")
 pulumi.export("nodes", nodes.result)
 pulumi.export("stable", stable.result)
 """
@@ -49,7 +54,7 @@ from promotion.operations.session import Session
 from promotion.preview.planned import plan
 
 session = Session.of("rollback", RollbackOptions(stack="{name}"))
-planned = plan(session.engine.stack)
+planned = plan(session.engine.stack, with_platform=True)
 changes = [*(change.name for change in planned.platform_changes), *planned.faults]
 up_without_platform(session, "the way back")
 print(json.dumps([changes, session.engine.outputs]))
@@ -58,7 +63,8 @@ print(json.dumps([changes, session.engine.outputs]))
 
 @pytest.fixture
 def project(new_project: Callable[..., Any], toolchain: dict[str, str]) -> Any:
-    project = new_project(NAME, toolchain, cloud="aws", nodeCount=3, stableReplicas=2, canaryReplicas=1)
+    images = {"stableImage": OLD, "canaryImage": NEW}
+    project = new_project(NAME, toolchain, cloud="aws", nodeCount=3, stableReplicas=2, canaryReplicas=1, **images)
     (project.folder / "__main__.py").write_text(PROGRAM)
     project.up()
     return project
@@ -89,6 +95,31 @@ def test_the_platforms_versions_stop_no_way_back(project: Any):
     assert "version 1.99 is not offered" in " ".join(changes), "any other update is refused"
     assert len(outputs["stable"]) == 3
     assert "repeating it with the platform" in said
+
+
+@pytest.mark.parametrize(
+    ("edits", "code"),
+    [
+        ({"canaryReplicas": None, "canaryImage": None}, 0),
+        ({"canaryReplicas": None, "canaryImage": None, "stableImage": NEW}, 2),
+    ],
+    ids=["the canary goes", "the canary is promoted"],
+)
+def test_a_merged_roll_back_asks_for_no_version(project: Any, edits: dict[str, Any], code: int):
+    """As CI applies it: a preview of the pull request, and then `up` that does what was reviewed."""
+
+    def promotion(*arguments: str) -> str:
+        done = project.run(sys.executable, "-m", "promotion", *arguments, "--stack", NAME, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    project.configure(version="1.99", **edits)
+    shown = promotion("preview", "--save", "preview.json")
+    assert ("version 1.99 is not offered" in shown) is bool(code)
+    assert ("so it upgrades neither Kubernetes nor the database" in shown) is not bool(code)
+    if not code:
+        promotion("up", "--expect", "preview.json", "--yes")
+        assert {*project.outputs()["tracks"]} == {"stable"}
 
 
 FAILING_STABLE = """

@@ -16,7 +16,7 @@ from promotion.errors import WRONG_USE
 
 def test_every_command_has_an_example_and_exit_codes(capsys: pytest.CaptureFixture[str]):
     with_stack = ("up", "preview", "down", "canary", "verdict", "promote", "rollback", "undo", "release", "traffic")
-    for command in (*with_stack, "status", "history", "diagnose", "stack", "unstack"):
+    for command in (*with_stack, "status", "dashboard", "history", "diagnose", "stack", "unstack"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
@@ -70,7 +70,7 @@ def test_an_invalid_weight_is_refused(text: str):
         weight(text)
 
 
-@pytest.mark.parametrize("command", ["status", "history", "diagnose", "preview"])
+@pytest.mark.parametrize("command", ["status", "dashboard", "history", "diagnose", "preview"])
 def test_reading_commands_need_a_stack_file(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

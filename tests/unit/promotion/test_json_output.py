@@ -29,6 +29,7 @@ COMMANDS = (
     "rollback",
     "release",
     "status",
+    "dashboard",
     "history",
     "diagnose",
 )

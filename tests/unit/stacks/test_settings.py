@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -235,6 +237,43 @@ def test_a_test_request_that_cannot_be_sent_is_refused(fields: str, expected: st
     (error,) = errors(testRequests=f"[{{{fields}}}]")
     assert error.startswith("testRequests.0")
     assert expected in error
+
+
+PROMETHEUS = {"prometheus": "monitoring/prometheus:9090"}
+CHECK = {"name": "orders", "query": "orders{track='$track'}", "better": "higher", "limit": 1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"prometheus": "prometheus.example.com"}, "does not have the form"),
+        ({"requestSelector": "track='$track'"}, "needs a Prometheus to ask: set `prometheus` too"),
+        ({"checks": [CHECK]}, "needs a Prometheus to ask: set `prometheus` too"),
+        ({**PROMETHEUS, "requestSelector": "app='shop'"}, "has no `$track`, so both tracks would have the same"),
+        (
+            {**PROMETHEUS, "checks": [{**CHECK, "query": "orders"}]},
+            "has no `$track`, so both tracks would get",
+        ),
+        ({**PROMETHEUS, "checks": [{**CHECK, "limit": 0}]}, "must be a number above 0"),
+        ({**PROMETHEUS, "checks": [{**CHECK, "limit": "ten"}]}, "or a percentage such as 10%"),
+        ({**PROMETHEUS, "checks": [CHECK, CHECK]}, "has two checks named 'orders'"),
+        ({"requestSource": "logs"}, "must be 'first', 'gateway', 'pods' or 'prometheus'"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_refused(keys: dict[str, Any], expected: str):
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
+    (error,) = errors(**values)
+    assert expected in error
+
+
+def test_a_token_is_encrypted_and_only_sent_over_https():
+    assert errors(prometheus="https://prometheus.example.com", prometheusToken="hunter2") == [
+        "prometheusToken: is in plain text; encrypt it with `pulumi config set --secret prometheusToken`"
+    ]
+    with pytest.raises(ConfigError) as raised:
+        parse(engine_values(**PROMETHEUS, prometheusToken="hunter2"), LocalKeys, {"prometheusToken"})
+    assert "only sent to a Prometheus whose address begins with https://" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_an_error_in_canary_settings_names_the_command():

@@ -16,7 +16,7 @@ from promotion.operations.rollback import FOUND_UNHEALTHY, remove_canary, restor
 from promotion.operations.session import Session
 from promotion.operations.traffic import traffic
 from promotion.operations.update import apply
-from promotion.preview.planned import Change
+from promotion.preview.planned import Change, goes_back
 from promotion.preview.reviewed import ReviewedPreview
 from promotion.preview.steps import digest_of_steps
 from promotion.state.stack_state import is_platform
@@ -151,6 +151,30 @@ def test_a_reviewed_update_does_not_mix_them_either(make: Make):
         "in an update of their own first",
     )
     assert not stack.applied
+
+
+DIGEST, EARLIER = OLD.partition("@")[2], NEW.partition("@")[2]
+CANARY = {"stable": {"image": OLD}, "canary": {"image": NEW}}
+
+
+@pytest.mark.parametrize(
+    ("edits", "tracks", "expected"),
+    [
+        ({"stableImage": OLD}, CANARY, True),
+        ({"stableImage": OLD, "canaryImage": NEW, "canaryReplicas": "0"}, CANARY, True),
+        ({"stableImage": NEW, "migratedImage": EARLIER}, {"stable": {"image": OLD}}, True),
+        ({"stableImage": NEW, "migratedImage": DIGEST}, CANARY, False),
+        ({"stableImage": NEW}, CANARY, False),
+        ({"stableImage": OLD}, {"stable": {"image": OLD}}, False),
+        (TRIAL, CANARY, False),
+        ({}, CANARY, False),
+        ({"stableImage": OLD}, {}, False),
+        ({"stableImage": OLD, "cloud": "local"}, CANARY, False),
+        ({"stableImage": OLD, "platformStack": "prod"}, CANARY, False),
+    ],
+)
+def test_which_updates_go_back(edits: dict[str, str], tracks: dict[str, Any], expected: bool):
+    assert goes_back({"cloud": "aws", **edits}, {"tracks": tracks}) is expected
 
 
 @pytest.mark.parametrize(

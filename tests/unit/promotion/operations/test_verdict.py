@@ -27,7 +27,9 @@ from promotion.state import engine
 from promotion.state.cluster import cluster
 from promotion.state.history import Update
 from promotion.state.stack_file import StackFile
+from promotion.state.trial_record import read_record
 from promotion.verdict import Result, Verdict
+from promotion.verdict.observation import Observation, TrackSeen
 
 OLD, NEW, OTHER = (f"registry.example/addressbook@sha256:{digit * 64}" for digit in "abc")
 DIGEST = f"sha256:{'b' * 64}"
@@ -67,6 +69,7 @@ class Bench:
         self.updates: list[Update] = []
         self.waited: list[float] = []
         self.keys: object = None
+        self.looks: list[Observation] = []
         self.write(**TRIAL)
 
     def write(self, **config: str) -> None:
@@ -91,6 +94,8 @@ class Bench:
 
     def judge(self, *arguments: object) -> Verdict:
         self.keys = arguments[-1]
+        for look in self.looks:
+            cast(Any, arguments[2])(look)
         return Verdict(self.result, digest_of(self.running), [], MOMENT, MOMENT)
 
     def diagnosis(self, *_: object) -> str:
@@ -135,6 +140,18 @@ def test_an_unhealthy_canary_is_rolled_back_and_diagnosed(bench: Bench, capsys: 
     assert "the disk is full" in bench.out.getvalue()
     answer = json.loads(capsys.readouterr().out)
     assert (answer["result"], answer["digest"], answer["takenBack"]) == ("unhealthy", DIGEST, True)
+
+
+@pytest.mark.parametrize("image", [NEW, "source"])
+def test_trial_and_roll_back_are_recorded(bench: Bench, image: str):
+    bench.write(**{**TRIAL, "canaryImage": image})
+    tracks: Any = {"canary": TrackSeen(NEW, 1, ()), "stable": TrackSeen(OLD, 2, ())}
+    bench.looks = [Observation(MOMENT, "watching", "10 s", seconds, 60.0, tracks) for seconds in (10.0, 20.0)]
+    assert bench.run() == UNHEALTHY
+    trial = read_record(StackFile(bench.path))
+    assert trial is not None and trial.verdict and trial.rollback
+    assert (trial.digest, [look["seconds"] for look in trial.looks]) == (DIGEST, [10.0, 20.0])
+    assert (trial.verdict["result"], trial.rollback["diagnosis"]) == ("unhealthy", "the disk is full")
 
 
 def test_a_canary_built_from_source_is_rolled_back(bench: Bench):

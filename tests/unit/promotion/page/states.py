@@ -218,7 +218,7 @@ STATES: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
     "inconclusive": lambda: [
         document(replace(BOTH, verdict=judged("inconclusive")), recorded(30, "inconclusive", 0.008))
     ],
-    "unhealthy": lambda: [document(status(stable=STABLE, canary=CRASHING), None, [SLOW])],
+    "unhealthy": lambda: [document(status(stable=replace(STABLE, share=100.0), canary=CRASHING), None, [SLOW])],
     "rolled-back": lambda: [_rolled_back()],
     "promoted": lambda: [_promoted()],
     "unreachable": lambda: [_unreachable()],
@@ -253,7 +253,14 @@ def hostile(text: str) -> dict[str, Any]:
     record = recorded(6, "unhealthy", 0.03, text)
     named = [{**asdict(each), "name": text, "value": text, "rule": text} for each in checks(6, 0.03)]
     record.looks = [{**look, "line": text, "at": text, "checks": named} for look in record.looks]
-    record.verdict = {"result": text, "reasons": [text], "notes": [text], "checks": named, "ended": text}
+    record.verdict = {
+        "result": text,
+        "reasons": [text],
+        "notes": [text],
+        "checks": named,
+        "ended": text,
+        "source": text,
+    }
     change = Change(text, text, text), Change("canaryImage", text, text)
     page = document(shown, record, [finding], [replace(update(13, text, 1, *change), author=text, result=text)])
     authors = {"stable": text, "canary": text}

@@ -177,7 +177,7 @@ def test_what_is_missing_is_diagnosed_at_every_look(tmp_path: Path, read: list[s
 def test_an_unreadable_stack_says_why_and_recovers(tmp_path: Path, read: list[str]):
     made = reader(tmp_path, CommandError("stack `prod` runs nothing"), BOTH)
     first, second = made.read(), made.read()
-    assert (first["stage"], first["headline"]) == ("unreadable", "stack `prod` runs nothing")
+    assert (first["stage"], first["headline"]) == ("unreadable", "Stack `prod` runs nothing")
     assert second["stage"] == "not judged"
 
 

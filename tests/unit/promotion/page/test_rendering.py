@@ -101,7 +101,7 @@ def test_an_address_with_another_scheme_is_no_link():
         for tag, each in Parsed(rendering.page(hostile("javascript:alert(1)"), live=False)).elements
         if tag == "a"
     ]
-    assert links == ["#release"]
+    assert links == ["#release", "#stack-1", "#stack-2", "#stack-3"]
 
 
 @pytest.mark.parametrize("state", STATES)

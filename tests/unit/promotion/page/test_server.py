@@ -156,6 +156,15 @@ def test_viewers_are_bounded():
             answer.close()
 
 
+def test_a_bug_ends_the_page_and_is_reported(monkeypatch: pytest.MonkeyPatch):
+    with served("no-canary") as (server, reader):
+        answer = ask(server, "/events", **opened(server))
+        monkeypatch.setattr(reader, "read", lambda: {}["stack"])
+        while answer.readline():
+            pass
+        assert isinstance(server.feed.error, KeyError)
+
+
 def test_the_end_closes_the_stream_and_the_port():
     with served("no-canary") as (server, _):
         answer = ask(server, "/events", **opened(server))
