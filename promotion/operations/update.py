@@ -16,6 +16,7 @@ from contract.settings import ReleaseSettings
 from promotion.errors import BUSY, WRONG_USE, CommandError
 from promotion.operations import config_edits
 from promotion.operations.config_edits import Move
+from promotion.operations.gateway_class import require_features
 from promotion.operations.options import Track
 from promotion.operations.platform_changes import (
     PlatformChanges,
@@ -87,6 +88,8 @@ def apply(
     is_applying = False
     session.engine.former_stable = _former_stable(session) if platform == "leave" else ""
     try:
+        if platform != "leave":
+            require_features(session)
         keeps = keeps_platform(session)
         if reviewed:
             _up_as_reviewed(session, message, reviewed)

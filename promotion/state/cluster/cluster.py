@@ -168,6 +168,12 @@ class Cluster:
         rules = [rule for route in routes for rule in parts(route, "spec", "rules")]
         return {str(backend["name"]) for rule in rules for backend in parts(rule, "backendRefs")}
 
+    def gateway_class(self, name: str) -> Document | None:
+        """Return the GatewayClass; None if the cluster does not have it. Raises UnreachableError."""
+        with self._answering(f"GatewayClass {name}"):
+            classes = read_items(CustomObjectsApi(self.api).list_cluster_custom_object, *GATEWAY_API, "gatewayclasses")
+        return next((each for each in classes if each["metadata"]["name"] == name), None)
+
     def pods_labelled(self, selector: str, namespace: str = "") -> list[Pod]:
         """Return the pods with these labels in a namespace, or in all; pods being deleted are left out."""
         with self._answering(f"the pods labelled {selector}"):
