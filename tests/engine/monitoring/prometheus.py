@@ -169,26 +169,6 @@ def _simulated(port: int) -> Mapping[str, Any]:
     return {"honor_labels": True, "static_configs": targets}
 
 
-def annotated_pods(kubeconfig: str, namespace: str) -> Mapping[str, Any]:
-    """Return the usual job for annotated pods, as in the Helm chart `prometheus`, for one namespace."""
-    annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
-    relabelled = [
-        {"source_labels": [f"{annotation}scrape"], "action": "keep", "regex": "true"},
-        {"source_labels": [f"{annotation}path"], "target_label": "__metrics_path__", "regex": "(.+)"},
-        {
-            "source_labels": ["__address__", f"{annotation}port"],
-            "target_label": "__address__",
-            "regex": r"(.+?)(?::\d+)?;(\d+)",
-            "replacement": "$1:$2",
-        },
-        {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)"},
-        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-    ]
-    pods = {"role": "pod", "kubeconfig_file": kubeconfig, "namespaces": {"names": [namespace]}}
-    return {"kubernetes_sd_configs": [pods], "relabel_configs": relabelled}
-
-
 def _handler(pods: Pods) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
