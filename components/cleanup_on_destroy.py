@@ -103,7 +103,7 @@ class CleanupOnDestroyProvider(dynamic.ResourceProvider):
 
         subject, by_hand = _props["subject"], _props["byHand"]
         try:
-            client = api_client(_props["context"], _props["kubeconfig"])
+            client = api_client(_props.get("context", ""), _props["kubeconfig"])
             failed = _run_again(client, _props["namespace"], _props["job"], _props["args"])
         except ApiException as exception:
             error: Any = exception  # the client has no type hints

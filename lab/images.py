@@ -135,7 +135,7 @@ def _obtain(lab: Lab, image: Image) -> Path:
             return built
         if image.on_hub and _pulled(lab, image, from_hub):
             return from_hub
-        origin = " from Debian packages" if image.on_hub else ""
+        origin = " from Debian packages" if image in BASE_IMAGES else ""
         with step(f"build the image {image.reference}{origin} (once; kept in the cache)"):
             _build(lab, image, built)
     return built

@@ -40,7 +40,8 @@ def dashboard(options: DashboardOptions) -> int:
 
         _write(target, rendering.page(page_document(stacks, public=True), live=False))
     if options.output == "json":
-        print(json.dumps(page_document(stacks, public=False), indent=2))
+        shown = page_document(stacks, public=False)
+        print(json.dumps({"stack": None if options.all else options.stack, **shown}, indent=2))
     else:
         print(f"{target} has the page; open it in a browser")
     return DONE

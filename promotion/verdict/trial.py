@@ -12,6 +12,7 @@ from contract.settings import VerdictKeys
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
 from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
 from promotion.state.cluster.counters import Counters
+from promotion.state.cluster.gateway import has_track_backends
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.state.prometheus import prometheus_at
 from promotion.verdict.comparison import MIN_INTERVALS, chance_at
@@ -79,7 +80,7 @@ class Trial:
         """Try the canary. Raises CommandError as ``judge`` does."""
         try:
             self.images = {track: self._deployment(track).image for track in TRACKS}
-            self.shares_users = "track" not in self.cluster.public_selector()
+            self.shares_by_pods = self._shares_by_pods()
             is_up = self._wait_until_up()
             functional = self._functional_checks() if is_up else []
             if is_up and worst([*self._pod_checks(), *functional]) != "unhealthy":
@@ -234,12 +235,19 @@ class Trial:
         enough = len(self.intervals) >= MIN_INTERVALS
         return checks, why_incomparable(samples, self.intervals, self.keys) if enough else ""
 
+    def _shares_by_pods(self) -> bool:
+        """Return whether each track gets the users of its share of the pods, and not by a gateway's weight."""
+        with suppress(UnreachableError):  # a role may not read routes; then the note may be wrong, but nothing else
+            if has_track_backends(self.cluster):
+                return False
+        return "track" not in self.cluster.public_selector()
+
     def _share_note(self, samples: Samples) -> list[str]:
         """Return a note if the canary gets far fewer of the users' requests than its share of the pods."""
         pods = {track: self.watches[track].wanted for track in TRACKS}
         requests = samples.canary.route_totals.sum(), samples.stable.route_totals.sum()
         share, actual = pods["canary"] / max(1, sum(pods.values())), requests[0] / max(1.0, sum(requests))
-        if not self.shares_users or sum(requests) < SHARE_MINIMUM or actual >= SHARE_PART * share:
+        if not self.shares_by_pods or sum(requests) < SHARE_MINIMUM or actual >= SHARE_PART * share:
             return []
         return [
             f"the canary got {actual:.1%} of the requests, but has {share:.1%} of the pods: connections that users keep"

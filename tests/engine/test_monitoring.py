@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from addressbook.database import Database
+from addressbook.metrics import Metrics
+from addressbook.settings import Settings
+from prometheus_client import generate_latest
 
 from contract.judging import PRESETS, MetricsPreset
 from contract.project import PROJECT_ROOT
@@ -113,25 +117,37 @@ def test_a_stacks_limits_are_in_its_rules(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "operator.yaml").read_text())["spec"] == yaml.safe_load(text)
 
 
+def test_the_addressbook_has_the_metrics_that_are_read() -> None:
+    names = ("DB_HOST", "DB_SCHEMA", "DB_USER", "DB_PASSWORD")
+    settings = Settings.read(dict.fromkeys(names, "x"))
+    metrics = Metrics(settings, Database(settings.database, size=1))
+    metrics.count("GET", "/all", 200, 0.1)
+    text = generate_latest(metrics.registry).decode()
+    queries = " ".join(dashboard_queries("", ""))
+    read = set(re.findall(r"\b(?:addressbook|http|process)_\w+(?=\{)", TEXT + queries))
+    assert read >= {"http_requests_total", "addressbook_database_wait_seconds_bucket", "process_cpu_seconds_total"}
+    assert [name for name in read if f"\n{name}" not in text] == []
+
+
 def test_prometheus_fires_and_clears_every_alert(tmp_path: Path) -> None:
     with running(tmp_path, short(TEXT)) as prometheus:
         prometheus.wait_for(lambda: bool(prometheus.series("canary:http_errors:difference5m")), 30)
         assert prometheus.firing() == set()
         prometheus.pods.broken = True
-        prometheus.wait_for(lambda: prometheus.firing() == ALERTS, 60)
-        for query in dashboard_queries():
+        prometheus.wait_for(lambda: prometheus.firing() == ALERTS, 120)
+        for query in dashboard_queries("shop", "shop"):
             assert prometheus.series(query), query
         for name, metric, label in variables():
             assert prometheus.get(f"label/{label}/values", **{"match[]": metric}) == ["shop"], name
         prometheus.pods.broken = False
-        prometheus.wait_for(lambda: prometheus.firing() == set(), 60)
+        prometheus.wait_for(lambda: prometheus.firing() == set(), 120)
 
 
-def dashboard_queries() -> Iterator[str]:
+def dashboard_queries(namespace: str, service: str) -> Iterator[str]:
     """Yield each query of the dashboard, with its variables filled in."""
     targets = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
     for each in (*targets, *DASHBOARD["annotations"]["list"]):
-        yield each["expr"].replace("$namespace", "shop").replace("$service", "shop")
+        yield each["expr"].replace("$namespace", namespace).replace("$service", service)
 
 
 def variables() -> Iterator[tuple[str, str, str]]:

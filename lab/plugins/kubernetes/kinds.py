@@ -38,11 +38,15 @@ class Kind:
         return f"{root}{scope}/{self.plural}" + (f"/{quote(name)}" if name else "")
 
 
+_RBAC = "rbac.authorization.k8s.io/v1"
 _DECLARED = (
+    Kind("ClusterRole", _RBAC, "clusterroles", namespaced=False),
+    Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", namespaced=False, immutable=("roleRef",)),
     Kind("ConfigMap", "v1", "configmaps"),
     Kind("Deployment", "apps/v1", "deployments", immutable=("spec.selector",)),
     Kind("GCPBackendPolicy", "networking.gke.io/v1", "gcpbackendpolicies"),
     Kind("Gateway", "gateway.networking.k8s.io/v1", "gateways"),
+    Kind("GatewayClass", "gateway.networking.k8s.io/v1", "gatewayclasses", namespaced=False),
     Kind("HealthCheckPolicy", "networking.gke.io/v1", "healthcheckpolicies"),
     Kind("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes"),
     Kind(
@@ -60,6 +64,8 @@ _DECLARED = (
         immutable=("spec.accessModes", "spec.selector", "spec.storageClassName", "spec.volumeName"),
     ),
     Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
+    Kind("Role", _RBAC, "roles"),
+    Kind("RoleBinding", _RBAC, "rolebindings", immutable=("roleRef",)),
     Kind("Secret", "v1", "secrets", immutable=("type",)),
     Kind("ServiceAccount", "v1", "serviceaccounts"),
     Kind("Service", "v1", "services", immutable=("spec.clusterIP",)),
@@ -75,6 +81,7 @@ _DECLARED = (
             "spec.volumeClaimTemplates",
         ),
     ),
+    Kind("TraefikService", "traefik.io/v1alpha1", "traefikservices"),
 )
 # A wait reads these to tell why an object is not ready.
 _READ_BY_WAITS = (

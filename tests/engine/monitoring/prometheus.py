@@ -82,10 +82,10 @@ class _Pod:
 
 @dataclass
 class Prometheus:
-    """A running Prometheus and the pods that it scrapes each second."""
+    """A running Prometheus, and the simulated pods that it may scrape."""
 
     address: str
-    pods: Pods
+    pods: Pods = field(default_factory=Pods)
     began: float = field(default_factory=time.time)
 
     def get(self, path: str, **parameters: str) -> Any:
@@ -113,37 +113,48 @@ class Prometheus:
 
 @contextmanager
 def running(folder: Path, rules: str) -> Generator[Prometheus]:
-    """Run Prometheus with these rules; stop it at the end."""
+    """Run Prometheus with these rules over simulated pods; stop it at the end."""
     pods = Pods()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(pods))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        with scraping(folder, rules, _simulated(server.server_address[1])) as address:
+            yield Prometheus(address, pods)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def scraping(folder: Path, rules: str, job: Mapping[str, Any]) -> Generator[str]:
+    """Run Prometheus with these rules and this job, once a second; return its address."""
+    every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    config = {"global": every, "rule_files": ["rules.yaml"], "scrape_configs": [{"job_name": "shop", **job}]}
     (folder / "rules.yaml").write_text(rules)
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(_config(server.server_address[1])))
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = ["prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            prometheus = Prometheus(f"http://127.0.0.1:{port}", pods)
+            prometheus = Prometheus(f"http://127.0.0.1:{port}")
             prometheus.wait_for(lambda: _is_up(prometheus), 60)
-            yield prometheus
+            yield prometheus.address
         finally:
             process.terminate()
             process.wait(30)
-            server.shutdown()
-            server.server_close()
 
 
 def _is_up(prometheus: Prometheus) -> bool:
     try:
-        return bool(prometheus.series("up"))
+        return bool(prometheus.series("vector(1)"))
     except OSError:
         return False
 
 
-def _config(port: int) -> Mapping[str, Any]:
-    """Return a config whose targets have the labels that discovery in a cluster gives them."""
+def _simulated(port: int) -> Mapping[str, Any]:
+    """Return a job whose targets have the labels that discovery in a cluster gives them."""
 
     def target(path: str, **labels: str) -> Mapping[str, Any]:
         return {"targets": [f"127.0.0.1:{port}"], "labels": {"__metrics_path__": path, **labels}}
@@ -155,11 +166,7 @@ def _config(port: int) -> Mapping[str, Any]:
         target("/third", track="stable", pod="shop-stable-2", **pod),
         target("/kube"),
     ]
-    return {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": ["rules.yaml"],
-        "scrape_configs": [{"job_name": "shop", "honor_labels": True, "static_configs": targets}],
-    }
+    return {"honor_labels": True, "static_configs": targets}
 
 
 def _handler(pods: Pods) -> type[BaseHTTPRequestHandler]:

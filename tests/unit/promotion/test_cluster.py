@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -15,6 +16,7 @@ from pulumi import automation
 
 from promotion.errors import CommandError
 from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.gateway import has_track_backends
 from promotion.state.cluster.pods import Deployment, Pod
 from promotion.state.stack_state import TAG
 
@@ -99,6 +101,77 @@ def test_a_redirect_is_the_answer(method: str, form: dict[str, str] | None) -> N
         cluster = Cluster(ApiClient(Configuration(host=f"http://127.0.0.1:{server.server_port}")), "n", "s")
         assert cluster.through_service("canary", method, "/", form) == (302, "")
         server.shutdown()
+
+
+#: What an API server answers, by path.
+OBJECTS: dict[str, tuple[int, Any]] = {
+    "/apis/gateway.networking.k8s.io/v1/namespaces/n/httproutes": (
+        200,
+        {
+            "items": [
+                {"spec": {"rules": [{"filters": [{"type": "RequestRedirect"}]}]}},
+                {"spec": {"rules": [{"backendRefs": [{"name": "s-canary"}]}, {"backendRefs": [{"name": "s-stable"}]}]}},
+            ]
+        },
+    ),
+    "/apis/gateway.networking.k8s.io/v1/namespaces/plain/httproutes": (404, {"kind": "Status"}),
+    "/apis/gateway.networking.k8s.io/v1/namespaces/private/httproutes": (403, {"kind": "Status"}),
+    "/api/v1/namespaces/n/pods?labelSelector=app%3Ds-traefik": (
+        200,
+        {
+            "items": [
+                {"metadata": {"name": "a"}},
+                {"metadata": {"name": "b", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
+            ]
+        },
+    ),
+    "/api/v1/pods?labelSelector=app%3Ds-traefik": (200, {"items": [{"metadata": {"name": "elsewhere"}}]}),
+    "/api/v1/namespaces/monitoring/services/http:prometheus:9090/proxy/api/v1/query?query=up": (200, "answered"),
+}
+
+
+class ApiServer(BaseHTTPRequestHandler):
+    """Answers from OBJECTS."""
+
+    def do_GET(self) -> None:
+        status, document = OBJECTS[self.path]
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def api_server() -> Generator[ApiClient]:
+    with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield ApiClient(Configuration(host=f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
+
+
+def test_routes_show_whether_a_gateway_tells_tracks_apart(api_server: ApiClient) -> None:
+    assert Cluster(api_server, "n", "s").backends() == {"s-canary", "s-stable"}
+    assert has_track_backends(Cluster(api_server, "n", "s"))
+    assert not has_track_backends(Cluster(api_server, "plain", "s")), "a cluster without the Gateway API"
+    with pytest.raises(UnreachableError, match=r"the HTTPRoutes in namespace private: .* \(403\)"):
+        has_track_backends(Cluster(api_server, "private", "s"))
+
+
+def test_pods_are_found_by_label_in_one_namespace_or_all(api_server: ApiClient) -> None:
+    cluster = Cluster(api_server, "n", "s")
+    assert [pod.name for pod in cluster.pods_labelled("app=s-traefik", "n")] == ["a"]
+    assert [pod.name for pod in cluster.pods_labelled("app=s-traefik")] == ["elsewhere"]
+    assert cluster.within("other").namespace == "other"
+
+
+def test_any_service_answers_through_the_api_server(api_server: ApiClient) -> None:
+    answer = Cluster(api_server, "n", "s").proxied("monitoring", "prometheus", "9090", "GET", "/api/v1/query?query=up")
+    assert answer == (200, '"answered"')
 
 
 def test_pods_of_a_former_deployment_are_not_current(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,9 @@ def test_all_stacks_are_shown_even_if_one_is_unreadable(monkeypatch: pytest.Monk
     project = SimpleNamespace(list_stacks=lambda: names, select_stack=selected.append)
     monkeypatch.setattr(dashboard, "workspace", lambda: project)
     assert main(["dashboard", "--all", "--output", "json"]) == DONE
-    stages = [stack["stage"] for stack in json.loads(capsys.readouterr().out)["stacks"]]
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["stack"] is None
+    stages = [stack["stage"] for stack in shown["stacks"]]
     assert stages == ["unreadable", "rolled back", "no canary"]
     assert selected == ["prod"], "the user's stack stays selected"
 

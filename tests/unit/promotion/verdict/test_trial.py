@@ -462,5 +462,11 @@ def test_a_dark_canary_gets_no_note_about_its_share(fake: FakeCluster) -> None:
     assert verdict_of(fake).notes == []
 
 
+def test_a_canary_with_a_weight_gets_no_note_about_its_pods(fake: FakeCluster) -> None:
+    fake.per_reading, fake.share["canary"], fake.routes_lead_to = 1000, 0.1, {"addressbook-canary"}
+    verdict = verdict_of(fake, keys=ADDRESSBOOK.model_copy(update={"request_source": "pods"}))
+    assert (verdict.result, verdict.source, verdict.notes) == ("healthy", "pods", [])
+
+
 def test_looks_suit_the_length_of_the_trial() -> None:
     assert [default_interval(seconds) for seconds in (20, 60, 90, 300, 3600)] == [2, 2, 3, 10, 10]
