@@ -13,6 +13,7 @@ import itertools
 import json
 import random
 import signal
+import ssl
 import sys
 import time
 import uuid
@@ -64,11 +65,15 @@ class Client:
     """A minimal HTTP/1.1 client: a general one would take the time that the tested pods need.
 
     It keeps at most ``kept`` connections alive. A connection that the server has closed while idle is not used again.
+    ``address`` is where it connects, if that is not the URL's host; ``ca`` is a file with an HTTPS server's authority.
     """
 
-    def __init__(self, url: str, kept: int) -> None:
-        address = urlsplit(url)
-        self._host, self._port = address.hostname or "", address.port or 80
+    def __init__(self, url: str, kept: int, address: str = "", ca: str = "") -> None:
+        parts = urlsplit(url)
+        self._host, self._tls = parts.hostname or "", parts.scheme == "https"
+        self._port = parts.port or (443 if self._tls else 80)
+        self._address = address or self._host
+        self._context = ssl.create_default_context(cafile=ca or None) if self._tls else None
         self._kept = kept
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
@@ -76,25 +81,39 @@ class Client:
         self, method: str, path: str, form: Mapping[str, str] | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> tuple[int, bytes]:
         """Return status and body. Raises OSError (also on a timeout), EOFError or ValueError."""
+        status, _, content = await self.exchange(method, path, {}, form, timeout)
+        return status, content
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        more: Mapping[str, str],
+        form: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send ``more`` headers too; return status, headers by their names in lower case, and body. Raises as above."""
         body = urlencode(form or {}).encode()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in more.items()]
         lines += ["Content-Type: application/x-www-form-urlencoded"] if form else []
         lines += [] if self._kept else ["Connection: close"]
         async with asyncio.timeout(timeout):
             reader, writer = await self._connection()
             try:
                 writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-                headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                fields = [line.split(": ", 1) for line in head.split("\r\n")[1:] if line]
+                headers = {name.lower(): value for name, value in fields}
                 content = await _body(reader, headers)
             except BaseException:
                 writer.close()
                 raise
-        if headers.get("connection") != "close" and len(self._idle) < self._kept:
+        if headers.get("connection", "").lower() != "close" and len(self._idle) < self._kept:
             self._idle.append((reader, writer))
         else:
             writer.close()
-        return int(head.split(" ", 2)[1]), content
+        return int(head.split(" ", 2)[1]), headers, content
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
@@ -102,7 +121,8 @@ class Client:
             if not reader.at_eof():
                 return reader, writer
             writer.close()
-        return await asyncio.open_connection(self._host, self._port)
+        name = self._host if self._tls else None
+        return await asyncio.open_connection(self._address, self._port, ssl=self._context, server_hostname=name)
 
 
 async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
@@ -119,9 +139,9 @@ async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> byt
 class Users:
     """Send requests at a steady rate and remember every person the service acknowledged."""
 
-    def __init__(self, url: str, rate: float, seed: int) -> None:
+    def __init__(self, url: str, rate: float, seed: int, address: str = "", ca: str = "") -> None:
         self.report = Report()
-        self._url = url
+        self._client = lambda kept: Client(url, kept, address, ca)
         self._interval = 1 / rate
         self._random = random.Random(seed)
         self._stored: dict[str, int] = {}  # id by last name, which is unique
@@ -132,7 +152,7 @@ class Users:
         """Send requests until stopped, then check that every acknowledged person is stored."""
         began = time.monotonic()
         pending: set[asyncio.Task[None]] = set()
-        kept, fresh = Client(self._url, KEPT_CONNECTIONS), Client(self._url, 0)
+        kept, fresh = self._client(KEPT_CONNECTIONS), self._client(0)
         for number in itertools.count():
             due = began + number * self._interval
             if stop.is_set() or time.monotonic() - began > seconds:
@@ -204,11 +224,13 @@ async def main() -> int:
     parser.add_argument("--rate", type=float, default=60, help="requests a second (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=LONGEST_SECONDS, help="longest run (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which requests, in which order (default: %(default)s)")
+    parser.add_argument("--address", default="", help="connect to this address instead of the URL's host")
+    parser.add_argument("--ca", default="", help="file with the authority of the server's certificate")
     options = parser.parse_args()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    users = Users(options.url, options.rate, options.seed)
+    users = Users(options.url, options.rate, options.seed, options.address, options.ca)
     await users.run(stop, options.seconds)
     print(users.report.json())
     return 0

@@ -105,10 +105,10 @@ class Trial:
         return ReadyPods(kubeconfig.new_client_from_config(file, "addressbook-lab"), self.namespace, service)
 
     @contextmanager
-    def users(self, longest_seconds: float = LONGEST_SECONDS) -> Iterator[Users]:
+    def users(self, longest_seconds: float = LONGEST_SECONDS, rate: float = RATE, *options: str) -> Iterator[Users]:
         """Load the public address while the block runs, but no longer than ``longest_seconds``."""
         url = self.project.outputs()["url"]
-        command = [sys.executable, str(LOAD), url, "--rate", str(RATE), "--seconds", str(longest_seconds)]
+        command = [sys.executable, str(LOAD), url, "--rate", str(rate), "--seconds", str(longest_seconds), *options]
         users = Users(subprocess.Popen(command, stdout=subprocess.PIPE, text=True), {})
         try:
             yield users

@@ -37,6 +37,10 @@ THROUGH_API = "any(name == b'x-forwarded-uri' for name, _ in request.headers)"
 
 BEHAVIOUR = {
     "good": "",
+    # Any other version answers 404.
+    "tells its version": ANSWERS.format(
+        behaviour="    if request.path == '/version':" + REFUSE.format(status=200, body="new")
+    ),
     "crashes at start": "import sys\nif 'serve' in sys.argv:\n    sys.exit('no more disk for the journal')\n",
     "crashes after a while": (
         "import os, sys, threading\nif 'serve' in sys.argv:\n    threading.Timer(12, os._exit, [70]).start()\n"
