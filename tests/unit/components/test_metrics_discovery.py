@@ -12,7 +12,7 @@ from stacks.parsing import ConfigError, parse
 CANARY = {"canaryImage": "source", "canaryReplicas": 1}
 
 
-def annotations(stack: Any) -> Mapping[str, Mapping[str, str]]:
+def pod_annotations(stack: Any) -> Mapping[str, Mapping[str, str]]:
     """Return Prometheus' annotations on the pods of each Deployment."""
     templates = {each.name: each.inputs["spec"]["template"]["metadata"] for each in stack.all("Deployment")}
     return {
@@ -24,13 +24,13 @@ def annotations(stack: Any) -> Mapping[str, Mapping[str, str]]:
 
 def test_unset_nothing_tells_prometheus_of_the_pods(declare: Callable[..., Any]):
     stack = declare(**CANARY)
-    assert not any(annotations(stack).values())
+    assert not any(pod_annotations(stack).values())
     assert stack.all("PodMonitor") == []
 
 
 def test_annotations_name_each_tracks_own_metrics(declare: Callable[..., Any]):
     settings = {"metricsDiscovery": "annotations", "metricsPath": "/stats", "canarySettings": {"metricsPort": 9999}}
-    found = annotations(declare(**CANARY, **settings))
+    found = pod_annotations(declare(**CANARY, **settings))
     common = {"prometheus.io/scrape": "true", "prometheus.io/path": "/stats"}
     assert found["addressbook-stable"] == {**common, "prometheus.io/port": "9464"}
     assert found["addressbook-canary"] == {**common, "prometheus.io/port": "9999"}
@@ -38,7 +38,7 @@ def test_annotations_name_each_tracks_own_metrics(declare: Callable[..., Any]):
 
 def test_a_pod_monitor_selects_both_tracks(declare: Callable[..., Any]):
     stack = declare(**CANARY, metricsDiscovery="podMonitor")
-    assert not any(annotations(stack).values())
+    assert not any(pod_annotations(stack).values())
     monitor = stack.one("PodMonitor")
     assert monitor.inputs["metadata"]["namespace"] == "addressbook"
     assert monitor.inputs["spec"] == {

@@ -154,15 +154,18 @@ def test_the_screen_leaves_the_terminal_clean(arguments: list[str], code: int):
     with subprocess.Popen(
         command, cwd=PROJECT_ROOT, env=environment, stdin=child, stdout=child, stderr=child, start_new_session=True
     ) as process:
-        os.close(child)
-        shown = read_until(terminal, "line at 20")
-        assert HIDE in shown
-        assert "0:20 of 1:00" in CODES.sub("", shown)
-        if code:
-            process.send_signal(signal.SIGINT)
-        shown += read_until(terminal)
-        assert termios.tcgetattr(terminal) == before
-        assert process.wait(30) == code
+        try:
+            os.close(child)
+            shown = read_until(terminal, "line at 20")
+            assert HIDE in shown
+            assert "0:20 of 1:00" in CODES.sub("", shown)
+            if code:
+                process.send_signal(signal.SIGINT)
+            shown += read_until(terminal)
+            assert termios.tcgetattr(terminal) == before
+            assert process.wait(30) == code
+        finally:
+            process.kill()
     os.close(terminal)
     _, _, end = shown.rpartition(SHOW)
     assert HIDE not in end

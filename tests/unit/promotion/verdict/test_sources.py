@@ -199,8 +199,8 @@ class Series:
         """Let each of the track's pods have counted so many requests."""
         selector = f'{{destination_workload="book-{track}"}}'
         labels = {"reporter": "destination", "response_code": "200"}
-        rows = [({**labels, "pod": pod, "__name__": "x"}, count) for pod, count in pods]
-        sent = ({**labels, "reporter": "source", "pod": "gateway"}, 999)
+        rows = [({**labels, "pod": pod, "__name__": "x"}, float(count)) for pod, count in pods]
+        sent = ({**labels, "reporter": "source", "pod": "gateway"}, 999.0)
         self.answers[f"istio_requests_total{selector}"] = [*rows, sent]
         buckets = [({**row, "le": bound}, count) for row, count in rows for bound in ("1", "+Inf")]
         self.answers[f"istio_request_duration_milliseconds_bucket{selector}"] = buckets
