@@ -320,3 +320,19 @@ def test_cloud_is_read_from_the_stack_file(tmp_path: Path):
     (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  cloud: 'gcp' # without the project's name\n")
     done = subprocess.run(["bash", "-ec", step["run"]], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "cloud=gcp\n"
+
+
+def test_code_owners_guard_what_guards_production():
+    rules = [line.split() for line in (ROOT / ".github" / "CODEOWNERS").read_text().splitlines()]
+    patterns = [rule[0].lstrip("/") for rule in rules if rule and rule[0] != "#"]
+    owned = {file for pattern in patterns for match in ROOT.glob(pattern) for file in (match, *match.rglob("*"))}
+    assert all(any(ROOT.glob(pattern)) for pattern in patterns)
+    assert owned >= {*WORKFLOWS, *ACTIONS, *SEMAPHORE, *ROOT.glob("policy/*.py"), *ROOT.glob("Pulumi.prod*.yaml")}
+
+
+def test_cached_packages_are_of_one_python_and_one_lock():
+    (key,) = [step["with"]["key"] for _, step in steps() if step.get("with", {}).get("path") == ".venv"]
+    assert "${{ steps.python.outputs.python-version }}" in key  # the full one, which setup-python returns
+    (patterns,) = re.findall(r"hashFiles\(([^)]*)\)", key)
+    locked = {file for pattern in re.findall(r"'([^']*)'", patterns) for file in ROOT.glob(pattern)}
+    assert locked >= {ROOT / "requirements.txt", ROOT / "requirements-dev.txt"}
