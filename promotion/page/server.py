@@ -30,6 +30,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+OTHER_HOST = "This host name is refused: open the address that `python -m promotion dashboard` prints."
 USED = "This address has been used. Run `python -m promotion dashboard` again for a new one."
 
 
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if self.headers.get("Host") not in self.server.hosts:
-            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "This server has another name.")
+            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, OTHER_HOST)
         elif tokens := parse_qs(url.query).get("token"):
             self._open(tokens[0])
         elif not self._is_admitted():
@@ -123,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path == "/events":
             self._events()
         else:
-            self._refuse(HTTPStatus.NOT_FOUND, "There is only one page here.")
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this address: the page is at /.")
 
     def _open(self, token: str) -> None:
         """Exchange the token for a cookie, so that it stays neither in the address nor in the browser's history."""

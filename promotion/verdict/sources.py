@@ -153,7 +153,7 @@ class PrometheusSource:
         except (PrometheusError, MetricsError) as error:
             raise UnreadError(str(error)) from None
         if not readings["stable"]:
-            raise UnreadError(f"Prometheus has no `{self._query(self.metrics.requests, 'stable')}`")
+            raise UnreadError(f"Prometheus has no series for `{self._query(self.metrics.requests, 'stable')}`")
         for track in TRACKS:
             self._pending[track] = total([self._pending[track], self._deltas[track].add(readings[track])])
         if not cold and not all(self._pending[track].total for track in TRACKS):
