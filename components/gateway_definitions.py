@@ -1,4 +1,4 @@
-"""Whether a cluster knows the kinds of the Gateway API that Traefik must be able to list."""
+"""Check that a cluster has the definitions of the kinds that Traefik must be able to list."""
 
 from __future__ import annotations
 

@@ -33,12 +33,12 @@ CONTROLLER = "traefik.io/gateway-controller"
 CLASS_LABEL = "addressbook/gateway"
 #: User and group of the containers. Any will do: Traefik owns no files.
 UID = 65532
-#: Seconds that a Traefik which is told to stop takes new connections, while load balancers learn of it.
+#: Seconds for which a stopping Traefik accepts new connections, while load balancers learn of it.
 ACCEPT_SECONDS = 10
 #: Seconds that it then has for open requests. An answer of the service may take as long.
 DRAIN_SECONDS = 30
-#: Seconds until a new Traefik gets users. It answers 404 until it has read its routes, and says nothing when it has;
-#: that takes it less than a second.
+#: Seconds until a new Traefik gets users. It answers 404 until it has read its routes, which takes less than a second,
+#: and gives no sign when it has.
 ROUTES_SECONDS = 4
 #: Time between two changes of its routes. Traefik's default of 2 s would send requests to pods that have left.
 THROTTLE = "250ms"

@@ -89,7 +89,7 @@ class Gateway:
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
-    #: None: the cluster serves the class. Otherwise the release puts the name of Traefik's class here.
+    #: None: the cluster serves the class. Otherwise the release runs Traefik and sets `class_name`.
     traefik: OwnTraefik | None = None
 
 

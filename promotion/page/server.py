@@ -20,7 +20,7 @@ from promotion.page.feed import Feed, StoppedError
 HOST = "127.0.0.1"
 #: Connections at the same time; a connection that says nothing is closed after so many seconds.
 MAX_CONNECTIONS, IDLE_SECONDS = 32, 10.0
-#: Seconds after which an unchanged page sends a sign of life, which finds viewers that have gone.
+#: Seconds after which an unchanged page sends a heartbeat, which detects viewers that have gone.
 BEAT_SECONDS = 10.0
 HEADERS = {
     "Cache-Control": "no-store",
@@ -103,7 +103,7 @@ class PageServer(ThreadingHTTPServer):
             self._connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a viewer that has gone."""
+        """Ignore a viewer that has gone."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
 
     def send_error(self, code: int, *_: str | None, **__: str | None) -> None:
-        """Answer what is no GET with 405, and anything else malformed with its own status, without a page."""
+        """Answer methods other than GET with 405, and malformed requests with their own status, without a page."""
         if code == HTTPStatus.NOT_IMPLEMENTED:
             code = HTTPStatus.METHOD_NOT_ALLOWED
         self.close_connection = True
