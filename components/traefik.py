@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components.component import Component
 from components.container_defaults import rollout_wait
+from components.gateway import API_VERSION
 from components.gateway_definitions import require_definitions
 from components.network_policies import TraefikPolicyArgs, traefik_policy
 from components.pod import Labels, restricted_container, restricted_pod
@@ -19,6 +20,7 @@ from components.traefik_rights import traefik_rights
 from contract.platform import (
     HTTP_PORT,
     HTTPS_PORT,
+    TRAEFIK_CONTROLLER,
     TRAEFIK_METRICS_PORT,
     OwnTraefik,
     Platform,
@@ -26,9 +28,6 @@ from contract.platform import (
 )
 from contract.settings import ServiceSettings
 
-API_VERSION = "gateway.networking.k8s.io/v1"
-#: Name of the controller in a GatewayClass (Traefik documentation, Kubernetes Gateway).
-CONTROLLER = "traefik.io/gateway-controller"
 #: Label of a GatewayClass, with the namespace of the only Traefik that serves it.
 CLASS_LABEL = "addressbook/gateway"
 #: User and group of the containers. Any will do: Traefik owns no files.
@@ -103,7 +102,7 @@ class Traefik(Component):
             api_version=API_VERSION,
             kind="GatewayClass",
             metadata={"name": self.class_name, "labels": {**self._labels.all, CLASS_LABEL: self._args.namespace}},
-            spec={"controllerName": CONTROLLER},
+            spec={"controllerName": TRAEFIK_CONTROLLER},
             opts=self._options,
         )
 

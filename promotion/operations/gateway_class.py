@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from contract.platform import TRAEFIK
+from contract.platform import TRAEFIK, TRAEFIK_CONTROLLER
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.session import Session
 from stacks.entrance import MANAGED
 
-#: Controller of Traefik's classes (Traefik, pkg/provider/kubernetes/gateway).
-TRAEFIK_CONTROLLER = "traefik.io/gateway-controller"
 #: Names of features (Gateway API, pkg/features). Weights and matches of headers are in the core of HTTPRoute.
 CORE, REDIRECT = "HTTPRoute", "HTTPRouteSchemeRedirect"
 #: Keys that decide what the class must support.
