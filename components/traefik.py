@@ -88,6 +88,7 @@ class Traefik(Component):
         self._labels = Labels(app=traefik_app(args.service.name), part_of=args.service.name)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
         checked = require_definitions(args.platform.cluster, args.sticky)
+        # The name is known only after the check, so that nothing refers to a class which cannot exist.
         self.class_name = pulumi.Output.concat(args.namespace, "-traefik", checked.apply(lambda _: ""))
         rights = traefik_rights(self._labels, args.namespace, self.class_name, args.sticky, self._options)
         first = [self._gateway_class(), *rights, self._load_balancer(), self._policy()]

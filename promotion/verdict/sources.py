@@ -118,13 +118,13 @@ class PodSource:
 
     @property
     def fault(self) -> str:
-        """Whether several processes answer in turn."""
+        """Why no trial can use the counters: several processes answer in turn; "" if they do not."""
         pod = next((deltas.shared_port for deltas in self._deltas.values() if deltas.shared_port), "")
         if not pod:
             return ""
-        why = f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let"
         return (
-            why + " one process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
+            f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let one"
+            " process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
         )
 
 
