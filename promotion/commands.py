@@ -232,7 +232,8 @@ def _add_image(parser: argparse.ArgumentParser, default: str) -> None:
         "--stable-replicas",
         type=int,
         metavar="N",
-        help="stable's pods during the trial (default: all with a weight; otherwise reduced by the canary's, to 2 at least)",
+        help="stable's pods during the trial (default: all with a weight; otherwise fewer by the canary's pods, but at"
+        " least 2)",
     )
     parser.add_argument(
         "--traffic",
