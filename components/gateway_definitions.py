@@ -1,4 +1,4 @@
-"""Whether a cluster knows the kinds of the Gateway API that Traefik must be able to list."""
+"""Check that a cluster has the definitions of the kinds that Traefik must be able to list."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def require(context: str, kubeconfig: str, sticky: bool) -> None:
     missing: list[str] = []
     if not _has(context, kubeconfig, GATEWAY_GROUP, "v1", KINDS):
         missing.append(
-            f"gateway = 'traefik': the cluster lacks the Gateway API of v1.4; install it with `{INSTALL}`, or unset"
-            " gateway"
+            f"gateway = 'traefik': the cluster lacks the Gateway API, v1.4 or later; install it with `{INSTALL}`, or"
+            " unset gateway"
         )
     if sticky and not _has(context, kubeconfig, OWN_GROUP, "v1alpha1", OWN_KINDS):
         missing.append(

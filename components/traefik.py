@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components.component import Component
 from components.container_defaults import rollout_wait
+from components.gateway import API_VERSION
 from components.gateway_definitions import require_definitions
 from components.network_policies import TraefikPolicyArgs, traefik_policy
 from components.pod import Labels, restricted_container, restricted_pod
@@ -19,6 +20,7 @@ from components.traefik_rights import traefik_rights
 from contract.platform import (
     HTTP_PORT,
     HTTPS_PORT,
+    TRAEFIK_CONTROLLER,
     TRAEFIK_METRICS_PORT,
     OwnTraefik,
     Platform,
@@ -26,19 +28,16 @@ from contract.platform import (
 )
 from contract.settings import ServiceSettings
 
-API_VERSION = "gateway.networking.k8s.io/v1"
-#: Name of the controller in a GatewayClass (Traefik documentation, Kubernetes Gateway).
-CONTROLLER = "traefik.io/gateway-controller"
 #: Label of a GatewayClass, with the namespace of the only Traefik that serves it.
 CLASS_LABEL = "addressbook/gateway"
 #: User and group of the containers. Any will do: Traefik owns no files.
 UID = 65532
-#: Seconds that a Traefik which is told to stop takes new connections, while load balancers learn of it.
+#: Seconds for which a stopping Traefik accepts new connections, while load balancers learn of it.
 ACCEPT_SECONDS = 10
 #: Seconds that it then has for open requests. An answer of the service may take as long.
 DRAIN_SECONDS = 30
-#: Seconds until a new Traefik gets users. It answers 404 until it has read its routes, and says nothing when it has;
-#: that takes it less than a second.
+#: Seconds until a new Traefik gets users. It answers 404 until it has read its routes, which takes less than a second,
+#: and gives no sign when it has.
 ROUTES_SECONDS = 4
 #: Time between two changes of its routes. Traefik's default of 2 s would send requests to pods that have left.
 THROTTLE = "250ms"
@@ -89,6 +88,7 @@ class Traefik(Component):
         self._labels = Labels(app=traefik_app(args.service.name), part_of=args.service.name)
         self._options = pulumi.ResourceOptions(parent=self, provider=kubernetes)
         checked = require_definitions(args.platform.cluster, args.sticky)
+        # The name is known only after the check, so that nothing refers to a class which cannot exist.
         self.class_name = pulumi.Output.concat(args.namespace, "-traefik", checked.apply(lambda _: ""))
         rights = traefik_rights(self._labels, args.namespace, self.class_name, args.sticky, self._options)
         first = [self._gateway_class(), *rights, self._load_balancer(), self._policy()]
@@ -103,7 +103,7 @@ class Traefik(Component):
             api_version=API_VERSION,
             kind="GatewayClass",
             metadata={"name": self.class_name, "labels": {**self._labels.all, CLASS_LABEL: self._args.namespace}},
-            spec={"controllerName": CONTROLLER},
+            spec={"controllerName": TRAEFIK_CONTROLLER},
             opts=self._options,
         )
 

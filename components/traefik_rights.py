@@ -5,10 +5,9 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.gateway_definitions import OWN_KINDS
+from components.gateway_definitions import GATEWAY_GROUP, OWN_GROUP, OWN_KINDS
 from components.pod import Labels
 
-GATEWAY_API = "gateway.networking.k8s.io"
 RBAC_API = "rbac.authorization.k8s.io"
 READ = ["list", "watch"]
 
@@ -19,14 +18,14 @@ RULES: list[PolicyRule] = [
     {"api_groups": [""], "resources": ["configmaps", "secrets", "services"], "verbs": READ},
     {"api_groups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
     {
-        "api_groups": [GATEWAY_API],
+        "api_groups": [GATEWAY_GROUP],
         "resources": ["backendtlspolicies", "gateways", "grpcroutes", "httproutes", "referencegrants"],
         "verbs": READ,
     },
-    {"api_groups": [GATEWAY_API], "resources": ["gateways/status", "httproutes/status"], "verbs": ["update"]},
+    {"api_groups": [GATEWAY_GROUP], "resources": ["gateways/status", "httproutes/status"], "verbs": ["update"]},
 ]
 #: Traefik's own kinds, of which a route with ``sticky`` refers to one. Traefik must list all of them again.
-OWN_RULES: list[PolicyRule] = [{"api_groups": ["traefik.io"], "resources": sorted(OWN_KINDS), "verbs": READ}]
+OWN_RULES: list[PolicyRule] = [{"api_groups": [OWN_GROUP], "resources": sorted(OWN_KINDS), "verbs": READ}]
 
 
 def traefik_rights(
@@ -72,9 +71,9 @@ def _cluster_rules(class_name: pulumi.Input[str]) -> list[PolicyRule]:
     return [
         # A Gateway may select the namespaces of its routes by their labels.
         {"api_groups": [""], "resources": ["namespaces"], "verbs": READ},
-        {"api_groups": [GATEWAY_API], "resources": ["gatewayclasses"], "verbs": READ},
+        {"api_groups": [GATEWAY_GROUP], "resources": ["gatewayclasses"], "verbs": READ},
         {
-            "api_groups": [GATEWAY_API],
+            "api_groups": [GATEWAY_GROUP],
             "resources": ["gatewayclasses/status"],
             "resource_names": [class_name],
             "verbs": ["update"],

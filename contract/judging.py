@@ -87,7 +87,7 @@ def request_metrics(preset: MetricsPreset, names: Mapping[MetricName, str], path
     return replace(PRESETS[preset], path=path, **names)
 
 
-#: What a query names with a dollar sign, for the program to fill in. A regular expression may end in another one.
+#: Placeholders in a query. Any other dollar sign stays: it may end a regular expression.
 _PLACEHOLDER = re.compile(r"\$(track|service|namespace)\b")
 _SHARE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?%$")
 

@@ -19,6 +19,8 @@ HTTP_PORT, HTTPS_PORT = 80, 443
 EXPIRES, PLATFORM_STACK = "addressbook/expires", "addressbook/platform-stack"
 #: Value of `gateway` with which the stack runs Traefik itself.
 TRAEFIK = "traefik"
+#: Controller of every GatewayClass of Traefik (pkg/provider/kubernetes/gateway).
+TRAEFIK_CONTROLLER = "traefik.io/gateway-controller"
 #: Port of the metrics in Traefik's pods (Prometheus' text format, path /metrics).
 TRAEFIK_METRICS_PORT = 9100
 #: Point the entrance's name at the load balancer's address (IP address or host name), by a resource with these options.
@@ -89,7 +91,7 @@ class Gateway:
     address_name: pulumi.Input[str] | None = None
     #: None: the class needs nothing else.
     policies: Policies | None = None
-    #: None: the cluster serves the class. Otherwise the release puts the name of Traefik's class here.
+    #: None: the cluster serves the class. Otherwise the release runs Traefik and sets `class_name`.
     traefik: OwnTraefik | None = None
 
 

@@ -171,7 +171,7 @@ class ReleaseSettings(ToolKeys):
     canary_replicas: int = Field(default=0, ge=0, le=1000, description="Pods of the canary. 0: no canary.")
     traffic: Traffic = Field(
         default="split",
-        description="Tracks behind the public Service: `split` (both), `stable` (dark canary), `canary` (blue/green).",
+        description="Tracks that serve users: `split` (both), `stable` (dark canary), `canary` (blue/green).",
     )
     canary_weight: str = Field(
         default="",

@@ -43,7 +43,7 @@ IMAGE = Image("library/traefik", "v3.6.12", "traefik", _traefik, _ingredients)
 
 
 def ensure(lab: Lab) -> None:
-    """Prepare a lab that serves for Gateways. Builds Traefik where no registry has it. Raises LabError."""
+    """Prepare the lab for stacks with a Gateway; build Traefik if no registry has it. Raises LabError."""
     images.ensure(lab, [IMAGE])
     files = sorted(_definitions(lab).iterdir())
     kubectl = toolchain.KUBERNETES.binaries(lab) / "kubectl"

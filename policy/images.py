@@ -36,8 +36,8 @@ def _by_tag(container: Container) -> str | None:
         return None
     return (
         f"`{stack_of(resource)}` is a production stack, and container `{container.name}` runs `{image}`, which anyone"
-        " who may push that tag can change: name it REPOSITORY@sha256:DIGEST (for psql, config key databaseClientImage;"
-        f" `regctl image digest --platform linux/amd64 {image}` prints the digest)"
+        " who may push that tag can change: name it REPOSITORY@sha256:DIGEST (config key databaseClientImage for psql,"
+        f" gatewayImage for Traefik; `regctl image digest --platform linux/amd64 {image}` prints the digest)"
     )
 
 

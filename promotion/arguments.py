@@ -126,7 +126,8 @@ def weight(value: str) -> str:
     """Return a percentage below 100 with at most one decimal, as the config has it. All users need a verdict."""
     if not re.fullmatch(r"\d?\d(\.\d)?", value):
         raise argparse.ArgumentTypeError(
-            f"{value!r} is not a percentage from 0 to 99.9 with at most one decimal; `traffic canary` gives it all"
+            f"{value!r} is not a percentage from 0 to 99.9 with at most one decimal; `traffic canary` gives the"
+            " canary all users"
         )
     return f"{float(value):g}"
 

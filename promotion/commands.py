@@ -145,7 +145,7 @@ def add_unstack(commands: Commands) -> None:
 
 def add_canary(commands: Commands) -> None:
     summary = "put an image on trial beside stable"
-    parser = add_command(commands, "canary", canary.canary, CanaryOptions, summary, "--image source --weight 1")
+    parser = add_command(commands, "canary", canary.canary, CanaryOptions, summary, "--image source --replicas 1")
     _add_image(parser, "source; with --weight, the image that is on trial")
     add_change(parser)
 
@@ -232,7 +232,8 @@ def _add_image(parser: argparse.ArgumentParser, default: str) -> None:
         "--stable-replicas",
         type=int,
         metavar="N",
-        help="stable's pods during the trial (default: all with a weight, else fewer by the canary's, but at least 2)",
+        help="stable's pods during the trial (default: all with a weight; otherwise fewer by the canary's pods, but at"
+        " least 2)",
     )
     parser.add_argument(
         "--traffic",
@@ -312,7 +313,9 @@ def add_status(commands: Commands) -> None:
         help="wait until all pods of both tracks are ready, or fail after SECONDS (default: %(const)s)",
     )
     repeated.add_argument(
-        "--exit-code", action="store_true", help="exit with 6 if there is drift, and with 1 if it cannot be told"
+        "--exit-code",
+        action="store_true",
+        help="exit with 6 if there is drift, and with 1 if that cannot be determined",
     )
     parser.add_argument(
         "--ignore-image",

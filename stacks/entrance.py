@@ -52,9 +52,10 @@ class GatewayKeys(Keys):
     gateway: str = Field(
         default="",
         pattern=OBJECT_NAME,
-        description="GatewayClass of the cluster (`kubectl get gatewayclass`) whose Gateway forwards to the service, or"
-        " `managed` for the cloud's own (Google Cloud). Without `tls` it serves plain HTTP. A change gives the service"
-        " a new address. Unset: a load balancer for the Service, without a Gateway.",
+        description="GatewayClass of the cluster (`kubectl get gatewayclass`) whose Gateway forwards to the service;"
+        " `traefik` for a Traefik that the stack runs itself; or `managed` for the cloud's own (Google Cloud). Without"
+        " `tls` it serves plain HTTP. A change gives the service a new address. Unset: a load balancer for the Service,"
+        " without a Gateway.",
     )
     tls: str = Field(
         default="",

@@ -32,7 +32,7 @@ class Quota:
 
 
 def quota_warning(project: str, region: str, token: str) -> str:
-    """Return a warning of the quotas that leave less than a new stack needs, or that they cannot be read; or "".
+    """Return a warning of quotas that leave less than a new stack needs, or cannot be read; "" if there is none.
 
     It is no refusal: Autopilot may do with fewer nodes, and what is used may be an interrupted update's own.
     """

@@ -39,7 +39,7 @@ POLL_SECONDS, USABLE_SECONDS = 3.0, 600
 class ProjectServices(Component):
     """Enabled APIs that answer. They stay enabled after `destroy`, because others in the project may use them.
 
-    ``warning`` is asked once they answer, before any other resource is created; "" is none.
+    ``warning`` is called once they answer, before any other resource is created. Its text is printed, unless it is "".
     """
 
     #: The APIs, for other resources to wait for until each of them answers.
@@ -76,7 +76,7 @@ class ProjectServices(Component):
 async def wait_until_usable(project: str, region: str, warning: Callable[[], str]) -> None:
     """Ask each API until it answers, because for minutes after it is enabled it may refuse every request.
 
-    Then ask for a ``warning``, and print it.
+    Then call ``warning`` and print its text.
     Raises pulumi.RunError if one still refuses after `USABLE_SECONDS`, or the region does not exist.
     """
     questions = _questions(project, region)

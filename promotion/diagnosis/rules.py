@@ -278,7 +278,7 @@ _GATEWAY = (
     Rule(r"no controller", "gateway-without-controller",
          "no controller answers for Gateway {name}: nothing in the cluster serves its class {gateway_class}",
          "correct `gateway` in the stack file (`kubectl get gatewayclass` lists the classes), or install the class's"
-         " controller"),
+         " controller; with `gateway: traefik`, look at the pods of Traefik in the namespace"),
     Rule("", "gateway-not-programmed",
          "Gateway {name} of class {gateway_class} has no load balancer yet",
          "the evidence is the controller's answer; minutes are normal for a cloud's new load balancer"),

@@ -15,7 +15,7 @@ from kubernetes.client.exceptions import ApiException
 
 from promotion.diagnosis.masking import Mask
 from promotion.state.cluster.client import reason_of
-from promotion.state.cluster.cluster import Cluster, UnreachableError
+from promotion.state.cluster.cluster import GATEWAY_API, Cluster, UnreachableError
 from promotion.state.cluster.pods import Document, Pod, labels, parse_time, part, parts, read_items, read_raw
 
 #: Lines of a log that are searched for a cause, and lines that are shown.
@@ -24,8 +24,6 @@ READ_LINES, SHOWN_LINES = 40, 8
 LINE_LENGTH = 300
 #: Seconds that a probe's answer may take.
 ANSWER_SECONDS = 6
-#: Group and version of the Gateway API.
-GATEWAY_VERSION = ("gateway.networking.k8s.io", "v1")
 READ_ERRORS = (ApiException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -97,7 +95,7 @@ def take_snapshot(cluster: Cluster) -> Snapshot:
         nodes = readers.submit(_items_if_allowed, core.list_node)
         everywhere = readers.submit(_items_if_allowed, core.list_pod_for_all_namespaces)
         read_gateways = CustomObjectsApi(cluster.api).list_namespaced_custom_object
-        gateways = readers.submit(_items_if_allowed, read_gateways, *GATEWAY_VERSION, cluster.namespace, "gateways")
+        gateways = readers.submit(_items_if_allowed, read_gateways, *GATEWAY_API, cluster.namespace, "gateways")
         for kind, answer in answers.items():
             try:
                 objects[kind] = answer.result()

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from contract.platform import TRAEFIK
+from contract.platform import TRAEFIK, TRAEFIK_CONTROLLER
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.session import Session
 from stacks.entrance import MANAGED
 
-#: Controller of Traefik's classes (Traefik, pkg/provider/kubernetes/gateway).
-TRAEFIK_CONTROLLER = "traefik.io/gateway-controller"
 #: Names of features (Gateway API, pkg/features). Weights and matches of headers are in the core of HTTPRoute.
 CORE, REDIRECT = "HTTPRoute", "HTTPRouteSchemeRedirect"
 #: Keys that decide what the class must support.
@@ -48,7 +46,10 @@ def _is_used(session: Session, values: Mapping[str, str]) -> bool:
 def missing_feature(document: Mapping[str, Any], release: ReleaseSettings, *, ends_tls: bool) -> str:
     """Return what a GatewayClass lacks for the release, and what to do; "" if it lacks nothing, or does not say."""
     if release.sticky and document.get("spec", {}).get("controllerName") != TRAEFIK_CONTROLLER:
-        return "`sticky` needs a class of Traefik, and this is another's; use `gateway: traefik`, or remove `sticky`"
+        return (
+            "`sticky` needs a class of Traefik, and this one has another controller; use `gateway: traefik`, or remove"
+            " `sticky`"
+        )
     reported: list[Any] = document.get("status", {}).get("supportedFeatures", [])
     # Before version 1.3 of the Gateway API, a feature was its name alone.
     features = {str(cast(Any, each)["name"]) if isinstance(each, Mapping) else str(each) for each in reported}

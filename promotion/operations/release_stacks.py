@@ -221,8 +221,8 @@ def _refuse_renewed(session: Session) -> None:
 def _has_expired(name: str, project: automation.LocalWorkspace, console: Console) -> bool:
     """Return whether a stack in the backend has expired: by its file or, without one, by its last update's config.
 
-    If no update has finished, its namespace tells. Say when a stack will expire, and if that is unknown. Raises
-    CommandError if its file or history is unreadable.
+    If no update has finished, use the annotations of its namespace. Say when a stack will expire, and if that is
+    unknown. Raises CommandError if its file or history is unreadable.
     """
     unfinished = False
     if (PROJECT_ROOT / f"Pulumi.{name.rpartition('/')[2]}.yaml").is_file():

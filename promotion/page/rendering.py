@@ -35,7 +35,7 @@ def page(document: Mapping[str, Any], *, live: bool) -> str:
 
 
 def contents(document: Mapping[str, Any]) -> str:
-    """Return what changes of the page, for an event."""
+    """Return the part of the page that changes, for an event."""
     return _template("contents.html").render(document=document, **_context(document))
 
 

@@ -20,7 +20,7 @@ from promotion.page.feed import Feed, StoppedError
 HOST = "127.0.0.1"
 #: Connections at the same time; a connection that says nothing is closed after so many seconds.
 MAX_CONNECTIONS, IDLE_SECONDS = 32, 10.0
-#: Seconds after which an unchanged page sends a sign of life, which finds viewers that have gone.
+#: Seconds after which an unchanged page sends a heartbeat, which detects viewers that have gone.
 BEAT_SECONDS = 10.0
 HEADERS = {
     "Cache-Control": "no-store",
@@ -30,6 +30,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+OTHER_HOST = "This host name is refused: open the address that `python -m promotion dashboard` prints."
 USED = "This address has been used. Run `python -m promotion dashboard` again for a new one."
 
 
@@ -102,7 +103,7 @@ class PageServer(ThreadingHTTPServer):
             self._connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a viewer that has gone."""
+        """Ignore a viewer that has gone."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if self.headers.get("Host") not in self.server.hosts:
-            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "This server has another name.")
+            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, OTHER_HOST)
         elif tokens := parse_qs(url.query).get("token"):
             self._open(tokens[0])
         elif not self._is_admitted():
@@ -123,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path == "/events":
             self._events()
         else:
-            self._refuse(HTTPStatus.NOT_FOUND, "There is only one page here.")
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this address: the page is at /.")
 
     def _open(self, token: str) -> None:
         """Exchange the token for a cookie, so that it stays neither in the address nor in the browser's history."""
@@ -180,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
 
     def send_error(self, code: int, *_: str | None, **__: str | None) -> None:
-        """Answer what is no GET with 405, and anything else malformed with its own status, without a page."""
+        """Answer methods other than GET with 405, and malformed requests with their own status, without a page."""
         if code == HTTPStatus.NOT_IMPLEMENTED:
             code = HTTPStatus.METHOD_NOT_ALLOWED
         self.close_connection = True

@@ -71,7 +71,7 @@ def _on_trial(stack: str, status: Mapping[str, Any], broken: Sequence[str]) -> S
     if result == "inconclusive":
         longer = Step(_command("verdict", stack, "--for 15m"), "judge again: a longer trial narrows the ranges")
         return Standing("inconclusive", f"The trial of the canary {name} was inconclusive", (longer, back))
-    return Standing("not judged", f"The canary {name} serves users and is not judged yet", (judge, back))
+    return Standing("not judged", f"The canary {name} is not judged yet", (judge, back))
 
 
 def _alone(stack: str, status: Mapping[str, Any], broken: Sequence[str]) -> Standing:

@@ -123,7 +123,7 @@ def select_stack(name: str, create: bool = False) -> automation.Stack:
 def restore_file(name: str, say: Say = _say) -> StackFile:
     """Return the stack's file; if this checkout has none, write the config of the stack's last update into one.
 
-    Of a temporary stack whose first update was killed, write what its namespace tells.
+    For a temporary stack whose first update was killed, write what the annotations of its namespace say.
 
     Raises MissingStackError if the backend has no such stack either, or had an empty one that was never updated,
     UnfinishedStackError if its first update never finished and its end is unknown, and CommandError if the backend is
@@ -151,7 +151,7 @@ def _unfinished(stack: automation.Stack) -> str:
     """Return the text of a file for a stack without a finished update.
 
     Raises MissingStackError for one without resources, after removing it, and UnfinishedStackError if the state does
-    not tell enough: the stack may be a platform's.
+    not say enough: the stack may be a platform's.
     """
     deployment = dict(stack.export_stack().deployment or {})
     if not deployment.get("resources"):

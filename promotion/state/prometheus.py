@@ -88,7 +88,7 @@ class Prometheus:
         except (ValueError, LookupError, TypeError):
             message = f"answers {status}: {' '.join(text.split())[:200]!r}"
         if status in BAD_QUERY:
-            raise PrometheusError(f"`{query}` is no query that Prometheus can answer: {message}", for_good=True)
+            raise PrometheusError(f"Prometheus cannot answer `{query}`: {message}", for_good=True)
         refused = status in (401, 403)
         remedy = "; check prometheusToken, or the rights on the cluster" if refused else ""
         raise PrometheusError(f"Prometheus at {self.transport.where}: {message} ({status}){remedy}", for_good=refused)

@@ -13,20 +13,24 @@ NAMESPACE = "kubernetes:core/v1:Namespace"
 
 
 def unfinished_config(deployment: Mapping[str, Any]) -> dict[str, str]:
-    """Return the keys that the namespace in an exported deployment tells; empty unless the stack has an end."""
+    """Return the keys that an exported deployment's namespace names; empty unless the stack has an end."""
     resources = cast(list[dict[str, Any]], deployment.get("resources") or [])
     pending = cast(list[dict[str, Any]], deployment.get("pending_operations") or [])
     for resource in (*resources, *(each["resource"] for each in pending)):
         inputs = cast(dict[str, Any], resource.get("inputs") or {}) if resource["type"] == NAMESPACE else {}
         metadata = cast(dict[str, Any], inputs.get("metadata") or {})
-        told = cast(dict[str, str], metadata.get("annotations") or {})
-        if EXPIRES in told and PLATFORM_STACK in told:
-            return {"platformStack": told[PLATFORM_STACK], "namespace": metadata["name"], "expires": told[EXPIRES]}
+        annotations = cast(dict[str, str], metadata.get("annotations") or {})
+        if EXPIRES in annotations and PLATFORM_STACK in annotations:
+            return {
+                "platformStack": annotations[PLATFORM_STACK],
+                "namespace": metadata["name"],
+                "expires": annotations[EXPIRES],
+            }
     return {}
 
 
 def unfinished_file(deployment: Mapping[str, Any], prefix: str) -> str:
-    """Return the text of a stack file with which the stack can be destroyed; "" if its namespace does not tell enough.
+    """Return the text of a stack file that suffices to destroy the stack; "" if the namespace lacks what it needs.
 
     ``prefix`` is that of the project's keys.
     """

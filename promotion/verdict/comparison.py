@@ -55,7 +55,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``difference`` of the shares (canary less stable, 0 to 1) with its errors, and the requests behind it.
+    """``difference`` of the shares (canary minus stable, 0 to 1) with its errors, and the requests behind it.
 
     ``scatter`` is the standard error from the intervals, which count as ``independent`` ones. ``sampling`` is the
     standard error from the number of requests.

@@ -16,7 +16,7 @@ from promotion.verdict.result import Check, Result
 from promotion.verdict.samples import Array
 from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY
 
-#: Minimum values of each track. A figure that never changes has no scatter, and few of them would prove anything.
+#: Minimum values of each track. A figure that never changes has no scatter, so a few values would seem certain.
 MIN_VALUES = 10
 #: Part of an interval by which the sum of the looks may miss a whole one.
 ROUNDING = 1e-6

@@ -15,7 +15,7 @@ Result = Literal["healthy", "unhealthy", "inconclusive"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference of shares (0 to 1), canary less stable, and what decides: is its range below ``limit``, or above?
+    """A difference of shares (0 to 1), canary minus stable, and what decides: is its range below ``limit``, or above?
 
     ``lower`` and ``upper`` end the range; None while there are too few intervals.
     """

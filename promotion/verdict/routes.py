@@ -40,7 +40,7 @@ MISSING_SHARE = 0.01
 BEYOND_SHARE = 0.10
 #: Minimum share of successful answers of a working route.
 WORKING = 0.9
-RULE = "share of one route's requests that fail (4xx, 5xx) or are slow, canary less stable; lost routes"
+RULE = "share of one route's requests that fail (4xx, 5xx) or are slow, canary minus stable; lost routes"
 
 
 @dataclass(frozen=True)

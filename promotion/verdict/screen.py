@@ -152,7 +152,8 @@ def _measured(check: Check) -> tuple[RenderableType, str]:
         return "", check.value
     if check.estimate.lower is None or check.estimate.upper is None:
         return "", f"{points(check.estimate.difference)}, range not known yet"
-    return range_picture(check.estimate), f"{points(check.estimate.lower)[:-7]} to {points(check.estimate.upper)}"
+    lower = points(check.estimate.lower).removesuffix(" points")
+    return range_picture(check.estimate), f"{lower} to {points(check.estimate.upper)}"
 
 
 def range_picture(estimate: Estimate) -> Text:

@@ -118,13 +118,13 @@ class PodSource:
 
     @property
     def fault(self) -> str:
-        """Whether several processes answer in turn."""
+        """Why no trial can use the counters: several processes answer in turn; "" if they do not."""
         pod = next((deltas.shared_port for deltas in self._deltas.values() if deltas.shared_port), "")
         if not pod:
             return ""
-        why = f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let"
         return (
-            why + " one process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
+            f"the counters of pod {pod} go up and down: several processes answer on its metrics port in turn. Let one"
+            " process report for all (Prometheus clients call it multiprocess mode), or run one in each pod"
         )
 
 
@@ -153,7 +153,7 @@ class PrometheusSource:
         except (PrometheusError, MetricsError) as error:
             raise UnreadError(str(error)) from None
         if not readings["stable"]:
-            raise UnreadError(f"Prometheus has no `{self._query(self.metrics.requests, 'stable')}`")
+            raise UnreadError(f"Prometheus has no series for `{self._query(self.metrics.requests, 'stable')}`")
         for track in TRACKS:
             self._pending[track] = total([self._pending[track], self._deltas[track].add(readings[track])])
         if not cold and not all(self._pending[track].total for track in TRACKS):

@@ -131,7 +131,7 @@ def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
             f"slower than {slower_than(what, keys)}",
             limit=0.0,
             minimum=max(100, round(5 / (1 - share))),
-            rule=f"share over {slower_than(what, keys)}, less stable's share over it",
+            rule=f"share over {slower_than(what, keys)}, minus stable's share over it",
             pairs=slower(share, keys),
         )
 
@@ -141,7 +141,7 @@ def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
             "answered with an error",
             limit=error_limit,
             minimum=max(100, math.ceil(3 / error_limit)),  # none in 3 / limit: fewer fail, 95 % certain (rule of three)
-            rule="share of requests answered 5xx, canary less stable",
+            rule="share of requests answered 5xx, canary minus stable",
             pairs=errors,
         ),
         TrafficRule(
@@ -149,7 +149,7 @@ def rules(keys: VerdictKeys) -> Sequence[TrafficRule]:
             "refused or failed",
             limit=FAILURE_LIMIT,
             minimum=100,
-            rule="share of all requests answered 4xx or 5xx, canary less stable",
+            rule="share of all requests answered 4xx or 5xx, canary minus stable",
             pairs=failures,
         ),
         latency("median latency", 0.5, "median"),

@@ -52,7 +52,7 @@ def test_prometheus_counts_the_requests(prometheus: Prometheus) -> None:
 def test_a_query_without_an_answer_is_inconclusive(prometheus: Prometheus) -> None:
     verdict = verdict_of(prometheus, 'sum(orders_total{track="$track"}')
     assert verdict.result == "inconclusive"
-    assert "is no query that Prometheus can answer" in " ".join(verdict.reasons)
+    assert "Prometheus cannot answer `" in " ".join(verdict.reasons)
 
 
 def test_a_bad_canary_is_found_by_its_series_or_query(prometheus: Prometheus) -> None:

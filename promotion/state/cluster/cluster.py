@@ -52,6 +52,7 @@ from promotion.state.cluster.pods import (
 #: The module has no types.
 _streams: Any = streams
 
+#: Group and version of the Gateway API.
 GATEWAY_API = ("gateway.networking.k8s.io", "v1")
 
 Track = Literal["stable", "canary"]

@@ -18,6 +18,9 @@ FILE = """config:
   addressbook:requestMetricNames: { requests: shop_requests_total }
   addressbook:canaryErrorLimit: "25"
   addressbook:canaryLatencyFactor: 2.5
+  addressbook:prometheus: https://prometheus.example.com
+  addressbook:prometheusToken: { secure: AAABADQ= }
+  addressbook:secretEnvironment: { API_KEY: { secure: AAABADQ= } }
 """
 
 

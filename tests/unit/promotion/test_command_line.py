@@ -60,7 +60,7 @@ def test_a_duration_that_no_date_can_hold_is_refused(text: str):
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", "1"), ("0", "0"), ("2.5", "2.5"), ("10.0", "10"), ("99.9", "99.9")])
-def test_weights(text: str, value: str):
+def test_a_weight_is_a_percentage(text: str, value: str):
     assert weight(text) == value
 
 

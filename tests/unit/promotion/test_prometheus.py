@@ -82,7 +82,7 @@ def test_a_range_query_has_a_value_for_each_step(address: str) -> None:
 @pytest.mark.parametrize(
     ("query", "message", "for_good"),
     [
-        ("sum(", r"`sum\(` is no query that Prometheus can answer: 1:5: parse error", True),
+        ("sum(", r"Prometheus cannot answer `sum\(`: 1:5: parse error", True),
         ("orders[1m]", r"`orders\[1m\]` returns a matrix, not a vector", True),
         ("private", r"answers 401: 'who are you\?' \(401\); check prometheusToken", True),
         ("moved", "answers 302", False),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from contract.platform import TRAEFIK_CONTROLLER
 from promotion.errors import CommandError
-from promotion.operations.gateway_class import TRAEFIK_CONTROLLER, require_features
+from promotion.operations.gateway_class import require_features
 from promotion.operations.session import Session
 from tests.unit.promotion.operations.conftest import refused
 from tests.unit.promotion.operations.fake_stack import OLD, Make

@@ -173,7 +173,7 @@ CANARY = {"stable": {"image": OLD}, "canary": {"image": NEW}}
         ({"stableImage": OLD, "platformStack": "prod"}, CANARY, False),
     ],
 )
-def test_which_updates_go_back(edits: dict[str, str], tracks: dict[str, Any], expected: bool):
+def test_an_update_to_an_earlier_version_goes_back(edits: dict[str, str], tracks: dict[str, Any], expected: bool):
     assert goes_back({"cloud": "aws", **edits}, {"tracks": tracks}) is expected
 
 

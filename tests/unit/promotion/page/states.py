@@ -118,9 +118,8 @@ def _compared(look: int, name: str, difference: float, limit: float, result: Res
     estimate = Estimate(now, *((now - width, now + width) if look >= 3 else (None, None)), limit)
     value = f"{100 * max(0, now):.1f} %, stable 0.0 % ({100 * now:+.1f} points)"
     samples = f"{53 * look} canary, {160 * look} stable, {look} intervals"
-    return Check(
-        name, value, f"{100 * limit:+.1f} points", samples, f"share of {name}, canary less stable", result, "", estimate
-    )
+    rule = f"share of {name}, canary minus stable"
+    return Check(name, value, f"{100 * limit:+.1f} points", samples, rule, result, "", estimate)
 
 
 def observations(looks: int, errors: float = 0.0) -> list[Observation]:

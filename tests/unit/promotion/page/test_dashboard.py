@@ -52,7 +52,7 @@ def test_a_file_is_the_whole_page_for_its_owner(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize("file", ["missing/release.html", "."])
-def test_a_file_that_cannot_be_is_refused(tmp_path: Path, file: str, capsys: pytest.CaptureFixture[str]):
+def test_an_unwritable_file_is_refused(tmp_path: Path, file: str, capsys: pytest.CaptureFixture[str]):
     assert main(["dashboard", "--stack", "prod", "--html", str(tmp_path / file)]) == WRONG_USE
     assert f"--html {tmp_path / file}: " in capsys.readouterr().err
 
@@ -76,7 +76,7 @@ def test_all_stacks_are_shown_even_if_one_is_unreadable(monkeypatch: pytest.Monk
     assert selected == ["prod"], "the user's stack stays selected"
 
 
-def test_one_stack_or_all(capsys: pytest.CaptureFixture[str]):
+def test_a_stack_and_all_exclude_each_other(capsys: pytest.CaptureFixture[str]):
     assert main(["dashboard", "--all", "--stack", "prod"]) == WRONG_USE
     assert "not allowed with argument" in capsys.readouterr().err
 

@@ -46,7 +46,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize("state", STAGES)
-def test_a_release_stands_somewhere(state: str):
+def test_each_state_has_its_stage_and_next_command(state: str):
     [stack] = STATES[state]()
     stage, command = STAGES[state]
     assert stack["stage"] == stage
@@ -113,7 +113,7 @@ def test_the_timeline_names_the_author_git_does_not_know():
     assert stack["authors"]["canary"] == "Ada Lovelace"
 
 
-def test_values_of_the_service_are_not_for_everyone():
+def test_a_public_page_hides_values_of_the_service():
     move = moves()["moves"][0]
     shown = {each.key: each.after for each in changed_lines(move, public=False)}
     assert shown["environment.LOG_LEVEL"] == "debug"

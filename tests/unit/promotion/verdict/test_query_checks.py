@@ -133,7 +133,7 @@ def test_a_bad_figure_ends_the_trial_early() -> None:
         (Server({"canary": steady(5), "stable": [math.nan] * 20}), "no number for the stable", False),
         (Server({"canary": steady(5, 4), "stable": steady(5)}), "4 values of both tracks, .*longer trial", False),
         (Server({"canary": steady(5), "stable": steady(5)}, series=2), "returns 2 series: aggregate them", True),
-        (Server({}, error=(400, "parse error")), "is no query that Prometheus can answer: parse error", True),
+        (Server({}, error=(400, "parse error")), "Prometheus cannot answer `.*`: parse error", True),
         (Server({}, error=(503, "overloaded")), r"Prometheus at https://prometheus.test: overloaded \(503\)", False),
     ],
 )

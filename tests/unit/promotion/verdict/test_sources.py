@@ -247,7 +247,7 @@ class TestPrometheus:
         source = PrometheusSource(
             Prometheus(Series()), cast(Cluster, GatewayCluster({})), PRESETS["istio"], "a='$track'"
         )
-        with pytest.raises(UnreadError, match=r"Prometheus has no `istio_requests_total\{a='stable'\}`"):
+        with pytest.raises(UnreadError, match=r"Prometheus has no series for `istio_requests_total\{a='stable'\}`"):
             source.interval(NO_PODS, ())
 
 

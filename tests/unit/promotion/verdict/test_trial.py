@@ -378,7 +378,7 @@ def test_the_text_shows_every_part_of_a_check(fake: FakeCluster) -> None:
     row = next(line for line in text.splitlines() if line.startswith("✗  errors"))
     assert "20.0 %, stable 0.0 % (+20.0 points)" in row
     assert "+1.0 points" in row
-    assert "share of requests answered 5xx, canary less stable" in text
+    assert "share of requests answered 5xx, canary minus stable" in text
     assert f"UNHEALTHY  {DIGESTS['canary']}" in text
     assert max(map(len, text.splitlines()[:-2])) <= 120
     assert "canary  ████████████████████████████████ 20.0 %" in text
