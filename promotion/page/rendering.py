@@ -16,6 +16,7 @@ from markupsafe import Markup
 from contract.image import short
 from promotion.page import charts
 from promotion.page.document import changed_lines
+from promotion.verdict.table import SOURCES
 
 FOLDER = Path(__file__).parent
 #: Hex digits shown of a Git commit.
@@ -61,7 +62,7 @@ def _template(name: str) -> Template:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     cast(dict[str, Any], environment.filters).update(FILTERS)  # pyright: ignore[reportUnknownMemberType] untyped there
-    cast(dict[str, Any], environment.globals).update(DRAWINGS)  # pyright: ignore[reportUnknownMemberType]
+    cast(dict[str, Any], environment.globals).update(DRAWINGS, SOURCES=SOURCES)  # pyright: ignore[reportUnknownMemberType]
     return environment.get_template(name)
 
 
