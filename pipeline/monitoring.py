@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from contract.settings import Keys, ServiceSettings, StackSettings, VerdictKeys
 from pipeline.errors import UsageError
-from stacks.parsing import decoded, describe_error
+from stacks.parsing import SECRET_KEYS, decoded, describe_error
 
 Group = TypeVar("Group", bound=Keys)
 
@@ -60,7 +60,8 @@ class Monitored:
 
 
 def _group(kind: type[Group], config: Mapping[str, object], file: Path) -> Group:
-    own = {key: value for key, value in config.items() if key in kind.key_names()}
+    """Return a group of keys, without the encrypted ones, which no rule needs. Raises UsageError."""
+    own = {key: value for key, value in config.items() if key in kind.key_names() - {*SECRET_KEYS}}
     texts = {key: decoded(str(value)) for key, value in own.items() if not isinstance(value, dict | list)}
     try:
         return kind.model_validate({**own, **texts})

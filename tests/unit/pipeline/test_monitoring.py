@@ -18,6 +18,8 @@ FILE = """config:
   addressbook:requestMetricNames: { requests: shop_requests_total }
   addressbook:canaryErrorLimit: "25"
   addressbook:canaryLatencyFactor: 2.5
+  addressbook:prometheusToken: { secure: v1:AAAA }
+  addressbook:secretEnvironment: { TOKEN: { secure: v1:AAAA } }
 """
 
 

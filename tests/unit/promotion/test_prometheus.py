@@ -22,6 +22,7 @@ def success(kind: str, result: Any) -> tuple[int, str]:
 ANSWERS: dict[str, tuple[int, str]] = {
     "orders": success("vector", [{"metric": {"track": "canary"}, "value": [1.5, "7"]}]),
     "orders[1m]": success("matrix", []),
+    "seconds": success("vector", [{"metric": {}, "histogram": [1.5, {"count": "1", "sum": "2"}]}]),
     "time()": success("scalar", [1.5, "1700000000.5"]),
     "sum(": (400, json.dumps({"status": "error", "errorType": "bad_data", "error": "1:5: parse error"})),
     "moved": (302, ""),
@@ -84,6 +85,7 @@ def test_a_range_query_has_a_value_for_each_step(address: str) -> None:
     [
         ("sum(", r"`sum\(` is no query that Prometheus can answer: 1:5: parse error", True),
         ("orders[1m]", r"`orders\[1m\]` returns a matrix, not a vector", True),
+        ("seconds", "`seconds` returns native histograms", True),
         ("private", r"answers 401: 'who are you\?' \(401\); check prometheusToken", True),
         ("moved", "answers 302", False),
         ("late", r"query timed out \(503\)", False),
