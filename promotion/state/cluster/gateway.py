@@ -41,7 +41,7 @@ def read_traefik(cluster: Cluster) -> dict[Track, list[Reading]]:
     pods = [pod for pod in own or cluster.pods_labelled(CLUSTERS_TRAEFIK) if pod.running]
     with ThreadPoolExecutor(READERS) as readers:
         by_pod = list(readers.map(partial(_read, cluster), pods))
-    readings = {track: [each[track] for each in by_pod] for track in TRACKS}
+    readings: dict[Track, list[Reading]] = {track: [each[track] for each in by_pod] for track in TRACKS}
     if own or any(each.counters and each.counters.total for track in TRACKS for each in readings[track]):
         return readings
     return {track: [_without_requests(each) for each in readings[track]] for track in TRACKS}
