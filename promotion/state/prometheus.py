@@ -116,11 +116,14 @@ class Direct:
         """Return status and body of a GET request. Raises PrometheusError."""
         import requests  # takes 0.2 s to import
 
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        def with_token(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+            return request
+
         try:
             answer = requests.get(
                 self.where.rstrip("/") + path,
-                headers=headers,
+                auth=with_token if self.token else None,  # a header alone would give way to an entry in ~/.netrc
                 timeout=ANSWER_SECONDS,
                 allow_redirects=False,  # another host must not get the token
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -68,6 +69,14 @@ def test_an_instant_query_returns_series(address: str) -> None:
     (series,) = Prometheus(Direct(address, "secret-token")).instant("orders")
     assert (series.labels, dict(series.values)) == ({"track": "canary"}, {1.5: 7})
     assert ASKED == [("/prometheus/api/v1/query", {"query": ["orders"]}, "Bearer secret-token")]
+
+
+def test_the_token_precedes_the_users_netrc(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ada password countess\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    Prometheus(Direct(address, "secret-token")).instant("orders")
+    assert ASKED[0][2] == "Bearer secret-token"
 
 
 def test_the_servers_clock_is_read(address: str) -> None:
