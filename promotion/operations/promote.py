@@ -49,10 +49,12 @@ def promote_canary(session: Session) -> bool:
         _pin_canary(session, state)
     release = session.release
     _require_deployed(session, release, state)
-    if release.sticky and not _has_all_users(session) and not _give_all_users(session):
-        return False
-    is_dark: Edits = {"traffic": "stable"} if release.traffic == "stable" else {}  # also for the next canary
-    text = propose(session, lambda latest, config: {**config_edits.promote(latest, config), **is_dark})
+    own_traffic: Edits = {}
+    if release.sticky and not _has_all_users(session):
+        if not _give_all_users(session):
+            return False
+        own_traffic = {"traffic": "stable"} if release.traffic == "stable" else {}  # for the next canary
+    text = propose(session, lambda latest, config: {**config_edits.promote(latest, config), **own_traffic})
     verdict = "healthy" if healthy else "without a healthy verdict"
     return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
 
