@@ -60,7 +60,8 @@ class Monitored:
 
 
 def _group(kind: type[Group], config: Mapping[str, object], file: Path) -> Group:
-    own = {key: value for key, value in config.items() if key in kind.key_names() and key not in SECRET_KEYS}
+    """Return a group of keys, without the encrypted ones, which no rule needs. Raises UsageError."""
+    own = {key: value for key, value in config.items() if key in kind.key_names() - {*SECRET_KEYS}}
     texts = {key: decoded(str(value)) for key, value in own.items() if not isinstance(value, dict | list)}
     try:
         return kind.model_validate({**own, **texts})

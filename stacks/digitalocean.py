@@ -75,8 +75,11 @@ class LoadBalancerKeys(EntranceKeys):
             certificate = tls(self.certificate)
         elif self.dns_zone and not self.gateway:
             certificate = ManagedCertificate("certificate", stack_name(), self.hostname).annotations
+        # DigitalOcean's controller gives a new Service the load balancer that has its name. Traefik's Service must not
+        # get the public Service's, which is deleted when the stack gets its Gateway.
+        name = f"{stack_name()}-gateway" if self.gateway else stack_name()
         return Entrance(
-            annotations={f"{LOAD_BALANCER}-name": stack_name(), **certificate},
+            annotations={f"{LOAD_BALANCER}-name": name, **certificate},
             ports=[HTTP_PORT, HTTPS_PORT] if certificate else [HTTP_PORT],
             hostname=self.hostname,
             sources=self.allowed_sources,

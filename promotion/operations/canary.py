@@ -73,7 +73,7 @@ def prepare_trial(session: Session, options: CanaryOptions) -> Trial:
     try:
         retry = _retry(session, image)
     except CommandError:
-        discard_build(session, "the new image was rejected earlier")
+        discard_build(session, "the new image cannot go on trial")
         raise
     return Trial(image, session.file.edited(_move(options, image, stable_image, retry)(session.release, {})))
 
@@ -154,9 +154,16 @@ def _image_to_pin(session: Session) -> str:
 def _retry(session: Session, image: str) -> str | None:
     """Return the record that lets a rejected image onto another trial; None if it was not rejected.
 
-    Raises CommandError without ``--force``.
+    Raises CommandError without ``--force``, also if all users would meet the image before its trial.
     """
-    digest = digest_of(image)
+    digest, release = digest_of(image), session.release
+    has_all_users = release.has_canary and release.traffic == "canary"
+    if has_all_users and digest != digest_of(release.canary_image) and not session.options.force:
+        raise CommandError(
+            f"all users are on the canary {short(release.canary_image)}, and would meet another image before its trial:"
+            " `promote` or `rollback` it first, or use --force",
+            WRONG_USE,
+        )
     verdict = verdict_against(digest, session.verdicts(), session.trial)
     if verdict is None:
         return None

@@ -49,11 +49,15 @@ def start_canary(
     """Put an image on trial. ``stable_image`` pins a stable that was built from source to the image it runs.
 
     ``weight`` is the Gateway's for the canary; with one, stable keeps its pods. ``verdict`` is recorded for the image.
+    A canary that keeps all users, because a promotion was interrupted, keeps its pods.
     """
     promised, by_weight = promised_replicas(release), release.canary_weight if weight is None else weight
-    replicas = canary_beside(promised, by_weight) if replicas is None else replicas
+    has_all_users = (traffic or release.traffic) == "canary"
+    if replicas is None:
+        least = max(promised, release.canary_replicas) if has_all_users else CANARY_REPLICAS
+        replicas = max(least, canary_beside(promised, by_weight))
     if stable_replicas is None:
-        beside = promised if by_weight else stable_beside(promised, replicas)
+        beside = promised if by_weight or has_all_users else stable_beside(promised, replicas)
     else:
         beside = stable_replicas
     record = VerdictRecord.parse(release.canary_verdict)

@@ -9,6 +9,7 @@ from contract.platform import TRAEFIK, TRAEFIK_CONTROLLER
 from contract.settings import ReleaseSettings
 from promotion.errors import WRONG_USE, CommandError
 from promotion.operations.session import Session
+from promotion.state.history import Update
 from stacks.entrance import MANAGED
 
 #: Names of features (Gateway API, pkg/features). Weights and matches of headers are in the core of HTTPRoute.
@@ -20,11 +21,14 @@ KEYS = ("gateway", "tls", "canaryWeight", "canaryHeader", "sticky")
 def require_features(session: Session) -> None:
     """Raise CommandError if the cluster's class lacks a feature that the stack file needs.
 
-    Does nothing if the keys are those of the last update, if the stack brings its own class, or if the class cannot be
-    read: the cluster does not exist yet, the credentials may not read it, or it says nothing of its features.
+    Does nothing if the keys are those of the last update, or if the class cannot be read: the cluster does not exist
+    yet, the credentials may not read it, or it says nothing of its features. A stack that brings its own class may not
+    remove `sticky` during a trial.
     """
     values = session.file.values()
     name = values.get("gateway", "")
+    if name == TRAEFIK:
+        _keep_sticky_during_trial(session)
     if name in ("", MANAGED, TRAEFIK) or _is_used(session, values):
         return
     try:
@@ -35,9 +39,29 @@ def require_features(session: Session) -> None:
         raise CommandError(f"gateway = {name!r}: {missing}", WRONG_USE)
 
 
+def _keep_sticky_during_trial(session: Session) -> None:
+    """Raise CommandError if Traefik would forget its TraefikService before the route leaves it: users would get 500."""
+    try:
+        applied = _last_applied(session)
+    except CommandError:
+        return
+    config: Mapping[str, str] = applied.config if applied else {}
+    has_canary = config.get("canaryImage") and config.get("canaryReplicas", "0") != "0"
+    if has_canary and config.get("sticky") == "true" and not session.release.sticky:
+        raise CommandError(
+            f"{session.file.path.name}: `sticky` is removed while a canary is on trial, and the route still needs it;"
+            " set it again, end the trial with `promote` or `rollback`, and remove it then",
+            WRONG_USE,
+        )
+
+
+def _last_applied(session: Session) -> Update | None:
+    return next((update for update in session.updates() if update.is_applied), None)
+
+
 def _is_used(session: Session, values: Mapping[str, str]) -> bool:
     try:
-        applied = next((update for update in session.updates() if update.is_applied), None)
+        applied = _last_applied(session)
     except CommandError:
         return True  # the way back must not depend on the history
     return applied is not None and all(applied.config.get(key, "") == values.get(key, "") for key in KEYS)

@@ -22,6 +22,7 @@ from promotion.operations.proof import require_proof
 from promotion.operations.session import Session, open_session
 from promotion.operations.stale import refuse_stale
 from promotion.operations.update import apply, propose
+from promotion.state.stack_file import Edits
 from promotion.state.stack_state import StackState
 from promotion.state.verdict_record import VerdictRecord
 
@@ -48,9 +49,12 @@ def promote_canary(session: Session) -> bool:
         _pin_canary(session, state)
     release = session.release
     _require_deployed(session, release, state)
-    if release.sticky and not _has_all_users(session) and not _give_all_users(session):
-        return False
-    text = propose(session, config_edits.promote)
+    own_traffic: Edits = {}
+    if release.sticky and not _has_all_users(session):
+        if not _give_all_users(session):
+            return False
+        own_traffic = {"traffic": "stable"} if release.traffic == "stable" else {}  # for the next canary
+    text = propose(session, lambda latest, config: {**config_edits.promote(latest, config), **own_traffic})
     verdict = "healthy" if healthy else "without a healthy verdict"
     return apply(session, text, f"{short(release.canary_image)} to stable, {verdict}")
 

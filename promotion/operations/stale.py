@@ -85,7 +85,9 @@ def _unannounced(
 ) -> list[Change]:
     """Return the differences between file (``written``) and ``deployed`` config that make the move's results differ."""
     before, after = _pinned(session, deployed, written)
-    keys = declared_keys() - {*RECORDS} - UNDEPLOYED - announced
+    # Where a Prometheus finds the pods by annotations, these have the path: a change restarts the pods.
+    deployed_too = {"metricsPath"} if written.get("metricsDiscovery") == "annotations" else set[str]()
+    keys = declared_keys() - {*RECORDS} - (UNDEPLOYED - deployed_too) - announced
     moved = _moved(before, move, before), _moved(after, move, session.config)
     results = [each for each in differences(*moved) if each.key in keys]
     causes = [each for each in differences(before, after) if each.key in keys]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -60,7 +60,7 @@ class Prometheus:
 
     def instant(self, query: str) -> list[Series]:
         """Return the query's series with their present values."""
-        return [_series(each, [each["value"]]) for each in self._ask("query", query, "vector", {})]
+        return [_series(query, each, "value") for each in self._ask("query", query, "vector", {})]
 
     def now(self) -> float:
         """Return the server's clock, in Unix seconds."""
@@ -70,7 +70,7 @@ class Prometheus:
     def range(self, query: str, start: float, end: float, step: float) -> list[Series]:
         """Return the query's series with a value for each ``step`` seconds from ``start`` to ``end``, both included."""
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
-        return [_series(each, each["values"]) for each in self._ask("query_range", query, "matrix", times)]
+        return [_series(query, each, "values") for each in self._ask("query_range", query, "matrix", times)]
 
     def _ask(self, endpoint: str, query: str, kind: str, options: Mapping[str, str]) -> Sequence[Any]:
         status, text = self.transport.get(f"/api/v1/{endpoint}?{urlencode({'query': query, **options})}")
@@ -94,7 +94,14 @@ class Prometheus:
         raise PrometheusError(f"Prometheus at {self.transport.where}: {message} ({status}){remedy}", for_good=refused)
 
 
-def _series(document: Mapping[str, Any], values: Sequence[Any]) -> Series:
+def _series(query: str, document: Mapping[str, Any], key: str) -> Series:
+    """Return a series from the value or values at a key, which one of native histograms does not have."""
+    if key not in document:
+        raise PrometheusError(
+            f"`{query}` returns native histograms: write a query that returns numbers, such as histogram_quantile()",
+            for_good=True,
+        )
+    values = [document[key]] if key == "value" else document[key]
     return Series(document["metric"], {float(time): float(text) for time, text in values})
 
 
@@ -103,17 +110,20 @@ class Direct:
     """A Prometheus whose address this machine can reach."""
 
     where: str
-    token: str = ""
+    token: str = field(default="", repr=False)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a GET request. Raises PrometheusError."""
         import requests  # takes 0.2 s to import
 
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        def with_token(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+            return request
+
         try:
             answer = requests.get(
                 self.where.rstrip("/") + path,
-                headers=headers,
+                auth=with_token if self.token else None,  # a header alone would give way to an entry in ~/.netrc
                 timeout=ANSWER_SECONDS,
                 allow_redirects=False,  # another host must not get the token
             )

@@ -132,13 +132,18 @@ def _figures(track: TrackSeen) -> list[str]:
 
 def _checks(seen: Observation) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "CHECK", "RANGE OF THE DIFFERENCE", "", "LIMIT"):
         table.add_column(title, no_wrap=title == "RANGE OF THE DIFFERENCE")
     for check in seen.checks:
         mark = "·" if check.result == "inconclusive" else MARKS[check.result]
-        table.add_row(mark, check.name, *_measured(check), check.limit, style=_style(check))
+        # As plain text: a command or a route may have brackets, which a string's markup would interpret.
+        cells = (
+            each if isinstance(each, Text) else Text(each) for each in (check.name, *_measured(check), check.limit)
+        )
+        table.add_row(mark, *cells, style=_style(check))
     return table
 
 
@@ -146,7 +151,7 @@ def _style(check: Check) -> str:
     return COLOURS[check.result] if check.result != "inconclusive" else ""
 
 
-def _measured(check: Check) -> tuple[RenderableType, str]:
+def _measured(check: Check) -> tuple[Text | str, str]:
     """Return the range as a picture and in figures; only the value if there is no range."""
     if check.estimate is None:
         return "", check.value

@@ -140,7 +140,6 @@ class PrometheusSource:
     metrics: RequestMetrics
     selector: str
     name: SourceName = "prometheus"
-    fault: str = ""
     _deltas: dict[Track, CounterDeltas] = field(default_factory=_deltas)
     _pending: dict[Track, Counters] = field(default_factory=lambda: {track: Counters() for track in TRACKS})
 
@@ -161,6 +160,16 @@ class PrometheusSource:
         interval = Interval(self._pending["canary"], self._pending["stable"])
         self._pending = {track: Counters() for track in TRACKS}
         return Interval(Counters(), Counters()) if cold else interval
+
+    @property
+    def fault(self) -> str:
+        """Whether several servers answer in turn: each has scraped at another time, so counters seem to restart."""
+        if not any(deltas.shared_port for deltas in self._deltas.values()):
+            return ""
+        return (
+            "Prometheus' counters go up and down: several servers answer in turn behind the address in `prometheus`, or"
+            " a process keeps restarting. Name one server, such as a Service that selects a single pod"
+        )
 
     def _readings(self, prometheus: Prometheus, track: Track) -> list[Reading]:
         """Return the track's counters for each process: what its series have in common beside what they count by."""

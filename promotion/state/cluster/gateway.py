@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from prometheus_client.samples import Sample
@@ -33,13 +34,22 @@ def has_track_backends(cluster: Cluster) -> bool:
 def read_traefik(cluster: Cluster) -> dict[Track, list[Reading]]:
     """Read each track's requests from all of Traefik's pods; a track has one reading for each of them.
 
-    The stack has a Traefik of its own, or the cluster has one. Raises UnreachableError if its pods cannot be listed.
+    The stack has a Traefik of its own, or the cluster has one. That one may not serve the stack's Gateway: until it has
+    counted a request of the service, its readings are unread. Raises UnreachableError if its pods cannot be listed.
     """
     own = cluster.pods_labelled(f"app={traefik_app(cluster.service)}", cluster.namespace)
     pods = [pod for pod in own or cluster.pods_labelled(CLUSTERS_TRAEFIK) if pod.running]
     with ThreadPoolExecutor(READERS) as readers:
         by_pod = list(readers.map(partial(_read, cluster), pods))
-    return {track: [readings[track] for readings in by_pod] for track in TRACKS}
+    readings: dict[Track, list[Reading]] = {track: [each[track] for each in by_pod] for track in TRACKS}
+    if own or any(each.counters and each.counters.total for track in TRACKS for each in readings[track]):
+        return readings
+    return {track: [_without_requests(each) for each in readings[track]] for track in TRACKS}
+
+
+def _without_requests(reading: Reading) -> Reading:
+    why = reading.unread or f"Traefik's pod {reading.pod} has counted no request of the service"
+    return replace(reading, counters=None, unread=why)
 
 
 def _read(cluster: Cluster, pod: Pod) -> Mapping[Track, Reading]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +23,7 @@ def success(kind: str, result: Any) -> tuple[int, str]:
 ANSWERS: dict[str, tuple[int, str]] = {
     "orders": success("vector", [{"metric": {"track": "canary"}, "value": [1.5, "7"]}]),
     "orders[1m]": success("matrix", []),
+    "seconds": success("vector", [{"metric": {}, "histogram": [1.5, {"count": "1", "sum": "2"}]}]),
     "time()": success("scalar", [1.5, "1700000000.5"]),
     "sum(": (400, json.dumps({"status": "error", "errorType": "bad_data", "error": "1:5: parse error"})),
     "moved": (302, ""),
@@ -69,6 +71,14 @@ def test_an_instant_query_returns_series(address: str) -> None:
     assert ASKED == [("/prometheus/api/v1/query", {"query": ["orders"]}, "Bearer secret-token")]
 
 
+def test_the_token_precedes_the_users_netrc(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ada password countess\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    Prometheus(Direct(address, "secret-token")).instant("orders")
+    assert ASKED[0][2] == "Bearer secret-token"
+
+
 def test_the_servers_clock_is_read(address: str) -> None:
     assert Prometheus(Direct(address)).now() == 1700000000.5
 
@@ -84,6 +94,7 @@ def test_a_range_query_has_a_value_for_each_step(address: str) -> None:
     [
         ("sum(", r"Prometheus cannot answer `sum\(`: 1:5: parse error", True),
         ("orders[1m]", r"`orders\[1m\]` returns a matrix, not a vector", True),
+        ("seconds", "`seconds` returns native histograms", True),
         ("private", r"answers 401: 'who are you\?' \(401\); check prometheusToken", True),
         ("moved", "answers 302", False),
         ("late", r"query timed out \(503\)", False),

@@ -18,7 +18,7 @@ from promotion.state import engine
 from promotion.state.cluster.cluster import UnreachableError
 from promotion.state.verdict_record import VerdictRecord
 from tests.unit.promotion.operations.conftest import forced, refused
-from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, RELEASE, TIME, TRIAL, Make
+from tests.unit.promotion.operations.fake_stack import BOTH, NEW, OLD, OTHER, RELEASE, TIME, TRIAL, Make
 
 CANARY = f"{RELEASE}$delivery:release:Track$kubernetes:apps/v1:Deployment::addressbook-canary"
 
@@ -38,6 +38,17 @@ def test_a_rejected_image_needs_force(make: Make, image: str):
     assert start_trial(session, prepare(session))
     assert stack.messages[-1].startswith("canary --force: ")
     assert session.file.values()["canaryVerdict"].startswith(f"retried sha256:{'b' * 64} ")
+
+
+@pytest.mark.parametrize("image", [OTHER, TRIAL["canaryImage"]])
+def test_no_user_meets_an_image_before_its_trial(make: Make, image: str):
+    everybody = {**TRIAL, "canaryReplicas": "3", "stableReplicas": "3", "traffic": "canary"}
+    session, stack = make("canary", tracks=BOTH, options={"image": image}, **everybody)
+    if image == OTHER:
+        refused(lambda: prepare(session), session, "all users are on the canary sha256:b")
+        session = forced(session)
+    assert start_trial(session, prepare(session))
+    assert stack.applied[-1] == {**everybody, "canaryImage": image}
 
 
 def test_a_source_canary_goes_on_trial_by_digest_and_pins_stable(make: Make):

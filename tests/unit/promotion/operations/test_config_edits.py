@@ -107,6 +107,13 @@ def test_a_blue_green_switch_has_all_pods_in_both_tracks():
     assert (blue.traffic, blue.canary_replicas, blue.stable_replicas) == ("split", 3, 3)
 
 
+@pytest.mark.parametrize("weight", [None, "1"])
+def test_a_repeated_canary_with_all_users_keeps_its_pods(weight: str | None):
+    green = release(stableImage=OLD, stableReplicas=3, canaryImage=NEW, canaryReplicas=4, traffic="canary")
+    again = after(green, config_edits.start_canary(green, NEW, weight=weight))
+    assert (again.traffic, again.canary_replicas, again.stable_replicas) == ("canary", 4, 3)
+
+
 @pytest.mark.parametrize("edits", [lambda trial: config_edits.promote(trial, {}), config_edits.remove_canary])
 def test_no_user_stays_on_a_removed_canary(edits: Any):
     trial = release(stableImage=OLD, canaryImage=NEW, canaryReplicas=3, traffic="canary")

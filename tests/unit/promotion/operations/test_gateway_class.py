@@ -12,7 +12,7 @@ from promotion.errors import CommandError
 from promotion.operations.gateway_class import require_features
 from promotion.operations.session import Session
 from tests.unit.promotion.operations.conftest import refused
-from tests.unit.promotion.operations.fake_stack import OLD, Make
+from tests.unit.promotion.operations.fake_stack import OLD, TRIAL, Make
 
 CLASS = {"metadata": {"name": "shared"}, "spec": {"controllerName": "example.com/controller"}}
 TRAEFIK = {**CLASS, "spec": {"controllerName": TRAEFIK_CONTROLLER}}
@@ -82,6 +82,17 @@ def test_a_class_is_read_before_its_first_use_only(
     asked = read(monkeypatch, CLASS)
     require_features(session)
     assert asked == []
+
+
+STICKY_TRIAL = {**TRIAL, "gateway": "traefik", "sticky": "true"}
+
+
+@pytest.mark.parametrize("canary", [TRIAL, {"stableImage": OLD}], ids=["trial", "ended at once"])
+def test_sticky_outlasts_a_trial_behind_the_own_traefik(make: Make, canary: dict[str, str]):
+    session, _ = make(earlier=[STICKY_TRIAL], **canary, gateway="traefik")
+    refused(lambda: require_features(session), session, "`sticky` is removed while a canary is on trial")
+    session, _ = make(earlier=[{**STICKY_TRIAL, "canaryReplicas": "0"}], **canary, gateway="traefik")
+    require_features(session)
 
 
 def test_a_class_that_cannot_be_read_stops_nothing(make: Make, monkeypatch: pytest.MonkeyPatch):

@@ -125,6 +125,7 @@ def test_promote_refuses_an_image_that_is_not_deployed(make: Make):
 STICKY = {"sticky": "true", "gateway": "traefik", "canaryWeight": "1"}
 ALL_USERS = {**TRIAL, "stableReplicas": "3", "canaryReplicas": "3", "traffic": "canary", **STICKY}
 PROMOTED = {"stableImage": NEW, "stableReplicas": "3", **STICKY}
+DARK = {**STICKY, "traffic": "stable"}
 
 
 def last_update(result: str = "succeeded", **config: str) -> dict[str, str]:
@@ -134,6 +135,7 @@ def last_update(result: str = "succeeded", **config: str) -> dict[str, str]:
 #: The stack file, the last update, and what `promote` applies then.
 STICKY_PROMOTIONS = {
     "on trial": ({**TRIAL, **STICKY}, last_update(**TRIAL, **STICKY), [ALL_USERS, PROMOTED]),
+    "without users": ({**TRIAL, **DARK}, last_update(**TRIAL, **DARK), [ALL_USERS, {**PROMOTED, **DARK}]),
     "killed while users move": (ALL_USERS, last_update("failed", **ALL_USERS), [ALL_USERS, PROMOTED]),
     "killed before any update": (ALL_USERS, last_update(**TRIAL, **STICKY), [ALL_USERS, PROMOTED]),
     "all users moved": (ALL_USERS, last_update(**ALL_USERS), [PROMOTED]),
@@ -143,7 +145,7 @@ STICKY_PROMOTIONS = {
 @pytest.mark.parametrize("case", STICKY_PROMOTIONS)
 def test_sticky_users_move_before_stable_changes(make: Make, case: str):
     file, last, expected = STICKY_PROMOTIONS[case]
-    promised = {} if "traffic" in file else {"stableReplicasAfterTrial": "3"}
+    promised = {} if file == ALL_USERS else {"stableReplicasAfterTrial": "3"}
     session, stack = make(tracks=BOTH, earlier=[last], options={"force": True}, **file, **promised)
     assert promote_canary(session)
     assert stack.applied == expected

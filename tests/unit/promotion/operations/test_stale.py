@@ -230,6 +230,13 @@ def test_keys_that_only_the_verdict_reads_block_nothing(make: Make, key: str):
     assert remove_canary(session)
 
 
+def test_a_path_in_the_pods_annotations_is_compared(make: Make):
+    discovered = {**TRIAL, "metricsDiscovery": "annotations"}
+    session, stack = make("rollback", BOTH, [discovered], **discovered, metricsPath="/other")
+    refused(lambda: remove_canary(session), session, "metricsPath: deployed /metrics, file /other")
+    assert not stack.applied
+
+
 def test_a_rollback_never_builds_stable_from_source(make: Make):
     """The file may lack the image that `up --set` gave stable."""
     without = {key: value for key, value in TRIAL.items() if key != "stableImage"}

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -86,6 +87,14 @@ def test_the_screen_shows_pods_figures_and_ranges():
     assert "-0.4 to +0.8 points" in errors
     assert "+1.0 points" in errors
     assert lines[-1] == "line at 30"
+
+
+def test_brackets_of_a_command_are_text():
+    seen = observation()
+    commands = [Check("awk -F[/:] [red]", "works [/]", "exit code 0", "1 run", "rule", "healthy")]
+    text = drawn(replace(seen, checks=commands))
+    assert "awk -F[/:] [red]" in text
+    assert "works [/]" in text
 
 
 def test_before_the_trial_the_screen_names_the_phase():

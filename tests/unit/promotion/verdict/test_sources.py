@@ -37,6 +37,8 @@ traefik_service_requests_total{{code="101",method="GET",protocol="websocket",ser
 """  # noqa: E501 as it is written
 CANARY, STABLE = (f"shop-book-{track}-http-80@kubernetesgateway" for track in ("canary", "stable"))
 OTHERS = ("shop-book-canary-api-http-80@kubernetesgateway", "other-shop-book-canary-http-80@kubernetesgateway")
+#: What selects a Traefik that is not the stack's own.
+THE_CLUSTERS = ("app.kubernetes.io/name=traefik", "")
 COLD = {"canary-uid/0"}
 NO_PODS: Pods = {"canary": [], "stable": []}
 
@@ -52,6 +54,7 @@ class GatewayCluster:
     texts: dict[str, str | None]
     backend: str = "book-canary"
     restarts: int = 0
+    selected: tuple[str, str] = ("app=book-traefik", "shop")
     namespace: str = "shop"
     service: str = "book"
 
@@ -59,7 +62,7 @@ class GatewayCluster:
         return {self.backend}
 
     def pods_labelled(self, selector: str, namespace: str = "") -> list[Pod]:
-        if (selector, namespace) != ("app=book-traefik", "shop"):
+        if (selector, namespace) != self.selected:
             return []
         status = {
             "name": "traefik",
@@ -132,6 +135,13 @@ class TestGateway:
         cluster.texts["a"] = traefik("shop-book-canary-80@kubernetescrd", 3) + traefik(STABLE, 4)
         assert counts(source.interval(NO_PODS, ())) == ({200: 3}, {200: 4})
 
+    def test_a_traefik_of_the_cluster_is_read_too(self) -> None:
+        cluster = GatewayCluster({"a": traefik(STABLE, 100), "b": ""}, selected=THE_CLUSTERS)
+        source = gateway(cluster)
+        source.interval(NO_PODS, ())
+        cluster.texts = {"a": traefik(STABLE, 101), "b": traefik(CANARY, 2)}
+        assert counts(source.interval(NO_PODS, ())) == ({200: 2}, {200: 1})
+
     def test_several_pods_are_summed_each_by_itself(self) -> None:
         cluster = GatewayCluster({"a": traefik(STABLE, 100), "b": traefik(STABLE, 7)})
         source = gateway(cluster)
@@ -169,6 +179,11 @@ class TestGateway:
         [
             (GatewayCluster({}, backend="book-lb"), "no route of a gateway leads to the tracks' own Services", True),
             (GatewayCluster({}), "no pod of Traefik is running", False),
+            (
+                GatewayCluster({"a": traefik(OTHERS[0], 9)}, selected=THE_CLUSTERS),
+                "Traefik's pod a has counted no request of the service",
+                False,
+            ),
             (GatewayCluster({"a": None}), "pod a, port 9100 does not answer", False),
             (
                 GatewayCluster({"a": "<html>"}),
@@ -242,6 +257,12 @@ class TestPrometheus:
         series.set("canary", ("c", 501))
         series.set("stable", ("s", 101), ("t", 50))
         assert counts(source.interval(NO_PODS, ())) == ({200: 1}, {200: 1})
+
+    def test_servers_that_answer_in_turn_are_a_fault(self, series: Series, source: PrometheusSource) -> None:
+        for count, is_fault in ((90, False), (100, False), (91, True)):
+            series.set("stable", ("s", count), ("t", 50))
+            source.interval(NO_PODS, ())
+            assert ("several servers answer in turn" in source.fault) is is_fault
 
     def test_a_prometheus_without_the_metrics_says_so(self) -> None:
         source = PrometheusSource(
