@@ -150,7 +150,7 @@ def test_a_finished_copy_is_not_looked_up_again(check: Checked):
 def test_an_image_must_exist_at_source_or_target(check: Checked):
     (failure,) = check({})[1]
     assert ELSEWHERE in failure
-    assert "stableImage, canaryImage or databaseClientImage" in failure
+    assert "stableImage, canaryImage, databaseClientImage or gatewayImage" in failure
     check.held = {OWN}
     assert check({})[1] == []
 

@@ -20,7 +20,7 @@ from lab.plugins.provider import ProviderError, Resource
 from lab.project import CHECKOUT
 
 CLASS = re.compile(r"\bk8s\.(\w+)\.(\w+)\.([A-Z]\w+)\(")
-GROUPS = {"networking": "networking.k8s.io"}
+GROUPS = {"networking": "networking.k8s.io", "rbac": "rbac.authorization.k8s.io"}
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 KUBECONFIG = '{"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "a"}}], "clusters": [%s]}'
 CLUSTER = '{"name": "a", "cluster": {"server": "https://%s"}}'
@@ -53,7 +53,7 @@ def test_every_kind_of_the_program_is_covered() -> None:
 )
 def test_other_kinds_are_refused(token: str) -> None:
     with pytest.raises(
-        ProviderError, match=f"no {token}, only ConfigMap, .* pulumi plugin install resource kubernetes"
+        ProviderError, match=f"no {token}, only .*ConfigMap, .* pulumi plugin install resource kubernetes"
     ):
         KubernetesProvider(Engine()).check(Resource("urn", token, "it"), {}, {})
 
