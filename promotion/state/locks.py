@@ -33,13 +33,14 @@ ADOPTERS = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init")
 
 @contextmanager
 def checkout_lock(
-    stack: str, command: str, wait_seconds: float, say: Callable[[str], None], folder: Path = LOCKS
+    stack: str, command: str, wait_seconds: float, say: Callable[[str], None], folder: Path | None = None
 ) -> Generator[None]:
     """Hold the stack's lock in this checkout. The kernel releases it when the process ends, even if it is killed.
 
     Unlike the engine's own lock, it also covers the edit of the stack file before an update and the trial between two
     updates. Raises CommandError with code BUSY if another command holds it for longer than ``wait_seconds``.
     """
+    folder = folder or LOCKS
     path = _lock_file(stack, folder)
     folder.mkdir(exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -80,10 +81,10 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def checkout_lock_holder(stack: str, folder: Path = LOCKS) -> str:
+def checkout_lock_holder(stack: str, folder: Path | None = None) -> str:
     """Return which command holds the stack's lock in this checkout; "" if none does."""
     try:
-        holder = _lock_file(stack, folder).read_text(encoding="utf-8").strip()
+        holder = _lock_file(stack, folder or LOCKS).read_text(encoding="utf-8").strip()
     except OSError:
         return ""
     match = re.search(r" on (\S+) \(process (\d+),", holder)
