@@ -7,10 +7,11 @@ from typing import Any
 import pulumi
 
 from components.kubernetes_access import api_client
+from components.routing import TRAEFIK_GROUP
 from contract.errors import invalid_config
 from contract.platform import ClusterAccess
 
-GATEWAY_GROUP, OWN_GROUP = "gateway.networking.k8s.io", "traefik.io"
+GATEWAY_GROUP = "gateway.networking.k8s.io"
 #: What Traefik 3.6 lists of the Gateway API's version 1. BackendTLSPolicy is in it since v1.4.
 KINDS = frozenset({"gatewayclasses", "gateways", "httproutes", "grpcroutes", "backendtlspolicies"})
 #: What it lists of its own version v1alpha1, if a route may refer to a TraefikService.
@@ -49,7 +50,7 @@ def require(context: str, kubeconfig: str, sticky: bool) -> None:
             f"gateway = 'traefik': the cluster lacks the Gateway API, v1.4 or later; install it with `{INSTALL}`, or"
             " unset gateway"
         )
-    if sticky and not _has(context, kubeconfig, OWN_GROUP, "v1alpha1", OWN_KINDS):
+    if sticky and not _has(context, kubeconfig, TRAEFIK_GROUP, "v1alpha1", OWN_KINDS):
         missing.append(
             f"sticky: the cluster lacks Traefik's definitions; install them with `{INSTALL_OWN}`, or unset sticky"
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.gateway_definitions import GATEWAY_GROUP, OWN_GROUP, OWN_KINDS
+from components.gateway_definitions import GATEWAY_GROUP, OWN_KINDS
 from components.pod import Labels
+from components.routing import TRAEFIK_GROUP
 
 RBAC_API = "rbac.authorization.k8s.io"
 READ = ["list", "watch"]
@@ -25,7 +26,7 @@ RULES: list[PolicyRule] = [
     {"api_groups": [GATEWAY_GROUP], "resources": ["gateways/status", "httproutes/status"], "verbs": ["update"]},
 ]
 #: Traefik's own kinds, of which a route with ``sticky`` refers to one. Traefik must list all of them again.
-OWN_RULES: list[PolicyRule] = [{"api_groups": [OWN_GROUP], "resources": sorted(OWN_KINDS), "verbs": READ}]
+OWN_RULES: list[PolicyRule] = [{"api_groups": [TRAEFIK_GROUP], "resources": sorted(OWN_KINDS), "verbs": READ}]
 
 
 def traefik_rights(

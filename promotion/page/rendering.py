@@ -16,7 +16,7 @@ from markupsafe import Markup
 from contract.image import short
 from promotion.page import charts
 from promotion.page.document import changed_lines
-from promotion.verdict.table import SOURCES
+from promotion.verdict.table import SOURCES, clock
 
 FOLDER = Path(__file__).parent
 #: Hex digits shown of a Git commit.
@@ -69,11 +69,6 @@ def _template(name: str) -> Template:
 def figure(value: float | None, digits: int = 1) -> str:
     """Write a number; a dash if there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def clock(seconds: float) -> str:
-    """Write seconds as minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def minute(time: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contract.judging import QueryCheck, filled
-from promotion.state.cluster.cluster import Cluster, Track
+from promotion.state.cluster.cluster import TRACKS, Cluster, Track
 from promotion.state.prometheus import Prometheus, PrometheusError, Series, is_number
 from promotion.verdict.comparison import FALSE_PASS, Comparison, chance_at, compare_values
 from promotion.verdict.result import Check, Result
@@ -20,7 +20,6 @@ from promotion.verdict.traffic import COMPARISONS, ENDED_EARLY
 MIN_VALUES = 10
 #: Part of an interval by which the sum of the looks may miss a whole one.
 ROUNDING = 1e-6
-TRACKS: tuple[Track, Track] = ("canary", "stable")
 
 
 def excess_of(check: QueryCheck, canary: Array, stable: Array) -> Array:

@@ -14,7 +14,7 @@ from prometheus_client.samples import Sample
 
 from contract.judging import RequestMetrics, SourceName, filled
 from contract.settings import VerdictKeys
-from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.cluster import TRACKS, Cluster, Track, UnreachableError
 from promotion.state.cluster.counters import CounterDeltas, Counters, Reading, total
 from promotion.state.cluster.gateway import has_track_backends, read_traefik
 from promotion.state.cluster.metrics import NO_PORT, MetricsError, counters_of, read_pods
@@ -22,7 +22,6 @@ from promotion.state.cluster.pods import Pod
 from promotion.state.prometheus import Prometheus, PrometheusError
 from promotion.verdict.samples import Interval
 
-TRACKS: tuple[Track, Track] = ("canary", "stable")
 #: What to do about a service whose requests nothing counts.
 WAYS_OUT = (
     "share the users by weight at a gateway (canaryWeight), name the service's metrics (metricsPort, or prometheus and"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from contract.settings import VerdictKeys
 from promotion.errors import INCONCLUSIVE, WRONG_USE, CommandError
-from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.cluster import TRACKS, Cluster, Track, UnreachableError
 from promotion.state.cluster.counters import Counters
 from promotion.state.cluster.gateway import has_track_backends
 from promotion.state.cluster.pods import Deployment, Pod
@@ -38,8 +38,6 @@ SHARE_PART = 0.5
 MISSED_PART = 0.1
 #: Minimum requests of both tracks that show whether the canary gets its share.
 SHARE_MINIMUM = 200
-
-TRACKS: tuple[Track, Track] = ("canary", "stable")
 
 
 def default_interval(duration_seconds: float) -> float:

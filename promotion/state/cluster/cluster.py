@@ -56,6 +56,8 @@ _streams: Any = streams
 GATEWAY_API = ("gateway.networking.k8s.io", "v1")
 
 Track = Literal["stable", "canary"]
+#: In the order of a comparison.
+TRACKS: tuple[Track, Track] = ("canary", "stable")
 
 #: Maximum seconds of a command in a pod.
 COMMAND_SECONDS = 120

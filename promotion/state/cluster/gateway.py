@@ -12,14 +12,13 @@ from prometheus_client.samples import Sample
 
 from contract.judging import TRAEFIK_METRICS
 from contract.platform import TRAEFIK_METRICS_PORT, traefik_app, traefik_backends
-from promotion.state.cluster.cluster import Cluster, Track, UnreachableError
+from promotion.state.cluster.cluster import TRACKS, Cluster, Track, UnreachableError
 from promotion.state.cluster.counters import Reading
 from promotion.state.cluster.metrics import READERS, MetricsError, counters_of, samples_of
 from promotion.state.cluster.pods import Pod
 
 #: Label of the pods of a Traefik that the cluster has, by Traefik's own Helm chart.
 CLUSTERS_TRAEFIK = "app.kubernetes.io/name=traefik"
-TRACKS: tuple[Track, Track] = ("canary", "stable")
 
 
 def has_track_backends(cluster: Cluster) -> bool:
